@@ -1,0 +1,1 @@
+"""jaxbp: derivatives you can read, check, price, and then use."""

@@ -1,0 +1,54 @@
+"""The error classes of jaxbp, one per kind of mistake.
+
+Every message says what was expected, what came, where, and what to do.
+"""
+
+
+class JaxbpError(Exception):
+    """Base of every error that jaxbp raises on purpose."""
+
+
+class ShapeMismatch(JaxbpError, ValueError):
+    """An array's shape is not the one the operation needs."""
+
+
+class DtypeMismatch(JaxbpError, TypeError):
+    """An array's dtype is not the one the operation needs."""
+
+
+class StructureMismatch(JaxbpError, ValueError):
+    """Two pytrees that must have one structure have two."""
+
+
+class InvalidArgument(JaxbpError, ValueError):
+    """An argument's value is outside what the function accepts."""
+
+
+class UnknownName(JaxbpError, KeyError):
+    """A name that is not in a table; the message lists the nearest ones."""
+
+    def __str__(self):  # KeyError would print the message's repr
+        return str(self.args[0]) if self.args else ""
+
+
+class DataError(JaxbpError, ValueError):
+    """A file or data set is truncated, foreign or inconsistent."""
+
+
+class MissingRule(JaxbpError, NotImplementedError):
+    """A primitive of the differentiated program has no rule."""
+
+
+class NonlinearTangent(JaxbpError, TypeError):
+    """A custom rule's tangent part is not linear in the tangent."""
+
+
+def nearest(name, known, count=3):
+    """The sentence that helps after a wrong name: its nearest matches in `known`."""
+    import difflib  # only on the way to an error
+
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=count, cutoff=0.4)
+    if close:
+        return "Did you mean " + " or ".join(f"`{c}`" for c in close) + "?"
+    return "Known: " + ", ".join(f"`{k}`" for k in known) + "."
