@@ -1,0 +1,36 @@
+"""Every test runs in 64-bit, with strict promotion of dtypes and none of ranks.
+
+Broadcasting across ranks can then not hide a wrong cotangent, and no test passes
+because a float32 was quietly widened. Warnings are errors (pyproject.toml).
+"""
+
+import os
+
+# The CPU is the machine that every developer has; JAX_PLATFORMS=cuda overrides.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import matplotlib
+
+matplotlib.use("Agg")  # no test opens a window
+
+import jax  # noqa: E402  (the platform is chosen first)
+import pytest  # noqa: E402
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs an accelerator where JAX sees none."""
+    marked = [item for item in items if item.get_closest_marker("accelerator")]
+    if marked and jax.default_backend() == "cpu":
+        skip = pytest.mark.skip(reason="needs a GPU or a TPU; JAX sees a CPU only")
+        for item in marked:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def key():
+    """The one key from which a test splits its own."""
+    return jax.random.key(0)
