@@ -1,0 +1,50 @@
+"""`import jaxbp` costs less than 50 ms on top of `import jax`.
+
+Measured in processes of their own. The cost is the time of the statement itself,
+after jax is imported: the smallest of several runs, since other work on the machine
+can only add to it.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parents[1]
+LIMIT_S = 0.050
+RUNS = 7
+# Loaded only by what uses them; each costs more than the whole limit.
+HEAVY = ("matplotlib", "optax", "rich", "scipy", "tyro", "safetensors", "jaxtyping")
+
+
+def output_of(code):
+    """What a fresh interpreter prints for `code`, run at the repository's root."""
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
+    return done.stdout
+
+
+MEASURE = """
+import time
+import jax
+start = time.perf_counter()
+import jaxbp
+print(time.perf_counter() - start)
+"""
+
+
+def test_import_is_quick():
+    times_s = []
+    for _ in range(RUNS):
+        times_s.append(float(output_of(MEASURE)))
+        if times_s[-1] < LIMIT_S:
+            return  # one run under the limit bounds the cost itself
+    raise AssertionError(f"import jaxbp took at best {min(times_s) * 1e3:.0f} ms")
+
+
+def test_import_loads_nothing_heavy():
+    code = "import jax, sys; old = set(sys.modules); import jaxbp; "
+    code += "print(*{m.split('.')[0] for m in set(sys.modules) - old})"
+    loaded = set(output_of(code).split()) & set(HEAVY)
+    assert not loaded, f"import jaxbp loads {loaded}"
