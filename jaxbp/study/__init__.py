@@ -1,0 +1,17 @@
+"""What every study shares: cases, rows that survive, tables, figures, provenance."""
+
+from jaxbp.study.base import GAP as GAP
+from jaxbp.study.base import Case as Case
+from jaxbp.study.base import Options as Options
+from jaxbp.study.base import Row as Row
+from jaxbp.study.base import Study as Study
+from jaxbp.study.base import is_gap as is_gap
+from jaxbp.study.command import list_studies as list_studies
+from jaxbp.study.command import run as run
+from jaxbp.study.command import run_named as run_named
+from jaxbp.study.grid import crossed as crossed
+from jaxbp.study.grid import distinct as distinct
+from jaxbp.study.grid import grid as grid
+from jaxbp.study.grid import sweep as sweep
+from jaxbp.study.scaling import Scaling as Scaling
+from jaxbp.study.scaling import fit_power as fit_power

@@ -1,0 +1,70 @@
+"""What a study is: a question, its cases, how one is measured, how they are drawn."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Case = dict[str, Any]  # what varies and what is fixed: JSON scalars by name
+Row = dict[str, Any]  # a case and what was measured of it
+
+GAP = "gap"  # the column that says why a row has no number
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question and everything that answers it.
+
+    Attributes:
+      file: the script's `__file__`; its stem is the study's name.
+      question: the script's `__doc__`; its first line is shown in lists.
+      cases: the full run. All that may change a row is in its case (sizes, dtype,
+        seed, rounds, budgets), so that a changed setting is another row.
+      quick: the cases of `--quick`, seconds on a CPU.
+      measure: case -> columns. `{GAP: reason}` states a gap.
+      columns: names of the columns shown in `table.md` and on the screen.
+      plot: (rows, axes) -> None; draws on a list of `panels` matplotlib axes.
+      panels: how many axes the figure has.
+      summary: rows -> rows of the second table (fits, means), or None.
+    """
+
+    file: str
+    question: str
+    cases: Sequence[Case]
+    quick: Sequence[Case]
+    measure: Callable[[Case], Row]
+    columns: Sequence[str]
+    plot: Callable[[list[Row], list], None]
+    panels: int = 1
+    summary: Callable[[list[Row]], list[Row]] | None = None
+
+    @property
+    def name(self) -> str:
+        """The script's name, which is the results folder's."""
+        return Path(self.file).stem
+
+    @property
+    def headline(self) -> str:
+        """The question in one line."""
+        return self.question.strip().splitlines()[0]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a study is run; its command line."""
+
+    quick: bool = False
+    """Measure the few small cases only (seconds to a minute), in a folder apart."""
+    device: Literal["cpu", "gpu", "tpu"] | None = None
+    """Device to measure; JAX's default if left out."""
+    results: Path | None = None
+    """Folder to write to; `results/` of the repository if left out."""
+    fresh: bool = False
+    """Measure every row again instead of keeping those already there."""
+    redraw: bool = False
+    """Measure nothing: write tables and figures again from rows.csv."""
+
+
+def is_gap(row: Row) -> bool:
+    """Does the row state a reason instead of numbers?"""
+    return bool(row.get(GAP))

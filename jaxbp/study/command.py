@@ -1,0 +1,234 @@
+"""Run a study: measure what is missing, write tables and figures, show the answer.
+
+A script ends in `if __name__ == "__main__": run(study)`; `jaxbp study NAME` comes in
+through `run_named`.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+
+from jaxbp.errors import DataError, JaxbpError
+from jaxbp.study import plots, provenance, tables
+from jaxbp.study.base import GAP, Case, Options, Row, Study, is_gap
+from jaxbp.study.catalogue import describe, load_study, results_folder, study_files
+from jaxbp.study.rows import Journal
+from jaxbp.timing import device_facts, find_device
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind."""
+
+    rows: list[Row]
+    folder: Path
+    files: list[Path]
+    measured: int  # rows measured now; the others were there
+
+
+def run(study: Study, argv: list[str] | None = None) -> Outcome:
+    """A study script's command line, from its arguments to the table on the screen.
+
+    Raises:
+      SystemExit: 2 after wrong input, 130 when interrupted; finished rows are kept.
+    """
+    import tyro  # heavy: only when a command line is read
+
+    options = tyro.cli(
+        Options, args=argv, prog=f"{study.name}.py", description=study.question
+    )
+    return guarded(study, options)
+
+
+def run_named(name: str, **options) -> list[Outcome]:
+    """Run a study by its name, or every study by `all`.
+
+    Args:
+      name: of a script in `studies/`, without `.py`.
+      **options: the fields of `Options`.
+
+    Raises:
+      UnknownName: there is no such study.
+      SystemExit: as `run`.
+    """
+    names = list(study_files()) if name == "all" else [name]
+    return [guarded(load_study(each), Options(**options)) for each in names]
+
+
+def list_studies() -> list[Row]:
+    """Name, question, state of the results and expected minutes of every study."""
+    return [describe(name) for name in study_files()]
+
+
+def guarded(study: Study, options: Options) -> Outcome:
+    """`execute`, with errors and Ctrl-C as a line on the screen and an exit status."""
+    from rich.console import Console
+
+    console = Console(stderr=True, soft_wrap=True)
+    try:
+        return execute(study, options)
+    except KeyboardInterrupt:
+        console.print("Stopped. Finished rows are kept; the same command goes on.")
+        raise SystemExit(130) from None
+    except JaxbpError as error:
+        console.print(f"{type(error).__name__}: {error}", markup=False)
+        raise SystemExit(2) from error
+
+
+def execute(study: Study, options: Options) -> Outcome:
+    """Measure the missing rows, then write and show all results.
+
+    Raises:
+      InvalidArgument: JAX does not see the device asked for.
+      DataError: `redraw` without rows, or a journal that is damaged or in use.
+    """
+    device = find_device(options.device)
+    with jax.default_device(device):
+        facts = device_facts(device)
+        folder = place(study, options, facts.folder)
+        if options.redraw:
+            rows, told, measured = *published(folder), 0
+        else:
+            rows, told, measured = measure_missing(study, options, facts, folder)
+        files = publish(study, rows, told, folder)
+        show(study, rows, files, measured)
+    return Outcome(rows, folder, files, measured)
+
+
+def place(study: Study, options: Options, device_folder: str) -> Path:
+    """The folder of a run: `results/<study>/<device>`, quick runs one deeper."""
+    folder = (options.results or results_folder()) / study.name / device_folder
+    return folder / "quick" if options.quick else folder
+
+
+def measure_missing(study, options, facts, folder) -> tuple[list[Row], dict, int]:
+    """Rows, provenance record, and how many rows were measured now."""
+    cases = study.quick if options.quick else study.cases
+    repository = provenance.repository_state(Path(study.file).parent)
+    path = folder / "journal.jsonl"
+    if options.fresh:
+        path.unlink(missing_ok=True)
+    with Journal(path, provenance.study_fingerprint(study, facts)) as journal:
+        missing = journal.missing(cases)
+        with progress_bar() as bar:
+            task = bar.add_task(study.name, total=len(cases), case="")
+            bar.update(task, completed=len(cases) - len(missing))
+            for case in missing:
+                bar.update(task, case=label(case))
+                journal.append(case, *measured_row(study, case))
+                bar.advance(task)
+        told = provenance.record(study, options, facts, cases, repository)
+        told |= {"fingerprint": journal.fingerprint, "measured_s": journal.measured_s}
+        return journal.ordered(cases), told, len(missing)
+
+
+def measured_row(study: Study, case: Case) -> tuple[Row, float]:
+    """A case with its measured columns, and the seconds that took."""
+    start = time.perf_counter()
+    try:
+        row = case | study.measure(case)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        row = case | {GAP: "the device ran out of memory"}
+    except Exception as error:
+        error.add_note(f"in case {label(case)} of study {study.name}")
+        raise
+    return row, time.perf_counter() - start
+
+
+def published(folder: Path) -> tuple[list[Row], dict]:
+    """Rows and provenance of an earlier run, as it wrote them."""
+    rows, told = folder / "rows.csv", folder / "provenance.json"
+    if not (rows.exists() and told.exists()):
+        raise DataError(
+            f"no rows.csv with its provenance.json in `{'/'.join(folder.parts[-3:])}` "
+            "to draw from. Run the study without --redraw first."
+        )
+    return tables.read_csv(rows.read_text()), json.loads(told.read_text())
+
+
+def publish(study: Study, rows: list[Row], told: dict, folder: Path) -> list[Path]:
+    """Write rows.csv, table.md, the figures and provenance.json; return their paths.
+
+    Tables and figures are drawn from rows.csv's own digits, so that drawing them
+    again from that file gives the same bytes."""
+    text = tables.csv_text(rows)
+    rows = tables.read_csv(text)
+    told = told | {"rows": len(rows), "gaps": sum(map(is_gap, rows))}
+    written = {
+        "rows.csv": text,
+        "table.md": report(study, rows, told),
+        "provenance.json": json.dumps(told, indent=2) + "\n",
+    }
+    for name, content in written.items():
+        (folder / name).write_text(content)
+    figure = plots.draw(study.plot, rows, study.panels, study.headline)
+    return [*(folder / name for name in written), *plots.save(figure, folder)]
+
+
+def report(study: Study, rows: list[Row], told: dict) -> str:
+    """`table.md`: the question, the summary, every row, and where it comes from."""
+    device, versions = told["device"], told["versions"]
+    parts = [f"# {study.headline}", ""]
+    if study.summary:
+        summary = study.summary(rows)
+        parts += [tables.markdown(summary, tables.column_names(summary)[:-1])]
+    parts += [tables.markdown(rows, study.columns)]
+    parts += [
+        f"{device['name']}, {told['date']}, JAX {versions['jax']}, commit "
+        f"{told['commit']}{' with changes' if told['dirty'] else ''}; "
+        f"`{told['command']}`. Drawn from rows.csv."
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def show(study: Study, rows: list[Row], files: list[Path], measured: int) -> None:
+    """Tables and file names on the screen."""
+    from rich.console import Console
+
+    console = Console()
+    console.print(tables.screen_table(rows, study.columns, study.headline))
+    if study.summary:
+        summary = study.summary(rows)
+        columns = tables.column_names(summary)[:-1]
+        console.print(tables.screen_table(summary, columns, "In short"))
+    kept = len(rows) - measured
+    console.print(f"{measured} rows measured, {kept} kept from earlier runs. Wrote:")
+    for file in files:
+        console.print(f"  {shortest(file)}", soft_wrap=True, highlight=False)
+
+
+def shortest(file: Path) -> Path:
+    """A path as seen from the current folder, where it lies inside."""
+    inside = file.resolve().is_relative_to(Path.cwd())
+    return file.resolve().relative_to(Path.cwd()) if inside else file
+
+
+def label(case: Case) -> str:
+    """A case in one short line."""
+    return " ".join(f"{k}={v}" for k, v in case.items())
+
+
+def progress_bar():
+    """Bar, count, time gone and left, and the case at hand."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[case]}", style="dim"),
+    )

@@ -1,0 +1,127 @@
+"""One look for all figures: colour-blind-safe, labelled on the line, reproducible.
+
+Colours are Okabe and Ito's; every contender keeps its colour in all figures. Lines
+carry their name at their right end instead of a legend box. The SVG depends on the
+rows alone: no date, no random ids.
+
+Source: Okabe and Ito 2008, "Color Universal Design".
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+PANEL_INCHES = (5.0, 4.2)
+LABEL_POINTS = 8.5
+INK = "#333333"
+COLOURS = {
+    "blue": "#0072B2",
+    "vermilion": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "black": "#000000",
+    "grey": "#8C8C8C",
+}
+STYLE = {
+    "svg.hashsalt": "jaxbp",  # element ids repeat from run to run
+    "svg.fonttype": "none",  # text stays text
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.grid": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "savefig.dpi": 160,
+}
+
+
+def draw(plot: Callable, rows: list, panels: int, title: str):
+    """A figure of `panels` axes in a row, drawn by `plot(rows, axes)`."""
+    import matplotlib
+    from matplotlib.figure import Figure  # no global figure, no window
+
+    with matplotlib.rc_context(STYLE):
+        width, height = PANEL_INCHES
+        figure = Figure(figsize=(width * panels, height), layout="constrained")
+        axes = list(figure.subplots(1, panels, squeeze=False)[0])
+        plot(rows, axes)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
+        figure.draw_without_rendering()  # the layout, which label places depend on
+        for axis in axes:
+            spread_labels(axis)
+    return figure
+
+
+def save(figure, folder: Path) -> list[Path]:
+    """Write figure.svg and figure.png; the SVG's bytes depend on the rows alone."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(folder / "figure.svg", metadata={"Date": None})
+        figure.savefig(folder / "figure.png")
+    return [folder / "figure.svg", folder / "figure.png"]
+
+
+def labelled_line(axis, x: Sequence, y: Sequence, label: str, colour: str, **style):
+    """A line with markers, sorted by x, with its name at the right end."""
+    if not len(x):
+        return
+    x, y = zip(*sorted(zip(x, y, strict=True)), strict=True)
+    axis.plot(x, y, color=colour, **{"marker": "o", **style})
+    axis.annotate(
+        label,
+        (x[-1], y[-1]),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        color=colour,
+        fontsize=LABEL_POINTS,
+        gid="direct-label",
+    )
+
+
+def note(axis, text: str, x: float = 0.02, y: float = 0.97) -> None:
+    """A remark inside the axes, at its top left unless told otherwise."""
+    axis.text(
+        x, y, text, transform=axis.transAxes, va="top", fontsize=LABEL_POINTS, color=INK
+    )
+
+
+def spread_labels(axis) -> None:
+    """Move direct labels up or down until none covers another."""
+    labels = [t for t in axis.texts if t.get_gid() == "direct-label"]
+    points = axis.figure.dpi / 72  # pixels a point
+    anchors = [axis.transData.transform(label.xy)[1] / points for label in labels]
+    order = sorted(range(len(labels)), key=anchors.__getitem__)
+    places = apart([anchors[i] for i in order], LABEL_POINTS * 1.25)
+    for i, place in zip(order, places, strict=True):
+        labels[i].xyann = (6, place - anchors[i])
+
+
+def apart(places: Sequence[float], gap: float) -> list[float]:
+    """The nearest sorted places (by least squares) that are `gap` apart or more.
+
+    Places that would collide form a block around their mean; blocks merge until
+    none overlaps: isotonic regression of `place - k·gap`.
+    """
+    blocks: list[list[float]] = []
+    for k, place in enumerate(places):
+        blocks.append([place - k * gap])
+        while len(blocks) > 1 and mean(blocks[-2]) > mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    level = [mean(block) for block in blocks for _ in block]
+    return [place + k * gap for k, place in enumerate(level)]
+
+
+def mean(values: Sequence[float]) -> float:
+    """The arithmetic mean."""
+    return sum(values) / len(values)

@@ -1,0 +1,123 @@
+"""Tables from rows: CSV with units in the column names, Markdown, and the screen.
+
+A column name ends in its unit (`time_s`, `tape_bytes`, `xla_flops`). The CSV keeps
+plain numbers of that unit with a fixed count of significant digits; the tables that
+people read say `1.23 ms` under the name `time`.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+
+from jaxbp.study.base import GAP, Row, is_gap
+
+DIGITS = 5  # in the CSV: more than any timing repeats, few enough to read differences
+SHOWN = 3  # where people read
+DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+SECONDS = ((1.0, " s"), (1e-3, " ms"), (1e-6, " µs"), (1e-9, " ns"))
+BYTES = ((2.0**30, " GiB"), (2.0**20, " MiB"), (2.0**10, " KiB"), (1.0, " B"))
+UNITS = {"_s": SECONDS, "_bytes": BYTES, "_flops": DECIMAL}
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """All columns of all rows, in order of first appearance."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, column_names(rows), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: csv_cell(v) for k, v in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def read_csv(text: str) -> list[Row]:
+    """Rows as `csv_text` wrote them; empty cells are left out."""
+    return [
+        {name: csv_value(cell) for name, cell in row.items() if cell != ""}
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+def column_names(rows: Sequence[Row]) -> list[str]:
+    """Every column of any row, in order of first appearance, the gap last."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    names.pop(GAP, None)
+    return [*names, GAP]
+
+
+def csv_cell(value) -> str:
+    """A value with `DIGITS` significant digits; nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:.{DIGITS}g}" if isinstance(value, float) else str(value)
+
+
+def csv_value(cell: str):
+    """The number a cell holds, or its text."""
+    if cell in ("True", "False"):
+        return cell == "True"
+    for kind in (int, float):
+        try:
+            return kind(cell)
+        except ValueError:
+            continue
+    return cell
+
+
+def markdown(rows: Sequence[Row], columns: Sequence[str]) -> str:
+    """Rows as a Markdown table; a gap's reason stands in its first empty cell."""
+    head = "| " + " | ".join(map(heading, columns)) + " |"
+    sides = (" --- " if text else " ---: " for text in texts(rows, columns))
+    rule = "|" + "|".join(sides)
+    lines = ["| " + " | ".join(shown_cells(row, columns)) + " |" for row in rows]
+    return "\n".join([head, rule + "|", *lines]) + "\n"
+
+
+def screen_table(rows: Sequence[Row], columns: Sequence[str], title: str):
+    """Rows as a rich table for the terminal."""
+    from rich.table import Table  # heavy: only when a table is shown
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name, text in zip(columns, texts(rows, columns), strict=True):
+        table.add_column(heading(name), justify="left" if text else "right")
+    for row in rows:
+        table.add_row(*shown_cells(row, columns), style="dim" if is_gap(row) else None)
+    return table
+
+
+def texts(rows: Sequence[Row], columns: Sequence[str]) -> list[bool]:
+    """Which columns hold words, and so stand to the left."""
+    return [any(isinstance(row.get(name), str) for row in rows) for name in columns]
+
+
+def shown_cells(row: Row, columns: Sequence[str]) -> list[str]:
+    """One row as people read it, a gap's reason where its numbers would begin."""
+    cells = [shown(row.get(name), name) for name in columns]
+    if is_gap(row) and "" in cells:
+        cells[cells.index("")] = str(row[GAP])
+    return cells
+
+
+def heading(name: str) -> str:
+    """A column's name without the unit that its cells carry, in words."""
+    unit = next((u for u in ("_s", "_bytes") if name.endswith(u)), "")
+    return name.removesuffix(unit).replace("_", " ")
+
+
+def shown(value, name: str) -> str:
+    """A value of column `name` for a reader, with its unit."""
+    if value is None or isinstance(value, str | bool):
+        return "" if value is None else str(value)
+    for unit, scale in UNITS.items():
+        if name.endswith(unit):
+            return scaled(value, scale)
+    if isinstance(value, int) or math.isinf(value) or math.isnan(value):
+        return str(value)
+    return f"{value:.2g}" if 0 < abs(value) < 1e-3 else f"{value:.{SHOWN}g}"
+
+
+def scaled(value: float, scale: Sequence[tuple[float, str]]) -> str:
+    """A value in the largest unit that leaves at least 1, else in the smallest."""
+    size = abs(value)
+    factor, unit = next((pair for pair in scale if size >= pair[0]), scale[-1])
+    number = value / factor
+    return (f"{number:.0f}" if abs(number) >= 100 else f"{number:.{SHOWN}g}") + unit

@@ -1,0 +1,21 @@
+"""Times that can be trusted: warm, waited for, repeated, paired, under a roof."""
+
+from jaxbp.timing.clock import Ratio as Ratio
+from jaxbp.timing.clock import Timing as Timing
+from jaxbp.timing.clock import interleave as interleave
+from jaxbp.timing.clock import paired as paired
+from jaxbp.timing.clock import time_calls as time_calls
+from jaxbp.timing.compilation import Memory as Memory
+from jaxbp.timing.compilation import Stages as Stages
+from jaxbp.timing.compilation import memory as memory
+from jaxbp.timing.compilation import stages as stages
+from jaxbp.timing.compilation import time_traces as time_traces
+from jaxbp.timing.compilation import xla_columns as xla_columns
+from jaxbp.timing.compilation import xla_flops as xla_flops
+from jaxbp.timing.device import DeviceFacts as DeviceFacts
+from jaxbp.timing.device import device_facts as device_facts
+from jaxbp.timing.device import find_device as find_device
+from jaxbp.timing.device import matmul_peak as matmul_peak
+from jaxbp.timing.device import memory_bandwidth as memory_bandwidth
+from jaxbp.timing.device import refusal as refusal
+from jaxbp.timing.device import roof_fraction as roof_fraction
