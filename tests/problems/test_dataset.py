@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxbp.errors import DataError, InvalidArgument, UnknownName
 from jaxbp.problems import Examples, Split, rescale, split_examples, stratified_indices
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     labels=st.lists(st.integers(0, 4), min_size=2, max_size=60),
     test_fraction=st.floats(0.05, 0.5),
