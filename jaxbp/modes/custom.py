@@ -1,0 +1,130 @@
+"""Functions that bring derivative rules of their own: custom_jvp and custom_vjp."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jax.custom_derivatives import SymbolicZero
+
+from .. import ir
+from ..linear.base import Edge
+from ..linear.call import Opaque
+from ..rules.registry import register
+from .linearize import linearize_flat, solid
+
+
+def custom_jvp(walker, primitive, values, dots, params):
+    """Through the function's own pushforward; what it does to tangents is recorded."""
+    params = _bound(primitive, params)
+    _, jvp = params["subfuns"]
+    symbolic = params["symbolic_zeros"]
+
+    def rule(primals, tangents):
+        tangents = _instantiated(primals, tangents, symbolic)
+        flat = jvp.call_wrapped(*primals, *tangents)
+        half = len(flat) // 2
+        return flat[:half], [_none_if_zero(t) for t in flat[half:]]
+
+    return walker.through(rule, values, dots, {})
+
+
+def custom_vjp(walker, primitive, values, dots, params):
+    """Through the function's own forward part; its backward part becomes a map."""
+    params = _bound(primitive, params)
+    _, fwd, bwd = params["subfuns"]
+    values = solid(values)
+    pairs = zip(values, dots, strict=True)
+    flat = fwd.call_wrapped(*[x for v, d in pairs for x in (v, d is not None)])
+    _, residual_tree, forwarded = params["out_trees"]()
+    kept = residual_tree.num_leaves - sum(f is not None for f in forwarded)
+    kept_values, outs = iter(flat[:kept]), flat[kept:]
+    residuals = tuple(
+        next(kept_values) if place is None else values[place] for place in forwarded
+    )
+    rule = _Backward(
+        bwd,
+        tuple(d is not None for d in dots),
+        tuple(ir.tangent_aval(ir.typeof(v)) for v in values),
+        tuple(ir.tangent_aval(ir.typeof(y)) for y in outs),
+        params["symbolic_zeros"],
+    )
+    ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
+    targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
+    rule.targets = targets
+    edge = Edge(Opaque(rule.push, rule.pull), residuals, ins, targets)
+    return list(outs), walker.extend([edge], dots, len(outs))
+
+
+def _bound(primitive, params):
+    """Parameters with the functions themselves, also from an equation's."""
+    return params if "subfuns" in params else ir.call_params(primitive, params)
+
+
+@dataclass
+class _Backward:
+    """A custom backward function as a linear map's two directions."""
+
+    bwd: Any
+    active: tuple[bool, ...]  # per input: does it carry a tangent
+    in_avals: tuple
+    out_avals: tuple
+    symbolic_zeros: bool
+    targets: tuple[int, ...] = ()
+
+    def pull(self, residuals, y_bars):
+        whole = [None] * len(self.out_avals)
+        for place, y_bar in zip(self.targets, y_bars, strict=True):
+            whole[place] = y_bar
+        y_bars = [
+            _zero(aval, self.symbolic_zeros) if y_bar is None else y_bar
+            for y_bar, aval in zip(whole, self.out_avals, strict=True)
+        ]
+        x_bars = self.bwd.call_wrapped(*residuals, *y_bars)
+        pairs = zip(self.active, x_bars, strict=True)
+        return [_none_if_zero(x_bar) for active, x_bar in pairs if active]
+
+    def push(self, residuals, x_dots):
+        # The backward function is linear in the cotangent: its transpose is the
+        # pushforward. It is linearised at zero, and pulled back through.
+        at = [ir.zeros(self.out_avals[place]) for place in self.targets]
+        backward = lambda *y_bars: self._dense(residuals, y_bars)
+        _, program = linearize_flat(backward, at, [True] * len(at))
+        return program.pull(x_dots)
+
+    def _dense(self, residuals, y_bars):
+        avals = [a for a, on in zip(self.in_avals, self.active, strict=True) if on]
+        x_bars = self.pull(residuals, y_bars)
+        return [
+            ir.zeros(a) if x_bar is None else x_bar
+            for x_bar, a in zip(x_bars, avals, strict=True)
+        ]
+
+
+def _zero(aval, symbolic):
+    return SymbolicZero(aval) if symbolic else ir.zeros(aval)
+
+
+def _instantiated(primals, tangents, symbolic):
+    return [
+        _zero(ir.tangent_aval(ir.typeof(x)), symbolic) if t is None else t
+        for x, t in zip(primals, tangents, strict=True)
+    ]
+
+
+def _none_if_zero(value):
+    """A rule's own ways to say zero, as None."""
+    if value is None or type(value) is SymbolicZero or _jax_zero(value):
+        return None
+    if isinstance(value, np.ndarray) and value.dtype.names is None:
+        return None if ir.typeof(value).dtype == _FLOAT0 else value
+    return value
+
+
+def _jax_zero(value) -> bool:
+    return type(value).__name__ == "Zero" and type(value).__module__.startswith("jax.")
+
+
+_FLOAT0 = ir.tangent_aval(ir.ShapedArray((), np.dtype("int32"))).dtype
+
+register("custom_jvp_call", custom_jvp)
+register("custom_vjp_call", custom_vjp)

@@ -1,0 +1,33 @@
+"""Forward mode: primal and tangent go through the program together; nothing is kept."""
+
+from collections.abc import Callable, Sequence
+
+from ..linear.base import add
+from .live import run_live
+from .walk import Walker
+
+
+class Pusher(Walker):
+    """A walker whose dots are tangents: edges are applied at once."""
+
+    def extend(self, edges, dots, count):
+        out: list = [None] * count
+        for edge in edges:
+            if not edge.map.many:
+                pushed = edge.map.push(edge.residuals, dots[edge.ins[0]])
+                out[edge.outs[0]] = add(out[edge.outs[0]], pushed)
+                continue
+            tangents = [dots[place] for place in edge.ins]
+            pushed = edge.map.push(edge.residuals, tangents)
+            for place, tangent in zip(edge.outs, pushed, strict=True):
+                out[place] = add(out[place], tangent)
+        return out
+
+    def through(self, jvp, values, dots, params):
+        outs, tangents = jvp(values, dots, **params)
+        return list(outs), list(tangents)
+
+
+def push_forward(function: Callable, primals: Sequence, tangents: Sequence):
+    """Values and tangents (None: zero) of `function(*primals) -> list`."""
+    return run_live(Pusher(), function, primals, tangents)

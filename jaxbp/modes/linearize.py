@@ -1,0 +1,99 @@
+"""Linearise mode: the program runs once and its derivative is written down.
+
+The linear program that results is walked forward for a pushforward, backward for a
+pullback.
+"""
+
+from collections.abc import Callable, Sequence
+
+from .. import ir
+from ..errors import NonlinearTangent
+from ..linear.base import Edge
+from ..linear.program import LinearProgram, assemble
+from .live import run_live
+from .walk import Walker
+
+
+class Recorder(Walker):
+    """A walker whose dots are slots: edges are written down."""
+
+    def __init__(self):
+        self.edges: list[Edge] = []
+        self.slots = 0
+
+    def slot(self) -> int:
+        self.slots += 1
+        return self.slots - 1
+
+    def extend(self, edges, dots, count):
+        out: list = [None] * count
+        for edge in edges:
+            if any(type(r) is ir.Hole for r in edge.residuals):
+                raise NonlinearTangent(
+                    "a derivative rule must be linear in its tangents, but one of them "
+                    f"is multiplied with or divided by another ({self._place()}). "
+                    "Correct the rule's formula."
+                )
+            for place in edge.outs:
+                if out[place] is None:
+                    out[place] = self.slot()
+            ins = tuple([dots[place] for place in edge.ins])
+            outs = tuple([out[place] for place in edge.outs])
+            self.edges.append(Edge(edge.map, edge.residuals, ins, outs))
+        return out
+
+    def through(self, jvp, values, dots, params):
+        """Runs the rule with its tangents open: what is done to them is recorded."""
+        values = solid(values)
+        holes = [ir.Hole(ir.tangent_aval(ir.typeof(v))) for v in values]
+        found: list = []
+
+        def rule(*tangents):
+            tangents = [
+                t if d is not None else None
+                for t, d in zip(tangents, dots, strict=True)
+            ]
+            outs, out_tangents = jvp(values, tangents, **params)
+            found.extend(outs)
+            return list(out_tangents)
+
+        _, out_dots = run_live(self, rule, holes, dots)
+        return found, out_dots
+
+
+def solid(values: Sequence) -> list:
+    """Values with every hole filled by zeros, for rules that need arrays."""
+    return [ir.zeros(v.aval) if type(v) is ir.Hole else v for v in values]
+
+
+def record(run: Callable, values: Sequence, active: Sequence[bool]):
+    """Outputs and linear program of `run(recorder, values, dots) -> values, dots`.
+
+    Slots of the program's inputs: one per active value.
+    """
+    recorder = Recorder()
+    dots = [recorder.slot() if a else None for a in active]
+    outs, out_dots = run(recorder, values, dots)
+    ins = [d for d in dots if d is not None]
+    return outs, assemble(recorder.edges, ins, out_dots)
+
+
+def linearize_flat(function: Callable, primals: Sequence, active: Sequence[bool]):
+    """Outputs of `function(*primals) -> list` and its linear program there."""
+    return record(
+        lambda recorder, values, dots: run_live(recorder, function, values, dots),
+        primals,
+        active,
+    )
+
+
+def linearize_program(program, values: Sequence, active: Sequence[bool]):
+    """Outputs of a closed inner program and its linear program at `values`."""
+    return record(
+        lambda recorder, values, dots: recorder.run(program, values, dots),
+        values,
+        active,
+    )
+
+
+__all__ = ["LinearProgram", "Recorder", "linearize_flat", "linearize_program", "solid"]

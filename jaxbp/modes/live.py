@@ -1,0 +1,108 @@
+"""Live recording: a function runs on its actual values under a trace of ours.
+
+Python control flow on concrete values works as it does under `jax.grad`, and no program
+is traced twice. The trace hands every primitive to a walker.
+"""
+
+from collections.abc import Callable, Sequence
+
+from .. import ir
+from .walk import Walker, unzip
+
+
+class LiveTracer(ir.Tracer):
+    """A value with its dot: behaves as the value in every Python operation."""
+
+    __slots__ = ("value", "dot")
+
+    def __init__(self, trace, value, dot):
+        super().__init__(trace, ir.typeof(value))
+        self.value = value
+        self.dot = dot
+
+    def to_concrete_value(self):
+        value = self.value
+        if type(value) is ir.Hole:
+            return None
+        return value.to_concrete_value() if ir.is_tracer(value) else value
+
+    def full_lower(self):
+        return self
+
+    def _short_repr(self):
+        return f"{type(self).__name__}({self.value})"
+
+    def __repr__(self):
+        return f"Traced<{self.aval}> by jaxbp, value {self.value}"
+
+
+class LiveTrace(ir.Trace):
+    """Hands each primitive to a walker, under the trace `parent`."""
+
+    __slots__ = ("walker", "parent", "staging")
+
+    def __init__(self, walker: Walker, parent):
+        super().__init__()
+        self.walker = walker
+        self.parent = parent
+        self.staging = ir.is_staging(parent)
+
+    def wrap(self, values, dots) -> list:
+        return [
+            value if dot is None else LiveTracer(self, value, dot)
+            for value, dot in zip(values, dots, strict=True)
+        ]
+
+    def unwrap(self, tracers) -> tuple[list, list]:
+        return unzip(
+            [
+                (t.value, t.dot)
+                if type(t) is LiveTracer and t._trace is self
+                else (t, None)
+                for t in tracers
+            ]
+        )
+
+    def process_primitive(self, primitive, tracers, params, /):
+        values, dots = self.unwrap(tracers)
+        with ir.set_current_trace(self.parent):
+            if all(d is None for d in dots):
+                return primitive.bind(*values, **params)
+            outs, dots = self.walker.apply(primitive, values, dots, params)
+        wrapped = self.wrap(outs, dots)
+        return wrapped if primitive.multiple_results else wrapped[0]
+
+    def process_call(self, call_primitive, fun, tracers, params, /):
+        with ir.set_current_trace(self):  # an inline call: its body is recorded here
+            return fun.call_wrapped(*tracers)
+
+    def process_custom_jvp_call(
+        self, primitive, fun, jvp, tracers, /, *, symbolic_zeros
+    ):
+        params = {"subfuns": (fun, jvp), "symbolic_zeros": symbolic_zeros}
+        return self.process_primitive(primitive, tracers, params)
+
+    def process_custom_vjp_call(
+        self, primitive, fun, fwd, bwd, tracers, /, *, out_trees, symbolic_zeros
+    ):
+        params = {
+            "subfuns": (fun, fwd, bwd),
+            "out_trees": out_trees,
+            "symbolic_zeros": symbolic_zeros,
+        }
+        return self.process_primitive(primitive, tracers, params)
+
+
+def run_live(walker: Walker, function: Callable, values: Sequence, dots: Sequence):
+    """Runs `function(*tracers) -> list` live; gives its values and dots.
+
+    Under the trace current at the call; tracers that outlive it are invalid.
+    """
+    with ir.take_current_trace() as parent:
+        trace = LiveTrace(walker, parent)
+        try:
+            with ir.set_current_trace(trace):
+                outs = function(*trace.wrap(values, dots))
+            return trace.unwrap(outs)
+        finally:
+            trace.invalidate()

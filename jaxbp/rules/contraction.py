@@ -1,0 +1,160 @@
+"""Dot products and convolutions: linear in each operand with the other held."""
+
+import numpy as np
+from jax import lax
+
+from .. import ir
+from .registry import bilinear
+
+# dot_general. Axes of an operand are batched (b), contracted (c) or kept (k); the output
+# has the axes b, k of x0, k of x1. Pulling back to one operand contracts y_bar with the
+# other over the other's kept axes; the result has the axes b, k of the operand itself,
+# then its contracted ones in the order in which the other operand holds them.
+
+
+def _kept(ndim, *used):
+    used = {axis for axes in used for axis in axes}
+    return [axis for axis in range(ndim) if axis not in used]
+
+
+def _dot_transpose(y_bar, own, other, axes, other_axes, swapped, **params):
+    """x_bar of the operand of type `own`; axes = (contracted, batch) of either."""
+    (contracted, batch), (other_contracted, other_batch) = axes, other_axes
+    kept = _kept(len(own.shape), contracted, batch)
+    other_kept = _kept(len(other.shape), other_contracted, other_batch)
+    first = len(batch) + (0 if swapped else len(kept))
+    y_axes = list(range(first, first + len(other_kept)))
+    x_bar = lax.dot_general(
+        y_bar,
+        other,
+        ((y_axes, other_kept), (list(range(len(batch))), list(other_batch))),
+        precision=_other_way(params["precision"], swapped),
+        preferred_element_type=own.dtype,
+    )
+    in_other_order = np.argsort(np.argsort(other_contracted))
+    contracted_order = [0] * len(contracted)
+    for axis, rank in zip(contracted, in_other_order, strict=True):
+        contracted_order[rank] = axis
+    order = [*batch, *kept, *contracted_order]
+    if order == sorted(order):
+        return x_bar
+    return lax.transpose(x_bar, [int(i) for i in np.argsort(order)])
+
+
+def _other_way(precision, swapped):
+    """The precision of a product whose operands changed sides."""
+    if isinstance(precision, tuple) and swapped and len(precision) == 2:
+        return precision[::-1]
+    return precision
+
+
+def _dot_left(y_bar, x0, x1, *, dimension_numbers, **params):
+    (c0, c1), (b0, b1) = dimension_numbers
+    return _dot_transpose(y_bar, x0, x1, (c0, b0), (c1, b1), False, **params)
+
+
+def _dot_right(y_bar, x0, x1, *, dimension_numbers, **params):
+    (c0, c1), (b0, b1) = dimension_numbers
+    return _dot_transpose(y_bar, x1, x0, (c1, b1), (c0, b0), True, **params)
+
+
+bilinear("dot_general", left=_dot_left, right=_dot_right)
+
+
+# conv_general_dilated. Per spatial axis, with image n, kernel k, stride s, dilations d_x
+# and d_k, padding (l, h); write n' = (n - 1) d_x + 1, k' = (k - 1) d_k + 1 and, for the
+# output y, y' = (y - 1) s + 1.
+#
+# To the image: y_bar, dilated by s, is convolved with the flipped kernel whose in and
+# out channels are exchanged. Low padding k' - 1 - l aligns it, high padding makes the
+# result n' long, and a stride of d_x takes the places that hold inputs.
+#
+# To the kernel: the image is convolved with y_bar as the kernel, batch and channels
+# exchanged; stride and kernel dilation change places. Low padding l, and a high padding
+# that makes the result k' long. Groups of channels become groups of the batch, and the
+# other way round.
+
+
+def _sizes(aval, spec, dilation):
+    sizes = np.array([aval.shape[axis] for axis in spec[2:]], dtype=int)
+    return np.where(sizes > 0, (sizes - 1) * np.array(dilation, dtype=int) + 1, 0)
+
+
+def _exchanged(spec):
+    return (spec[1], spec[0], *spec[2:])
+
+
+def _padding(low, high):
+    return [(int(a), int(b)) for a, b in zip(low, high, strict=True)]
+
+
+def _all_sizes(y_bar, x0, x1, params):
+    """Dilated sizes of image, kernel and output, and the low padding."""
+    lhs, rhs, out = params["dimension_numbers"]
+    return (
+        _sizes(x0, lhs, params["lhs_dilation"]),
+        _sizes(x1, rhs, params["rhs_dilation"]),
+        _sizes(y_bar, out, params["window_strides"]),
+        np.array([low for low, _ in params["padding"]], dtype=int),
+    )
+
+
+def _group_to(value, axis, groups, target):
+    """Moves the leading factor `groups` of `axis` to the front of axis `target`."""
+    shape = list(value.shape)
+    shape[axis : axis + 1] = [groups, shape[axis] // groups]
+    split = lax.reshape(value, shape)
+    rest = [i for i in range(len(shape)) if i != axis]
+    rest.insert(rest.index(target + (target > axis)), axis)
+    final = list(value.shape)
+    final[axis] //= groups
+    final[target] *= groups
+    return lax.reshape(lax.transpose(split, rest), final)
+
+
+def _conv_left(y_bar, x0, x1, **params):
+    lhs, rhs, out = params["dimension_numbers"]
+    groups, batches = params["feature_group_count"], params["batch_group_count"]
+    image, kernel, output, low = _all_sizes(y_bar, x0, x1, params)
+    before = kernel - 1 - low
+    after = image + kernel - 1 - output - before
+    if groups * batches > 1:  # only one of the two may exceed 1
+        x1 = _group_to(x1, rhs[0], groups * batches, rhs[1])
+    x_bar = lax.conv_general_dilated(
+        y_bar,
+        lax.rev(x1, rhs[2:]),
+        window_strides=params["lhs_dilation"],
+        padding=_padding(before, after),
+        lhs_dilation=params["window_strides"],
+        rhs_dilation=params["rhs_dilation"],
+        dimension_numbers=lax.ConvDimensionNumbers(out, _exchanged(rhs), lhs),
+        feature_group_count=groups * batches,
+        precision=params["precision"],
+        preferred_element_type=x0.dtype,
+    )
+    return x_bar if batches == 1 else _group_to(x_bar, lhs[1], batches, lhs[0])
+
+
+def _conv_right(y_bar, x0, x1, **params):
+    if y_bar.size == 0:
+        return ir.zeros(x1)
+    lhs, rhs, out = params["dimension_numbers"]
+    image, kernel, output, low = _all_sizes(y_bar, x0, x1, params)
+    return lax.conv_general_dilated(
+        x0,
+        y_bar,
+        window_strides=params["rhs_dilation"],
+        padding=_padding(low, kernel + output - 1 - image - low),
+        lhs_dilation=params["lhs_dilation"],
+        rhs_dilation=params["window_strides"],
+        dimension_numbers=lax.ConvDimensionNumbers(
+            _exchanged(lhs), _exchanged(out), _exchanged(rhs)
+        ),
+        feature_group_count=params["batch_group_count"],
+        batch_group_count=params["feature_group_count"],
+        precision=params["precision"],
+        preferred_element_type=x1.dtype,
+    )
+
+
+bilinear("conv_general_dilated", left=_conv_left, right=_conv_right)

@@ -1,0 +1,85 @@
+"""Smooth elementwise primitives, by their slopes.
+
+A slope named by the output `y` keeps the output, which the next equation often keeps
+anyway; one named by `x` keeps the operand.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+
+from .registry import elementwise
+
+SQRT_PI = 1.7724538509055159
+
+elementwise("acos", slope=lambda x: -lax.rsqrt((1 - x) * (1 + x)))
+elementwise("acosh", slope=lambda x: lax.rsqrt((x - 1) * (x + 1)))
+elementwise("add", slopes=(1, 1))
+elementwise("add_any", slopes=(1, 1))
+elementwise("asin", slope=lambda x: lax.rsqrt((1 - x) * (1 + x)))
+elementwise("asinh", slope=lambda x: lax.rsqrt(x * x + 1))
+elementwise("atan", slope=lambda x: 1 / (1 + x * x))
+
+# y = atan2(x0, x1): the angle of the point (x1, x0).
+elementwise(
+    "atan2",
+    slopes=(
+        lambda x0, x1: x1 / (x0 * x0 + x1 * x1),
+        lambda x0, x1: -x0 / (x0 * x0 + x1 * x1),
+    ),
+)
+elementwise("atanh", slope=lambda x: 1 / ((1 - x) * (1 + x)))
+elementwise("cbrt", slope=lambda x, y: y / (3 * x))
+elementwise("cos", slope=lambda x: -lax.sin(x))
+elementwise("cosh", slope=lambda x: lax.sinh(x))
+elementwise("digamma", slope=lambda x: lax.polygamma(jnp.ones_like(x), x))
+elementwise(
+    "div", slopes=(lambda x1: 1 / x1, lambda x1, y: -y / x1)
+)  # the quotient itself serves the second slope
+elementwise("erf", slope=lambda x: (2 / SQRT_PI) * lax.exp(-x * x))
+elementwise("erf_inv", slope=lambda y: (SQRT_PI / 2) * lax.exp(y * y))
+elementwise("erfc", slope=lambda x: (-2 / SQRT_PI) * lax.exp(-x * x))
+elementwise("exp", slope=lambda y: y)
+elementwise("exp2", slope=lambda y: 0.6931471805599453 * y)
+elementwise("expm1", slope=lambda y: y + 1)
+
+
+def _integer_pow_slope(x, params):
+    n = params["y"]
+    return jnp.zeros_like(x) if n == 0 else n * lax.integer_pow(x, n - 1)
+
+
+elementwise("integer_pow", slope=_integer_pow_slope)
+elementwise("lgamma", slope=lambda x: lax.digamma(x))
+elementwise("log", slope=lambda x: 1 / x)
+elementwise("log1p", slope=lambda x: 1 / (1 + x))
+elementwise("logistic", slope=lambda y: y * (1 - y))
+elementwise("mul", slopes=(lambda x1: x1, lambda x0: x0))
+elementwise("neg", slope=-1)
+
+
+# y = x0^x1. Where x1 is 0 the slope is 0 also at x0 = 0; where x0 is 0 the slope in x1
+# is 0 although the logarithm is not finite there.
+def _pow_base_slope(x0, x1):
+    exponent = x1.astype(jnp.result_type(x0))
+    power = lax.pow(x0, jnp.where(exponent == 0, 1, exponent - 1))
+    return jnp.where(exponent == 0, jnp.zeros_like(power), exponent * power)
+
+
+def _pow_exponent_slope(x0, x1, y):
+    log = lax.log(jnp.where(x0 == 0, jnp.ones_like(x0), x0))
+    at_zero = jnp.where(x1 >= 0, jnp.zeros_like(log), jnp.full_like(log, jnp.inf))
+    if jnp.iscomplexobj(x0):
+        at_zero = jnp.zeros_like(log)
+    return jnp.where(x0 == 0, at_zero, log * y)
+
+
+elementwise("pow", slopes=(_pow_base_slope, _pow_exponent_slope))
+elementwise("one_minus_square", slope=lambda x: -2 * x)
+elementwise("rsqrt", slope=lambda x, y: -0.5 * y / x)
+elementwise("sin", slope=lambda x: lax.cos(x))
+elementwise("sinh", slope=lambda x: lax.cosh(x))
+elementwise("sqrt", slope=lambda y: 0.5 / y)
+elementwise("square", slope=lambda x: 2 * x)
+elementwise("sub", slopes=(1, -1))
+elementwise("tan", slope=lambda y: 1 + y * y)
+elementwise("tanh", slope=lambda y: (1 - y) * (1 + y))

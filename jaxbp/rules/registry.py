@@ -1,0 +1,323 @@
+"""Which linear map a primitive has: the kinds of rules, and the table of them.
+
+A rule is declared once and serves both modes, because it names a linear map, and the
+map knows how to push and how to pull:
+
+    elementwise(tanh_p, slope=lambda y: 1 - y * y)      # keeps the output only
+    linear(rev_p, transpose=lambda y_bar, x, **params: rev_p.bind(y_bar, **params))
+    bilinear(dot_p, left=left_transpose, right=right_transpose)
+    general(cumprod_p, jvp=cumprod_jvp)                 # its tangent half is traced
+    zero(floor_p)
+
+The first argument is a primitive, or the name of one of JAX's (a name that the installed
+JAX lacks is skipped). Registering a primitive twice is an error.
+"""
+
+import contextlib
+import inspect
+from collections.abc import Callable, Sequence
+
+import jax
+
+from .. import ir
+from ..errors import InvalidArgument, MissingRule
+from ..linear.applied import JointlyApplied, hold
+from ..linear.base import Edge, Params
+from ..linear.diagonal import Broadcast, Diagonal, Scaled
+
+_rules: dict[ir.Primitive, Callable] = {}
+_named: dict[str, Callable] = {}  # JAX's own that are exported nowhere
+_foreign: list[str] = []
+
+
+# The table ------------------------------------------------------------------
+
+
+def register(primitive: ir.Primitive | str, rule: Callable) -> None:
+    """Puts `rule` into the table.
+
+    Args:
+      primitive: a primitive, or the name of one of JAX's.
+      rule: rule(walker, primitive, values, dots, params) -> (outputs, output dots).
+
+    Raises:
+      InvalidArgument: the primitive has a rule already.
+    """
+    if isinstance(primitive, str):
+        found = ir.primitive(primitive)
+        table, key = (_named, primitive) if found is None else (_rules, found)
+    else:
+        table, key = _rules, primitive
+    if key in table:
+        raise InvalidArgument(
+            f"`{key}` has a rule already: {table[key]!r}. Register a primitive once; "
+            "`jaxbp.rules.unregister` removes a rule."
+        )
+    table[key] = rule
+
+
+def unregister(primitive: ir.Primitive) -> None:
+    """Removes the rule of `primitive`, so that another can be registered."""
+    _rules.pop(primitive)
+
+
+def _from_jax(primitive) -> bool:
+    return type(primitive).__module__.startswith("jax.") and getattr(
+        getattr(primitive.impl, "func", primitive.impl), "__module__", ""
+    ).startswith("jax.")
+
+
+def lookup(primitive: ir.Primitive) -> Callable | None:
+    """The rule of `primitive`, or None."""
+    rule = _rules.get(primitive)
+    if rule is None and primitive.name in _named and _from_jax(primitive):
+        rule = _rules[primitive] = _named[primitive.name]
+    return rule
+
+
+def foreign_rule(primitive: ir.Primitive) -> Callable | None:
+    """JAX's own rule for `primitive`, inside `with foreign("jax")`; else None."""
+    return General(_jax_pushforward(primitive)) if _foreign else None
+
+
+@contextlib.contextmanager
+def foreign(rules: str):
+    """Lets primitives that have no rule here use those of another system.
+
+    The one door through which JAX's differentiation is used by this engine.
+
+    Args:
+      rules: "jax".
+
+    Raises:
+      InvalidArgument: another name.
+    """
+    if rules != "jax":
+        raise InvalidArgument(f'`rules` must be "jax", but is {rules!r}.')
+    _foreign.append(rules)
+    try:
+        yield
+    finally:
+        _foreign.pop()
+
+
+def _jax_pushforward(primitive):
+    def pushforward(primals, tangents, **params):
+        def function(*active):
+            given = iter(active)
+            whole = [
+                x if t is None else next(given)
+                for x, t in zip(primals, tangents, strict=True)
+            ]
+            return primitive.bind(*whole, **params)
+
+        pairs = zip(primals, tangents, strict=True)
+        moving = [(x, t) for x, t in pairs if t is not None]
+        return jax.jvp(function, *zip(*moving, strict=True))
+
+    return pushforward
+
+
+def known() -> frozenset[str]:
+    """Names of all primitives that have a rule."""
+    return frozenset(p.name for p in _rules) | frozenset(_named)
+
+
+def missing(primitive: ir.Primitive, where: str) -> MissingRule:
+    """The error for a primitive without a rule, met at `where`."""
+    return MissingRule(
+        f"no rule for primitive `{primitive.name}` ({where}). Register one, for example "
+        f"`jaxbp.rules.elementwise(primitive, slope=lambda x: ...)`, or allow JAX's own "
+        'rule for it: `with jaxbp.foreign("jax"): ...`.'
+    )
+
+
+# The kinds ------------------------------------------------------------------
+
+
+def _operands(function: Callable) -> tuple[tuple[int, ...], bool]:
+    """What a slope reads, from its parameters' names: operands, -1 the output."""
+    names = list(inspect.signature(function).parameters)
+    places = [n for n in names if n != "params"]
+    for name in places:
+        if name not in ("x", "y") and not (name[0] == "x" and name[1:].isdigit()):
+            raise InvalidArgument(
+                f"a slope's parameters are named `x` (the operand), `x0`, `x1`, ..., "
+                f"`y` (the output) or `params`, but {function!r} has `{name}`."
+            )
+    read = {"x": 0, "y": -1}
+    return tuple(read[n] if n in read else int(n[1:]) for n in places), (
+        "params" in names
+    )
+
+
+class Elementwise:
+    """y_i = f(x0_i, x1_i, ...): a slope per operand."""
+
+    def __init__(self, slopes: Sequence):
+        self.partials = [self._partial(s) for s in slopes]
+
+    @staticmethod
+    def _partial(slope):
+        if slope is None:
+            return None
+        if not callable(slope):
+            return (Scaled(slope), (), False)
+        places, takes_params = _operands(slope)
+        return (slope if takes_params else Diagonal(slope), places, takes_params)
+
+    def __call__(self, walker, primitive, values, dots, params):
+        (y,) = ir.evaluate(primitive, values, params)
+        out = ir.typeof(y)
+        if not ir.differentiable(out):
+            return [y], [None]
+        edges = []
+        for place, (dot, partial) in enumerate(zip(dots, self.partials, strict=True)):
+            if dot is None or partial is None:
+                continue
+            linear_map, places, takes_params = partial
+            if takes_params:
+                linear_map = Diagonal(linear_map, Params(params))
+            shape = ir.typeof(values[place]).shape
+            if shape != out.shape:
+                linear_map = Broadcast(linear_map, shape, out.shape)
+            residuals = tuple([y if p < 0 else values[p] for p in places])
+            edges.append(Edge(linear_map, residuals, (place,), (0,)))
+        return [y], walker.extend(edges, dots, 1)
+
+
+class Linear:
+    """The primitive is linear in some operands together, the others are held."""
+
+    def __init__(self, transpose, operands, kind):
+        self.transpose, self.places, self.kind = transpose, operands, kind
+
+    def __call__(self, walker, primitive, values, dots, params):
+        outs = ir.evaluate(primitive, values, params)
+        if not all(ir.differentiable(ir.typeof(y)) for y in outs):
+            return outs, [None] * len(outs)
+        linear = self.places
+        if linear is None:
+            linear = [
+                i for i, v in enumerate(values) if ir.differentiable(ir.typeof(v))
+            ]
+        active = tuple(p for p in linear if dots[p] is not None)
+        if not active:
+            return outs, [None] * len(outs)
+        params = Params(params)
+        targets = tuple(range(len(outs)))
+        if len(linear) == 1 and not primitive.multiple_results:
+            edge_map, residuals = hold(
+                primitive, values, params, active[0], self.transpose, self.kind
+            )
+        else:
+            avals = tuple(
+                ir.typeof(v) if i in linear else None for i, v in enumerate(values)
+            )
+            residuals = tuple(
+                v for v, a in zip(values, avals, strict=True) if a is None
+            )
+            edge_map = JointlyApplied(
+                primitive, params, self.transpose, avals, active, self.kind
+            )
+        edge = Edge(edge_map, residuals, active, targets)
+        return outs, walker.extend([edge], dots, len(outs))
+
+
+class Bilinear:
+    """The primitive is linear in each of its first operands with the others held."""
+
+    def __init__(self, transposes, kind):
+        self.transposes, self.kind = transposes, kind
+
+    def __call__(self, walker, primitive, values, dots, params):
+        outs = ir.evaluate(primitive, values, params)
+        if not ir.differentiable(ir.typeof(outs[0])):
+            return outs, [None]
+        params = Params(params)
+        edges = []
+        for place, transpose in enumerate(self.transposes):
+            if dots[place] is not None:
+                edge_map, residuals = hold(
+                    primitive, values, params, place, transpose, self.kind
+                )
+                edges.append(Edge(edge_map, residuals, (place,), (0,)))
+        return outs, walker.extend(edges, dots, 1)
+
+
+class General:
+    """The rule is a function of primals and tangents, linear in the tangents."""
+
+    def __init__(self, jvp):
+        self.jvp = jvp
+
+    def __call__(self, walker, primitive, values, dots, params):
+        jvp = self.jvp if primitive.multiple_results else self._listed
+        return walker.through(jvp, values, dots, params)
+
+    def _listed(self, primals, tangents, **params):
+        y, y_dot = self.jvp(primals, tangents, **params)
+        return [y], [y_dot]
+
+
+class ZeroRule:
+    """The derivative is zero, or the output carries none."""
+
+    def __call__(self, walker, primitive, values, dots, params):
+        outs = ir.evaluate(primitive, values, params)
+        return outs, [None] * len(outs)
+
+
+# Declarations ---------------------------------------------------------------
+
+
+def elementwise(primitive, *, slope=None, slopes=None):
+    """Declares y_i = f(x0_i, ...), by its slope or slopes.
+
+    Args:
+      primitive: a primitive or the name of one of JAX's.
+      slope: for one operand: a function of `x` (the operand) or `y` (the output), and of
+        `params` if it needs them. It keeps only what it names. A boolean slope is a
+        mask; a number is a constant slope.
+      slopes: for several operands: one a piece, of `x0`, `x1`, ..., `y`; None where the
+        derivative is zero.
+    """
+    register(primitive, Elementwise((slope,) if slopes is None else slopes))
+
+
+def linear(primitive, *, transpose, operands=(0,), kind="structural"):
+    """Declares a primitive linear in `operands` together (None: all floating ones).
+
+    Args:
+      transpose: transpose(y_bar, *operands, **params): linear operands come as types,
+        held ones as values; gives x_bar for one linear operand, else a list with one
+        cotangent per operand (None for those held).
+    """
+    register(primitive, Linear(transpose, operands, kind))
+
+
+def bilinear(primitive, *, left, right, kind="contraction"):
+    """Declares a primitive linear in each of its two operands.
+
+    Args:
+      left: left(y_bar, x0 (a type), x1, **params) -> x0_bar.
+      right: right(y_bar, x0, x1 (a type), **params) -> x1_bar.
+    """
+    register(primitive, Bilinear((left, right), kind))
+
+
+def general(primitive, *, jvp):
+    """Declares a primitive by its pushforward; reverse mode is its transpose.
+
+    Args:
+      jvp: jvp(primals, tangents, **params) -> (outputs, output tangents), as lists for
+        primitives with several results. A zero tangent is None, in and out. It must be
+        linear in the tangents and made of primitives that have rules.
+    """
+    register(primitive, General(jvp))
+
+
+def zero(*names):
+    """Declares primitives whose derivative is zero or whose output carries none."""
+    for primitive in names:
+        register(primitive, ZeroRule())

@@ -1,0 +1,120 @@
+"""Primitives that move elements without changing them: all linear.
+
+The cotangent moves back along the same path; what was dropped comes back as zero, what
+was repeated is summed.
+"""
+
+import numpy as np
+from jax import lax
+
+from .. import ir
+from ..linear.base import unbroadcast
+from .registry import linear
+
+
+def _broadcast_transpose(y_bar, x, *, shape, broadcast_dimensions, **params):
+    added = [axis for axis in range(len(shape)) if axis not in broadcast_dimensions]
+    summed = lax.reduce_sum(y_bar, added) if added else y_bar
+    return unbroadcast(summed, x.shape)
+
+
+linear("broadcast_in_dim", transpose=_broadcast_transpose, kind="broadcast")
+
+
+def _concatenate_transpose(y_bar, *operands, dimension):
+    ends = np.cumsum([x.shape[dimension] for x in operands])
+    return [
+        lax.slice_in_dim(y_bar, int(end) - x.shape[dimension], int(end), axis=dimension)
+        for x, end in zip(operands, ends, strict=True)
+    ]
+
+
+linear("concatenate", transpose=_concatenate_transpose, operands=None)
+linear(
+    "convert_element_type",
+    transpose=lambda y_bar, x, **params: lax.convert_element_type(y_bar, x.dtype),
+)
+linear("copy", transpose=lambda y_bar, x: y_bar)
+
+
+# pad: out = x with `low`, `high` elements put before and after (negative: taken away)
+# and `interior` between. Back: undo the negative parts first, then slice.
+def _pad_transpose(y_bar, x, padding_value, *, padding_config):
+    if x.shape == () or ir.typeof(y_bar).size == 0:
+        x_bar = y_bar if x.shape == () else ir.zeros(x)
+    else:
+        back = [(-low, -high, 0) for low, high, _ in padding_config]
+        whole = lax.pad(y_bar, np.zeros((), y_bar.dtype), back)
+        steps = [interior + 1 for _, _, interior in padding_config]
+        x_bar = lax.slice(whole, [0] * whole.ndim, whole.shape, steps)
+    if not padding_config:
+        return [x_bar, ir.zeros(padding_value)]
+    total = lax.reduce_sum(y_bar, tuple(range(y_bar.ndim)))
+    inside = lax.reduce_sum(x_bar, tuple(range(x_bar.ndim)))
+    return [x_bar, lax.sub(total, inside)]
+
+
+linear("pad", transpose=_pad_transpose, operands=None)
+linear(
+    "reduce_precision",
+    transpose=lambda y_bar, x, **params: lax.reduce_precision(y_bar, **params),
+)
+linear("reshape", transpose=lambda y_bar, x, **params: lax.reshape(y_bar, x.shape))
+linear("rev", transpose=lambda y_bar, x, *, dimensions: lax.rev(y_bar, dimensions))
+
+
+def _slice_transpose(y_bar, x, *, start_indices, limit_indices, strides):
+    strides = strides or (1,) * len(start_indices)
+    config = []
+    sizes = zip(start_indices, strides, y_bar.shape, x.shape, strict=True)
+    for start, stride, count, size in sizes:
+        covered = start + (1 + (count - 1) * stride if count else 0)
+        config.append((start, size - covered, stride - 1))
+    return lax.pad(y_bar, np.zeros((), y_bar.dtype), config)
+
+
+linear("slice", transpose=_slice_transpose)
+
+
+def _split_transpose(y_bars, x, *, sizes, axis):
+    whole = []
+    for size, y_bar in zip(sizes, y_bars, strict=True):
+        shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
+        zero = lambda shape=shape: lax.full(shape, 0, x.dtype)
+        whole.append(zero() if y_bar is None else y_bar)
+    return [lax.concatenate(whole, axis)]
+
+
+linear("split", transpose=_split_transpose)
+linear("squeeze", transpose=lambda y_bar, x, **params: lax.reshape(y_bar, x.shape))
+
+
+def _stack_transpose(y_bar, *operands, axis):
+    return [lax.index_in_dim(y_bar, i, axis, False) for i in range(len(operands))]
+
+
+linear("stack", transpose=_stack_transpose, operands=None)
+
+
+def _tile_transpose(y_bar, x, *, reps):
+    pairs = [n for rep, size in zip(reps, x.shape, strict=True) for n in (rep, size)]
+    copies = lax.reshape(y_bar, pairs)
+    return lax.reduce_sum(copies, tuple(range(0, len(pairs), 2)))
+
+
+linear("tile", transpose=_tile_transpose)
+linear(
+    "transpose",
+    transpose=lambda y_bar, x, *, permutation: lax.transpose(
+        y_bar, [int(i) for i in np.argsort(permutation)]
+    ),
+)
+
+
+def _unstack_transpose(y_bars, x, *, axis):
+    shape = (*x.shape[:axis], *x.shape[axis + 1 :])
+    rows = [lax.full(shape, 0, x.dtype) if y is None else y for y in y_bars]
+    return [lax.concatenate([lax.expand_dims(r, (axis,)) for r in rows], axis)]
+
+
+linear("unstack", transpose=_unstack_transpose)

@@ -1,0 +1,1 @@
+"""Windows sliding over an array: pooling."""
