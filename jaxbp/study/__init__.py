@@ -9,6 +9,7 @@ from jaxbp.study.base import is_gap as is_gap
 from jaxbp.study.command import list_studies as list_studies
 from jaxbp.study.command import run as run
 from jaxbp.study.command import run_named as run_named
+from jaxbp.study.grid import along as along
 from jaxbp.study.grid import crossed as crossed
 from jaxbp.study.grid import distinct as distinct
 from jaxbp.study.grid import grid as grid

@@ -22,10 +22,11 @@ class Study:
         seed, rounds, budgets), so that a changed setting is another row.
       quick: the cases of `--quick`, seconds on a CPU.
       measure: case -> columns. `{GAP: reason}` states a gap.
-      columns: names of the columns shown in `table.md` and on the screen.
+      columns: names of the columns of the full table, in `table.md`.
       plot: (rows, axes) -> None; draws on a list of `panels` matplotlib axes.
       panels: how many axes the figure has.
-      summary: rows -> rows of the second table (fits, means), or None.
+      summary: rows -> {title: rows} of the tables that answer the question, shown
+        on the screen; None shows the full table.
     """
 
     file: str
@@ -36,7 +37,7 @@ class Study:
     columns: Sequence[str]
     plot: Callable[[list[Row], list], None]
     panels: int = 1
-    summary: Callable[[list[Row]], list[Row]] | None = None
+    summary: Callable[[list[Row]], dict[str, list[Row]]] | None = None
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ through `run_named`.
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from jaxbp.study.base import GAP, Case, Options, Row, Study, is_gap
 from jaxbp.study.catalogue import describe, load_study, results_folder, study_files
 from jaxbp.study.rows import Journal
 from jaxbp.timing import device_facts, find_device
+
+PIPED_WIDTH = 120  # columns where the output is no terminal
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def measure_missing(study, options, facts, folder) -> tuple[list[Row], dict, int
             task = bar.add_task(study.name, total=len(cases), case="")
             bar.update(task, completed=len(cases) - len(missing))
             for case in missing:
-                bar.update(task, case=label(case))
+                bar.update(task, case=label(case, cases))
                 journal.append(case, *measured_row(study, case))
                 bar.advance(task)
         told = provenance.record(study, options, facts, cases, repository)
@@ -135,7 +138,7 @@ def measured_row(study: Study, case: Case) -> tuple[Row, float]:
             raise
         row = case | {GAP: "the device ran out of memory"}
     except Exception as error:
-        error.add_note(f"in case {label(case)} of study {study.name}")
+        error.add_note(f"in case {case} of study {study.name}")
         raise
     return row, time.perf_counter() - start
 
@@ -173,29 +176,34 @@ def publish(study: Study, rows: list[Row], told: dict, folder: Path) -> list[Pat
 def report(study: Study, rows: list[Row], told: dict) -> str:
     """`table.md`: the question, the summary, every row, and where it comes from."""
     device, versions = told["device"], told["versions"]
-    parts = [f"# {study.headline}", ""]
-    if study.summary:
-        summary = study.summary(rows)
-        parts += [tables.markdown(summary, tables.column_names(summary)[:-1])]
-    parts += [tables.markdown(rows, study.columns)]
+    parts = [f"# {study.headline}"]
+    for title, shown in (answers(study, rows) | {"All rows": rows}).items():
+        columns = study.columns if shown is rows else tables.column_names(shown)[:-1]
+        parts += [f"## {title}", tables.markdown(shown, columns).rstrip()]
     parts += [
         f"{device['name']}, {told['date']}, JAX {versions['jax']}, commit "
         f"{told['commit']}{' with changes' if told['dirty'] else ''}; "
         f"`{told['command']}`. Drawn from rows.csv."
     ]
-    return "\n".join(parts) + "\n"
+    return "\n\n".join(parts) + "\n"
+
+
+def answers(study: Study, rows: list[Row]) -> dict[str, list[Row]]:
+    """The tables that answer the question, by their titles."""
+    return study.summary(rows) if study.summary else {}
 
 
 def show(study: Study, rows: list[Row], files: list[Path], measured: int) -> None:
-    """Tables and file names on the screen."""
+    """The answer and the file names on the screen."""
     from rich.console import Console
 
     console = Console()
-    console.print(tables.screen_table(rows, study.columns, study.headline))
-    if study.summary:
-        summary = study.summary(rows)
-        columns = tables.column_names(summary)[:-1]
-        console.print(tables.screen_table(summary, columns, "In short"))
+    if not console.is_terminal:
+        console.width = max(console.width, PIPED_WIDTH)
+    console.print(f"\n[bold]{study.headline}[/]")
+    for title, shown in (answers(study, rows) or {"All rows": rows}).items():
+        columns = study.columns if shown is rows else tables.column_names(shown)[:-1]
+        console.print(tables.screen_table(shown, columns, title))
     kept = len(rows) - measured
     console.print(f"{measured} rows measured, {kept} kept from earlier runs. Wrote:")
     for file in files:
@@ -208,9 +216,10 @@ def shortest(file: Path) -> Path:
     return file.resolve().relative_to(Path.cwd()) if inside else file
 
 
-def label(case: Case) -> str:
-    """A case in one short line."""
-    return " ".join(f"{k}={v}" for k, v in case.items())
+def label(case: Case, cases: Sequence[Case]) -> str:
+    """What sets a case apart from the others, in one short line."""
+    varying = [k for k, v in case.items() if any(c.get(k) != v for c in cases)]
+    return " ".join(str(case[k]) for k in varying)
 
 
 def progress_bar():

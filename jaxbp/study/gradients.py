@@ -14,56 +14,66 @@ from jax.flatten_util import ravel_pytree
 CHUNK = 128  # columns at once: wide enough for matrix products, small for any cache
 
 
-def gradient_by_pushforwards(
-    jvp: Callable, f: Callable, params: Any, chunk: int = CHUNK
-) -> Any:
-    """The gradient of `f` at `params`, one pushforward an entry.
+def by_pushforwards(jvp: Callable, f: Callable, chunk: int = CHUNK) -> Callable:
+    """The gradient of `f` in its first argument, one pushforward an entry.
 
     Args:
       jvp: forward mode under test, with the signature of `jax.jvp`.
-      f: params -> scalar.
-      params: pytree of n floats of one dtype.
+      f: (params, *data) -> scalar; params a pytree of n floats of one dtype.
       chunk: pushforwards batched at once.
 
     Returns:
-      The gradient, a pytree like `params`.
+      (params, *data) -> gradient, a pytree like params.
 
     Cost: n pushforwards in ceil(n / chunk) loop steps; chunk·n floats of seeds.
     """
-    flat, unravel = ravel_pytree(params)
 
-    def column(seed):
-        _, y_dot = jvp(lambda flat: f(unravel(flat)), (flat,), (seed,))
-        return y_dot
+    def gradient(params, *data):
+        flat, unravel = ravel_pytree(params)
 
-    return unravel(by_columns(column, flat, chunk))
+        def column(seed):
+            return jvp(lambda flat: f(unravel(flat), *data), (flat,), (seed,))[1]
+
+        return unravel(by_columns(column, flat, chunk))
+
+    return gradient
 
 
-def gradient_by_differences(
-    f: Callable, params: Any, chunk: int = CHUNK, step: float | None = None
-) -> Any:
-    """The gradient of `f` at `params` by central differences.
+def by_differences(f: Callable, chunk: int = CHUNK) -> Callable:
+    """The gradient of `f` in its first argument by central differences.
+
+    The step is the cube root of the dtype's rounding unit, where truncation and
+    rounding cost about the same.
 
     Args:
-      f: params -> scalar.
-      params: pytree of n floats of one dtype.
+      f: (params, *data) -> scalar; params a pytree of n floats of one dtype.
       chunk: entries at once.
-      step: None takes the cube root of the dtype's rounding unit, where truncation
-        and rounding cost about the same.
 
     Returns:
-      The gradient, a pytree like `params`, to about step² relative.
+      (params, *data) -> gradient, a pytree like params.
 
     Cost: 2n evaluations of `f`.
     """
-    flat, unravel = ravel_pytree(params)
-    h = step or float(jnp.finfo(flat.dtype).eps) ** (1 / 3)
 
-    def column(seed):
-        ahead, behind = f(unravel(flat + h * seed)), f(unravel(flat - h * seed))
-        return (ahead - behind) / (2 * h)
+    def gradient(params, *data):
+        flat, unravel = ravel_pytree(params)
+        h = float(jnp.finfo(flat.dtype).eps) ** (1 / 3)
 
-    return unravel(by_columns(column, flat, chunk))
+        def column(seed):
+            ahead = f(unravel(flat + h * seed), *data)
+            behind = f(unravel(flat - h * seed), *data)
+            return (ahead - behind) / (2 * h)
+
+        return unravel(by_columns(column, flat, chunk))
+
+    return gradient
+
+
+def slope_along_ones(jvp: Callable, f: Callable, params: Any, *data) -> jax.Array:
+    """One pushforward: the derivative of `f` along (1, 1, ..., 1), the sum of its
+    gradient's entries."""
+    ones = jax.tree.map(jnp.ones_like, params)
+    return jvp(lambda params: f(params, *data), (params,), (ones,))[1]
 
 
 def by_columns(column: Callable, flat: jax.Array, chunk: int) -> jax.Array:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import product
 
 from jaxbp.errors import InvalidArgument
-from jaxbp.study.base import Case
+from jaxbp.study.base import Case, Row
 
 
 def grid(**axes: Iterable) -> list[Case]:
@@ -40,6 +40,12 @@ def sweep(base: Case, **axes: Iterable) -> list[Case]:
 def crossed(cases: Iterable[Case], **axes: Iterable) -> list[Case]:
     """Every case with every combination of further axes."""
     return [{**case, **more} for case in cases for more in grid(**axes)]
+
+
+def along(rows: Iterable[Row], base: Case, axis: str) -> list[Row]:
+    """The rows of a sweep's one axis: equal to `base` in all its other entries."""
+    fixed = {name: value for name, value in base.items() if name != axis}
+    return [row for row in rows if fixed.items() <= row.items()]
 
 
 def distinct(cases: Iterable[Case]) -> list[Case]:

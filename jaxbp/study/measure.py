@@ -3,24 +3,37 @@
 from collections.abc import Callable
 from typing import Any
 
-from jaxbp.study.base import Row
-from jaxbp.timing import paired, stages, time_calls, xla_columns
+import jax
+import numpy as np
+
+from jaxbp import ir
+from jaxbp.checks.closeness import largest_closeness, rtol, wide
+from jaxbp.study.base import GAP, Row
+from jaxbp.timing import (
+    Stages,
+    Timing,
+    paired,
+    refusal,
+    roof_fraction,
+    time_calls,
+    xla_columns,
+)
 
 
 def against(
     baseline: Callable,
-    contender: Callable,
+    built: Stages,
     args: tuple[Any, ...],
     *,
     rounds: int,
     budget_s: float,
     loop_steps: int = 1,
 ) -> Row:
-    """Compile `contender`, then time it against `baseline` in turn, A B A B.
+    """Time a contender against a baseline in turn, A B A B.
 
     Args:
       baseline: compiled already; called with `args`.
-      contender: a function of `args`, not yet jitted.
+      built: the contender, from `timing.stages` with the same `args`.
       rounds, budget_s: as in `time_calls`.
       loop_steps: trip count of the loop that holds nearly all work; XLA counts a
         loop's body once, so its flops are multiplied by this.
@@ -30,7 +43,6 @@ def against(
       `time_min_s`, `ratio`, `ratio_q25`, `ratio_q75` (paired, to the baseline),
       `xla_flops`, `xla_peak_bytes`, `xla_temp_bytes`.
     """
-    built = stages(contender, *args)
     calls = {"contender": (built.compiled, args), "baseline": (baseline, args)}
     times = time_calls(calls, rounds=rounds, budget_s=budget_s)
     xla = xla_columns(built.compiled)
@@ -39,7 +51,7 @@ def against(
     return built.columns() | time_columns(times["contender"], times["baseline"]) | xla
 
 
-def time_columns(contender, baseline) -> Row:
+def time_columns(contender: Timing, baseline: Timing) -> Row:
     """Median and minimum time, and the paired ratio with its quartiles."""
     ratio = paired(contender, baseline)
     return {
@@ -49,3 +61,70 @@ def time_columns(contender, baseline) -> Row:
         "ratio_q25": ratio.lower,
         "ratio_q75": ratio.upper,
     }
+
+
+def correctness(found: Any, wanted: Any, terms: float, dtype: str) -> Row:
+    """Is a result right? Asked before any time is taken.
+
+    Args:
+      found, wanted: pytrees of arrays of one structure.
+      terms: size of terms that cancelled on the way to the result; rounding of
+        their size is explained. 0 where none are larger than the result.
+      dtype: that both were computed in.
+
+    Returns:
+      Columns `closeness` (ADBench's, largest) and `error` (largest difference over
+      the largest entry wanted), and a stated gap where rounding, 2 eps^(2/3) of the
+      largest of entries and terms, does not explain the difference.
+    """
+    pairs = list(zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True))
+    largest = max(float(np.abs(wide(y)).max(initial=0)) for _, y in pairs)
+    gap = max(float(np.abs(wide(x) - wide(y)).max(initial=0)) for x, y in pairs)
+    row = {
+        "closeness": max(largest_closeness(x, y)[0] for x, y in pairs),
+        "error": gap / largest if largest else gap,
+    }
+    allowed = rtol(dtype) * max(largest, terms)
+    if gap <= allowed:  # a NaN is not
+        return row
+    return row | {
+        GAP: f"wrong result: off by {gap:.1e}, rounding explains {allowed:.1e}"
+    }
+
+
+def below_roof(row: Row, flops_column: str, dtype: str) -> Row:
+    """The row with `roof_fraction`, or a stated gap if its rate is impossible."""
+    flops = row.get(flops_column)
+    if not flops:
+        return row
+    if reason := refusal(flops, row["time_s"], dtype):
+        return {**row, "time_s": None, "ratio": None, GAP: reason}
+    return row | {"roof_fraction": roof_fraction(flops, row["time_s"], dtype)}
+
+
+def stacked_bytes(f: Callable, *args) -> int:
+    """Bytes that the scans of `f` write once per step, residuals and outputs, counted
+    in its traced program; nothing is run."""
+    return program_stacked_bytes(jax.make_jaxpr(f)(*args))
+
+
+def program_stacked_bytes(program) -> int:
+    """`stacked_bytes` of a closed program and of the programs inside it."""
+    return sum(map(equation_stacked_bytes, ir.inner(program)[0].eqns))
+
+
+def equation_stacked_bytes(equation) -> int:
+    """`stacked_bytes` of one equation."""
+    values = jax.tree.leaves(list(equation.params.values()), is_leaf=is_program)
+    inside = sum(program_stacked_bytes(v) for v in values if is_program(v))
+    if equation.primitive.name != "scan":
+        return inside
+    _, carried = ir.scan_counts(equation.params)
+    stacked = (variable.aval for variable in equation.outvars[carried:])
+    own = sum(aval.size * aval.dtype.itemsize for aval in stacked)
+    return own + equation.params["length"] * inside
+
+
+def is_program(value) -> bool:
+    """Is the value a closed program, as calls and loops hold one?"""
+    return hasattr(value, "jaxpr") and hasattr(value, "consts")

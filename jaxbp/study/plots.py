@@ -8,7 +8,9 @@ Source: Okabe and Ito 2008, "Color Universal Design".
 """
 
 from collections.abc import Callable, Sequence
+from math import exp, log
 from pathlib import Path
+from typing import Any
 
 PANEL_INCHES = (5.0, 4.2)
 LABEL_POINTS = 8.5
@@ -23,7 +25,7 @@ COLOURS = {
     "black": "#000000",
     "grey": "#8C8C8C",
 }
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "jaxbp",  # element ids repeat from run to run
     "svg.fonttype": "none",  # text stays text
     "font.size": 9.5,
@@ -71,10 +73,14 @@ def save(figure, folder: Path) -> list[Path]:
     return [folder / "figure.svg", folder / "figure.png"]
 
 
-def labelled_line(axis, x: Sequence, y: Sequence, label: str, colour: str, **style):
-    """A line with markers, sorted by x, with its name at the right end."""
+def line(axis, x: Sequence, y: Sequence, label: str, colour: str, **style) -> None:
+    """A line with markers, sorted by x, with its name at the right end.
+
+    `colour` is a name from `COLOURS`; `style` goes to matplotlib's `plot`.
+    """
     if not len(x):
         return
+    colour = COLOURS[colour]
     x, y = zip(*sorted(zip(x, y, strict=True)), strict=True)
     axis.plot(x, y, color=colour, **{"marker": "o", **style})
     axis.annotate(
@@ -87,6 +93,30 @@ def labelled_line(axis, x: Sequence, y: Sequence, label: str, colour: str, **sty
         fontsize=LABEL_POINTS,
         gid="direct-label",
     )
+
+
+def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: str):
+    """One dot a row at its ratio with its quartiles as a bar, a line at 1 and the
+    geometric mean told at the top; the best row stands at the top."""
+    colour = COLOURS[colour]
+    places = range(len(rows))
+    ratios = [row[column] for row in rows]
+    lower = [row[f"{column}_q25"] for row in rows]
+    upper = [row[f"{column}_q75"] for row in rows]
+    axis.hlines(places, lower, upper, color=colour, alpha=0.35, linewidth=3.5)
+    axis.plot(ratios, places, "o", color=colour)
+    axis.axvline(1, color=INK, linewidth=0.8)
+    centre = exp(mean([log(ratio) for ratio in ratios])) if ratios else 1.0
+    axis.axvline(centre, color=colour, linewidth=1.2, linestyle=":")
+    axis.set_yticks(places, names)
+    axis.set_xlabel(f"geometric mean {centre:.2f} (dotted)")
+    axis.invert_yaxis()
+
+
+def log_log(axis, x_label: str, y_label: str) -> None:
+    """Logarithmic axes with their names; the y name stands above, to be read flat."""
+    axis.set(xscale="log", yscale="log", xlabel=x_label)
+    axis.set_title(y_label)
 
 
 def note(axis, text: str, x: float = 0.02, y: float = 0.97) -> None:

@@ -25,6 +25,9 @@ class Scaling:
         """The fitted y at x."""
         return self.constant * np.asarray(x, float) ** self.exponent
 
+    def __str__(self) -> str:
+        return f"{self.exponent:.2f} [{self.lower:.2f}, {self.upper:.2f}]"
+
 
 def fit_power(x: Sequence[float], y: Sequence[float], *, seed: int = 0) -> Scaling:
     """Least-squares power law through positive points.

@@ -84,9 +84,23 @@ def screen_table(rows: Sequence[Row], columns: Sequence[str], title: str):
     return table
 
 
+def pivot(rows: Sequence[Row], index: Sequence[str], across: str, value: str):
+    """One row for each entry of `index`, one column for each value of `across`.
+
+    A cell is the row's `value`, or a gap's reason up to its colon.
+    """
+    table: dict[tuple, Row] = {}
+    for row in rows:
+        key = tuple(row[name] for name in index)
+        line = table.setdefault(key, dict(zip(index, key, strict=True)))
+        reason = str(row.get(GAP) or "").partition(":")[0]
+        line[row[across]] = reason or row.get(value)
+    return list(table.values())
+
+
 def texts(rows: Sequence[Row], columns: Sequence[str]) -> list[bool]:
-    """Which columns hold words, and so stand to the left."""
-    return [any(isinstance(row.get(name), str) for row in rows) for name in columns]
+    """Which columns hold words only, and so stand to the left."""
+    return [all(isinstance(row.get(name), str) for row in rows) for name in columns]
 
 
 def shown_cells(row: Row, columns: Sequence[str]) -> list[str]:

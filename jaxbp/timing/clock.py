@@ -141,8 +141,9 @@ def sample_s(f: Callable, args: tuple, calls: int) -> float:
 
 def calls_needed(f: Callable, args: tuple, min_sample_s: float) -> int:
     """How many calls in a row last `min_sample_s`; warms `f` up on the way."""
-    sample_s(f, args, 1)
     calls = 1
+    if sample_s(f, args, 1) > 20 * min_sample_s:
+        return calls  # no second call: warming up took no such share of it
     while (elapsed_s := sample_s(f, args, calls) * calls) < min_sample_s:
         # Grow by what is missing, at least twofold and at most tenfold.
         calls *= int(np.clip(np.ceil(min_sample_s / max(elapsed_s, 1e-9)), 2, 10))

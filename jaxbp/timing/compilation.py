@@ -78,36 +78,39 @@ def time_traces(
     *,
     rounds: int = ROUNDS,
     budget_s: float = float("inf"),
-    cold: bool = True,
+    forget: Callable[[], None] | None = jax.clear_caches,
 ) -> dict[str, Timing]:
     """Tracing time of every contender, sampled in turn.
 
     JAX keeps the programs of functions jitted inside (`jnp.where`, `jax.nn.relu`,
     ...) from one trace to the next, so a second trace is not the first. Each
-    sample therefore traces a function object that JAX has never seen; if `cold`,
-    all of JAX's caches are emptied before it, as in a new process. Either way all
+    sample therefore traces a function object that JAX has never seen, and before it
+    `forget` empties caches, by default all of JAX's, as in a new process. All
     contenders start each sample from the same state.
 
     Args:
       calls: name -> (f, args).
       rounds: samples of each contender.
       budget_s: stop early when this much time went by, after 3 rounds at least.
-      cold: empty JAX's caches before each sample. Programs compiled by `jax.jit`
-        earlier will compile again when next called.
+      forget: called before each sample; None keeps all caches, as when one function
+        after another is traced in a process that runs for long. After
+        `jax.clear_caches` functions jitted earlier compile again when next called.
 
     Returns:
       name -> Timing, one sample per round.
     """
-    samplers = {n: partial(trace_sample_s, *c, cold=cold) for n, c in calls.items()}
+    samplers = {n: partial(trace_sample_s, *c, forget) for n, c in calls.items()}
     for sampler in samplers.values():
         sampler()  # Python's own first-time work (imports, code caches) is not tracing
     return interleave(samplers, rounds=rounds, budget_s=budget_s)
 
 
-def trace_sample_s(f: Callable, args: tuple, *, cold: bool) -> float:
+def trace_sample_s(
+    f: Callable, args: tuple, forget: Callable[[], None] | None
+) -> float:
     """Seconds to trace `f` as a new function object."""
-    if cold:
-        jax.clear_caches()
+    if forget:
+        forget()
     gc.collect()
     _, trace_s = clocked(jax.jit(fresh(f)).trace, *args)
     return trace_s

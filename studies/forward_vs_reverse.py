@@ -1,0 +1,252 @@
+"""What does a gradient cost as a network grows, by seven ways to compute it?
+
+Expectation: reverse mode costs a small multiple of one evaluation of the loss f,
+whatever the number of parameters n; forward mode and central differences ask for
+each entry by itself, and cost a multiple that grows in proportion to n.
+
+The networks are tanh MLPs on the 8x8 digits under softmax cross-entropy, grown in
+width, depth and batch, and one that is trained first. Every gradient is compared
+with jax.grad before it is timed, and is timed in turn with f.
+
+Command: jaxbp study forward_vs_reverse [--quick] [--device cpu|gpu|tpu]
+"""
+
+from functools import lru_cache
+
+import jax
+import numpy as np
+import optax
+
+import jaxbp
+from jaxbp import layers, problems, timing, training
+from jaxbp.study import (
+    GAP,
+    Study,
+    along,
+    crossed,
+    fit_power,
+    gradients,
+    measure,
+    plots,
+    run,
+    sweep,
+    tables,
+)
+
+MINUTES = 25
+
+# A batch at which the products of f, not its overhead, take most of its time.
+BASE = dict(network="mlp", width=64, depth=2, batch=256)  # depth: hidden layers
+SWEEPS = dict(
+    width=[16, 24, 32, 48, 64, 96, 128, 192, 256, 512],  # n from 1,482 to 301,066
+    depth=[1, 2, 4, 8, 16],
+    batch=[1, 16, 64, 256, 1024],
+)
+QUICK_SWEEPS = dict(width=[16, 32, 64, 256], depth=[8], batch=[32])
+DIGITS = dict(network="digits", width=32, depth=1, batch=256)  # 64-32-10, trained
+
+FULL = dict(
+    dtype="float32",
+    seed=0,
+    chunk=gradients.CHUNK,
+    rounds=9,  # odd, and enough for quartiles
+    budget_s=8.0,  # of timing a row; three rounds in any case
+    budget_flops=1.5e12,  # of one gradient: about 10 s on 2 CPU cores
+    budget_bytes=8 * 2**30,  # of one gradient's tangents held at once
+)
+QUICK = FULL | dict(rounds=5, budget_s=0.2, budget_flops=1e11, budget_bytes=2**30)
+
+METHODS = {  # name: colour in the figure
+    "f": "grey",
+    "layers": "green",
+    "engine reverse": "blue",
+    "jax.grad": "black",
+    "one pushforward": "sky",
+    "engine forward": "vermilion",
+    "jax.jacfwd": "orange",
+    "differences": "purple",
+}
+REVERSE = ("layers", "engine reverse", "jax.grad")
+CHUNKED = ("engine forward", "differences")  # n columns, a chunk at a time
+COLUMN_WISE = (*CHUNKED, "jax.jacfwd")  # n columns, however many at a time
+
+
+def contender(method, model, f, chunk):
+    """The gradient function (params, *data) -> gradient of a method."""
+    if method == "layers":
+        by_hand = layers.value_and_grad(model, layers.softmax_cross_entropy)
+        return lambda *args: by_hand(*args)[1]
+    if method == "one pushforward":
+        return lambda *args: gradients.slope_along_ones(jaxbp.jvp, f, *args)
+    if method == "engine forward":
+        return gradients.by_pushforwards(jaxbp.jvp, f, chunk)
+    if method == "differences":
+        return gradients.by_differences(f, chunk)
+    whole = {"engine reverse": jaxbp.grad, "jax.grad": jax.grad}
+    return (whole | {"jax.jacfwd": jax.jacfwd, "f": lambda f: f})[method](f)
+
+
+@lru_cache(maxsize=1)  # the cases of one network follow one another
+def prepared(network, width, depth, batch, dtype, seed):
+    """Model, f, arguments, f compiled, value and gradient of f."""
+    model = layers.mlp([64, *[width] * depth, 10], activation="tanh")
+    f = layers.loss_fn(model, layers.softmax_cross_entropy)
+    split = problems.digits(seed=seed, dtype=dtype)
+    params = model.init(jax.random.key(seed), dtype)
+    if network == "digits":
+        params = trained(model, params, split.train, seed)
+    args = (params, *(jax.device_put(part[:batch]) for part in split.train))
+    reference = jax.device_get(jax.jit(jax.value_and_grad(f))(*args))
+    return model, f, args, timing.stages(f, *args).compiled, reference
+
+
+def trained(model, params, examples, seed):
+    """The parameters after 20 epochs of Adam."""
+    by_hand = layers.value_and_grad(model, layers.softmax_cross_entropy)
+    adam = optax.adam(3e-3)
+    return training.fit(
+        by_hand, params, tuple(examples), optimizer=adam, epochs=20, key=seed
+    ).params
+
+
+def measured(case):
+    """The row of one method on one network: correctness first, then cost."""
+    names = (*BASE, "dtype", "seed")
+    model, f, args, compiled_f, reference = prepared(*(case[k] for k in names))
+    n = sum(leaf.size for leaf in jax.tree.leaves(args[0]))
+    method, chunk = case["method"], case["chunk"]
+    row = {"parameters": n}
+    if reason := too_dear(case, n, timing.xla_flops(compiled_f)):
+        return row | {GAP: reason}
+    gradient = contender(method, model, f, chunk)
+    built = timing.stages(gradient, *args)
+    wanted, terms = expected(method, reference)
+    row |= measure.correctness(built.output, wanted, terms, case["dtype"])
+    if GAP in row:
+        return row
+    steps = gradients.loop_steps(n, chunk) if method in CHUNKED else 1
+    budget = dict(rounds=case["rounds"], budget_s=case["budget_s"])
+    row |= measure.against(compiled_f, built, args, loop_steps=steps, **budget)
+    row["xla_flops_ratio"] = row["xla_flops"] / timing.xla_flops(compiled_f)
+    return measure.below_roof(row, "xla_flops", case["dtype"])
+
+
+def expected(method, reference):
+    """What a method must return, and how large an absolute error is explained by
+    cancellation: the terms of a sum, or the steps of differences."""
+    value, gradient = reference
+    if method == "f":
+        return value, 0.0
+    if method == "one pushforward":
+        leaves = jax.tree.leaves(gradient)
+        return sum(g.sum() for g in leaves), float(sum(np.abs(g).sum() for g in leaves))
+    # f's rounding over the step, and the step's truncation: eps^(2/3) each.
+    return gradient, 2 * max(1.0, float(value)) if method == "differences" else 0.0
+
+
+def too_dear(case, n, f_flops):
+    """Why a method that asks column by column is left out here, or nothing."""
+    if case["method"] not in COLUMN_WISE:
+        return ""
+    flops, limit = 2 * n * f_flops, case["budget_flops"]
+    if flops > limit:
+        return f"over budget: about {flops:.1e} flops, limit {limit:.0e}"
+    # Seeds (n, n), and tangents of two layers at a time: (n, batch, width).
+    columns = case["chunk"] if case["method"] in CHUNKED else n
+    held = 4 * columns * (n + 2 * case["batch"] * max(64, case["width"]))
+    if held > case["budget_bytes"]:
+        limit = case["budget_bytes"]
+        return f"over budget: {held:.1e} bytes of tangents, limit {limit:.1e}"
+    return ""
+    flops, limit = 2 * n * f_flops, case["budget_flops"]
+    if flops > limit:
+        return f"over budget: about {flops:.1e} flops, limit {limit:.0e}"
+    # Seeds (n, n), and tangents of two layers at a time: (n, batch, width).
+    columns = case["chunk"] if case["method"] in CHUNKED else n
+    held = 4 * columns * (n + 2 * case["batch"] * max(64, case["width"]))
+    if held > case["budget_bytes"]:
+        return f"about {held / 2**30:.1f} GiB of tangents; the budget is " + (
+            f"{case['budget_bytes'] / 2**30:.1f} GiB"
+        )
+    return ""
+
+
+def summary(rows):
+    """Time over f's time by network, and how it grows over each sweep."""
+    growths = [
+        {"method": method}
+        | {f"time over {axis}": growth(rows, method, axis, "ratio") for axis in SWEEPS}
+        | {"flops over width": growth(rows, method, "width", "xla_flops_ratio")}
+        for method in METHODS
+    ]
+    named = [row | {"network": network_name(row)} for row in rows]
+    ratios = tables.pivot(named, ["network", "parameters"], "method", "ratio")
+    return {
+        "Time of a gradient over the time of f (paired medians)": ratios,
+        "Growth with n (b: with the batch size), and its 95 % interval": growths,
+    }
+
+
+def network_name(row):
+    """A network in a few words."""
+    sizes = f"{row['width']}x{row['depth']}, batch {row['batch']}"
+    return "digits, trained" if row["network"] == "digits" else sizes
+
+
+def growth(rows, method, axis, column):
+    """Fitted power of a column along a sweep with its confidence interval, as text."""
+    chosen = numbered(along(rows, BASE, axis), method)
+    x = "batch" if axis == "batch" else "parameters"
+    if len({row[x] for row in chosen}) < 3:
+        return "-"  # two points have an exponent, but no doubt of it
+    fit = fit_power([row[x] for row in chosen], [row[column] for row in chosen])
+    return f"{'b' if axis == 'batch' else 'n'}^{fit}"
+
+
+def numbered(rows, method):
+    """The rows of a method that have numbers."""
+    return [row for row in rows if row["method"] == method and "ratio" in row]
+
+
+def plot(rows, axes):
+    time_axis, flops_axis, memory_axis = axes
+    width_rows = along(rows, BASE, "width")
+    for method, colour in METHODS.items():
+        chosen = numbered(width_rows, method)
+        x = [row["parameters"] for row in chosen]
+        exponent = growth(rows, method, "width", "ratio").split(" ")[0]
+        label = f"{method} {exponent}" if exponent.startswith("n") else method
+        for axis, column, name in (
+            (time_axis, "ratio", label),
+            (flops_axis, "xla_flops", method),
+            (memory_axis, "xla_peak_bytes", method),
+        ):
+            plots.line(axis, x, [row[column] for row in chosen], name, colour)
+    plots.log_log(time_axis, "parameters n", "time / time of f, paired median")
+    plots.log_log(flops_axis, "parameters n", "flops, XLA's count")
+    plots.log_log(memory_axis, "parameters n", "peak memory, XLA's plan (bytes)")
+
+
+def cases(sweeps, settings):
+    networks = [*sweep(BASE, **sweeps), DIGITS]
+    return crossed(networks, method=list(METHODS), **settings)
+
+
+study = Study(
+    file=__file__,
+    question=__doc__,
+    cases=cases(SWEEPS, FULL),
+    quick=cases(QUICK_SWEEPS, QUICK),
+    measure=measured,
+    columns=(
+        *("network", "width", "depth", "batch", "parameters", "method"),
+        *("closeness", "ratio", "ratio_q25", "ratio_q75", "time_s"),
+        *("trace_s", "compile_s", "xla_flops", "xla_peak_bytes"),
+    ),
+    plot=plot,
+    panels=3,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    run(study)
