@@ -8,6 +8,7 @@ the input. The six normalised sigmoids have slope 1 at the origin and limits -1,
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ def elementwise(
             f"activation {name} must have exactly one of `slope_of_x` and "
             f"`slope_of_y`, but has {'neither' if slope_of_x is None else 'both'}."
         )
-    slope = slope_of_x or slope_of_y
+    slope = cast(Callable, slope_of_x or slope_of_y)
 
     def forward(params, x):
         y = function(x)

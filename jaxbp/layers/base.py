@@ -43,6 +43,8 @@ class Layer:
       backward: (params, residuals, y_bar) -> (params_bar, x_bar). `params_bar` has
         the structure of `params`; `x_bar` is None where x is an array of integers.
         Under `jax.jit` an `x_bar` that is not used costs nothing.
+      plain: (params, x) -> y, where that is simpler than `forward` without its
+        residuals; None where it is not.
 
     A layer compares and hashes by identity: it can be a static argument of jit.
     """
@@ -51,10 +53,11 @@ class Layer:
     init: Callable[..., Params]
     forward: Callable[[Params, Any], tuple[Any, tuple]]
     backward: Callable[[Params, tuple, Any], tuple[Params, Any]]
+    plain: Callable[[Params, Any], Any] | None = None
 
-    def apply(self, params: Params, x: Any) -> jax.Array:
-        """The output alone: `forward(params, x)[0]`."""
-        return self.forward(params, x)[0]
+    def apply(self, params: Params, x: Any) -> Any:
+        """The output alone: the function that other witnesses differentiate."""
+        return self.plain(params, x) if self.plain else self.forward(params, x)[0]
 
 
 @jax.tree_util.register_static
@@ -71,6 +74,7 @@ def make_layer(
     forward: Callable,
     backward: Callable,
     *,
+    plain: Callable | None = None,
     trailing: tuple = (),
     rank: int | None = None,
     integer: bool = False,
@@ -79,7 +83,7 @@ def make_layer(
 
     Args:
       spec: shape and initialiser of each parameter.
-      forward, backward: as in `Layer`; they see checked arrays only.
+      forward, backward, plain: as in `Layer`; they see checked arrays only.
       trailing: the last axes `x` must have: an int is a size, a str the name of an
         axis of any size.
       rank: the number of axes of `x`; None allows any leading axes.
@@ -95,14 +99,17 @@ def make_layer(
             for k, (label, (shape, initialise)) in zip(keys, spec.items(), strict=False)
         }
 
-    def checked_forward(params, x):
-        check_params(name, params, spec)
-        x = jnp.asarray(x)
-        check_dtype(name, params, x, integer)
-        check_shape(name, x, trailing, rank)
-        return forward(params, x)
+    def checked(function):
+        def call(params, x):
+            check_params(name, params, spec)
+            x = jnp.asarray(x)
+            check_dtype(name, params, x, integer)
+            check_shape(name, x, trailing, rank)
+            return function(params, x)
 
-    return Layer(name, init, checked_forward, backward)
+        return call
+
+    return Layer(name, init, checked(forward), backward, plain and checked(plain))
 
 
 def check_params(name: str, params: Params, spec: Spec) -> None:

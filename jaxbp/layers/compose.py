@@ -34,6 +34,12 @@ def sequential(*layers: Layer, name: str = "sequential") -> Layer:
             residuals.append(own_residuals)
         return x, tuple(residuals)
 
+    def plain(params, x):
+        _check_entries(name, params, layers)
+        for layer, own_params in zip(layers, params, strict=True):
+            x = layer.apply(own_params, x)
+        return x
+
     def backward(params, residuals, y_bar):
         params_bar = []
         for layer, own_params, own_residuals in zip(
@@ -43,7 +49,7 @@ def sequential(*layers: Layer, name: str = "sequential") -> Layer:
             params_bar.append(own_bar)
         return tuple(reversed(params_bar)), y_bar
 
-    return Layer(name, init, forward, backward)
+    return Layer(name, init, forward, backward, plain)
 
 
 def _check_entries(name, params, layers):
@@ -63,24 +69,30 @@ def residual(layer: Layer) -> Layer:
     """
     name = f"residual({layer.name})"
 
-    def forward(params, x):
-        y, residuals = layer.forward(params, x)
+    def add(x, y):
         if y.shape != jnp.shape(x):
             raise ShapeMismatch(
                 f"{name} needs a layer that keeps the shape of its input, "
                 f"{jnp.shape(x)}, but it returns {y.shape}."
             )
-        return x + y, residuals
+        return x + y
+
+    def forward(params, x):
+        y, residuals = layer.forward(params, x)
+        return add(x, y), residuals
+
+    def plain(params, x):
+        return add(x, layer.apply(params, x))
 
     def backward(params, residuals, y_bar):
         params_bar, x_bar = layer.backward(params, residuals, y_bar)
         return params_bar, y_bar + x_bar
 
-    return Layer(name, layer.init, forward, backward)
+    return Layer(name, layer.init, forward, backward, plain)
 
 
 def loss_fn(model: Layer, loss: Loss) -> Callable[[Params, Any, Any], jax.Array]:
-    """f(params, x, labels) -> loss, (): the plain function, for any other witness."""
+    """f(params, x, labels) -> loss (): the plain function, for any other witness."""
     return lambda params, x, labels: loss.apply(model.apply(params, x), labels)
 
 

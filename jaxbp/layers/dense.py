@@ -37,7 +37,7 @@ def dense(
     Cost: 2 n_in n_out flops a row forward, twice that backward; keeps x.
     """
     check_size("dense", n_in=n_in, n_out=n_out)
-    spec = {"W": ((n_in, n_out), weights)}
+    spec: dict = {"W": ((n_in, n_out), weights)}
     if biases is not None:
         spec["b"] = ((n_out,), biases)
 

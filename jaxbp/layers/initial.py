@@ -92,3 +92,15 @@ def orthogonal(scale: float = 1.0) -> Initialiser:
         return (scale * q).reshape(shape).astype(dtype)
 
     return initialise
+
+
+def side_by_side(initialise: Initialiser, count: int) -> Initialiser:
+    """`count` blocks along the last axis, each drawn as a matrix of its own."""
+
+    def blocks(key, shape, dtype):
+        *rows, columns = shape
+        keys = jax.random.split(key, count)
+        block = (*rows, columns // count)
+        return jnp.concatenate([initialise(k, block, dtype) for k in keys], -1)
+
+    return blocks

@@ -145,7 +145,7 @@ softmax_cross_entropy = _make_loss(
 )
 
 
-# Labels q that are probabilities, one-hot rows among them: L = mean(-sum_k q_k log p_k),
+# Labels q that are probabilities (or one-hot rows): L = mean(-sum_k q_k log p_k) and
 #   y_bar = L_bar (1/N) (p sum_k q_k - q);  the sum is 1 where q is a distribution.
 def _soft_forward(y, labels):
     log_p, p = _log_softmax(y)
