@@ -18,6 +18,7 @@ class Structure(NamedTuple):
     edges: tuple[Edge, ...]  # in order of evaluation; residuals are places on the tape
     ins: tuple[int, ...]  # slots of the inputs
     outs: tuple[int | None, ...]  # slots of the outputs; None: the derivative is zero
+    avals: tuple  # per slot: the type of the value whose tangent it holds
 
 
 @jax.tree_util.register_pytree_node_class
@@ -44,7 +45,7 @@ class LinearProgram:
 
     def push(self, x_dots: Sequence) -> list:
         """Pushforward: one tangent per input (None: zero) to one per output."""
-        edges, ins, outs = self.structure
+        edges, ins, outs, _ = self.structure
         env: dict = {}
         for slot, x_dot in zip(ins, x_dots, strict=True):
             env[slot] = add(env.get(slot), x_dot)
@@ -54,7 +55,7 @@ class LinearProgram:
 
     def pull(self, y_bars: Sequence) -> list:
         """Pullback: one cotangent per output (None: zero) to one per input."""
-        edges, ins, outs = self.structure
+        edges, ins, outs, _ = self.structure
         env: dict = {}
         for slot, y_bar in zip(outs, y_bars, strict=True):
             if slot is not None:
@@ -97,7 +98,7 @@ class _Hashed:
         return self.structure is other.structure or self.structure == other.structure
 
 
-def assemble(edges: Sequence[Edge], ins, outs) -> LinearProgram:
+def assemble(edges: Sequence[Edge], avals, ins, outs) -> LinearProgram:
     """A program from recorded edges: dead ones dropped, each residual kept once."""
     needed = {slot for slot in outs if slot is not None}
     alive = []
@@ -115,4 +116,5 @@ def assemble(edges: Sequence[Edge], ins, outs) -> LinearProgram:
                 places[id(value)] = len(tape)
                 tape.append(value)
         kept.append(edge._replace(residuals=tuple(places[id(v)] for v in edge.residuals)))
-    return LinearProgram(Structure(tuple(kept), tuple(ins), tuple(outs)), tape)
+    structure = Structure(tuple(kept), tuple(ins), tuple(outs), tuple(avals))
+    return LinearProgram(structure, tape)

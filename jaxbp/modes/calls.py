@@ -35,7 +35,7 @@ def compiled(walker, program, values, dots):
     structure = structure._replace(outs=tuple(structure.outs[i] for i in targets))
     ins = tuple(i for i, a in enumerate(active) if a)
     edge = Edge(Call(structure), tuple(inner_program.tape), ins, targets)
-    return outs, walker.extend([edge], dots, len(outs))
+    return outs, walker.extend([edge], dots, outs)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -52,7 +52,7 @@ def custom_vjp(walker, primitive, values, dots, params):
     targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
     rule.targets = targets
     edge = Edge(Opaque(rule.push, rule.pull), residuals, ins, targets)
-    return list(outs), walker.extend([edge], dots, len(outs))
+    return list(outs), walker.extend([edge], dots, outs)
 
 
 def _bound(primitive, params):
@@ -79,7 +79,7 @@ class _Backward:
             _zero(aval, self.symbolic_zeros) if y_bar is None else y_bar
             for y_bar, aval in zip(whole, self.out_avals, strict=True)
         ]
-        x_bars = self.bwd.call_wrapped(*residuals, *y_bars)
+        x_bars = ir.custom_cotangents(self.bwd, (*residuals, *y_bars))
         pairs = zip(self.active, x_bars, strict=True)
         return [_none_if_zero(x_bar) for active, x_bar in pairs if active]
 

@@ -10,8 +10,8 @@ from .walk import Walker
 class Pusher(Walker):
     """A walker whose dots are tangents: edges are applied at once."""
 
-    def extend(self, edges, dots, count):
-        out: list = [None] * count
+    def extend(self, edges, dots, outs):
+        out: list = [None] * len(outs)
         for edge in edges:
             if not edge.map.many:
                 pushed = edge.map.push(edge.residuals, dots[edge.ins[0]])

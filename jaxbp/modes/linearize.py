@@ -19,14 +19,14 @@ class Recorder(Walker):
 
     def __init__(self):
         self.edges: list[Edge] = []
-        self.slots = 0
+        self.avals: list = []  # per slot: the type of the value whose tangent it is
 
-    def slot(self) -> int:
-        self.slots += 1
-        return self.slots - 1
+    def slot(self, value) -> int:
+        self.avals.append(ir.typeof(value))
+        return len(self.avals) - 1
 
-    def extend(self, edges, dots, count):
-        out: list = [None] * count
+    def extend(self, edges, dots, outs):
+        out: list = [None] * len(outs)
         for edge in edges:
             if any(type(r) is ir.Hole for r in edge.residuals):
                 raise NonlinearTangent(
@@ -36,11 +36,15 @@ class Recorder(Walker):
                 )
             for place in edge.outs:
                 if out[place] is None:
-                    out[place] = self.slot()
+                    out[place] = self.slot(outs[place])
             ins = tuple([dots[place] for place in edge.ins])
-            outs = tuple([out[place] for place in edge.outs])
-            self.edges.append(Edge(edge.map, edge.residuals, ins, outs))
+            targets = tuple([out[place] for place in edge.outs])
+            self.edges.append(Edge(edge.map, edge.residuals, ins, targets))
         return out
+
+    def finish(self, ins, outs) -> LinearProgram:
+        """The linear program from the slots `ins` to the slots `outs`."""
+        return assemble(self.edges, self.avals, ins, outs)
 
     def through(self, jvp, values, dots, params):
         """Runs the rule with its tangents open: what is done to them is recorded."""
@@ -72,10 +76,11 @@ def record(run: Callable, values: Sequence, active: Sequence[bool]):
     Slots of the program's inputs: one per active value.
     """
     recorder = Recorder()
-    dots = [recorder.slot() if a else None for a in active]
+    pairs = zip(values, active, strict=True)
+    dots = [recorder.slot(v) if a else None for v, a in pairs]
     outs, out_dots = run(recorder, values, dots)
     ins = [d for d in dots if d is not None]
-    return outs, assemble(recorder.edges, ins, out_dots)
+    return outs, recorder.finish(ins, out_dots)
 
 
 def linearize_flat(function: Callable, primals: Sequence, active: Sequence[bool]):

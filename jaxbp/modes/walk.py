@@ -16,8 +16,8 @@ class Walker:
 
     where = None  # (place of the equation, number of equations, equation)
 
-    def extend(self, edges: Sequence[Edge], dots: Sequence, count: int) -> list:
-        """Carries `dots` through the edges; gives one dot per output."""
+    def extend(self, edges: Sequence[Edge], dots: Sequence, outs: Sequence) -> list:
+        """Carries `dots` through the edges; gives one dot per output value."""
         raise NotImplementedError
 
     def through(self, jvp, values, dots, params) -> tuple[list, list]:
