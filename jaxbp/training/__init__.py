@@ -1,5 +1,9 @@
 """Training loops that are one compiled program, whoever computes the gradient."""
 
+from jaxbp.training.digits import DigitsOutcome as DigitsOutcome
+from jaxbp.training.digits import fit_digits as fit_digits
+from jaxbp.training.digits import predict_digits as predict_digits
+from jaxbp.training.digits import train_digits as train_digits
 from jaxbp.training.loop import fit as fit
 from jaxbp.training.metrics import accuracy as accuracy
 from jaxbp.training.metrics import classifier_metrics as classifier_metrics

@@ -50,7 +50,9 @@ class Batches(NamedTuple):
         return self.full * self.size + self.rest
 
 
-def plan_batches(data: Any, size: int | None, shuffle: bool, last: str) -> Batches:
+def plan_batches(
+    data: Any, size: int | None, shuffle: bool, last: LastBatch
+) -> Batches:
     """The `Batches` for `data`, checked; `size` None takes all examples at once.
 
     Raises:

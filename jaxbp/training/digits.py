@@ -1,0 +1,215 @@
+"""Handwritten digits, from pixels to a trained, saved and reloaded network.
+
+The same network, data and updates, with the gradient by any of three witnesses: the
+layers' hand-written backward passes, the engine, or JAX.
+"""
+
+import functools
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jaxbp
+from jaxbp import layers
+from jaxbp.errors import DataError, InvalidArgument, UnknownName, nearest
+from jaxbp.problems import Split, digits
+from jaxbp.training.loop import fit
+from jaxbp.training.metrics import classifier_metrics, confusion
+from jaxbp.training.predict import predict
+from jaxbp.training.report import print_digits_report
+from jaxbp.training.run import TrainingResult
+from jaxbp.training.saved import load, read_notes
+from jaxbp.training.state import initial_state
+from jaxbp.training.step import ValueAndGrad
+
+Gradient = Literal["layers", "engine", "jax"]
+Precision = Literal["float32", "float64"]
+
+PIXELS, CLASSES = 64, 10
+LOSS = layers.softmax_cross_entropy
+
+
+class DigitsOutcome(NamedTuple):
+    """A trained digits network.
+
+    Attributes:
+      training: what `fit` returned.
+      split: the data, inputs (n, 64) from 0 to 1 and labels (n,).
+      predicted: (450,) int, the class given to each test image.
+      confusion: (10, 10) int, rows the true digit, columns the predicted.
+      accuracy: share of the test images that are right.
+    """
+
+    training: TrainingResult
+    split: Split
+    predicted: np.ndarray
+    confusion: np.ndarray
+    accuracy: float
+
+
+def train_digits(
+    gradient: Gradient = "engine",
+    seed: int = 0,
+    epochs: int = 50,
+    learning_rate: float = 1e-2,
+    batch_size: int = 32,
+    hidden: tuple[int, ...] = (32,),
+    dtype: Precision = "float32",
+    save: Path | None = None,
+    resume: bool = False,
+) -> DigitsOutcome:
+    """Train an MLP on the 8x8 digits with Adam and print how well it reads.
+
+    Args:
+      gradient: who computes it: the hand-written layers, jaxbp's engine, or JAX.
+      seed: draws the split, the first parameters and the order of the examples.
+      epochs: passes over the 1,347 training images, those before a resume included.
+      learning_rate: Adam's.
+      batch_size: images an update.
+      hidden: units of each hidden layer; (32,) gives 2,410 parameters.
+      dtype: of parameters and inputs; the process's own setting is left alone.
+      save: a safetensors file for the state; `predict_digits` reads it again.
+      resume: go on from the file in `save`, bit for bit.
+
+    Returns:
+      `DigitsOutcome`.
+
+    Raises:
+      InvalidArgument: `resume` without `save`, or settings other than those saved.
+      DataError: the file to resume from is absent, damaged or foreign.
+      UnknownName: no such `gradient` or `dtype`.
+    """
+    outcome = fit_digits(
+        gradient, seed, epochs, learning_rate, batch_size, hidden, dtype, save, resume
+    )
+    print_digits_report(outcome, gradient, save)
+    return outcome
+
+
+def fit_digits(
+    gradient: Gradient = "engine",
+    seed: int = 0,
+    epochs: int = 50,
+    learning_rate: float = 1e-2,
+    batch_size: int = 32,
+    hidden: tuple[int, ...] = (32,),
+    dtype: Precision = "float32",
+    save: Path | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
+) -> DigitsOutcome:
+    """`train_digits` without the report; `progress` as in `fit`."""
+    _check_known("gradient", gradient, get_args(Gradient))
+    if resume:
+        _check_resumable(save)
+    hidden = tuple(hidden)
+    with _precision(dtype):
+        split = digits(seed, dtype=np.dtype(dtype))
+        model = _model(hidden)
+        first_key, order_key = jax.random.split(jax.random.key(seed))
+        training = fit(
+            _value_and_grad(gradient, hidden),
+            model.init(first_key, jnp.dtype(dtype)),
+            split.train,
+            optimizer=_adam(learning_rate),
+            epochs=epochs,
+            batch_size=batch_size,
+            key=order_key,
+            validation=split.test,
+            metrics=_metrics(hidden),
+            state_path=save,
+            resume=resume,
+            notes=_notes(seed, hidden, dtype),
+            progress=progress,
+        )
+        predicted = _classify(model, training.params, split.test.inputs)
+        counts = confusion(*map(jnp.asarray, (predicted, split.test.targets)), CLASSES)
+    right = float(np.mean(predicted == split.test.targets))
+    return DigitsOutcome(training, split, predicted, np.asarray(counts), right)
+
+
+def predict_digits(path: str | Path, images: Any) -> np.ndarray:
+    """The digit in each image, by a network that `train_digits` saved.
+
+    Args:
+      path: the file given as `save`.
+      images: (n, 64) or (n, 8, 8), pixels from 0 to 1.
+
+    Returns:
+      (n,) int, the predicted classes.
+
+    Raises:
+      DataError: the file is absent, damaged, or holds something else.
+      ShapeMismatch: the images are of another size.
+    """
+    notes = read_notes(path)
+    if notes.get("task") != "digits":
+        raise DataError(f"{path} holds no digits network: its notes are {notes}.")
+    model = _model(tuple(notes["hidden"]))
+    with _precision(notes["dtype"]):
+        dtype = np.dtype(notes["dtype"])
+        like = jax.eval_shape(lambda: _first_state(model, dtype))
+        params = load(path, like).tree.params
+        images = np.asarray(images, dtype)
+        return _classify(model, params, images.reshape(len(images), -1))
+
+
+def _check_resumable(save):
+    if save is None:
+        raise InvalidArgument("`resume` needs the file of an earlier run in `save`.")
+    if not Path(save).exists():
+        raise DataError(f"there is no {save} to resume from. Run without `resume`.")
+
+
+def _check_known(name, value, known):
+    if value not in known:
+        raise UnknownName(f"`{name}` is `{value}`. {nearest(str(value), known)}")
+
+
+def _precision(dtype: str) -> AbstractContextManager:
+    _check_known("dtype", dtype, get_args(Precision))
+    return jax.enable_x64(dtype == "float64")
+
+
+def _notes(seed, hidden, dtype):
+    """What decides data and network; a resumed run must agree on it."""
+    return {"task": "digits", "seed": seed, "hidden": list(hidden), "dtype": dtype}
+
+
+def _first_state(model, dtype):
+    key = jax.random.key(0)
+    return initial_state(model.init(key, dtype), _adam(0.0), key)
+
+
+def _classify(model, params, inputs):
+    return np.asarray(predict(model.apply, params, inputs).argmax(axis=1))
+
+
+# The same objects for the same settings, so that another seed does not compile again.
+@functools.cache
+def _model(hidden: tuple[int, ...]) -> layers.Layer:
+    return layers.mlp([PIXELS, *hidden, CLASSES], activation="tanh")
+
+
+@functools.cache
+def _value_and_grad(gradient: Gradient, hidden: tuple[int, ...]) -> ValueAndGrad:
+    model = _model(hidden)
+    if gradient == "layers":
+        return layers.value_and_grad(model, LOSS)
+    transform = jaxbp.value_and_grad if gradient == "engine" else jax.value_and_grad
+    return transform(layers.loss_fn(model, LOSS))
+
+
+@functools.cache
+def _metrics(hidden: tuple[int, ...]):
+    return classifier_metrics(_model(hidden).apply, LOSS.apply)
+
+
+@functools.cache
+def _adam(learning_rate: float) -> optax.GradientTransformation:
+    return optax.adam(learning_rate)
