@@ -133,14 +133,18 @@ def measured_row(study: Study, case: Case) -> tuple[Row, float]:
     start = time.perf_counter()
     try:
         row = case | study.measure(case)
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
+    except Exception as error:
+        if not out_of_memory(error):
+            error.add_note(f"in case {case} of study {study.name}")
             raise
         row = case | {GAP: "the device ran out of memory"}
-    except Exception as error:
-        error.add_note(f"in case {case} of study {study.name}")
-        raise
     return row, time.perf_counter() - start
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Is this how JAX says that an array did not fit?"""
+    told = isinstance(error, jax.errors.JaxRuntimeError)
+    return told and "RESOURCE_EXHAUSTED" in str(error)
 
 
 def published(folder: Path) -> tuple[list[Row], dict]:

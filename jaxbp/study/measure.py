@@ -1,6 +1,6 @@
 """The columns that most studies share: one contender beside one baseline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -78,8 +78,8 @@ def correctness(found: Any, wanted: Any, terms: float, dtype: str) -> Row:
       largest of entries and terms, does not explain the difference.
     """
     pairs = list(zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True))
-    largest = max(float(np.abs(wide(y)).max(initial=0)) for _, y in pairs)
-    gap = max(float(np.abs(wide(x) - wide(y)).max(initial=0)) for x, y in pairs)
+    largest = largest_entry(y for _, y in pairs)
+    gap = largest_entry(wide(x) - wide(y) for x, y in pairs)
     row = {
         "closeness": max(largest_closeness(x, y)[0] for x, y in pairs),
         "error": gap / largest if largest else gap,
@@ -90,6 +90,12 @@ def correctness(found: Any, wanted: Any, terms: float, dtype: str) -> Row:
     return row | {
         GAP: f"wrong result: off by {gap:.1e}, rounding explains {allowed:.1e}"
     }
+
+
+def largest_entry(arrays: Iterable[Any]) -> float:
+    """The largest magnitude in some arrays; NaN if there is one."""
+    largest = [np.abs(wide(array)).max(initial=0) for array in arrays]
+    return float(np.max(largest, initial=0))
 
 
 def below_roof(row: Row, flops_column: str, dtype: str) -> Row:

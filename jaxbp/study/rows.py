@@ -34,9 +34,13 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.fingerprint = path, fingerprint
         self.file = open(path, "ab")
-        lock(self.file, path)
-        drop_torn_line(path)
-        entries = read_entries(path)
+        try:
+            lock(self.file, path)
+            drop_torn_line(path)
+            entries = read_entries(path)
+        except BaseException:
+            self.file.close()
+            raise
         mine = [e for e in entries if e["fingerprint"] == fingerprint]
         self.rows = {e["key"]: e["row"] for e in mine}
         self.measured_s = sum(e["measured_s"] for e in mine)
@@ -110,7 +114,6 @@ def lock(file, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        file.close()
         raise DataError(
             f"{path.name} in `{path.parent.name}` is being written by another run of "
             "this study. Wait for it, or give this one another --results folder."

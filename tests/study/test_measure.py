@@ -1,0 +1,86 @@
+"""Shared columns: correctness, ratios, roofs, stacked bytes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxbp import timing
+from jaxbp.study import GAP, measure
+
+A = jnp.full((64, 64), 0.01)
+
+
+def test_a_contender_has_all_columns():
+    base = timing.stages(lambda a: a @ a, A).compiled
+    built = timing.stages(lambda a: a @ a @ a, A)
+    row = measure.against(base, built, (A,), rounds=3, budget_s=0.1, loop_steps=2)
+    assert row["ratio_q25"] <= row["ratio"] <= row["ratio_q75"]
+    assert 0 < row["time_min_s"] <= row["time_s"]
+    assert row["xla_flops"] == 2 * timing.xla_flops(built.compiled)
+    assert {"trace_s", "lower_s", "compile_s", "first_run_s", "xla_peak_bytes"} <= set(
+        row
+    )
+
+
+def test_a_right_result_has_its_closeness_and_no_gap():
+    row = measure.correctness({"a": A + 1e-14}, {"a": A}, 0.0, "float64")
+    assert row["closeness"] == pytest.approx(1e-14, rel=0.1)
+    assert row["error"] == pytest.approx(1e-12, rel=0.1)
+    assert GAP not in row
+
+
+@pytest.mark.parametrize("off", [1e-9, np.nan, np.inf])
+def test_a_wrong_result_is_a_stated_gap(off):
+    row = measure.correctness([A, A + off, A], [A, A, A], 0.0, "float64")
+    assert row[GAP].startswith("wrong result: off by")
+
+
+def test_rounding_of_cancelled_terms_is_explained():
+    assert GAP not in measure.correctness(A + 1e-9, A, 1e2, "float64")
+
+
+def test_a_possible_row_gets_its_share_of_the_roof():
+    flops = timing.matmul_peak("float32") / 4
+    row = measure.below_roof(
+        {"xla_flops": flops, "time_s": 1.0}, "xla_flops", "float32"
+    )
+    assert row["roof_fraction"] == pytest.approx(0.25)
+
+
+def test_an_impossible_row_loses_its_times():
+    flops = 10 * timing.matmul_peak("float32")
+    row = {"xla_flops": flops, "time_s": 1.0, "ratio": 2.0, "n": 3}
+    refused = measure.below_roof(row, "xla_flops", "float32")
+    assert refused["time_s"] is None and refused["ratio"] is None
+    assert refused["n"] == 3 and refused[GAP].startswith("refused:")
+
+
+def test_a_row_without_a_count_passes():
+    row = {"xla_flops": None, "time_s": 1.0}
+    assert measure.below_roof(row, "xla_flops", "float32") == row
+
+
+def cumulative(x, steps):
+    """A scan whose body holds a scan: each stacks what it gives out."""
+
+    def outer(carry, _):
+        def inner(c, _):
+            return c * 2, c
+
+        carry, stacked = jax.lax.scan(inner, carry, None, length=3)
+        return carry, stacked.sum()
+
+    return jax.lax.scan(outer, x, None, length=steps)
+
+
+def test_stacked_bytes_count_outputs_of_scans_times_their_outer_trips():
+    x = jnp.ones((), jnp.float32)
+    # 5 sums of 4 bytes, and five times 3 values of 4 bytes.
+    assert measure.stacked_bytes(lambda x: cumulative(x, 5), x) == 5 * 4 + 5 * 3 * 4
+
+
+def test_stacked_bytes_look_into_calls_and_are_zero_without_a_scan():
+    nested = jax.jit(lambda x: cumulative(x, 2))
+    assert measure.stacked_bytes(nested, jnp.ones(())) == 2 * 8 + 2 * 3 * 8
+    assert measure.stacked_bytes(jnp.sin, 1.0) == 0
