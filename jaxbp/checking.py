@@ -1,0 +1,73 @@
+"""`jaxbp.check`: is this gradient right? The comparison with every witness plugged in.
+
+The comparison itself (`jaxbp.checks`) knows neither the engine nor JAX; they meet here.
+"""
+
+import jax
+
+from .checks import Report, Witness, compare
+from .errors import JaxbpError
+from .modes.transforms import jvp, vjp
+
+ENGINE = Witness("engine", jvp, vjp, refusals=(JaxbpError, NotImplementedError))
+# JAX says so in these where it has no derivative: forward mode of a custom_vjp,
+# reverse mode of a while_loop.
+JAX = Witness(
+    "jax", jax.jvp, jax.vjp, refusals=(NotImplementedError, TypeError, ValueError)
+)
+
+
+def check(
+    f, *args, grad=None, value_and_grad=None, kwargs=None, argnums=None, has_aux=False,
+    points=3, probes=32, seed=0, differences=True, rtol=None,
+) -> Report:  # fmt: skip
+    """Compare the derivatives of `f` from five sources that know nothing of each other.
+
+    Engine reverse, engine forward, JAX's reverse and forward mode, and central
+    differences (step chosen by dtype, with their own noise measured), at `args` and at
+    displaced points; and the adjoint identity between the modes. Give your own gradient
+    as `grad` or `value_and_grad`, and it is the one that is judged.
+
+    Args:
+      f: called as `f(*args, **kwargs)`; pytrees in and out. A non-scalar output is
+        paired with a random cotangent.
+      *args: pytrees of concrete values. Leaves that are not floating or complex
+        (integers, booleans, keys) are held fixed and named in the report.
+      grad: a gradient of a scalar `f` to judge, called like `f`, returning what
+        `jax.grad(f, argnums)` would.
+      value_and_grad: the same with the value in front, which is compared too.
+      kwargs: mapping of keyword arguments of `f`, held fixed.
+      argnums: int or sequence: the arguments to differentiate. By default all; with
+        `grad` or `value_and_grad` the first, as in `jax.grad`.
+      has_aux: whether `f` returns (y, aux); `grad` may then return (grads, aux).
+      points: number of points; those after the first are displaced by a tenth of the
+        size of each leaf.
+      probes: directions looked along in each leaf at the first point, a quarter as
+        many at the others. A leaf with at most that many elements is looked at one
+        element at a time; in a larger one every element is in exactly one direction.
+      seed: int, of the random points, directions and cotangents.
+      differences: False leaves central differences out, for an `f` whose derivative
+        deliberately differs from its values (stop_gradient, straight-through).
+      rtol: relative disagreement allowed between exact derivatives, of the leaf's
+        largest entry. Default 2 eps^(2/3): 7e-11 in float64, 5e-5 in float32.
+
+    Returns:
+      Report: true if all agree; `print` shows the table, `.rows` holds the numbers,
+      `.findings` says which element of which leaf is wrong and who says what.
+
+    Raises:
+      InvalidArgument: traced or no floating arguments, no floating output, `grad` for
+        an `f` that is not scalar.
+      StructureMismatch, ShapeMismatch: what `grad` returned is not like the arguments.
+
+    Cost: about 10 evaluations of f and 2 pushforwards per leaf and probe, 2 pullbacks
+    per point; compiled, unless f needs concrete values.
+    Source: closeness from ADBench; differences, Ridders 1982; noise, More and Wild 2011.
+    """
+    if argnums is None and (grad is not None or value_and_grad is not None):
+        argnums = 0
+    return compare(
+        f, args, (ENGINE, JAX), grad=grad, value_and_grad=value_and_grad,
+        kwargs=kwargs, argnums=argnums, has_aux=has_aux, points=points, probes=probes,
+        seed=seed, differences=differences, relative=rtol,
+    )  # fmt: skip

@@ -1,0 +1,32 @@
+"""The adjoint identity: <y_bar, J x_dot> = <J^T y_bar, x_dot> for any x_dot, y_bar.
+
+It holds to rounding whatever f is, needs no reference and no step, and so tells
+whether two modes are transposes of one another; not whether either is right.
+"""
+
+from .closeness import inner, wide
+
+
+def adjoint_gap(y_bar, y_dot, x_bar, x_dot):
+    """Both sides of the identity at a point.
+
+    Args:
+      y_bar, y_dot: lists of arrays by output leaf; y_dot = J x_dot.
+      x_bar, x_dot: lists of arrays by input leaf; x_bar = J^T y_bar.
+
+    Returns:
+      (<y_bar, y_dot>, <x_bar, x_dot>, size): floats, summed in 64-bit. `size` is the
+      root of the sum of the squares of all terms, to which rounding is relative.
+    """
+    left, left_size = _paired(y_bar, y_dot)
+    right, right_size = _paired(x_bar, x_dot)
+    return left, right, max(left_size, right_size)
+
+
+def _paired(bars, dots):
+    """The pairing over all leaves and the 2-norm of its terms."""
+    total, squares = 0.0, 0.0
+    for bar, dot in zip(bars, dots, strict=True):
+        total += inner(bar, dot)
+        squares += inner(abs(wide(bar)) ** 2, abs(wide(dot)) ** 2)
+    return total, squares**0.5

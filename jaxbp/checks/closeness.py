@@ -1,0 +1,104 @@
+"""How far apart two derivatives are, and how far apart rounding may put them.
+
+The measure is ADBench's |x - y| / max(1, |x| + |y|): relative for large numbers,
+absolute for small ones. It is what a report shows. Being absolute below 1, it would
+pass any wrong gradient of size 1e-8, so a verdict is not taken from it alone: it asks
+for agreement relative to the size of the gradient itself, see `allowance`.
+
+Source: ADBench, docs/JacobianCheck.md; arXiv:1807.10129.
+"""
+
+import ml_dtypes
+import numpy as np
+
+
+def closeness(x, y):
+    """|x - y| / max(1, |x| + |y|), elementwise; NaN and equal infinities give 0
+    where both sides have the same, infinity where they differ.
+
+    Args:
+      x, y: arrays of one shape, real or complex.
+
+    Returns:
+      float64 array of that shape.
+    """
+    x, y = wide(x), wide(y)
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.abs(x - y) / np.maximum(1.0, np.abs(x) + np.abs(y))
+    finite = np.isfinite(x) & np.isfinite(y)
+    same = (x == y) | (np.isnan(x) & np.isnan(y))
+    return np.where(finite, gap, np.where(same, 0.0, np.inf))
+
+
+def largest_closeness(x, y):
+    """The largest `closeness` of two arrays of one shape, and its index.
+
+    Returns:
+      (float, tuple of int); (0.0, ()) for arrays without elements.
+    """
+    gaps = closeness(x, y)
+    if gaps.size == 0:
+        return 0.0, ()
+    index = np.unravel_index(int(np.argmax(gaps)), gaps.shape)
+    return float(gaps[index]), tuple(int(i) for i in index)
+
+
+def wide(x):
+    """`x` on the host as float64, or complex128 if it is complex."""
+    x = np.asarray(x)
+    return x.astype(np.complex128 if np.iscomplexobj(x) else np.float64)
+
+
+def inner(x, y):
+    """Re sum_i x_i y_i in 64-bit: the pairing of cotangents with tangents.
+
+    Not conjugated, as in JAX, whose gradient of a real f(a + ib) is df/da - i df/db.
+    """
+    return float(np.real(np.sum(wide(x) * wide(y))))
+
+
+def epsilon(dtype):
+    """Spacing of the numbers of `dtype` just above 1."""
+    return float(ml_dtypes.finfo(dtype).eps)
+
+
+def quantum(dtype):
+    """Spacing of the numbers of `dtype` around zero: its smallest subnormal."""
+    return float(ml_dtypes.finfo(dtype).smallest_subnormal)
+
+
+def rtol(dtype):
+    """Relative disagreement that rounding explains between two exact derivatives.
+
+    2 eps^(2/3): 7e-11 in float64, 5e-5 in float32, 8e-2 in bfloat16. Two programs for
+    one derivative differ by eps times their condition number; a wrong rule is wrong by
+    far more than eps^(2/3).
+    """
+    return 2 * epsilon(dtype) ** (2 / 3)
+
+
+def difference_rtol(dtype):
+    """Relative disagreement allowed to central differences, beside their own noise.
+
+    eps^(2/5), one half of an extrapolated difference's accuracy of eps^(4/5) in
+    digits: 5e-7 in float64, 2e-3 in float32, 0.14 in bfloat16.
+    """
+    return epsilon(dtype) ** (2 / 5)
+
+
+def allowance(x, y, relative, dtype, across=0.0):
+    """Largest |x - y| that rounding explains, elementwise.
+
+    Args:
+      x, y: arrays of one shape: one leaf of the gradient from two witnesses.
+      relative: e.g. `rtol(dtype)`; taken of the leaf's largest entry, since every
+        entry of a gradient is a sum whose terms are that large.
+      dtype: the leaf's.
+      across: largest entry over all leaves. A leaf whose entries cancel to zero
+        exactly (the key bias of attention) still carries rounding of that size.
+    """
+    x, y = np.abs(wide(x)), np.abs(wide(y))
+    finite = np.concatenate([x[np.isfinite(x)].ravel(), y[np.isfinite(y)].ravel()])
+    largest = finite.max(initial=0.0)
+    rounding = 64 * epsilon(dtype) * max(across, largest)
+    return relative * largest + rounding + 4 * quantum(dtype)

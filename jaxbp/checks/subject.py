@@ -1,0 +1,203 @@
+"""The function under check: its arguments by leaf and name, its values on demand.
+
+A leaf of the arguments is differentiable if its dtype is floating or complex. All
+others (integers, booleans, keys, strings, callables) stay as they are, and say why.
+"""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import InvalidArgument
+from .closeness import inner
+from .eager import jit_where_possible
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One leaf of the arguments.
+
+    Attributes:
+      name: its path, e.g. `params['W1']`.
+      value: numpy array if differentiable, else whatever was given.
+      obstacle: why it cannot be differentiated; empty if it can.
+      weak: whether it is a scalar of weak type, such as a Python float, which takes
+        the dtype of what it meets.
+    """
+
+    name: str
+    value: Any
+    obstacle: str
+    weak: bool = False
+
+    def describe(self):
+        """dtype and shape, e.g. `float32[3,4]`."""
+        shape = ",".join(str(n) for n in np.shape(self.value))
+        return f"{jnp.result_type(self.value)}[{shape}]"
+
+
+class Subject:
+    """A function and a point, seen as a function of its differentiable leaves alone.
+
+    Args:
+      f: called as `f(*args, **kwargs)`; pytrees in and out.
+      args: tuple of pytrees of concrete values.
+      kwargs: mapping, held fixed.
+      argnums: the positions to differentiate; None for all.
+      has_aux: whether `f` returns (y, aux).
+
+    Attributes:
+      leaves: list of Leaf of the chosen arguments, in order.
+      x: list of numpy arrays: the values of the differentiable ones.
+      names: list of str, the names of these.
+      y: list of numpy arrays: the floating outputs at the point.
+      output_names: list of str.
+
+    Raises:
+      InvalidArgument: traced values, no differentiable leaf, no floating output.
+    """
+
+    def __init__(self, f, args, kwargs=None, argnums=None, has_aux=False):
+        self.f, self.args, self.kwargs = f, tuple(args), dict(kwargs or {})
+        self.argnums, self.has_aux = _positions(argnums, len(self.args)), has_aux
+        self.leaves, self.treedef = _leaves(f, self.args, self.argnums)
+        self._where = [i for i, leaf in enumerate(self.leaves) if not leaf.obstacle]
+        self.x = [self.leaves[i].value for i in self._where]
+        self._weak = [self.leaves[i].weak for i in self._where]
+        self.names = [self.leaves[i].name for i in self._where]
+        if not self.x:
+            raise InvalidArgument(_nothing_to_differentiate(self.leaves))
+        self._outputs = jit_where_possible(self.outputs)
+        y, self.output_names, self.scalar = self._describe_output()
+        self.y = [np.asarray(leaf) for leaf in y]
+
+    def arguments(self, xs):
+        """The full `args` with `xs` in place of the differentiable leaves."""
+        values = [leaf.value for leaf in self.leaves]
+        for i, x in zip(self._where, xs, strict=True):
+            values[i] = x
+        chosen = jax.tree.unflatten(self.treedef, values)
+        args = list(self.args)
+        for position, argument in zip(self.argnums, chosen, strict=True):
+            args[position] = argument
+        return tuple(args)
+
+    def outputs(self, *xs):
+        """The floating leaves of f's output; traceable in `xs`."""
+        y = self.f(*self.arguments(xs), **self.kwargs)
+        leaves = jax.tree.leaves(y[0] if self.has_aux else y)
+        return [jnp.asarray(leaf) for leaf in leaves if _obstacle(leaf) == ""]
+
+    def evaluate(self, xs):
+        """The floating outputs at `xs` as numpy arrays, compiled where `f` allows."""
+        return [np.asarray(y) for y in self._outputs(*self.device(xs))]
+
+    def device(self, xs):
+        """`xs`, or tangents at it, as JAX takes them; weak scalars stay weak."""
+        pairs = zip(xs, self._weak, strict=True)
+        return [x.item() if weak else jnp.asarray(x) for x, weak in pairs]
+
+    def along_leaf(self, xs, which, y_bar):
+        """array -> <y_bar, f>, as leaf number `which` varies from the point `xs`.
+
+        The sum is taken in 64-bit on the host, so that it adds no noise of its own.
+        """
+
+        def phi(x):
+            y = self.evaluate([*xs[:which], x, *xs[which + 1 :]])
+            return sum(inner(a, b) for a, b in zip(y_bar, y, strict=True))
+
+        return phi
+
+    def _describe_output(self):
+        """(floating leaves, their names, whether f is one real scalar)."""
+        y = self.f(*self.arguments(self.device(self.x)), **self.kwargs)
+        y = y[0] if self.has_aux else y
+        pairs = jax.tree_util.tree_leaves_with_path(y)
+        pairs = [(p, jnp.asarray(v)) for p, v in pairs if _obstacle(v) == ""]
+        if not pairs:
+            raise InvalidArgument(
+                "`f` must return at least one floating-point array, but returned "
+                f"{jax.tree.structure(y)} without any; nothing depends smoothly on x."
+            )
+        names = ["output" + jax.tree_util.keystr(path) for path, _ in pairs]
+        leaves = [leaf for _, leaf in pairs]
+        scalar = len(jax.tree.leaves(y)) == 1 and leaves[0].shape == ()
+        return leaves, names, scalar and not jnp.iscomplexobj(leaves[0])
+
+
+def _positions(argnums, count):
+    """`argnums` as a tuple of positions from 0."""
+    if argnums is None:
+        return tuple(range(count))
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for number in numbers:
+        if not -count <= number < count:
+            raise InvalidArgument(
+                f"`argnums` must name one of the {count} positional arguments, "
+                f"but holds {number}."
+            )
+    return tuple(number % count for number in numbers)
+
+
+def _obstacle(value):
+    """Why `value` cannot be differentiated; empty if it can."""
+    if isinstance(value, bool | np.bool_):
+        return "bool"
+    if isinstance(value, float | complex):
+        return ""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None:
+        return type(value).__name__
+    return "" if jnp.issubdtype(dtype, jnp.inexact) else str(dtype)
+
+
+def _leaves(f, args, argnums):
+    """The leaves of the chosen arguments with their names, and their structure."""
+    names = _argument_names(f, len(args))
+    chosen = [args[i] for i in argnums]
+    pairs, treedef = jax.tree_util.tree_flatten_with_path(chosen)
+    leaves = []
+    for path, value in pairs:
+        name = names[argnums[path[0].idx]] + jax.tree_util.keystr(path[1:])
+        if isinstance(value, jax.core.Tracer):
+            raise InvalidArgument(
+                f"a check runs on concrete values, but {name} is traced: {value}. "
+                "Call it outside jit, vmap and grad."
+            )
+        obstacle = _obstacle(value)
+        weak = False
+        if not obstacle:  # a Python float becomes an array of JAX's default dtype
+            array = jnp.asarray(value)
+            value, weak = np.asarray(array), array.weak_type and array.shape == ()
+        leaves.append(Leaf(name, value, obstacle, weak))
+    return leaves, treedef
+
+
+def _argument_names(f, count):
+    """The parameter names of `f`, or args[0], args[1], ... where it has none."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = []
+    for p in parameters:
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
+            names.append(p.name)
+        elif p.kind is p.VAR_POSITIONAL:
+            names += [f"{p.name}[{i}]" for i in range(count - len(names))]
+    return names[:count] + [f"args[{i}]" for i in range(len(names), count)]
+
+
+def _nothing_to_differentiate(leaves):
+    if not leaves:
+        return "`args` must hold at least one floating-point leaf, but holds no leaf."
+    found = ", ".join(f"{leaf.name} is {leaf.obstacle}" for leaf in leaves[:4])
+    return (
+        f"`args` must hold at least one floating-point leaf, but {found}. "
+        "Convert with .astype(jnp.float32)."
+    )

@@ -1,0 +1,108 @@
+"""Who says what the derivative is: pairs of jvp and vjp, and whole gradients.
+
+A witness is handed in; nothing here differentiates.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ShapeMismatch, StructureMismatch
+from .eager import jit_where_possible
+
+
+@dataclass(frozen=True)
+class Witness:
+    """One system of automatic differentiation.
+
+    Attributes:
+      name: e.g. "engine"; its two modes appear as "engine reverse", "engine forward".
+      jvp: (f, primals, tangents) -> (y, y_dot), with JAX's meaning.
+      vjp: (f, *primals) -> (y, pullback), with JAX's meaning.
+      refusals: exceptions by which it says "not me" (a missing rule, forward mode
+        through a custom_vjp). They are noted in the report; others are raised.
+    """
+
+    name: str
+    jvp: Callable
+    vjp: Callable
+    refusals: tuple = ()
+
+
+def pullback(witness, subject):
+    """(xs, y_bar) -> x_bar, lists of arrays by leaf, in the witness's reverse mode."""
+
+    def x_bar(xs, y_bar):
+        _, pull = witness.vjp(subject.outputs, *xs)
+        return pull(list(y_bar))
+
+    run = jit_where_possible(x_bar)
+    return lambda xs, y_bar: _host(run(subject.device(xs), _device(y_bar)))
+
+
+def pushforward(witness, subject):
+    """(xs, x_dots) -> y_dot, lists of arrays by leaf, in the witness's forward mode."""
+
+    def y_dot(xs, x_dots):
+        return witness.jvp(subject.outputs, tuple(xs), tuple(x_dots))[1]
+
+    run = jit_where_possible(y_dot)
+    return lambda xs, dots: _host(run(subject.device(xs), subject.device(dots)))
+
+
+def given_gradient(grad, subject):
+    """(xs, y_bar) -> x_bar from a user's `grad(*args, **kwargs)` of a scalar function.
+
+    Raises:
+      StructureMismatch: it does not return one pytree like each chosen argument.
+      ShapeMismatch: an array of it has not the shape of its leaf.
+    """
+    treedef = subject.treedef
+    if len(subject.argnums) == 1:  # as jax.grad: the gradient itself, no tuple of one
+        treedef = treedef.children()[0]
+
+    def x_bar(xs, y_bar):
+        given = grad(*subject.arguments(subject.device(xs)), **subject.kwargs)
+        leaves = _flatten_like(treedef, given, subject.has_aux)
+        found = [
+            np.asarray(jnp.asarray(value))
+            for leaf, value in zip(subject.leaves, leaves, strict=True)
+            if not leaf.obstacle
+        ]
+        for name, x, a in zip(subject.names, subject.x, found, strict=True):
+            if a.shape != x.shape:
+                raise ShapeMismatch(
+                    f"the gradient given for `{name}` must have its shape {x.shape}, "
+                    f"but has {a.shape}."
+                )
+        return found
+
+    return x_bar
+
+
+def _flatten_like(treedef, given, has_aux):
+    """Leaves of `given`, which must look like the arguments; (grads, aux) is allowed
+    where `f` has an aux, since `jax.grad` returns that."""
+    candidates = [given]
+    if has_aux and isinstance(given, tuple) and len(given) == 2:
+        candidates.insert(0, given[0])
+    for candidate in candidates:
+        try:
+            return treedef.flatten_up_to(candidate)
+        except (ValueError, TypeError):
+            continue
+    raise StructureMismatch(
+        f"the gradient given must have the structure of the arguments, {treedef}, "
+        f"but has {jax.tree.structure(given)}."
+    )
+
+
+def _device(arrays):
+    return [jnp.asarray(a) for a in arrays]
+
+
+def _host(arrays):
+    return [np.asarray(a) for a in arrays]
