@@ -62,8 +62,10 @@ def train_digits(
     dtype: Precision = "float32",
     save: Path | None = None,
     resume: bool = False,
+    report: bool = True,
+    progress: bool | None = None,
 ) -> DigitsOutcome:
-    """Train an MLP on the 8x8 digits with Adam and print how well it reads.
+    """Train an MLP with Adam to read 8x8 digits, and print how well it does.
 
     Args:
       gradient: who computes it: the hand-written layers, jaxbp's engine, or JAX.
@@ -75,6 +77,8 @@ def train_digits(
       dtype: of parameters and inputs; the process's own setting is left alone.
       save: a safetensors file for the state; `predict_digits` reads it again.
       resume: go on from the file in `save`, bit for bit.
+      report: print figures, the confusion of digits and some misread images.
+      progress: show a bar while training; None shows it on a terminal only.
 
     Returns:
       `DigitsOutcome`.
@@ -84,30 +88,10 @@ def train_digits(
       DataError: the file to resume from is absent, damaged or foreign.
       UnknownName: no such `gradient` or `dtype`.
     """
-    outcome = fit_digits(
-        gradient, seed, epochs, learning_rate, batch_size, hidden, dtype, save, resume
-    )
-    print_digits_report(outcome, gradient, save)
-    return outcome
-
-
-def fit_digits(
-    gradient: Gradient = "engine",
-    seed: int = 0,
-    epochs: int = 50,
-    learning_rate: float = 1e-2,
-    batch_size: int = 32,
-    hidden: tuple[int, ...] = (32,),
-    dtype: Precision = "float32",
-    save: Path | None = None,
-    resume: bool = False,
-    progress: bool | None = None,
-) -> DigitsOutcome:
-    """`train_digits` without the report; `progress` as in `fit`."""
     _check_known("gradient", gradient, get_args(Gradient))
     if resume:
         _check_resumable(save)
-    hidden = tuple(hidden)
+    hidden = tuple(hidden)  # a key of the caches below
     with _precision(dtype):
         split = digits(seed, dtype=np.dtype(dtype))
         model = _model(hidden)
@@ -127,10 +111,22 @@ def fit_digits(
             notes=_notes(seed, hidden, dtype),
             progress=progress,
         )
-        predicted = _classify(model, training.params, split.test.inputs)
-        counts = confusion(*map(jnp.asarray, (predicted, split.test.targets)), CLASSES)
-    right = float(np.mean(predicted == split.test.targets))
-    return DigitsOutcome(training, split, predicted, np.asarray(counts), right)
+        outcome = _test(model, training, split)
+    if report:
+        print_digits_report(outcome, gradient, save)
+    return outcome
+
+
+# The same in silence, for studies and tests.
+fit_digits = functools.partial(train_digits, report=False)
+
+
+def _test(model, training, split):
+    predicted = _classify(model, training.params, split.test.inputs)
+    truth = split.test.targets
+    counts = confusion(jnp.asarray(predicted), jnp.asarray(truth), CLASSES)
+    accuracy = float(np.mean(predicted == truth))
+    return DigitsOutcome(training, split, predicted, np.asarray(counts), accuracy)
 
 
 def predict_digits(path: str | Path, images: Any) -> np.ndarray:

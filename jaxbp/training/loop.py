@@ -90,6 +90,10 @@ def fit(
     """
     if epochs < 0:
         raise InvalidArgument(f"`epochs` must be 0 or more but is {epochs}.")
+    if early_stopping and early_stopping.patience < 1:
+        raise InvalidArgument(
+            f"`patience` must be 1 or more but is {early_stopping.patience}."
+        )
     data, validation = _on_device("data", data), _on_device("validation", validation)
     batches = plan_batches(data, batch_size, shuffle, last_batch)
     state = initial_state(params, optimizer, key, early_stopping)

@@ -58,6 +58,14 @@ class NonFiniteLoss(JaxbpError, FloatingPointError):
         self.result: TrainingResult | None = None
 
 
+class _Reached(NamedTuple):
+    """Where a run stands, in one object: Ctrl-C finds the old one or the new."""
+
+    state: TrainingState
+    epoch: int
+    parts: int  # of each history column
+
+
 class Run:
     """Training from `state` on, call by call."""
 
@@ -77,8 +85,7 @@ class Run:
         self._batches = batches
         self._stopping = stopping
         self._columns = {name: [column] for name, column in history.items()}
-        self.state = state
-        self.epoch = int(state.epoch)
+        self._reached = _Reached(state, int(state.epoch), 1 if history else 0)
         self._epochs_run = 0
         self.compile_s = 0.0
         self.run_s = 0.0
@@ -124,9 +131,18 @@ class Run:
         new["step_loss"] = losses[:count].reshape(-1)
         for name, column in new.items():
             self._columns.setdefault(name, []).append(column)
-        self.state = state
-        self.epoch += count
         self._epochs_run += count
+        self._reached = _Reached(state, self.epoch + count, self._reached.parts + 1)
+
+    @property
+    def state(self) -> TrainingState:
+        """After the last good epoch."""
+        return self._reached.state
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return self._reached.epoch
 
     def is_exhausted(self) -> bool:
         """Whether early stopping has run out of patience."""
@@ -140,7 +156,10 @@ class Run:
 
     def history(self) -> dict[str, np.ndarray]:
         """The columns so far, those from before a resume included."""
-        return {name: np.concatenate(parts) for name, parts in self._columns.items()}
+        count = self._reached.parts
+        if not count:
+            return {}
+        return {name: np.concatenate(c[:count]) for name, c in self._columns.items()}
 
     def result(self, stopped: Stopped) -> TrainingResult:
         """The outcome if the run ends here."""

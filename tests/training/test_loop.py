@@ -251,6 +251,11 @@ def test_an_unhashable_gradient_serves():
     ("options", "error", "message"),
     [
         ({"epochs": -1}, InvalidArgument, "`epochs` must be 0 or more but is -1"),
+        (
+            {"early_stopping": EarlyStopping(0)},
+            InvalidArgument,
+            "`patience` must be 1 or more but is 0",
+        ),
         ({"validation": np.ones(3)}, InvalidArgument, r"write \(validation,\)"),
         ({"validation": ()}, ShapeMismatch, "`validation` must be arrays"),
         (
