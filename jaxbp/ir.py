@@ -17,6 +17,7 @@ from jax import lax
 from jax.core import ShapedArray, Trace, Tracer
 from jax.extend import source_info_util
 from jax.extend.core import (
+    ClosedJaxpr,
     Literal,
     Primitive,
     primal_dtype_to_tangent_dtype,
@@ -33,11 +34,13 @@ __all__ = [
     "Trace",
     "Tracer",
     "call_params",
+    "closed",
     "current_trace",
     "custom_cotangents",
     "differentiable",
     "equation_context",
     "evaluate",
+    "evaluate_program",
     "inner",
     "is_staging",
     "is_tracer",
@@ -47,6 +50,7 @@ __all__ = [
     "scan_counts",
     "set_current_trace",
     "source_line",
+    "struct",
     "take_current_trace",
     "tangent_aval",
     "typeof",
@@ -115,6 +119,11 @@ def zeros(aval):
     return jnp.zeros(aval.shape, aval.dtype, device=sharding)
 
 
+def struct(aval) -> jax.ShapeDtypeStruct:
+    """A type as `jax.make_jaxpr` and `jax.eval_shape` take it."""
+    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+
+
 def is_tracer(value) -> bool:
     return isinstance(value, Tracer)
 
@@ -151,6 +160,17 @@ def current_trace() -> Trace:
 def inner(program) -> tuple[Any, Sequence]:
     """The equations of a closed program and its constants (one object from 0.12)."""
     return program.jaxpr, program.consts
+
+
+def closed(jaxpr):
+    """An inner program without constants as a closed one (the same from 0.12)."""
+    return jaxpr if hasattr(jaxpr, "consts") else ClosedJaxpr(jaxpr, ())
+
+
+def evaluate_program(program, operands: Sequence) -> list:
+    """The outputs of a closed inner program."""
+    jaxpr, consts = inner(program)
+    return jax.core.eval_jaxpr(jaxpr, consts, *operands)
 
 
 def call_params(primitive: Primitive, params: dict) -> dict:
@@ -239,9 +259,7 @@ class _Program:
     """
 
     def __init__(self, fun, avals):
-        structs = [
-            jax.ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type) for a in avals
-        ]
+        structs = [struct(a) for a in avals]
         with jax.numpy_rank_promotion("allow"):
             closed, out = jax.make_jaxpr(fun, return_shape=True)(*structs)
         jaxpr, consts = inner(closed)

@@ -1,3 +1,3 @@
 """The two modes; importing this package registers the rules that walk programs."""
 
-from . import calls, custom, loops
+from . import branches, calls, custom, loops, remat, whiles

@@ -85,7 +85,7 @@ def _select_transpose(y_bar, which, *cases):
     zero = ir.zeros(ir.typeof(y_bar))
 
     def chosen(i):
-        if len(cases) == 2:
+        if ir.typeof(which).dtype == bool:
             mask = which if i else lax.bitwise_not(which)
         else:
             mask = lax.eq(which, jnp.asarray(i, ir.typeof(which).dtype))

@@ -183,7 +183,7 @@ class Elementwise:
                 linear_map = Broadcast(linear_map, shape, out.shape)
             residuals = tuple([y if p < 0 else values[p] for p in places])
             edges.append(Edge(linear_map, residuals, (place,), (0,)))
-        return [y], walker.extend(edges, dots, 1)
+        return [y], walker.extend(edges, dots, [y])
 
 
 class Linear:
@@ -221,7 +221,7 @@ class Linear:
                 primitive, params, self.transpose, avals, active, self.kind
             )
         edge = Edge(edge_map, residuals, active, targets)
-        return outs, walker.extend([edge], dots, len(outs))
+        return outs, walker.extend([edge], dots, outs)
 
 
 class Bilinear:
@@ -242,7 +242,7 @@ class Bilinear:
                     primitive, values, params, place, transpose, self.kind
                 )
                 edges.append(Edge(edge_map, residuals, (place,), (0,)))
-        return outs, walker.extend(edges, dots, 1)
+        return outs, walker.extend(edges, dots, outs)
 
 
 class General:

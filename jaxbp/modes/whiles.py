@@ -1,0 +1,97 @@
+"""while: forward mode carries the tangents along; reverse mode has no tape for it."""
+
+from jax import lax
+
+from .. import ir
+from ..errors import InvalidArgument
+from ..linear.base import Edge, filled
+from ..linear.call import Opaque
+from ..rules.registry import register
+from .forward import Pusher
+from .linearize import solid
+from .loops import spread
+
+
+def while_rule(walker, primitive, values, dots, params):
+    """lax.while_loop: the pushforward runs the loop again with its tangents."""
+    values = solid(values)
+    loop = _While(values, dots, params)
+    if isinstance(walker, Pusher):
+        return loop.push(dots)
+    outs = ir.evaluate(primitive, values, params)
+    ins = tuple(i for i, d in enumerate(dots) if d is not None)
+    moving = [i for i, m in enumerate(loop.moving) if m]
+
+    def push_with(residuals, x_dots):
+        whole: list = [None] * len(residuals)
+        for place, x_dot in zip(ins, x_dots, strict=True):
+            whole[place] = x_dot
+        _, y_dots = _While(residuals, whole, params).push(whole)
+        return [y_dots[i] for i in moving]
+
+    edge = Edge(Opaque(push_with, _no_reverse), tuple(values), ins, tuple(moving))
+    return outs, walker.extend([edge], dots, outs)
+
+
+def _no_reverse(residuals, y_bars):
+    raise InvalidArgument(
+        "reverse-mode differentiation does not work for lax.while_loop, or for "
+        "lax.fori_loop with dynamic start or stop values: the number of steps, and so "
+        "the size of the tape, is not known. Use lax.scan, or fori_loop with static "
+        "bounds, or forward mode (jvp, jacfwd)."
+    )
+
+
+class _While:
+    """A while loop's operands: constants of condition and body, then the carry."""
+
+    def __init__(self, values, dots, params):
+        self.cond, self.body = params["cond_jaxpr"], params["body_jaxpr"]
+        first = params["cond_nconsts"]
+        last = first + params["body_nconsts"]
+        self.cond_consts, self.consts = values[:first], values[first:last]
+        self.init, self.const_dots = values[last:], dots[first:last]
+        self.init_dots, self.first, self.last = dots[last:], first, last
+        self.moving = self._moving()
+
+    def _moving(self) -> list[bool]:
+        body, _ = ir.inner(self.body)
+        flags = [d is not None for d in (*self.const_dots, *self.init_dots)]
+        count = len(self.consts)
+        while True:
+            active = {v for v, on in zip(body.invars, flags, strict=True) if on}
+            spread(body, active)
+            grown = flags[:count] + [
+                on or (not isinstance(o, ir.Literal) and o in active)
+                for on, o in zip(flags[count:], body.outvars, strict=True)
+            ]
+            if grown == flags:
+                return flags[count:]
+            flags = grown
+
+    def push(self, dots):
+        const_dots, init_dots = dots[self.first : self.last], dots[self.last :]
+        pairs = list(zip(self.init, init_dots, self.moving, strict=True))
+        avals = [ir.typeof(v) for v, _, m in pairs if m]
+
+        def step(carry):
+            values, moved = carry
+            moved = iter(moved)
+            carried = [next(moved) if m else None for m in self.moving]
+            outs, out_dots = Pusher().run(
+                self.body, [*self.consts, *values], [*const_dots, *carried]
+            )
+            found = [d for d, m in zip(out_dots, self.moving, strict=True) if m]
+            return outs, filled(found, avals)
+
+        def goes_on(carry):
+            operands = [*self.cond_consts, *carry[0]]
+            return ir.evaluate_program(self.cond, operands)[0]
+
+        start = list(self.init), filled([d for _, d, m in pairs if m], avals)
+        outs, moved = lax.while_loop(goes_on, step, start)
+        moved = iter(moved)
+        return outs, [next(moved) if m else None for m in self.moving]
+
+
+register("while", while_rule)
