@@ -43,7 +43,7 @@ RATIOS = {"trace": "trace_ratio", "trace warm": "retrace_ratio", "run": "ratio"}
 def measured(case):
     """The row of one program: correctness, run time, then both kinds of tracing."""
     told = program(case["name"], case["size"], seed=case["seed"], dtype=case["dtype"])
-    args = jax.device_put(told.args)
+    args = told.args
     ours, theirs = jaxbp.grad(told.f), jax.grad(told.f)
     try:
         built = {"jaxbp": timing.stages(ours, *args)}
@@ -119,7 +119,7 @@ def summary(rows):
             row for row in measured_rows if row["name"] in ISSUE_FIRST
         ],
     }
-    means = [{"programs": name} | mean_ratios(group) for name, group in groups.items()]
+    means = [{"programs": name} | mean_ratios(g) for name, g in groups.items() if g]
     return {
         "Time of jaxbp.grad over time of jax.grad (median, quartiles)": each,
         "Geometric means, and the largest ratio": means,
@@ -140,7 +140,7 @@ def mean_ratios(rows):
     """Geometric mean and maximum of each ratio."""
     columns = {name: [row[c] for row in rows] for name, c in RATIOS.items()}
     means = {name: float(np.exp(np.mean(np.log(r)))) for name, r in columns.items()}
-    return means | {f"{name}, largest": max(r) for name, r in columns.items() if r}
+    return means | {f"{name}, largest": max(r) for name, r in columns.items()}
 
 
 def plot(rows, axes):

@@ -11,11 +11,10 @@ with jax.grad before it is timed, and is timed in turn with f.
 Command: jaxbp study forward_vs_reverse [--quick] [--device cpu|gpu|tpu]
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import jax
 import numpy as np
-import optax
 
 import jaxbp
 from jaxbp import layers, problems, timing, training
@@ -88,34 +87,38 @@ def contender(method, model, f, chunk):
 
 @lru_cache(maxsize=1)  # the cases of one network follow one another
 def prepared(network, width, depth, batch, dtype, seed):
-    """Model, f, arguments, f compiled, value and gradient of f."""
+    """Model, f, arguments, f compiled, value and gradient of f, columns."""
     model = layers.mlp([64, *[width] * depth, 10], activation="tanh")
     f = layers.loss_fn(model, layers.softmax_cross_entropy)
-    split = problems.digits(seed=seed, dtype=dtype)
-    params = model.init(jax.random.key(seed), dtype)
+    told = {}
     if network == "digits":
-        params = trained(model, params, split.train, seed)
-    args = (params, *(jax.device_put(part[:batch]) for part in split.train))
+        outcome = trained(width, depth, dtype, seed)
+        params, told["test_accuracy"] = outcome.training.params, outcome.accuracy
+    else:
+        params = model.init(jax.random.key(seed), dtype)
+    images = problems.digits(seed, dtype=dtype).train
+    args = (params, *(jax.device_put(part[:batch]) for part in images))
+    told["parameters"] = sum(leaf.size for leaf in jax.tree.leaves(params))
+    told["tape_bytes"] = measure.tape_bytes(jaxbp.vjp, f, *args)
     reference = jax.device_get(jax.jit(jax.value_and_grad(f))(*args))
-    return model, f, args, timing.stages(f, *args).compiled, reference
+    return model, f, args, timing.stages(f, *args).compiled, reference, told
 
 
-def trained(model, params, examples, seed):
-    """The parameters after 20 epochs of Adam."""
-    by_hand = layers.value_and_grad(model, layers.softmax_cross_entropy)
-    adam = optax.adam(3e-3)
-    return training.fit(
-        by_hand, params, tuple(examples), optimizer=adam, epochs=20, key=seed
-    ).params
+@cache
+def trained(width, depth, dtype, seed):
+    """The digits network after 20 epochs, by the engine's own gradient."""
+    hidden = (width,) * depth
+    return training.fit_digits("engine", seed, 20, hidden=hidden, dtype=dtype)
 
 
 def measured(case):
     """The row of one method on one network: correctness first, then cost."""
     names = (*BASE, "dtype", "seed")
-    model, f, args, compiled_f, reference = prepared(*(case[k] for k in names))
-    n = sum(leaf.size for leaf in jax.tree.leaves(args[0]))
-    method, chunk = case["method"], case["chunk"]
-    row = {"parameters": n}
+    model, f, args, compiled_f, reference, told = prepared(*(case[k] for k in names))
+    method, chunk, n = case["method"], case["chunk"], told["parameters"]
+    row = dict(told)
+    if method not in REVERSE:
+        row.pop("tape_bytes")
     if reason := too_dear(case, n, timing.xla_flops(compiled_f)):
         return row | {GAP: reason}
     gradient = contender(method, model, f, chunk)
@@ -150,7 +153,7 @@ def too_dear(case, n, f_flops):
         return ""
     flops, limit = 2 * n * f_flops, case["budget_flops"]
     if flops > limit:
-        return f"over budget: about {flops:.1e} flops, limit {limit:.0e}"
+        return f"over budget: about {flops:.1e} flops, limit {limit:.1e}"
     # Seeds (n, n), and tangents of two layers at a time: (n, batch, width).
     columns = case["chunk"] if case["method"] in CHUNKED else n
     held = 4 * columns * (n + 2 * case["batch"] * max(64, case["width"]))
@@ -160,7 +163,7 @@ def too_dear(case, n, f_flops):
     return ""
     flops, limit = 2 * n * f_flops, case["budget_flops"]
     if flops > limit:
-        return f"over budget: about {flops:.1e} flops, limit {limit:.0e}"
+        return f"over budget: about {flops:.1e} flops, limit {limit:.1e}"
     # Seeds (n, n), and tangents of two layers at a time: (n, batch, width).
     columns = case["chunk"] if case["method"] in CHUNKED else n
     held = 4 * columns * (n + 2 * case["batch"] * max(64, case["width"]))
@@ -181,8 +184,10 @@ def summary(rows):
     ]
     named = [row | {"network": network_name(row)} for row in rows]
     ratios = tables.pivot(named, ["network", "parameters"], "method", "ratio")
+    accuracies = {row["test_accuracy"] for row in rows if "test_accuracy" in row}
+    trained_to = "".join(f"; digits trained to {a:.3f} right" for a in accuracies)
     return {
-        "Time of a gradient over the time of f (paired medians)": ratios,
+        f"Time of a gradient over the time of f, paired medians{trained_to}": ratios,
         "Growth with n (b: with the batch size), and its 95 % interval": growths,
     }
 
@@ -228,7 +233,7 @@ def plot(rows, axes):
 
 
 def cases(sweeps, settings):
-    networks = [*sweep(BASE, **sweeps), DIGITS]
+    networks = [DIGITS, *sweep(BASE, **sweeps)]
     return crossed(networks, method=list(METHODS), **settings)
 
 
@@ -241,7 +246,8 @@ study = Study(
     columns=(
         *("network", "width", "depth", "batch", "parameters", "method"),
         *("closeness", "ratio", "ratio_q25", "ratio_q75", "time_s"),
-        *("trace_s", "compile_s", "xla_flops", "xla_peak_bytes"),
+        *("trace_s", "compile_s", "xla_flops", "tape_bytes", "xla_peak_bytes"),
+        "roof_fraction",
     ),
     plot=plot,
     panels=3,

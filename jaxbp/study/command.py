@@ -12,13 +12,14 @@ from pathlib import Path
 
 import jax
 
+from jaxbp import timing
 from jaxbp.errors import DataError, JaxbpError
 from jaxbp.study import plots, provenance, tables
 from jaxbp.study.base import GAP, Case, Options, Row, Study, is_gap
 from jaxbp.study.catalogue import describe, load_study, results_folder, study_files
 from jaxbp.study.rows import Journal
-from jaxbp.timing import device_facts, find_device
 
+BUSY = 0.5  # running processes a core, above which times are called noisy
 PIPED_WIDTH = 120  # columns where the output is no terminal
 
 
@@ -88,9 +89,9 @@ def execute(study: Study, options: Options) -> Outcome:
       InvalidArgument: JAX does not see the device asked for.
       DataError: `redraw` without rows, or a journal that is damaged or in use.
     """
-    device = find_device(options.device)
+    device = timing.find_device(options.device)
     with jax.default_device(device):
-        facts = device_facts(device)
+        facts = timing.device_facts(device)
         folder = place(study, options, facts.folder)
         if options.redraw:
             rows, told, measured = *published(folder), 0
@@ -110,7 +111,8 @@ def place(study: Study, options: Options, device_folder: str) -> Path:
 def measure_missing(study, options, facts, folder) -> tuple[list[Row], dict, int]:
     """Rows, provenance record, and how many rows were measured now."""
     cases = study.quick if options.quick else study.cases
-    repository = provenance.repository_state(Path(study.file).parent)
+    before = provenance.repository_state(Path(study.file).parent)
+    before["load"] = warned_load()
     path = folder / "journal.jsonl"
     if options.fresh:
         path.unlink(missing_ok=True)
@@ -123,7 +125,7 @@ def measure_missing(study, options, facts, folder) -> tuple[list[Row], dict, int
                 bar.update(task, case=label(case, cases))
                 journal.append(case, *measured_row(study, case))
                 bar.advance(task)
-        told = provenance.record(study, options, facts, cases, repository)
+        told = provenance.record(study, options, facts, cases, before)
         told |= {"fingerprint": journal.fingerprint, "measured_s": journal.measured_s}
         return journal.ordered(cases), told, len(missing)
 
@@ -145,6 +147,15 @@ def out_of_memory(error: Exception) -> bool:
     """Is this how JAX says that an array did not fit?"""
     told = isinstance(error, jax.errors.JaxRuntimeError)
     return told and "RESOURCE_EXHAUSTED" in str(error)
+
+
+def warned_load() -> float | None:
+    """The machine's load before the run, with a word on the screen if it is high."""
+    load = timing.load()
+    if load and load > BUSY:
+        print(f"This machine is busy ({load} running processes a core): times will be")
+        print("noisy, paired ratios less so.")
+    return load
 
 
 def published(folder: Path) -> tuple[list[Row], dict]:

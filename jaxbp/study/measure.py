@@ -108,6 +108,18 @@ def below_roof(row: Row, flops_column: str, dtype: str) -> Row:
     return row | {"roof_fraction": roof_fraction(flops, row["time_s"], dtype)}
 
 
+def tape_bytes(vjp: Callable, f: Callable, params: Any, *data) -> int:
+    """Bytes of the residuals that a pullback of `f` in its first argument holds,
+    counted from its linear program; nothing is run.
+
+    Args:
+      vjp: reverse mode with the signature of `jax.vjp`, its pullback a pytree.
+    """
+    pullback = jax.eval_shape(lambda p: vjp(lambda p: f(p, *data), p)[1], params)
+    residuals = jax.tree.leaves(pullback)
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in residuals)
+
+
 def stacked_bytes(f: Callable, *args) -> int:
     """Bytes that the scans of `f` write once per step, residuals and outputs, counted
     in its traced program; nothing is run."""

@@ -38,14 +38,17 @@ def record(
     options: Options,
     device: DeviceFacts,
     cases: Sequence[Case],
-    repository: dict,
+    before: dict,
 ) -> dict:
-    """What `provenance.json` says about a run, but for its rows."""
+    """What `provenance.json` says about a run, but for its rows.
+
+    `before` holds what was noted before it: the repository's state, the load.
+    """
     return {
         "study": study.name,
         "question": study.headline,
         "command": command_line(study, options),
-        **repository,
+        **before,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "device": device.columns(),

@@ -15,6 +15,7 @@ from jaxbp.timing.compilation import xla_flops as xla_flops
 from jaxbp.timing.device import DeviceFacts as DeviceFacts
 from jaxbp.timing.device import device_facts as device_facts
 from jaxbp.timing.device import find_device as find_device
+from jaxbp.timing.device import load as load
 from jaxbp.timing.device import matmul_peak as matmul_peak
 from jaxbp.timing.device import memory_bandwidth as memory_bandwidth
 from jaxbp.timing.device import refusal as refusal

@@ -89,6 +89,15 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def load() -> float | None:
+    """Running processes per core over the last minute, or None where the system does
+    not tell; near 0 on a quiet machine."""
+    try:
+        return round(os.getloadavg()[0] / usable_cores(), 2)
+    except (AttributeError, OSError):  # not a POSIX system
+        return None
+
+
 def cpu_name() -> str:
     """The processor's model name, or its architecture where no name is told."""
     info = Path("/proc/cpuinfo")

@@ -134,6 +134,17 @@ def test_out_of_memory_is_a_stated_gap(toy, tmp_path):
     assert {row[GAP] for row in rows} == {"the device ran out of memory"}
 
 
+@pytest.mark.parametrize(("load", "warned"), [(0.1, False), (3.0, True), (None, False)])
+def test_a_busy_machine_is_told_and_recorded(
+    toy, tmp_path, capsys, monkeypatch, load, warned
+):
+    monkeypatch.setattr(command.timing, "load", lambda: load)
+    outcome = command.execute(toy[0], Options(quick=True, results=tmp_path))
+    assert ("This machine is busy" in capsys.readouterr().out) is warned
+    told = json.loads((outcome.folder / "provenance.json").read_text())
+    assert told["load"] == load
+
+
 @pytest.mark.parametrize(
     "error", [ValueError("mistake"), jax.errors.JaxRuntimeError("INTERNAL: mistake")]
 )

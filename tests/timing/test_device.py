@@ -38,6 +38,11 @@ def test_an_absent_device_is_an_error_that_names_the_default():
         timing.find_device(absent)
 
 
+def test_the_load_is_a_share_of_the_cores():
+    load = timing.load()
+    assert load is None or load >= 0
+
+
 def test_the_default_device_is_heeded():
     device = jax.devices()[-1]
     with jax.default_device(device):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxbp.errors import InvalidArgument, UnknownName, nearest
@@ -25,7 +26,7 @@ class Program:
     Attributes:
       name: as in `PROGRAMS`.
       f: (params, *data) -> () of the params' dtype; differentiable in params.
-      args: (params, *data) as NumPy arrays and pytrees of them.
+      args: (params, *data), pytrees of arrays.
       sizes: what the arguments were made for.
     """
 
@@ -146,4 +147,5 @@ def program(
         raise InvalidArgument(f"`size` must be `real` or `small`, but is `{size}`.")
     f, make_args, real, small = PROGRAMS[name]
     sizes = real if size == "real" else small
-    return Program(name, f, tuple(make_args(Draw(seed, dtype), **sizes)), sizes)
+    args = jax.device_put(tuple(make_args(Draw(seed, dtype), **sizes)))
+    return Program(name, f, args, sizes)
