@@ -1,1 +1,165 @@
-"""Windows sliding over an array: pooling."""
+"""Windows sliding over an array: pooling.
+
+Per axis, with an input of n elements dilated by d, `low` elements of padding before
+it, and windows of w elements dilated by e, output o covers the places o s + k e - low,
+k < w, for a stride of s; places between dilated elements and in the padding count as
+the operation's neutral element.
+"""
+
+import numpy as np
+from jax import lax
+from jax.extend.core.primitives import (
+    ge_p,
+    le_p,
+    reduce_window_max_p,
+    reduce_window_min_p,
+    reduce_window_sum_p,
+    select_and_gather_add_p,
+    select_and_scatter_add_p,
+)
+
+from .registry import general, linear
+
+# Average pooling. x_bar_i = sum of y_bar_o over the windows o that cover i. Windows
+# that tile the axis cover every place once: each y_bar_o is repeated w times. In
+# general z, which is y_bar dilated by s, is summed in windows itself: x_bar_i = sum
+# over k of z at i d + low - k e.
+
+
+def _window_sum_transpose(y_bar, x, **params):
+    if _tiles(params):
+        return _repeated(y_bar, x, params)
+    strides = params["window_strides"]
+    spans = _spans(params["window_dimensions"], params["window_dilation"])
+    before = [s - 1 - low for s, (low, _) in zip(spans, params["padding"], strict=True)]
+    image = _spans(x.shape, params["base_dilation"])
+    dilated = _spans(y_bar.shape, strides)
+    config = [
+        (b, i + s - 1 - b - d, stride - 1)
+        for b, i, s, d, stride in zip(
+            before, image, spans, dilated, strides, strict=True
+        )
+    ]
+    ones = (1,) * len(spans)
+    return reduce_window_sum_p.bind(
+        lax.pad(y_bar, np.zeros((), y_bar.dtype), config),
+        window_dimensions=params["window_dimensions"],
+        window_strides=params["base_dilation"],
+        padding=((0, 0),) * len(spans),
+        base_dilation=ones,
+        window_dilation=params["window_dilation"],
+    )
+
+
+def _spans(sizes, dilation):
+    """Elements from the first to the last of dilated axes."""
+    pairs = zip(sizes, dilation, strict=True)
+    return [(size - 1) * d + 1 if size else 0 for size, d in pairs]
+
+
+def _tiles(params) -> bool:
+    dilations = (*params["base_dilation"], *params["window_dilation"])
+    windows = params["window_dimensions"], params["window_strides"]
+    return windows[0] == windows[1] and all(d == 1 for d in dilations)
+
+
+def _repeated(y_bar, x, params):
+    pairs = list(zip(y_bar.shape, params["window_dimensions"], strict=True))
+    split = [size for pair in pairs for size in pair]
+    copies = lax.broadcast_in_dim(y_bar, split, range(0, len(split), 2))
+    covered = [count * window for count, window in pairs]
+    config = [
+        (-low, size + low - length, 0)
+        for (low, _), size, length in zip(
+            params["padding"], x.shape, covered, strict=True
+        )
+    ]
+    whole = lax.reshape(copies, covered)
+    if not any(low or high for low, high, _ in config):
+        return whole
+    return lax.pad(whole, np.zeros((), y_bar.dtype), config)
+
+
+linear("reduce_window_sum", transpose=_window_sum_transpose, kind="reduce")
+
+
+# Max pooling. The tangent is that of the element which wins its window, the first of
+# equals: select_and_gather_add(x_dot, x). Its transpose adds y_bar where it was read:
+# select_and_scatter_add(y_bar, x). Each is the other's transpose.
+def _extreme(primitive, select):
+    def jvp(primals, tangents, **params):
+        (x,), (x_dot,) = primals, tangents
+        y_dot = select_and_gather_add_p.bind(x_dot, x, select_prim=select, **params)
+        return primitive.bind(x, **params), y_dot
+
+    return jvp
+
+
+general("reduce_window_max", jvp=_extreme(reduce_window_max_p, ge_p))
+general("reduce_window_min", jvp=_extreme(reduce_window_min_p, le_p))
+
+
+def _select_and_gather_add_transpose(
+    y_bar, x_dot, x, *, select_prim, base_dilation, window_dilation, **params
+):
+    loses = np.array(-np.inf if select_prim is ge_p else np.inf, x.dtype)
+    if any(d != 1 for d in window_dilation):
+        dilations = base_dilation, window_dilation
+        return _scattered(y_bar, x, select_prim, loses, *dilations, **params)
+    wide = lax.pad(x, loses, [(0, 0, d - 1) for d in base_dilation])
+    x_bar = select_and_scatter_add_p.bind(
+        y_bar, wide, select_prim=select_prim, **params
+    )
+    return lax.slice(x_bar, [0] * x_bar.ndim, x_bar.shape, base_dilation)
+
+
+# select_and_scatter_add knows no dilated windows: there, the place of each window's
+# winner is found first (x.size where padding wins) and y_bar is added at these places.
+def _scattered(
+    y_bar,
+    x,
+    select_prim,
+    loses,
+    base_dilation,
+    window_dilation,
+    *,
+    window_dimensions,
+    window_strides,
+    padding,
+):
+    def winner(one, other):
+        keeps = select_prim.bind(one[0], other[0])
+        pairs = zip(one, other, strict=True)
+        return tuple(lax.select(keeps, a, b) for a, b in pairs)
+
+    places = lax.reshape(lax.iota(np.int32, x.size), x.shape)
+    _, at = lax.reduce_window(
+        (x, places),
+        (loses, np.array(x.size, np.int32)),
+        winner,
+        window_dimensions,
+        window_strides,
+        padding,
+        base_dilation,
+        window_dilation,
+    )
+    flat = lax.full((x.size,), 0, y_bar.dtype)
+    return lax.reshape(flat.at[at].add(y_bar, mode="drop"), x.shape)
+
+
+linear("select_and_gather_add", transpose=_select_and_gather_add_transpose)
+
+
+def _select_and_scatter_add_transpose(y_bar, x_dot, x, *, select_prim, **params):
+    ones = (1,) * x.ndim
+    return select_and_gather_add_p.bind(
+        y_bar,
+        x,
+        select_prim=select_prim,
+        base_dilation=ones,
+        window_dilation=ones,
+        **params,
+    )
+
+
+linear("select_and_scatter_add", transpose=_select_and_scatter_add_transpose)
