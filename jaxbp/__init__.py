@@ -2,24 +2,30 @@
 
 import importlib
 
-from . import modes, rules
-from .modes.transforms import (
-    grad,
-    hessian,
-    hvp,
-    jacfwd,
-    jacobian,
-    jacrev,
-    jvp,
-    linearize,
-    value_and_grad,
-    vjp,
-)
+from . import modes as _modes  # noqa: F401 (registers the rules that walk programs)
+from .modes.gradients import grad, value_and_grad
+from .modes.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
+from .modes.products import jvp, linearize, vjp
 from .rules import foreign
 
 __version__ = "0.1.0"
 
-_LAZY = {"check": "check"}  # public names whose modules are imported on first use
+__all__ = [
+    "check",
+    "foreign",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "value_and_grad",
+    "vjp",
+]
+
+_LAZY = {"check": "checking"}  # public names whose modules are imported on first use
 _SUBMODULES = ("checks", "cost", "layers", "problems", "study", "timing", "training")
 
 

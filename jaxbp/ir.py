@@ -91,7 +91,7 @@ def typeof(value) -> ShapedArray:
     return value.aval if type(value) is Hole else jax.typeof(value)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _inexact(dtype) -> bool:
     return jax.dtypes.issubdtype(dtype, np.inexact)
 
@@ -131,7 +131,7 @@ def is_tracer(value) -> bool:
 # Traces ---------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _staging_type() -> type:
     found = []
 
@@ -229,7 +229,10 @@ def _flatten(jaxpr, consts, operands, steps, env):
     """Appends the equations of `jaxpr` to `steps`, inner jits inlined."""
     env.update(zip(jaxpr.constvars, consts, strict=True))
     env.update(zip(jaxpr.invars, operands, strict=True))
-    read = lambda atom: atom.val if isinstance(atom, Literal) else env[atom]
+
+    def read(atom):
+        return atom.val if isinstance(atom, Literal) else env[atom]
+
     for eqn in jaxpr.eqns:
         operands = [read(a) for a in eqn.invars]
         if eqn.primitive.name == "jit":

@@ -89,6 +89,4 @@ def split_axis(array, tree, axis: int):
 
 def dense(values, avals) -> list:
     """Tangents with None (zero) made arrays, of the types `avals`."""
-    return [
-        ir.zeros(a) if v is None else v for v, a in zip(values, avals, strict=True)
-    ]
+    return [ir.zeros(a) if v is None else v for v, a in zip(values, avals, strict=True)]

@@ -13,7 +13,7 @@ from .base import LinearMap, Params, broadcast, unbroadcast
 def _scaled(slope, params, x, *residuals):
     """x times the slope; a boolean slope is a mask, which keeps NaN out."""
     factor = slope(*residuals) if params is None else slope(*residuals, params=params)
-    if jnp.result_type(factor) == bool:
+    if factor.dtype == bool:
         return jnp.where(factor, x, jnp.zeros_like(x))
     return x * factor
 

@@ -115,6 +115,8 @@ def assemble(edges: Sequence[Edge], avals, ins, outs) -> LinearProgram:
             if id(value) not in places:
                 places[id(value)] = len(tape)
                 tape.append(value)
-        kept.append(edge._replace(residuals=tuple(places[id(v)] for v in edge.residuals)))
+        kept.append(
+            edge._replace(residuals=tuple(places[id(v)] for v in edge.residuals))
+        )
     structure = Structure(tuple(kept), tuple(ins), tuple(outs), tuple(avals))
     return LinearProgram(structure, tape)

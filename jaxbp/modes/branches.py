@@ -56,7 +56,10 @@ def _record(walker, index, operands, dots, branches):
     tapes = [b.share(pool) for b in linearized]
     outs, stacked = lax.switch(
         index,
-        [b.evaluated(pool, places) for b, places in zip(linearized, tapes, strict=True)],
+        [
+            b.evaluated(pool, places)
+            for b, places in zip(linearized, tapes, strict=True)
+        ],
         *operands,
     )
     ins = tuple(i for i, a in enumerate(active) if a)

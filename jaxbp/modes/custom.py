@@ -87,8 +87,11 @@ class _Backward:
         # The backward function is linear in the cotangent: its transpose is the
         # pushforward. It is linearised at zero, and pulled back through.
         at = [ir.zeros(self.out_avals[place]) for place in self.targets]
-        backward = lambda *y_bars: self._dense(residuals, y_bars)
-        _, program = linearize_flat(backward, at, [True] * len(at))
+
+        def backward(*y_bars):
+            return (self._dense(residuals, y_bars), [])
+
+        _, program, _ = linearize_flat(backward, at, [True] * len(at))
         return program.pull(x_dots)
 
     def _dense(self, residuals, y_bars):

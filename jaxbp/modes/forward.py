@@ -29,5 +29,5 @@ class Pusher(Walker):
 
 
 def push_forward(function: Callable, primals: Sequence, tangents: Sequence):
-    """Values and tangents (None: zero) of `function(*primals) -> list`."""
+    """Values and tangents (None: zero) of `function(*primals) -> outs, extras`."""
     return run_live(Pusher(), function, primals, tangents)

@@ -59,9 +59,9 @@ class Recorder(Walker):
             ]
             outs, out_tangents = jvp(values, tangents, **params)
             found.extend(outs)
-            return list(out_tangents)
+            return list(out_tangents), []
 
-        _, out_dots = run_live(self, rule, holes, dots)
+        _, out_dots, _ = run_live(self, rule, holes, dots)
         return found, out_dots
 
 
@@ -71,20 +71,21 @@ def solid(values: Sequence) -> list:
 
 
 def record(run: Callable, values: Sequence, active: Sequence[bool]):
-    """Outputs and linear program of `run(recorder, values, dots) -> values, dots`.
+    """Outputs, linear program and extras of `run(recorder, values, dots)`.
 
-    Slots of the program's inputs: one per active value.
+    `run` gives values, dots and possibly more; the program has one input per active
+    value.
     """
     recorder = Recorder()
     pairs = zip(values, active, strict=True)
     dots = [recorder.slot(v) if a else None for v, a in pairs]
-    outs, out_dots = run(recorder, values, dots)
+    outs, out_dots, *extras = run(recorder, values, dots)
     ins = [d for d in dots if d is not None]
-    return outs, recorder.finish(ins, out_dots)
+    return outs, recorder.finish(ins, out_dots), *extras
 
 
 def linearize_flat(function: Callable, primals: Sequence, active: Sequence[bool]):
-    """Outputs of `function(*primals) -> list` and its linear program there."""
+    """Values of `function(*primals) -> outs, extras`, the linear program of outs."""
     return record(
         lambda recorder, values, dots: run_live(recorder, function, values, dots),
         primals,

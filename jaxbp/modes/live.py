@@ -94,15 +94,18 @@ class LiveTrace(ir.Trace):
 
 
 def run_live(walker: Walker, function: Callable, values: Sequence, dots: Sequence):
-    """Runs `function(*tracers) -> list` live; gives its values and dots.
+    """Runs `function(*tracers) -> outs, extras` live.
 
     Under the trace current at the call; tracers that outlive it are invalid.
+
+    Returns:
+      The values and the dots of `outs`, and the values of `extras`.
     """
     with ir.take_current_trace() as parent:
         trace = LiveTrace(walker, parent)
         try:
             with ir.set_current_trace(trace):
-                outs = function(*trace.wrap(values, dots))
-            return trace.unwrap(outs)
+                outs, extras = function(*trace.wrap(values, dots))
+            return *trace.unwrap(outs), trace.unwrap(extras)[0]
         finally:
             trace.invalidate()

@@ -34,7 +34,9 @@ class _Scan:
         self.carries = carries
         operands = list(zip(self.body.invars, values, dots, strict=True))
         self.held = operands[:count]
-        self.env = dict(zip(self.body.constvars, ((c, None) for c in consts)))
+        self.env = dict(
+            zip(self.body.constvars, ((c, None) for c in consts), strict=False)
+        )
         self.env.update({var: (value, dot) for var, value, dot in self.held})
         self.init = operands[count : count + carries]
         self.xs = operands[count + carries :]
@@ -83,7 +85,9 @@ class _Scan:
         def step(carry, xs):
             env = dict(self.env)
             tangents = iter(carry[1])
-            for ((var, _, _), moves), value in zip(self._pairs(), carry[0], strict=True):
+            for ((var, _, _), moves), value in zip(
+                self._pairs(), carry[0], strict=True
+            ):
                 env[var] = value, next(tangents) if moves else None
             for (var, _, _), value, dot in zip(self.xs, *xs, strict=True):
                 env[var] = value, dot
@@ -91,7 +95,10 @@ class _Scan:
             values, dots = self._outputs(env)
             count = self.carries
             moved = [d for d, m in zip(dots[:count], self.moving, strict=True) if m]
-            return (values[:count], filled(moved, avals)), (values[count:], dots[count:])
+            return (values[:count], filled(moved, avals)), (
+                values[count:],
+                dots[count:],
+            )
 
         carry = [value for _, value, _ in self.init], filled(init_dots, avals)
         xs = [value for _, value, _ in self.xs], [dot for _, _, dot in self.xs]
