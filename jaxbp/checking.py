@@ -5,9 +5,9 @@ The comparison itself (`jaxbp.checks`) knows neither the engine nor JAX; they me
 
 import jax
 
+from . import jvp, vjp
 from .checks import Report, Witness, compare
 from .errors import JaxbpError
-from .modes.transforms import jvp, vjp
 
 ENGINE = Witness("engine", jvp, vjp, refusals=(JaxbpError, NotImplementedError))
 # JAX says so in these where it has no derivative: forward mode of a custom_vjp,
@@ -62,7 +62,8 @@ def check(
 
     Cost: about 10 evaluations of f and 2 pushforwards per leaf and probe, 2 pullbacks
     per point; compiled, unless f needs concrete values.
-    Source: closeness from ADBench; differences, Ridders 1982; noise, More and Wild 2011.
+    Source: closeness of ADBench; differences of Ridders 1982, their noise after More
+    and Wild 2011.
     """
     if argnums is None and (grad is not None or value_and_grad is not None):
         argnums = 0

@@ -97,8 +97,10 @@ class _Comparison:
     def look(self, point, count):
         """Compare everything at one point."""
         xs = self.subject.x if point == 0 else self._displaced(point)
-        y = xs and self.subject.evaluate(xs)
-        if not xs or self._not_finite(point, y):
+        if xs is None:
+            return
+        y = self.subject.evaluate(xs)
+        if self._not_finite(point, y):
             return
         self.report.points += 1
         y_bar = [self._cotangent(leaf) for leaf in y]
@@ -115,7 +117,7 @@ class _Comparison:
         here.compare_adjoints()
 
     def _gradients(self, xs, y_bar):
-        """name -> x_bar of each reverse mode; one that refuses leaves the comparison."""
+        """name -> x_bar of each reverse mode that does not refuse."""
         bars = {}
         for name, reverse in list(self.reverses.items()):
             found = self._ask(name, self.reverses, reverse, xs, y_bar)

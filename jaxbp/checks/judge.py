@@ -36,9 +36,7 @@ def judge_elements(where, x_bar, other, relative, across):
     excess = float(gap[at] / allowed) if allowed else 0.0
     verdict = DIFFER if excess > 1 else AGREE
     worst = np.unravel_index(int(np.argmax(closeness(x_bar, other))), gap.shape)
-    return _row(
-        where, at if excess > 1 else worst, x_bar, other, excess, verdict
-    )
+    return _row(where, at if excess > 1 else worst, x_bar, other, excess, verdict)
 
 
 def _row(where, at, x_bar, other, excess, verdict):

@@ -31,7 +31,7 @@ def as_rich(report):
     from rich.text import Text
 
     style = "bold green" if report.ok else "bold red"
-    parts = [Text(report.headline, style)]
+    parts: list = [Text(report.headline, style)]
     if report.points:
         parts += [_table(report), Text(_legend(report), "dim")]
     parts += [Text(line) for line in _adjoint_lines(report)]

@@ -47,7 +47,8 @@ class Row:
         """The leaf with the index behind it, e.g. `params['W1'][3, 2]`."""
         if self.index is None:
             return f"a direction in {self.leaf}"
-        return self.leaf + (f"[{', '.join(map(str, self.index))}]" if self.index else "")
+        place = ", ".join(map(str, self.index))
+        return f"{self.leaf}[{place}]" if place else self.leaf
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,5 @@
+"""`python -m jaxbp` is the `jaxbp` command."""
+
+from .cli import main
+
+main()
