@@ -84,7 +84,7 @@ def orthogonal(scale: float = 1.0) -> Initialiser:
 
     def initialise(key, shape, dtype):
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        wide = jnp.promote_types(dtype, jnp.float32)
+        wide = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
         tall = (max(rows, columns), min(rows, columns))
         q, r = jnp.linalg.qr(jax.random.normal(key, tall, wide))
         q = q * jnp.sign(jnp.diag(r))[None, :]  # makes the distribution uniform
