@@ -45,6 +45,7 @@ __all__ = [
     "is_staging",
     "is_tracer",
     "primitive",
+    "read",
     "replay",
     "replicate",
     "scan_counts",
@@ -184,6 +185,11 @@ def custom_cotangents(bwd, operands: Sequence) -> Sequence:
     found = bwd.call_wrapped(*operands)
     logged = isinstance(found, tuple) and len(found) == 2
     return found[0] if logged and isinstance(found[0], (list, tuple)) else found
+
+
+def read(env: dict, atom) -> tuple:
+    """(value, dot) of an equation's operand."""
+    return (atom.val, None) if isinstance(atom, Literal) else env[atom]
 
 
 def equation_context(eqn):

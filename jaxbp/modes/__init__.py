@@ -1,5 +1,5 @@
 """The two modes; importing this package registers the rules that walk programs."""
 
-from . import branches, calls, custom, loops, remat, whiles
+from . import branches, calls, custom, loops, remat, solve, whiles
 
-__all__ = ["branches", "calls", "custom", "loops", "remat", "whiles"]
+__all__ = ["branches", "calls", "custom", "loops", "remat", "solve", "whiles"]

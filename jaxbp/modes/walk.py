@@ -42,7 +42,7 @@ class Walker:
         for var, value, dot in zip(jaxpr.invars, values, dots, strict=True):
             env[var] = value, dot
         self.walk(jaxpr, env)
-        return unzip([_read(env, atom) for atom in jaxpr.outvars])
+        return unzip([ir.read(env, atom) for atom in jaxpr.outvars])
 
     def walk(self, jaxpr, env: dict, skip=frozenset()) -> None:
         """Walks `jaxpr` with its inputs in `env`: variable -> (value, dot)."""
@@ -58,7 +58,7 @@ class Walker:
 
     def equation(self, eqn, env: dict) -> None:
         """One equation: reads its operands from `env`, writes its outputs there."""
-        values, dots = unzip([_read(env, atom) for atom in eqn.invars])
+        values, dots = unzip([ir.read(env, atom) for atom in eqn.invars])
         if all(d is None for d in dots):
             params = ir.call_params(eqn.primitive, eqn.params)
             outs = ir.evaluate(eqn.primitive, values, params)
@@ -73,10 +73,6 @@ class Walker:
             return ir.user_line()
         place, count, eqn = self.where
         return f"equation {place + 1} of {count}, {ir.source_line(eqn)}"
-
-
-def _read(env, atom):
-    return (atom.val, None) if isinstance(atom, ir.Literal) else env[atom]
 
 
 def unzip(pairs) -> tuple[list, list]:

@@ -7,9 +7,9 @@ from ..errors import InvalidArgument
 from ..linear.base import Edge, filled
 from ..linear.call import Opaque
 from ..rules.registry import register
+from .activity import spread
 from .forward import Pusher
 from .linearize import solid
-from .loops import spread
 
 
 def while_rule(walker, primitive, values, dots, params):

@@ -156,6 +156,7 @@ class Elementwise:
 
     def __init__(self, slopes: Sequence):
         self.partials = [self._partial(s) for s in slopes]
+        self.nonlinear = any(callable(s) for s in slopes)
 
     @staticmethod
     def _partial(slope):
