@@ -22,6 +22,7 @@ from jaxbp.study import (
     GAP,
     Study,
     along,
+    counts,
     crossed,
     fit_power,
     gradients,
@@ -65,7 +66,6 @@ METHODS = {  # name: colour in the figure
     "jax.jacfwd": "orange",
     "differences": "purple",
 }
-REVERSE = ("layers", "engine reverse", "jax.grad")
 CHUNKED = ("engine forward", "differences")  # n columns, a chunk at a time
 COLUMN_WISE = (*CHUNKED, "jax.jacfwd")  # n columns, however many at a time
 
@@ -99,7 +99,7 @@ def prepared(network, width, depth, batch, dtype, seed):
     images = problems.digits(seed, dtype=dtype).train
     args = (params, *(jax.device_put(part[:batch]) for part in images))
     told["parameters"] = sum(leaf.size for leaf in jax.tree.leaves(params))
-    told["tape_bytes"] = measure.tape_bytes(jaxbp.vjp, f, *args)
+    told |= counts.counted(f, *args)
     reference = jax.device_get(jax.jit(jax.value_and_grad(f))(*args))
     return model, f, args, timing.stages(f, *args).compiled, reference, told
 
@@ -117,11 +117,10 @@ def measured(case):
     model, f, args, compiled_f, reference, told = prepared(*(case[k] for k in names))
     method, chunk, n = case["method"], case["chunk"], told["parameters"]
     row = dict(told)
-    if method not in REVERSE:
-        row.pop("tape_bytes")
     if reason := too_dear(case, n, timing.xla_flops(compiled_f)):
         return row | {GAP: reason}
     gradient = contender(method, model, f, chunk)
+    row["counted_flops"] = counts.flops(gradient, *args)
     built = timing.stages(gradient, *args)
     wanted, terms = expected(method, reference)
     row |= measure.correctness(built.output, wanted, terms, case["dtype"])
@@ -130,7 +129,7 @@ def measured(case):
     steps = gradients.loop_steps(n, chunk) if method in CHUNKED else 1
     budget = dict(rounds=case["rounds"], budget_s=case["budget_s"])
     row |= measure.against(compiled_f, built, args, loop_steps=steps, **budget)
-    row["xla_flops_ratio"] = row["xla_flops"] / timing.xla_flops(compiled_f)
+    row["flops_ratio"] = row["counted_flops"] / told["f_flops"]
     return measure.below_roof(row, "xla_flops", case["dtype"])
 
 
@@ -179,7 +178,7 @@ def summary(rows):
     growths = [
         {"method": method}
         | {f"time over {axis}": growth(rows, method, axis, "ratio") for axis in SWEEPS}
-        | {"flops over width": growth(rows, method, "width", "xla_flops_ratio")}
+        | {"flops over width": growth(rows, method, "width", "flops_ratio")}
         for method in METHODS
     ]
     named = [row | {"network": network_name(row)} for row in rows]
@@ -218,18 +217,23 @@ def plot(rows, axes):
     width_rows = along(rows, BASE, "width")
     for method, colour in METHODS.items():
         chosen = numbered(width_rows, method)
-        x = [row["parameters"] for row in chosen]
         exponent = growth(rows, method, "width", "ratio").split(" ")[0]
         label = f"{method} {exponent}" if exponent.startswith("n") else method
-        for axis, column, name in (
-            (time_axis, "ratio", label),
-            (flops_axis, "xla_flops", method),
-            (memory_axis, "xla_peak_bytes", method),
-        ):
-            plots.line(axis, x, [row[column] for row in chosen], name, colour)
+        draw(time_axis, chosen, "ratio", label, colour)
+        draw(flops_axis, chosen, "xla_flops", method, colour, linestyle="")
+        draw(flops_axis, chosen, "counted_flops", "", colour, marker="")
+        draw(memory_axis, chosen, "xla_peak_bytes", method, colour)
+    tape = numbered(width_rows, "engine reverse")
+    draw(memory_axis, tape, "tape_bytes", "tape, counted", "blue", linestyle=":")
     plots.log_log(time_axis, "parameters n", "time / time of f, paired median")
-    plots.log_log(flops_axis, "parameters n", "flops, XLA's count")
+    plots.log_log(flops_axis, "parameters n", "flops: lines counted, dots XLA's")
     plots.log_log(memory_axis, "parameters n", "peak memory, XLA's plan (bytes)")
+
+
+def draw(axis, rows, column, label, colour, **style):
+    """One contender's column against the number of parameters."""
+    x, y = [row["parameters"] for row in rows], [row[column] for row in rows]
+    plots.line(axis, x, y, label, colour, **style)
 
 
 def cases(sweeps, settings):
@@ -246,8 +250,9 @@ study = Study(
     columns=(
         *("network", "width", "depth", "batch", "parameters", "method"),
         *("closeness", "ratio", "ratio_q25", "ratio_q75", "time_s"),
-        *("trace_s", "compile_s", "xla_flops", "tape_bytes", "xla_peak_bytes"),
-        "roof_fraction",
+        *("trace_s", "compile_s", "counted_flops", "xla_flops", "roof_fraction"),
+        *("f_flops", "pushforward_flops", "pullback_flops"),
+        *("tape_bytes", "xla_peak_bytes"),
     ),
     plot=plot,
     panels=3,

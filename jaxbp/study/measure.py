@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxbp import ir
 from jaxbp.checks.closeness import largest_closeness, rtol, wide
 from jaxbp.study.base import GAP, Row
 from jaxbp.timing import (
@@ -106,43 +105,3 @@ def below_roof(row: Row, flops_column: str, dtype: str) -> Row:
     if reason := refusal(flops, row["time_s"], dtype):
         return {**row, "time_s": None, "ratio": None, GAP: reason}
     return row | {"roof_fraction": roof_fraction(flops, row["time_s"], dtype)}
-
-
-def tape_bytes(vjp: Callable, f: Callable, params: Any, *data) -> int:
-    """Bytes of the residuals that a pullback of `f` in its first argument holds,
-    counted from its linear program; nothing is run.
-
-    Args:
-      vjp: reverse mode with the signature of `jax.vjp`, its pullback a pytree.
-    """
-    pullback = jax.eval_shape(lambda p: vjp(lambda p: f(p, *data), p)[1], params)
-    residuals = jax.tree.leaves(pullback)
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in residuals)
-
-
-def stacked_bytes(f: Callable, *args) -> int:
-    """Bytes that the scans of `f` write once per step, residuals and outputs, counted
-    in its traced program; nothing is run."""
-    return program_stacked_bytes(jax.make_jaxpr(f)(*args))
-
-
-def program_stacked_bytes(program) -> int:
-    """`stacked_bytes` of a closed program and of the programs inside it."""
-    return sum(map(equation_stacked_bytes, ir.inner(program)[0].eqns))
-
-
-def equation_stacked_bytes(equation) -> int:
-    """`stacked_bytes` of one equation."""
-    values = jax.tree.leaves(list(equation.params.values()), is_leaf=is_program)
-    inside = sum(program_stacked_bytes(v) for v in values if is_program(v))
-    if equation.primitive.name != "scan":
-        return inside
-    _, carried = ir.scan_counts(equation.params)
-    stacked = (variable.aval for variable in equation.outvars[carried:])
-    own = sum(aval.size * aval.dtype.itemsize for aval in stacked)
-    return own + equation.params["length"] * inside
-
-
-def is_program(value) -> bool:
-    """Is the value a closed program, as calls and loops hold one?"""
-    return hasattr(value, "jaxpr") and hasattr(value, "consts")

@@ -1,6 +1,5 @@
 """Shared columns: correctness, ratios, roofs, stacked bytes."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -59,28 +58,3 @@ def test_an_impossible_row_loses_its_times():
 def test_a_row_without_a_count_passes():
     row = {"xla_flops": None, "time_s": 1.0}
     assert measure.below_roof(row, "xla_flops", "float32") == row
-
-
-def cumulative(x, steps):
-    """A scan whose body holds a scan: each stacks what it gives out."""
-
-    def outer(carry, _):
-        def inner(c, _):
-            return c * 2, c
-
-        carry, stacked = jax.lax.scan(inner, carry, None, length=3)
-        return carry, stacked.sum()
-
-    return jax.lax.scan(outer, x, None, length=steps)
-
-
-def test_stacked_bytes_count_outputs_of_scans_times_their_outer_trips():
-    x = jnp.ones((), jnp.float32)
-    # 5 sums of 4 bytes, and five times 3 values of 4 bytes.
-    assert measure.stacked_bytes(lambda x: cumulative(x, 5), x) == 5 * 4 + 5 * 3 * 4
-
-
-def test_stacked_bytes_look_into_calls_and_are_zero_without_a_scan():
-    nested = jax.jit(lambda x: cumulative(x, 2))
-    assert measure.stacked_bytes(nested, jnp.ones(())) == 2 * 8 + 2 * 3 * 8
-    assert measure.stacked_bytes(jnp.sin, 1.0) == 0
