@@ -118,9 +118,14 @@ def _jax_pushforward(primitive):
     return pushforward
 
 
+def table() -> dict[str, Callable]:
+    """All rules by the names of their primitives."""
+    return _named | {primitive.name: rule for primitive, rule in _rules.items()}
+
+
 def known() -> frozenset[str]:
     """Names of all primitives that have a rule."""
-    return frozenset(p.name for p in _rules) | frozenset(_named)
+    return frozenset(table())
 
 
 def missing(primitive: ir.Primitive, where: str) -> MissingRule:

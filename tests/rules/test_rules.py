@@ -1,0 +1,203 @@
+"""Every rule, by the table of cases: both modes, against JAX and against numbers."""
+
+import importlib
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbp
+from jaxbp.rules import registry
+
+from tests.rules.case import draw, floating, primitive_names, seed
+
+HERE = Path(__file__).parent
+TABLES = [
+    importlib.import_module(f"tests.rules.{path.stem}")
+    for path in sorted(HERE.glob("cases*.py"))
+]
+CASES = [case for table in TABLES for case in table.CASES]
+DOUBLE = {"float": np.float64, "complex": np.complex128}
+SINGLE = {"float": np.float32, "complex": np.complex64}
+STEP = 1e-5  # of central differences in float64: their error is about 1e-10
+DIFFERENCE_RTOL = 1e-6  # leaves room for third derivatives of size 1e4
+SINGLE_RTOL = 2e-4  # float32: 2e3 roundings; conditioning is what float64 tests
+
+
+@pytest.fixture(autouse=True)
+def compile_quickly():
+    """Each program runs once or twice: compiling it well takes longer than that."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+def rows(keep=lambda case: True):
+    """The rows that `keep`, once per kind of dtype; those of a later JAX left out."""
+    return pytest.mark.parametrize(
+        ("case", "kind"),
+        [
+            pytest.param(case, kind, id=f"{case.name}-{case.variant}-{kind}")
+            for case in CASES
+            for kind in case.dtypes
+            if keep(case) and case.since <= jax.__version_info__
+        ],
+    )
+
+
+class Point:
+    """A case at a point: the function of its floating arguments, and seeds."""
+
+    def __init__(self, case, dtype):
+        args, self.places = draw(case, dtype)
+        self.args = args
+        self.xs = tuple(args[i] for i in self.places)
+        self.case = case
+        rng = np.random.default_rng(11)
+        self.x_dots = tuple(seed(rng, x) for x in self.xs)
+        self.y = jax.eval_shape(self.call, *self.xs)
+        self.y_bars = [seed(rng, y) for y in self.y]
+
+    def call(self, *xs):
+        """The outputs of the case as a flat list."""
+        whole = list(self.args)
+        for place, x in zip(self.places, xs, strict=True):
+            whole[place] = x
+        return jax.tree.leaves(self.case.call(*whole))
+
+    def squared(self, *xs):
+        """Half the squares of the outputs: a linear case has a second order too."""
+        return [y * y / 2 if floating(y) else y for y in self.call(*xs)]
+
+    def compiled(self, function):
+        return jax.jit(function) if self.case.jit else function
+
+    def by_both(self, order):
+        """What we and what JAX find, in one compiled program."""
+        ours, theirs = order(jaxbp, self), order(jax, self)
+        both = self.compiled(lambda *seeds: (ours(*seeds), theirs(*seeds)))
+        return both(self.xs, self.x_dots, self.y_bars)
+
+
+def first_order(ad, point):
+    """(y, y_dot, x_bar) as a function of arguments and seeds."""
+
+    def derivatives(xs, x_dots, y_bars):
+        y, y_dot = ad.jvp(point.call, xs, x_dots)
+        if point.case.modes == "forward":
+            return y, y_dot
+        y_again, pullback = ad.vjp(point.call, *xs)
+        return y, y_dot, y_again, pullback(y_bars)
+
+    return whole(derivatives)
+
+
+def second_order(ad, point):
+    """Derivatives of derivatives: forward of both modes, reverse of reverse."""
+
+    def derivatives(xs, x_dots, y_bars):
+        push = lambda *xs: ad.jvp(point.squared, xs, x_dots)[1]
+        forward = only_floating(ad.jvp(push, xs, x_dots)[1])
+        if point.case.modes == "forward":
+            return forward
+        pull = lambda *xs: ad.vjp(point.squared, *xs)[1](y_bars)
+        twice = ad.vjp(pull, *xs)[1](x_dots)
+        return forward, ad.jvp(pull, xs, x_dots)[1], twice
+
+    return whole(derivatives)
+
+
+def only_floating(values):
+    return [
+        v for v in jax.tree.leaves(values) if jnp.result_type(v) != jax.dtypes.float0
+    ]
+
+
+def whole(derivatives):
+    """The same function with float0 left out of its result, which jit cannot give."""
+    return lambda *args: only_floating(derivatives(*args))
+
+
+def assert_close(found, expected, rtol):
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype and a.shape == b.shape
+        a, b = np.asarray(a), np.asarray(b)
+        if a.dtype.kind not in "fc":
+            a, b = a.astype(np.float64), b.astype(np.float64)
+        size = np.max(np.abs(b), initial=0, where=np.isfinite(b))
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * size)
+
+
+def pairing(lefts, rights):
+    pairs = zip(lefts, rights, strict=True)
+    return sum(jnp.sum(a * b) for a, b in pairs if floating(a))
+
+
+@rows()
+def test_first_order(case, kind):
+    """Against JAX, eagerly and under jit of vmap; the modes against each other."""
+    point = Point(case, DOUBLE[kind])
+    seeds = point.xs, point.x_dots, point.y_bars
+    program = jax.make_jaxpr(point.call)(*point.xs)
+    assert case.name in primitive_names(program.jaxpr)
+    ours = first_order(jaxbp, point)
+    expected = point.compiled(first_order(jax, point))(*seeds)
+    found = ours(*seeds)
+    assert_close(found, expected, case.rtol)
+    if case.vmap:
+        twice = jax.tree.map(lambda x: np.stack([x, x]), seeds)
+        batched = point.compiled(jax.vmap(ours))(*twice)
+        assert_close([leaf[1] for leaf in batched], expected, case.rtol)
+    if case.modes == "both":
+        check_adjoint(point)
+
+
+def check_adjoint(point):
+    _, y_dots = jaxbp.jvp(point.call, point.xs, point.x_dots)
+    x_bars = jaxbp.vjp(point.call, *point.xs)[1](point.y_bars)
+    left, right = pairing(point.y_bars, y_dots), pairing(x_bars, point.x_dots)
+    if jnp.iscomplexobj(left) != jnp.iscomplexobj(right):
+        left, right = jnp.real(left), jnp.real(right)
+    np.testing.assert_allclose(left, right, rtol=1e-9, atol=1e-9)
+
+
+@rows(lambda case: case.differences)
+def test_differences(case, kind):
+    point = Point(case, DOUBLE[kind])
+    _, y_dots = jaxbp.jvp(point.call, point.xs, point.x_dots)
+    shifted = [
+        point.call(
+            *(x + sign * STEP * d for x, d in zip(point.xs, point.x_dots, strict=True))
+        )
+        for sign in (1, -1)
+    ]
+    for y_dot, high, low in zip(y_dots, *shifted, strict=True):
+        if floating(high):
+            numeric = [(high - low) / (2 * STEP)]
+            assert_close([y_dot], numeric, DIFFERENCE_RTOL)
+
+
+@rows(lambda case: case.order == 2)
+def test_second_order(case, kind):
+    point = Point(case, DOUBLE[kind])
+    assert_close(*point.by_both(second_order), 100 * case.rtol)
+
+
+@rows(lambda case: case.single)
+def test_single(case, kind):
+    point = Point(case, SINGLE[kind])
+    assert_close(*point.by_both(first_order), SINGLE_RTOL)
+
+
+def test_table_and_rules_name_the_same():
+    """Rules that walk programs are tested with the modes, not here."""
+    modes = "jaxbp.modes."
+    walked = {
+        name
+        for name, rule in registry.table().items()
+        if getattr(rule, "__module__", "").startswith(modes)
+    }
+    assert {case.name for case in CASES} == registry.known() - walked
