@@ -7,14 +7,15 @@ import jax
 
 from . import jvp, vjp
 from .checks import Report, Witness, compare
+from .checks.eager import NEEDS_VALUES
 from .errors import JaxbpError
 
-ENGINE = Witness("engine", jvp, vjp, refusals=(JaxbpError, NotImplementedError))
-# JAX says so in these where it has no derivative: forward mode of a custom_vjp,
-# reverse mode of a while_loop.
-JAX = Witness(
-    "jax", jax.jvp, jax.vjp, refusals=(NotImplementedError, TypeError, ValueError)
-)
+# What each says where it has no derivative to offer: no rule, a function of numpy's
+# that needs its values; from JAX also forward mode of a custom_vjp, reverse mode of a
+# while_loop.
+NO_RULE = (JaxbpError, NotImplementedError, *NEEDS_VALUES)
+ENGINE = Witness("engine", jvp, vjp, refusals=NO_RULE)
+JAX = Witness("jax", jax.jvp, jax.vjp, refusals=(*NO_RULE, TypeError, ValueError))
 
 
 def check(

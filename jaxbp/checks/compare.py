@@ -7,12 +7,11 @@ from .closeness import rtol, wide
 from .differences import step_sizes
 from .judge import judge_slope
 from .point import Point
-from .report import NOT_FINITE, Report, Row, place
+from .report import NOT_FINITE, YOURS, Report, Row, place
 from .subject import Subject
 from .witness import given_gradient, pullback, pushforward
 
 DISPLACEMENT = 0.1  # of the size of x; halved where f is not finite there
-YOURS = "yours"
 
 
 def compare(

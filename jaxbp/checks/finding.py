@@ -6,7 +6,7 @@ import numpy as np
 
 from .closeness import difference_rtol, wide
 from .leafprobe import DIFFERENCES
-from .report import NOT_FINITE, Finding, number
+from .report import NOT_FINITE, YOURS, Finding, number
 
 
 def explain(point, j, row):
@@ -19,7 +19,7 @@ def explain(point, j, row):
         found = _numbers(point, j, row.index)
         if found is not None:
             wrong = [name for name, v in values.items() if _against(found, v, point, j)]
-            values[DIFFERENCES], noise = found.slope, found.noise
+            values[DIFFERENCES], noise = float(found.slope), float(found.noise)
     elif row.witness == DIFFERENCES:
         noise, wrong = row.noise, [row.judged]
     sentence = _sentence(row, values, wrong, found)
@@ -73,12 +73,11 @@ def _sentence(row, values, wrong, found):
         said += f": the one-sided slopes are {number(low)} and {number(high)}"
     if not wrong:
         return "The differences are too coarse here to tell who is right."
-    if len(wrong) < len(exact) or len(exact) == 1:
+    if len(wrong) < len(exact) or wrong == [YOURS]:
         return said + "."
     return (
-        "All derivative rules say the same and the values of f say otherwise: look for "
-        "a wrong custom_vjp or custom_jvp rule, a stop_gradient, or a rounding or "
-        "integer step inside f."
+        "Every derivative rule says so and the values of f say otherwise: look for a "
+        "wrong custom_vjp or custom_jvp rule, a stop_gradient, or a rounding inside f."
     )
 
 

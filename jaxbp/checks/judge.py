@@ -33,7 +33,7 @@ def judge_elements(where, x_bar, other, relative, across):
     gap = np.abs(wide(x_bar) - wide(other))
     at = np.unravel_index(int(np.argmax(gap)), gap.shape)
     allowed = allowance(x_bar, other, relative, x_bar.dtype, across)
-    excess = float(gap[at] / allowed) if allowed else 0.0
+    excess = over(gap[at], allowed)
     verdict = DIFFER if excess > 1 else AGREE
     worst = np.unravel_index(int(np.argmax(closeness(x_bar, other))), gap.shape)
     return _row(where, at if excess > 1 else worst, x_bar, other, excess, verdict)
@@ -64,7 +64,7 @@ def judge_slope(where, index, scale, value, other, allowed, noise=0.0, kinked=Fa
     if not (np.isfinite(value) and np.isfinite(other)):
         excess, verdict = np.inf, NOT_FINITE
     else:
-        excess = gap / allowed if allowed else (np.inf if gap else 0.0)
+        excess = over(gap, allowed)
         verdict = KINK if kinked else DIFFER if excess > 1 else AGREE
     value, other, noise = value / scale, other / scale, noise / abs(scale)
     return Row(
@@ -72,6 +72,11 @@ def judge_slope(where, index, scale, value, other, allowed, noise=0.0, kinked=Fa
         value=float(value), other=float(other), noise=float(noise),
         excess=0.0 if kinked else float(excess), verdict=verdict,
     )  # fmt: skip
+
+
+def over(gap, allowed):
+    """gap / allowed, where nothing over nothing is agreement."""
+    return float(gap / allowed) if allowed else (np.inf if gap else 0.0)
 
 
 def rounding_of_sum(x_bar, direction):

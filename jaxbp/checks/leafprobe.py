@@ -11,7 +11,7 @@ import numpy as np
 from . import probes
 from .closeness import difference_rtol, inner
 from .differences import difference, noise_level, step_sizes
-from .judge import judge_slope, rounding_of_sum
+from .judge import judge_slope, over, rounding_of_sum
 from .report import KINK
 
 DIFFERENCES = "differences"
@@ -106,7 +106,8 @@ class LeafProbe:
         return found.gap(inner(self.x_bar, found.direction))
 
     def _excess(self, found):
-        return self._gap(found) / self.allowed(found)
+        gap, allowed = self._gap(found), self.allowed(found)
+        return over(gap, allowed)
 
     def _beside_forward(self, name, push, members, direction, found):
         value, other = inner(self.x_bar, direction), push(direction)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 AGREE, KINK, DIFFER, NOT_FINITE = "agree", "kink", "differ", "not finite"
 FAILURES = (DIFFER, NOT_FINITE)
+YOURS = "yours"  # the gradient that the user gave
 
 
 @dataclass(frozen=True)

@@ -67,11 +67,8 @@ def given_gradient(grad, subject):
     def x_bar(xs, y_bar):
         given = grad(*subject.arguments(subject.device(xs)), **subject.kwargs)
         leaves = _flatten_like(treedef, given, subject.has_aux)
-        found = [
-            np.asarray(jnp.asarray(value))
-            for leaf, value in zip(subject.leaves, leaves, strict=True)
-            if not leaf.obstacle
-        ]
+        pairs = zip(subject.leaves, leaves, strict=True)
+        found = [np.asarray(a) for leaf, a in pairs if not leaf.obstacle]
         for name, x, a in zip(subject.names, subject.x, found, strict=True):
             if a.shape != x.shape:
                 raise ShapeMismatch(
@@ -91,9 +88,11 @@ def _flatten_like(treedef, given, has_aux):
         candidates.insert(0, given[0])
     for candidate in candidates:
         try:
-            return treedef.flatten_up_to(candidate)
+            leaves = treedef.flatten_up_to(candidate)
         except (ValueError, TypeError):
             continue
+        if jax.tree_util.all_leaves(leaves, is_leaf=lambda leaf: leaf is None):
+            return leaves
     raise StructureMismatch(
         f"the gradient given must have the structure of the arguments, {treedef}, "
         f"but has {jax.tree.structure(given)}."
