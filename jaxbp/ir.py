@@ -48,12 +48,14 @@ __all__ = [
     "read",
     "replay",
     "replicate",
+    "saveable",
     "scan_counts",
     "set_current_trace",
     "source_line",
     "struct",
     "take_current_trace",
     "tangent_aval",
+    "traced",
     "typeof",
     "user_line",
     "zeros",
@@ -172,6 +174,11 @@ def evaluate_program(program, operands: Sequence) -> list:
     """The outputs of a closed inner program."""
     jaxpr, consts = inner(program)
     return jax.core.eval_jaxpr(jaxpr, consts, *operands)
+
+
+def saveable(verdict) -> bool:
+    """What a checkpoint policy says of a value: keep it, here or on the host."""
+    return verdict is True or type(verdict).__name__ in ("SaveableType", "Offloadable")
 
 
 def call_params(primitive: Primitive, params: dict) -> dict:
@@ -323,6 +330,23 @@ def _placed(aval) -> bool:
     return bool(sharding is not None and not sharding.mesh.empty) or bool(
         getattr(aval, "vma", None)
     )
+
+
+def traced(fun: Callable, params, avals: tuple):
+    """The program of `fun(*arrays, **params)`, traced once per type of the arrays."""
+    if any(_placed(a) for a in avals):
+        return _trace(fun, params, avals)
+    return _traced(fun, params, avals, jax.config.jax_enable_x64)  # pyright: ignore
+
+
+def _trace(fun, params, avals):
+    with jax.numpy_rank_promotion("allow"):
+        return jax.make_jaxpr(functools.partial(fun, **params))(*avals)
+
+
+@functools.lru_cache(maxsize=1024)
+def _traced(fun, params, avals, x64):
+    return _trace(fun, params, avals)
 
 
 def replicate(value, length: int):

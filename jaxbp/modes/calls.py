@@ -10,11 +10,13 @@ import functools
 import jax
 
 from .. import ir
-from ..linear.base import Edge
+from ..errors import InvalidArgument
+from ..linear.applied import JointlyApplied
+from ..linear.base import Edge, Params, filled
 from ..linear.call import Call
 from ..rules.registry import register
 from .forward import Pusher
-from .linearize import linearize_program
+from .linearize import linearize_program, solid
 
 
 def jit_rule(walker, primitive, values, dots, params):
@@ -53,5 +55,44 @@ def _pushed(program, active):
     return jax.jit(pushed)
 
 
+def inline_rule(walker, primitive, values, dots, params):
+    """A call that only names its program: walked in line in both modes."""
+    program = params["jaxpr"] if "jaxpr" in params else params["call"]
+    return walker.run(ir.closed(program), values, dots)
+
+
+def linear_call_rule(walker, primitive, values, dots, params):
+    """jax.custom_derivatives.linear_call: a linear function with its own transpose."""
+    held = params["num_callee_consts"] + params["num_res"]
+    values = solid(values)
+    if any(d is not None for d in dots[:held]):
+        raise InvalidArgument(
+            "linear_call has a derivative in its linear arguments alone, but one of its "
+            f"residual arguments depends on the inputs ({ir.user_line()}). Call the "
+            "function directly to differentiate it in these."
+        )
+    outs = ir.evaluate(primitive, values, params)
+    active = tuple(i for i, d in enumerate(dots) if d is not None)
+    avals = [ir.typeof(v) if i >= held else None for i, v in enumerate(values)]
+    linear_map = JointlyApplied(
+        primitive, Params(params), _linear_call_transpose, tuple(avals), active
+    )
+    edge = Edge(linear_map, tuple(values[:held]), active, tuple(range(len(outs))))
+    return outs, walker.extend([edge], dots, outs)
+
+
+def _linear_call_transpose(y_bars, *operands, transpose_thunk, **params):
+    first = params["num_callee_consts"]
+    held = first + params["num_res"]
+    program, consts = transpose_thunk()
+    avals = [var.aval for var in ir.inner(program)[0].invars]
+    y_bars = filled(y_bars, avals[len(consts) + params["num_res"] :])
+    x_bars = ir.evaluate_program(program, [*consts, *operands[first:held], *y_bars])
+    return [None] * held + x_bars
+
+
 register("jit", jit_rule)
 register("closed_call", jit_rule)
+register("composite", inline_rule)
+register("custom_vmap_call", inline_rule)
+register("linear_call", linear_call_rule)

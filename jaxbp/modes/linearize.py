@@ -70,13 +70,13 @@ def solid(values: Sequence) -> list:
     return [ir.zeros(v.aval) if type(v) is ir.Hole else v for v in values]
 
 
-def record(run: Callable, values: Sequence, active: Sequence[bool]):
+def record(run: Callable, values: Sequence, active: Sequence[bool], recorder=None):
     """Outputs, linear program and extras of `run(recorder, values, dots)`.
 
     `run` gives values, dots and possibly more; the program has one input per active
     value.
     """
-    recorder = Recorder()
+    recorder = Recorder() if recorder is None else recorder
     pairs = zip(values, active, strict=True)
     dots = [recorder.slot(v) if a else None for v, a in pairs]
     outs, out_dots, *extras = run(recorder, values, dots)

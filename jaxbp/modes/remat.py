@@ -1,4 +1,11 @@
-"""checkpoint (remat): the residuals are the operands; all else is computed again."""
+"""checkpoint (remat): the residuals are the operands and what a policy saves.
+
+All else is computed again when the derivative is applied: the program is linearised anew
+at its operands, with the saved values in the place of recomputed ones.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
 
 from jax import lax
 
@@ -7,7 +14,8 @@ from ..linear.base import Edge
 from ..linear.call import Opaque
 from ..rules.registry import register
 from .forward import Pusher
-from .linearize import linearize_program, solid
+from .linearize import Recorder, record, solid
+from .walk import Walker, unzip
 
 
 def remat_rule(walker, primitive, values, dots, params):
@@ -18,24 +26,100 @@ def remat_rule(walker, primitive, values, dots, params):
         return walker.run(program, values, dots)
     active = tuple(d is not None for d in dots)
     ins = tuple(i for i, a in enumerate(active) if a)
-    outs = ir.evaluate(primitive, values, params)
+    outs, saved = _forward(primitive, program, values, params)
     targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
-    again = _Again(program, active, targets, params["prevent_cse"])
-    edge = Edge(Opaque(again.push, again.pull), tuple(values), ins, targets)
+    again = _Again(
+        program, active, targets, params["prevent_cse"], params.get("policy")
+    )
+    residuals = (*values, *saved)
+    edge = Edge(Opaque(again.push, again.pull), residuals, ins, targets)
     return outs, walker.extend([edge], dots, outs)
 
 
+def _forward(primitive, program, values, params):
+    """The program's outputs, and the values that its policy saves."""
+    if params.get("policy") is None:
+        return ir.evaluate(primitive, values, params), []
+    saver = _Saver(params["policy"])
+    outs, _ = saver.run(program, values, [None] * len(values))
+    return outs, saver.saved
+
+
+class _InLine(Walker):
+    """Walks inner jits in line, so that a policy sees their equations."""
+
+    def equation(self, eqn, env):
+        if eqn.primitive.name != "jit":
+            return super().equation(eqn, env)
+        values, dots = unzip([ir.read(env, atom) for atom in eqn.invars])
+        outs, out_dots = self.run(eqn.params["jaxpr"], values, dots)
+        env.update(zip(eqn.outvars, zip(outs, out_dots, strict=True), strict=True))
+
+
+class _Saver(_InLine):
+    """Evaluates a program and keeps what the policy saves."""
+
+    def __init__(self, policy):
+        self.policy, self.saved = policy, []
+
+    def equation(self, eqn, env):
+        super().equation(eqn, env)
+        if _saves(self.policy, eqn):
+            self.saved += [env[var][0] for var in eqn.outvars]
+
+
+class _Replayer(_InLine, Recorder):
+    """Records a program with saved values in the place of computed ones."""
+
+    def __init__(self, policy, saved):
+        super().__init__()
+        self.policy, self.saved = policy, iter(saved)
+
+    def equation(self, eqn, env):
+        start = len(self.edges)
+        super().equation(eqn, env)
+        if not _saves(self.policy, eqn):
+            return
+        swaps = {}
+        for var in eqn.outvars:
+            value, dot = env[var]
+            kept = next(self.saved)
+            swaps[id(value)] = kept
+            env[var] = kept, dot
+        for place in range(start, len(self.edges)):
+            edge = self.edges[place]
+            residuals = tuple([swaps.get(id(r), r) for r in edge.residuals])
+            self.edges[place] = edge._replace(residuals=residuals)
+
+
+def _saves(policy, eqn) -> bool:
+    if policy is None or eqn.primitive.name == "jit":
+        return False
+    avals = [atom.aval for atom in eqn.invars]
+    return ir.saveable(policy(eqn.primitive, *avals, **eqn.params))
+
+
+@dataclass(unsafe_hash=True)
 class _Again:
     """Both directions of a program that is linearised anew at its operands."""
 
-    def __init__(self, program, active, targets, prevent_cse):
-        self.program, self.active = program, active
-        self.targets, self.prevent_cse = targets, prevent_cse
+    program: Any
+    active: tuple[bool, ...]
+    targets: tuple[int, ...]
+    prevent_cse: bool | tuple[bool, ...]
+    policy: Any = field(hash=False)
 
     def _linear(self, residuals, dots):
         if self.prevent_cse:  # else the compiler may keep what was to be dropped
             residuals, dots = lax.optimization_barrier((list(residuals), list(dots)))
-        _, linear = linearize_program(self.program, residuals, self.active)
+        count = len(self.active)
+        values, saved = residuals[:count], residuals[count:]
+        _, linear = record(
+            lambda recorder, values, dots: recorder.run(self.program, values, dots),
+            values,
+            self.active,
+            _Replayer(self.policy, saved),
+        )
         outs = tuple(linear.structure.outs[i] for i in self.targets)
         linear.structure = linear.structure._replace(outs=outs)
         return linear, dots
