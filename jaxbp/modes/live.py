@@ -63,6 +63,10 @@ class LiveTrace(ir.Trace):
             ]
         )
 
+    def stage_value(self, value):
+        (value,), (dot,) = self.unwrap([value])
+        return self.wrap([self.parent.stage_value(value)], [dot])[0]
+
     def process_primitive(self, primitive, tracers, params, /):
         values, dots = self.unwrap(tracers)
         with ir.set_current_trace(self.parent):
