@@ -160,7 +160,7 @@ def _obstacle(value):
 def _leaves(f, args, argnums):
     """The leaves of the chosen arguments with their names, and their structure."""
     names = _argument_names(f, len(args))
-    chosen = [args[i] for i in argnums]
+    chosen = tuple(args[i] for i in argnums)
     pairs, treedef = jax.tree_util.tree_flatten_with_path(chosen)
     leaves = []
     for path, value in pairs:
