@@ -16,3 +16,4 @@ from jaxbp.study.grid import grid as grid
 from jaxbp.study.grid import sweep as sweep
 from jaxbp.study.scaling import Scaling as Scaling
 from jaxbp.study.scaling import fit_power as fit_power
+from jaxbp.study.stacked import stacked_bytes as stacked_bytes

@@ -6,7 +6,8 @@ through `run_named`.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +98,9 @@ def execute(study: Study, options: Options) -> Outcome:
             rows, told, measured = *published(folder), 0
         else:
             rows, told, measured = measure_missing(study, options, facts, folder)
+        # All that is shown comes from rows.csv's own digits, so that a redraw from
+        # that file gives the same bytes.
+        rows = tables.read_csv(tables.csv_text(rows))
         files = publish(study, rows, told, folder)
         show(study, rows, files, measured)
     return Outcome(rows, folder, files, measured)
@@ -134,13 +138,25 @@ def measured_row(study: Study, case: Case) -> tuple[Row, float]:
     """A case with its measured columns, and the seconds that took."""
     start = time.perf_counter()
     try:
-        row = case | study.measure(case)
+        with arithmetic(case):
+            row = case | study.measure(case)
     except Exception as error:
         if not out_of_memory(error):
             error.add_note(f"in case {case} of study {study.name}")
             raise
         row = case | {GAP: "the device ran out of memory"}
     return row, time.perf_counter() - start
+
+
+@contextmanager
+def arithmetic(case: Case) -> Iterator[None]:
+    """JAX set up for the `dtype` and the `precision` of a case, where it names them."""
+    with ExitStack() as stack:
+        if "dtype" in case:
+            stack.enter_context(jax.enable_x64(case["dtype"] == "float64"))
+        if "precision" in case:
+            stack.enter_context(jax.default_matmul_precision(case["precision"]))
+        yield
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -170,15 +186,10 @@ def published(folder: Path) -> tuple[list[Row], dict]:
 
 
 def publish(study: Study, rows: list[Row], told: dict, folder: Path) -> list[Path]:
-    """Write rows.csv, table.md, the figures and provenance.json; return their paths.
-
-    Tables and figures are drawn from rows.csv's own digits, so that drawing them
-    again from that file gives the same bytes."""
-    text = tables.csv_text(rows)
-    rows = tables.read_csv(text)
+    """Write rows.csv, table.md, the figures and provenance.json; return their paths."""
     told = told | {"rows": len(rows), "gaps": sum(map(is_gap, rows))}
     written = {
-        "rows.csv": text,
+        "rows.csv": tables.csv_text(rows),
         "table.md": report(study, rows, told),
         "provenance.json": json.dumps(told, indent=2) + "\n",
     }

@@ -74,7 +74,7 @@ def save(figure, folder: Path) -> list[Path]:
 
 
 def line(axis, x: Sequence, y: Sequence, label: str, colour: str, **style) -> None:
-    """A line with markers, sorted by x, with its name at the right end.
+    """A line with markers, sorted by x, with its name, if any, at the right end.
 
     `colour` is a name from `COLOURS`; `style` goes to matplotlib's `plot`.
     """
@@ -83,6 +83,8 @@ def line(axis, x: Sequence, y: Sequence, label: str, colour: str, **style) -> No
     colour = COLOURS[colour]
     x, y = zip(*sorted(zip(x, y, strict=True)), strict=True)
     axis.plot(x, y, color=colour, **{"marker": "o", **style})
+    if not label:
+        return
     axis.annotate(
         label,
         (x[-1], y[-1]),

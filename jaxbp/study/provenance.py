@@ -16,7 +16,12 @@ from jaxbp.study.rows import fingerprint
 from jaxbp.timing import DeviceFacts
 
 PACKAGES = ("jaxbp", "jax", "jaxlib", "numpy", "optax")
-SETTINGS = ("dtype", "seed", "rounds")  # of the cases, gathered for the record
+SETTINGS = (
+    "dtype",
+    "precision",
+    "seed",
+    "rounds",
+)  # of the cases, gathered for the record
 # Files of the package that draw or talk and cannot change a measured number.
 PRESENTATION = {"plots.py", "tables.py", "catalogue.py", "screen.py", "cli.py"}
 
@@ -28,7 +33,7 @@ def study_fingerprint(study: Study, device: DeviceFacts) -> str:
     facts = {
         "versions": versions(),
         "device": device.columns(),
-        "x64": jax.config.read("jax_enable_x64"),
+        "x64": jax.config.jax_enable_x64,  # pyright: ignore
     }
     return fingerprint([*files, Path(study.file)], facts)
 

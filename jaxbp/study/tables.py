@@ -45,10 +45,14 @@ def column_names(rows: Sequence[Row]) -> list[str]:
 
 
 def csv_cell(value) -> str:
-    """A value with `DIGITS` significant digits; nothing for None."""
+    """A value, a float with `DIGITS` significant digits and a point or an exponent,
+    so that it is read back as a float; nothing for None."""
     if value is None:
         return ""
-    return f"{value:.{DIGITS}g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    digits = f"{value:.{DIGITS}g}"
+    return digits + ".0" if digits.lstrip("-").isdigit() else digits
 
 
 def csv_value(cell: str):
@@ -126,6 +130,8 @@ def shown(value, name: str) -> str:
             return scaled(value, scale)
     if isinstance(value, int) or math.isinf(value) or math.isnan(value):
         return str(value)
+    if 1e3 <= abs(value) < 1e9:
+        return f"{float(f'{value:.{SHOWN}g}'):,.0f}"
     return f"{value:.2g}" if 0 < abs(value) < 1e-3 else f"{value:.{SHOWN}g}"
 
 

@@ -122,18 +122,20 @@ def allocator(device: Device, entry: str) -> int | None:
 
 
 def matmul_peak(dtype: str = "float32", device: Device | None = None) -> float:
-    """Best measured rate of a square matrix product, flops/s, at JAX's default
-    precision. Measured once per process, in about 1 s.
+    """Best measured rate of a square matrix product, flops/s, at the current
+    `jax.default_matmul_precision`. Measured once per process, in about 1 s.
 
     Sides double until one product takes 25 times the shortest sample, which on a
     CPU is a side of 1,024 or 2,048.
     """
-    return measured_matmul_peak(jnp.dtype(dtype).name, device or find_device())
+    precision = jax.config.jax_default_matmul_precision  # pyright: ignore
+    name = jnp.dtype(dtype).name
+    return measured_matmul_peak(name, device or find_device(), precision)
 
 
 @cache
-def measured_matmul_peak(dtype: str, device: Device) -> float:
-    """`matmul_peak`, measured."""
+def measured_matmul_peak(dtype: str, device: Device, precision: str | None) -> float:
+    """`matmul_peak`, measured at `precision`, which is the current one."""
     best, side = 0.0, 256
     while side <= LARGEST_SIDE:
         time_s = product_s(side, dtype, device)

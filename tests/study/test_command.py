@@ -182,6 +182,15 @@ def test_an_interrupt_keeps_rows_and_says_how_to_go_on(toy, tmp_path, capsys):
     assert run(study, arguments).measured == 1 and seen == [1, 7]
 
 
+@pytest.mark.parametrize(("dtype", "expected"), [("float32", 4), ("float64", 8)])
+def test_a_case_s_dtype_and_precision_are_set_while_it_is_measured(dtype, expected):
+    case = {"dtype": dtype, "precision": "highest"}
+    with command.arithmetic(case):
+        assert jax.numpy.ones(1).itemsize == expected
+        assert jax.config.jax_default_matmul_precision == "highest"
+    assert jax.config.jax_enable_x64 and not jax.config.jax_default_matmul_precision
+
+
 def test_the_progress_label_names_what_varies():
     cases = [{"n": 1, "seed": 0}, {"n": 2, "seed": 0}]
     assert command.label(cases[1], cases) == "2"

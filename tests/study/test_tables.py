@@ -28,6 +28,12 @@ def test_csv_read_back_and_written_again_is_the_same():
     assert tables.csv_text(tables.read_csv(text)) == text
 
 
+@pytest.mark.parametrize("value", [5905.0, -3.0, 0.0, 2.5, 1e20, math.inf])
+def test_a_float_comes_back_a_float(value):
+    (row,) = tables.read_csv(tables.csv_text([{"ratio": value}]))
+    assert row["ratio"] == value and type(row["ratio"]) is float
+
+
 def test_csv_keeps_types():
     first, second, third = tables.read_csv(tables.csv_text(ROWS))
     assert first["n"] == 3 and type(first["n"]) is int
@@ -47,6 +53,8 @@ def test_csv_keeps_types():
         (1234567, "parameters", "1234567"),
         (1.2345e-7, "closeness", "1.2e-07"),
         (2.345678, "ratio", "2.35"),
+        (5905.0, "ratio", "5,900"),
+        (1.5e12, "rate", "1.5e+12"),
         (math.nan, "ratio", "nan"),
         (None, "ratio", ""),
         ("words", "network", "words"),
