@@ -1,0 +1,191 @@
+"""A traced program as one list of steps: calls inlined, unneeded work left out.
+
+Compilers inline the programs of `jit`, `checkpoint` and custom derivatives, and drop
+what no output needs. Counting does the same first. Only loops and branches keep programs
+of their own.
+"""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from .. import ir
+
+PACKAGE = pathlib.Path(__file__).parents[1]
+HIDDEN = (
+    str(pathlib.Path(jax.__file__).parent),
+    *(str(PACKAGE / part) for part in ("ir.py", "linear", "rules", "modes", "costs")),
+)
+
+CONTROL = ("scan", "while", "cond")
+COMBINING = ("reduce", "scatter", "select_and")  # their programs combine two elements
+
+
+class Value:
+    """One array of a program, known by its type.
+
+    Attributes:
+      aval: its type.
+      origin: "input", "constant", "literal" or the name of the primitive that makes it.
+      equation: that made it, or None.
+    """
+
+    __slots__ = ("aval", "equation", "origin")
+
+    def __init__(self, aval, origin: str, equation=None):
+        self.aval, self.origin, self.equation = aval, origin, equation
+
+
+def where(equation) -> str:
+    """`file:line (function)` of the code, not JAX's or the engine's, that made it."""
+    traceback = equation.source_info.traceback
+    for frame in traceback.frames if traceback else ():
+        if not frame.file_name.startswith(HIDDEN):
+            return f"{frame.file_name}:{frame.line_num} ({frame.function_name})"
+    return ir.source_line(equation)
+
+
+class Step(NamedTuple):
+    """One equation; `inner` are the programs of a loop or branch."""
+
+    name: str
+    params: dict
+    ins: tuple[Value, ...]
+    outs: tuple[Value, ...]
+    inner: tuple["Flat", ...]
+    equation: Any
+
+
+class Flat(NamedTuple):
+    """A program without calls.
+
+    Fields:
+      ins, outs: its inputs and outputs.
+      steps: in order of evaluation.
+      used: per input, whether a step or an output reads it.
+    """
+
+    ins: tuple[Value, ...]
+    outs: tuple[Value, ...]
+    steps: tuple[Step, ...]
+    used: tuple[bool, ...]
+
+
+def flatten(program) -> Flat:
+    """A closed program as a `Flat`, reduced to what its outputs need."""
+    whole = _flat(program)
+    return prune(whole, [True] * len(whole.outs))
+
+
+def _flat(program) -> Flat:
+    jaxpr, _ = ir.inner(program)
+    ins = tuple(Value(v.aval, "input") for v in jaxpr.invars)
+    steps: list[Step] = []
+    outs = tuple(_inline(program, ins, steps))
+    return Flat(ins, outs, tuple(steps), (True,) * len(ins))
+
+
+def _inline(program, operands: Sequence[Value], steps: list[Step]) -> list[Value]:
+    """Appends the steps of a program called with `operands`; gives its outputs."""
+    jaxpr, _ = ir.inner(program)
+    env = {v: Value(v.aval, "constant") for v in jaxpr.constvars}
+    env.update(zip(jaxpr.invars, operands, strict=True))
+
+    def read(atom):
+        literal = isinstance(atom, ir.Literal)
+        return Value(atom.aval, "literal") if literal else env[atom]
+
+    for eqn in jaxpr.eqns:
+        ins = tuple(map(read, eqn.invars))
+        env.update(zip(eqn.outvars, _equation(eqn, ins, steps), strict=True))
+    return [read(a) for a in jaxpr.outvars]
+
+
+def _equation(eqn, ins: tuple[Value, ...], steps: list[Step]) -> Sequence[Value]:
+    """Appends one equation, or the steps of the program that it calls."""
+    called = _called(eqn, ins)
+    if called is not None:
+        return _inline(*called, steps)
+    name = eqn.primitive.name
+    outs = tuple(Value(v.aval, name, eqn) for v in eqn.outvars)
+    inner = tuple(map(_flat, _programs(eqn.params))) if name in CONTROL else ()
+    steps.append(Step(name, eqn.params, ins, outs, inner, eqn))
+    return outs
+
+
+def _programs(params: dict) -> list:
+    """The programs among an equation's parameters, in their order, closed."""
+    leaves = jax.tree.leaves(list(params.values()), is_leaf=_is_program)
+    return [ir.closed(leaf) for leaf in leaves if _is_program(leaf)]
+
+
+def _is_program(value) -> bool:
+    return hasattr(value, "eqns")
+
+
+def _called(eqn, ins):
+    """(program, operands) of an equation that only calls a program; else None."""
+    if eqn.primitive.name in CONTROL or eqn.primitive.name.startswith(COMBINING):
+        return None
+    if eqn.primitive.name == "custom_linear_solve":
+        return _solve(eqn.params, ins)
+    for program in _programs(eqn.params):
+        jaxpr, _ = ir.inner(program)
+        ends = len(jaxpr.invars), len(jaxpr.outvars)
+        if ends == (len(eqn.invars), len(eqn.outvars)):
+            return program, ins
+    return None
+
+
+def _solve(params, ins):
+    """A linear solve runs only its solver, on its constants and right-hand sides."""
+    lengths, program = params["const_lengths"], params["jaxprs"].solve
+    first = lengths.matvec + lengths.vecmat
+    right = first + lengths.solve + lengths.transpose_solve
+    return program, (*ins[first : first + lengths.solve], *ins[right:])
+
+
+# Dead code ------------------------------------------------------------------
+
+
+def prune(flat: Flat, needed: Sequence[bool]) -> Flat:
+    """`flat` without the steps that only unneeded outputs ask for."""
+    pairs = zip(flat.outs, needed, strict=True)
+    outs = tuple(value for value, wanted in pairs if wanted)
+    live, steps = set(outs), []
+    for step in reversed(flat.steps):
+        wanted = [out in live for out in step.outs]
+        if any(wanted) or step.equation.effects:
+            step, reads = _narrowed(step, wanted)
+            steps.append(step)
+            live.update(v for v, read in zip(step.ins, reads, strict=True) if read)
+    used = tuple(value in live for value in flat.ins)
+    return Flat(flat.ins, outs, tuple(reversed(steps)), used)
+
+
+def _narrowed(step: Step, wanted: list[bool]) -> tuple[Step, Sequence[bool]]:
+    """A step with its inner programs pruned, and which operands it still reads."""
+    if step.name == "scan":
+        body = _scan_body(step, wanted)
+        return step._replace(inner=(body,)), body.used
+    if step.name == "cond":
+        inner = tuple(prune(branch, wanted) for branch in step.inner)
+        used = zip(*(branch.used for branch in inner), strict=True)
+        return step._replace(inner=inner), [True, *map(any, used)]
+    inner = tuple(prune(body, [True] * len(body.outs)) for body in step.inner)
+    return step._replace(inner=inner), [True] * len(step.ins)
+
+
+def _scan_body(step: Step, wanted: list[bool]) -> Flat:
+    """The body of a scan, with the carries that the next step needs."""
+    first, carried = ir.scan_counts(step.params)
+    while True:
+        body = prune(step.inner[0], wanted)
+        carries = body.used[first : first + carried]
+        grown = [w or c for w, c in zip(wanted, carries, strict=False)]
+        grown += wanted[carried:]
+        if grown == wanted:
+            return body
+        wanted = grown

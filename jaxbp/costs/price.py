@@ -1,0 +1,141 @@
+"""`jaxbp.cost`: what do a function and its derivatives cost, before anything runs?"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+
+from ..checks.eager import NEEDS_VALUES
+from ..errors import InvalidArgument, JaxbpError
+from ..modes.jacobians import jacfwd, jacrev
+from .amount import Amount
+from .count import traced_amount
+from .report import CostReport
+from .subject import Subject
+
+UNAVAILABLE = (JaxbpError, NotImplementedError)  # no rule, no such mode, no batching
+
+
+def cost(
+    f: Callable,
+    *args,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    while_trips: int | None = None,
+) -> CostReport:
+    """Count what `f` and its derivatives cost, from its program alone: nothing is run.
+
+    Args:
+      f: a function of arrays or pytrees of them, to arrays or pytrees.
+      *args: pytrees of arrays, or of types (`jax.ShapeDtypeStruct`), so that a network
+        can be priced that fits no memory. Python numbers outside `argnums` keep their
+        values.
+      argnums: which positional arguments to differentiate, as in `jax.grad`.
+      has_aux: `f` returns (output, aux); what only aux needs is not counted.
+      while_trips: how often the body of each `while` runs, if known; without it such
+        a loop has no upper bound, and the report names it.
+
+    Returns:
+      CostReport: flops, transcendental functions and memory traffic of f, of one
+      pushforward and one pullback, of the whole Jacobian in each mode; tape bytes.
+      `print` shows the table.
+
+    Raises:
+      InvalidArgument: `f` needs values, nothing to differentiate, wrong `argnums`.
+
+    Cost: f is traced seven times; nothing is compiled.
+    """
+    if while_trips is not None and while_trips < 0:
+        raise InvalidArgument(f"`while_trips` must be 0 or more, but is {while_trips}.")
+    subject = Subject(f, args, argnums, has_aux)
+    try:
+        return _report(subject, while_trips)
+    except NEEDS_VALUES as error:
+        raise InvalidArgument(
+            f"a cost is counted from types alone, but `{subject.name}` needs the value "
+            "of an argument. Pass it as a Python number outside `argnums`, or close "
+            f"over it. JAX says: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _report(subject: Subject, while_trips: int | None) -> CostReport:
+    amounts, remarks = _amounts(subject, while_trips)
+    tape = amounts.pop("tape")
+    out = jax.eval_shape(subject.plain, *subject.types)
+    return CostReport(
+        name=subject.name,
+        inputs=subject.inputs,
+        outputs=sum(leaf.size for leaf in jax.tree.leaves(out)),
+        tape=tape,
+        remarks=(*remarks, *_doubts(amounts.values())),
+        **amounts,
+    )
+
+
+def _amounts(subject: Subject, while_trips: int | None) -> tuple[dict[str, Any], list]:
+    """Fields of the report, None where a derivative cannot be had; and why not."""
+    remarks: list[str] = []
+
+    def attempt(what: str, count: Callable, *args):
+        try:
+            return count(*args)
+        except UNAVAILABLE as error:
+            remarks.append(f"no {what}: {error}")
+
+    def traced(f):
+        return traced_amount(f, *subject.types, while_trips=while_trips)
+
+    columns, rows = (partial(subject.jacobian, mode) for mode in (jacfwd, jacrev))
+    found: dict[str, Any] = {
+        "f": traced(subject.plain),
+        "jvp": attempt("f and pushforward", traced, subject.pushed),
+        "jacobian_forward": attempt("Jacobian by pushforwards", traced, columns),
+        "jacobian_reverse": attempt("Jacobian by pullbacks", traced, rows),
+        **dict.fromkeys(("linearize", "pushforward", "pullback", "tape")),
+    }
+    linear = attempt("linear program", subject.linearized)
+    if linear is not None:
+        found["tape"], found["linearize"] = linear.tape(), linear.recorded(while_trips)
+        found["pushforward"] = attempt("pushforward", linear.pushed, while_trips)
+        found["pullback"] = attempt("pullback", linear.pulled, while_trips)
+    return found, remarks
+
+
+def _doubts(amounts) -> list[str]:
+    """What was not known about the programs counted."""
+    whole = sum((a for a in amounts if a is not None), Amount())
+    lines = [
+        f"the number of trips of the while loop at {where} is unknown: counted as 0 to "
+        "unbounded. Tell it by `while_trips`."
+        for where in sorted(whole.unknown_loops)
+    ]
+    if whole.assumed:
+        names = ", ".join(f"`{name}`" for name in sorted(whole.assumed))
+        lines.append(f"no entry for {names}: counted as one flop an element.")
+    return lines
+
+
+def counted(f: Callable, *args, argnums: int | Sequence[int] = 0) -> dict[str, float]:
+    """The counts that a study puts in a row, of branches the dearest.
+
+    Args:
+      f, args, argnums: as in `cost`.
+
+    Returns:
+      Columns `f_flops`; `pushforward_flops` and `pullback_flops`, of the linear part
+      alone; `tape_bytes`, all residuals each once; `tape_computed_bytes`, those that
+      are neither inputs nor constants.
+
+    Raises:
+      JaxbpError: a derivative cannot be had.
+    """
+    subject = Subject(f, args, argnums, has_aux=False)
+    linear = subject.linearized()
+    return {
+        "f_flops": traced_amount(subject.plain, *subject.types).flops.high,
+        "pushforward_flops": linear.pushed().flops.high,
+        "pullback_flops": linear.pulled().flops.high,
+        "tape_bytes": linear.tape().total_bytes,
+        "tape_computed_bytes": linear.tape().computed_bytes,
+    }

@@ -1,0 +1,126 @@
+"""A cost report as a table on a terminal, as plain text, and in a notebook."""
+
+import html
+import io
+import math
+
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from .amount import Amount, Range
+
+WIDTH = 100  # columns of the plain text
+LARGEST = 3  # residuals listed
+PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+
+LABELS = {
+    "f": "f",
+    "linearize": "f, writing the tape",
+    "pushforward": "pushforward, tape given",
+    "pullback": "pullback, tape given",
+    "jvp": "f and pushforward",
+    "vjp": "f and pullback",
+    "jacobian_forward": "Jacobian by pushforwards (n)",
+    "jacobian_reverse": "Jacobian by pullbacks (m)",
+}
+
+
+def as_text(report) -> str:
+    """The table without colours, for `str` and for files."""
+    stream = io.StringIO()
+    console = Console(file=stream, width=WIDTH, color_system=None)
+    console.print(as_rich(report))
+    lines = (line.rstrip() for line in stream.getvalue().rstrip().split("\n"))
+    return "\n".join(lines)
+
+
+def as_html(report) -> str:
+    """The same text, preformatted: what a notebook shows."""
+    return f"<pre>{html.escape(as_text(report))}</pre>"
+
+
+def as_rich(report) -> Group:
+    """A renderable of rich: headline, table, tape, remarks."""
+    headline = (
+        f"{report.name}: n = {report.inputs:,} inputs, m = {report.outputs:,} outputs; "
+        "counted, nothing run"
+    )
+    lines = [Text(line) for line in (*_mode_lines(report), *_tape_lines(report))]
+    remarks = [Text(f"· {remark}", "yellow") for remark in report.remarks]
+    return Group(Text(headline, "bold"), _table(report), *lines, *remarks)
+
+
+def _table(report) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    for heading in ("flops", "over f", "transcendental", "read", "written"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, amount in report.amounts():
+        table.add_row(LABELS[name], *_cells(amount, report.f))
+    return table
+
+
+def _cells(amount: Amount | None, f: Amount) -> list[str]:
+    if amount is None:
+        return ["-"] * 5
+    return [
+        show(amount.flops),
+        _ratio(amount.flops, f.flops),
+        show(amount.transcendentals),
+        show(amount.read_bytes, "B"),
+        show(amount.written_bytes, "B"),
+    ]
+
+
+def _ratio(flops: Range, of_f: Range) -> str:
+    if not (flops.certain and of_f.certain and of_f.low):
+        return ""
+    return f"{flops.low / of_f.low:,.2f}"
+
+
+def show(quantity: Range, unit: str = "") -> str:
+    """A range in a few characters: "1.23 M", "0..1.23 M", "1.2..3.4 kB"."""
+    low, high = _number(quantity.low, unit), _number(quantity.high, unit)
+    if low == high:
+        return low
+    same_unit = low.partition(" ")[2] == high.partition(" ")[2]
+    return f"{low.partition(' ')[0] if same_unit else low}..{high}"
+
+
+def _number(number: float, unit: str = "") -> str:
+    """Three digits and a prefix: "12.3 k", "1.05 MB"."""
+    if math.isinf(number):
+        return "unbounded"
+    power = 0
+    while number >= 999.5 and power < len(PREFIXES) - 1:
+        number, power = number / 1000, power + 1
+    return f"{number:.3g} {PREFIXES[power]}{unit}".rstrip()
+
+
+def _mode_lines(report):
+    forward, reverse = report.jacobian_forward, report.jacobian_reverse
+    if report.cheaper_mode and forward and reverse:
+        high, low = sorted((forward.flops.low, reverse.flops.low), reverse=True)
+        times = f", by {high / low:,.3g} times" if low else ""
+        yield f"The whole Jacobian takes fewer flops in {report.cheaper_mode} mode{times}."
+
+
+def _tape_lines(report):
+    tape = report.tape
+    if tape is None:
+        return
+    computed, inputs, constants = (
+        _number(b, "B")
+        for b in (tape.computed_bytes, tape.input_bytes, tape.constant_bytes)
+    )
+    yield (
+        f"Tape: {computed} computed and kept; it also refers to {inputs} of inputs and "
+        f"{constants} of constants, held anyway."
+    )
+    kept = [r for r in tape.residuals if r.where]
+    for residual in kept[:LARGEST]:
+        size = _number(residual.tape_bytes, "B")
+        where = residual.where.rpartition("/")[2]
+        yield f"  {size}  {residual.type}  {residual.origin}  {where}"

@@ -1,0 +1,137 @@
+"""How many bytes does a program read from memory and write to it?
+
+A model of what compilers fuse: a value that elementwise work or cheap movement makes,
+and that only elementwise work, cheap movement or reductions read, lives in registers.
+The steps it joins are one pass over memory: each array they read is read once, each they
+leave is written once. Reshaped and transposed arrays are views. Products, convolutions,
+gathers, sorts and factorizations are passes of their own. Caches are not modelled: two
+passes read an array twice.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .flat import CONTROL, Flat, Step, Value
+from .flops import ELEMENTWISE, REDUCING, TRANSCENDENTAL
+
+VIEWS = frozenset(
+    "bitcast_convert_type copy_p name optimization_barrier reshape "
+    "sharding_constraint squeeze stop_gradient transpose".split()
+)
+SELECTING = frozenset("dynamic_slice gather slice split unstack".split())
+UPDATING = {"dynamic_update_slice": 1, "scatter": 2} | {
+    f"scatter{sep}{op}": 2 for sep in "-_" for op in "add mul min max sub".split()
+}
+FUSED = frozenset(
+    [*ELEMENTWISE, *TRANSCENDENTAL]
+    + "broadcast_in_dim complex concatenate convert_element_type copy "
+    "dynamic_slice exp2 imag integer_pow iota logistic one_minus_square pad polynomial "
+    "real rev slice split stack tile unstack".split()
+)
+ENDING = frozenset(REDUCING)  # reads what is fused before it; its output is written
+
+
+class Traffic(NamedTuple):
+    read_bytes: int
+    written_bytes: int
+
+
+def nbytes(aval) -> int:
+    """Bytes of an array of this type; 0 of what is no array."""
+    dtype = getattr(aval, "dtype", None)
+    return 0 if dtype is None else aval.size * dtype.itemsize
+
+
+def root(value: Value, views: dict[Value, Value]) -> Value:
+    """The array that a value is a view of, or itself."""
+    while value in views:
+        value = views[value]
+    return value
+
+
+def views_of(steps: Sequence[Step]) -> dict[Value, Value]:
+    """Per value that is a view: the value it is made from."""
+    return {
+        out: operand
+        for step in steps
+        if step.name in VIEWS
+        for operand, out in zip(step.ins, step.outs, strict=False)
+    }
+
+
+def traffic(flat: Flat) -> Traffic:
+    """Bytes that the steps of one program move, loops and branches left out."""
+    views = views_of(flat.steps)
+    steps = [step for step in flat.steps if step.name not in VIEWS]
+    fused = _fused(flat, steps, views)
+    read = written = 0
+    for group in _passes(steps, fused, views):
+        read += _read_bytes(group, fused, views)
+        written += sum(_written_bytes(step, fused) for step in group)
+    return Traffic(read, written)
+
+
+def _fused(flat: Flat, steps: Sequence[Step], views) -> set[Value]:
+    """The values that live in registers."""
+    found = {out for step in steps if step.name in FUSED for out in step.outs}
+    for step in steps:
+        if step.name not in FUSED and step.name not in ENDING:
+            found.difference_update(root(v, views) for v in step.ins)
+    found.difference_update(root(v, views) for v in flat.outs)
+    return found
+
+
+def _passes(steps: Sequence[Step], fused: set[Value], views) -> list[list[Step]]:
+    """Steps that share a pass over memory: those joined by fused values."""
+    leader: dict[Value, Value] = {}
+
+    def find(value):
+        while value in leader:
+            leader[value] = value = leader.get(leader[value], leader[value])
+        return value
+
+    def join(one, other):
+        one, other = find(one), find(other)
+        if one is not other:
+            leader[one] = other
+
+    moving = [step for step in steps if step.name not in CONTROL and step.outs]
+    for step in moving:
+        for operand in (root(v, views) for v in step.ins):
+            if operand in fused:
+                join(operand, step.outs[0])
+        for out in step.outs[1:]:
+            join(out, step.outs[0])
+    groups = defaultdict(list)
+    for step in moving:
+        groups[find(step.outs[0])].append(step)
+    return list(groups.values())
+
+
+def _read_bytes(group: Sequence[Step], fused: set[Value], views) -> int:
+    """Each array that a pass reads, once; of one that is sliced, the slices."""
+    read: dict[Value, int] = {}
+    for step in group:
+        for place, operand in enumerate(step.ins):
+            source = root(operand, views)
+            if source not in fused and source.origin != "literal":
+                needed = min(nbytes(source.aval), _needed(step, place, operand))
+                read[source] = max(read.get(source, 0), needed)
+    return sum(read.values())
+
+
+def _needed(step: Step, place: int, operand: Value) -> int:
+    """Bytes of one operand that a step looks at."""
+    if place == 0 and step.name in SELECTING:
+        return sum(nbytes(out.aval) for out in step.outs)
+    if place == 0 and step.name in UPDATING:  # in place; sums read what they add to
+        adds = step.name not in ("dynamic_update_slice", "scatter")
+        return nbytes(step.ins[UPDATING[step.name]].aval) if adds else 0
+    return nbytes(operand.aval)
+
+
+def _written_bytes(step: Step, fused: set[Value]) -> int:
+    if step.name in UPDATING:
+        return nbytes(step.ins[UPDATING[step.name]].aval)
+    return sum(nbytes(out.aval) for out in step.outs if out not in fused)
