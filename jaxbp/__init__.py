@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "check",
+    "cost",
     "foreign",
     "grad",
     "hessian",
@@ -25,8 +26,9 @@ __all__ = [
     "vjp",
 ]
 
-_LAZY = {"check": "checking"}  # public names whose modules are imported on first use
-_SUBMODULES = ("checks", "cost", "layers", "problems", "study", "timing", "training")
+# Public names whose modules are imported on first use.
+_LAZY = {"check": "checking", "cost": "costs"}
+_SUBMODULES = ("checks", "costs", "layers", "problems", "study", "timing", "training")
 
 
 def __getattr__(name):
