@@ -1,0 +1,127 @@
+"""Special functions, by their slopes.
+
+A derivative that has no closed form among the primitives is refused by name when it is
+asked for. Sources: NIST Digital Library of Mathematical Functions (DLMF), by number.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core.primitives import igamma_grad_a_p
+
+from .. import ir
+from ..errors import MissingRule
+from ..linear.base import add, broadcast
+from .registry import elementwise, general
+
+
+def _refused(function, operand):
+    def slope(x0):
+        raise MissingRule(
+            f"`{function}` has no derivative in `{operand}`, its order, in JAX or here. "
+            f"Keep `{operand}` out of what is differentiated (jax.lax.stop_gradient)."
+        )
+
+    return slope
+
+
+# y = exp(-|x|) I_0(x): I_0' = I_1. DLMF 10.29.3.
+elementwise("bessel_i0e", slope=lambda x, y: lax.bessel_i1e(x) - lax.sign(x) * y)
+
+
+# y = exp(-|x|) I_1(x): I_1' = I_0 - I_1 / x, which is 1/2 at 0. DLMF 10.29.2.
+def _bessel_i1e_slope(x, y):
+    epsilon = float(jnp.finfo(x.dtype).eps)
+    near_zero = lax.abs(x) <= epsilon
+    safe = jnp.where(near_zero, jnp.full_like(x, epsilon), x)
+    away = lax.bessel_i0e(safe) - y * (lax.sign(safe) + 1 / safe)
+    return jnp.where(near_zero, jnp.full_like(x, 0.5), away)
+
+
+elementwise("bessel_i1e", slope=_bessel_i1e_slope)
+
+
+# P(a, x) = integral from 0 to x of t^(a - 1) exp(-t) dt / Gamma(a), and Q = 1 - P.
+# DLMF 8.2.4; the derivative in a is a primitive of its own.
+def _gamma_density(x0, x1):
+    return lax.exp((x0 - 1) * lax.log(x1) - x1 - lax.lgamma(x0))
+
+
+elementwise(
+    "igamma",
+    slopes=(lambda x0, x1: igamma_grad_a_p.bind(x0, x1), _gamma_density),
+)
+elementwise(
+    "igammac",
+    slopes=(
+        lambda x0, x1: -igamma_grad_a_p.bind(x0, x1),
+        lambda x0, x1: -_gamma_density(x0, x1),
+    ),
+)
+elementwise("log2", slope=lambda x: 1.4426950408889634 / x)
+elementwise(
+    "polygamma",
+    slopes=(_refused("polygamma", "m"), lambda x0, x1: lax.polygamma(x0 + 1, x1)),
+)
+
+
+# y = c_0 + c_1 x + c_2 x^2 + ...: y_dot = x_dot sum_k k c_k x^(k-1) + sum_k c_dot_k x^k,
+# the second sum by Horner's rule.
+def _polynomial_jvp(primals, tangents, **params):
+    (x, *coefficients), (x_dot, *coefficient_dots) = primals, tangents
+    polynomial = ir.primitive("polynomial")
+    y = polynomial.bind(x, *coefficients, **params)
+    shape = ir.typeof(y).shape
+    y_dot = None
+    x = broadcast(x, shape)
+    for c_dot in reversed(coefficient_dots):
+        y_dot = None if y_dot is None else lax.mul(y_dot, x)
+        y_dot = add(y_dot, None if c_dot is None else broadcast(c_dot, shape))
+    if x_dot is not None and len(coefficients) > 1:
+        scaled = [
+            broadcast(lax.mul(c, lax.full_like(c, k)), shape)
+            for k, c in enumerate(coefficients)
+        ][1:]
+        slope = polynomial.bind(x, *scaled, **params)
+        y_dot = add(y_dot, lax.mul(broadcast(x_dot, shape), slope))
+    return y, y_dot
+
+
+general("polynomial", jvp=_polynomial_jvp)
+
+
+# A draw y from Gamma(a, 1), or its logarithm, moves with a at a fixed probability:
+# P(a, y) = const. Figurnov, Mohamed and Mnih 2018, arXiv:1805.08498. A logarithm whose
+# exponential is 0 in this dtype counts as the smallest normal number.
+def _random_gamma_slope(x1, y, params):
+    if not params["log_space"]:
+        return lax.random_gamma_grad(x1, y)
+    tiny = jnp.full_like(y, jnp.finfo(y.dtype).tiny)
+    sample = lax.exp(y)
+    sample = jnp.where(sample == 0, tiny, sample)
+    return lax.random_gamma_grad(x1, sample) / sample
+
+
+elementwise("random_gamma", slopes=(None, _random_gamma_slope))
+
+
+# I_x(a, b) = integral from 0 to x of t^(a - 1) (1 - t)^(b - 1) dt / B(a, b). DLMF 8.17.1.
+def _beta_density(x0, x1, x2):
+    log_beta = lax.lgamma(x0) + lax.lgamma(x1) - lax.lgamma(x0 + x1)
+    return lax.exp((x0 - 1) * lax.log(x2) + (x1 - 1) * lax.log1p(-x2) - log_beta)
+
+
+elementwise(
+    "regularized_incomplete_beta",
+    slopes=(
+        _refused("regularized_incomplete_beta", "a"),
+        _refused("regularized_incomplete_beta", "b"),
+        _beta_density,
+    ),
+)
+
+# zeta(x, q) = sum over k of (k + q)^-x: the derivative in q is -x zeta(x + 1, q). DLMF
+# 25.11.17. JAX has none.
+elementwise(
+    "zeta",
+    slopes=(_refused("zeta", "x"), lambda x0, x1: -x0 * lax.zeta(x0 + 1, x1)),
+)
