@@ -185,9 +185,12 @@ def check(argv):
           rtol: Relative disagreement allowed. Left out: 2 eps^(2/3) of the dtype.
           x64: Compute in 64-bit; a 64-bit type in --shapes turns it on too.
         """
-        one = argnums is not None and len(argnums) == 1  # as jax.grad: no tuple of one
+        if argnums is not None and len(argnums) == 1:
+            wanted = argnums[0]  # as in jax.grad: the gradient itself, no tuple of one
+        else:
+            wanted = argnums
         settings = {
-            "argnums": argnums[0] if one and argnums else argnums, "has_aux": has_aux, "points": points, "rtol": rtol,
+            "argnums": wanted, "has_aux": has_aux, "points": points, "rtol": rtol,
             "probes": probes, "seed": seed, "differences": differences,
         }  # fmt: skip
         return _checked(function, args, shapes, grad, x64, settings)
