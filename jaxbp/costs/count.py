@@ -45,7 +45,7 @@ def _step_amount(step: Step, while_trips: int | None) -> Amount:
     if step.name == "cond":
         return reduce(Amount.either, inner)
     if step.name == "while":
-        return _while_amount(step, *inner, while_trips)
+        return _while_amount(step, inner, while_trips)
     flops, transcendentals, assumed = work(step)
     return Amount(
         flops=exactly(flops),
@@ -54,8 +54,9 @@ def _step_amount(step: Step, while_trips: int | None) -> Amount:
     )
 
 
-def _while_amount(step: Step, condition, body, while_trips: int | None) -> Amount:
+def _while_amount(step: Step, inner, while_trips: int | None) -> Amount:
     """The condition is asked once more than the body runs."""
+    condition, body = inner
     if while_trips is not None:
         trips = exactly(while_trips)
         return condition + condition.times(trips) + body.times(trips)

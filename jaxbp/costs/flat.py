@@ -1,8 +1,8 @@
 """A traced program as one list of steps: calls inlined, unneeded work left out.
 
 Compilers inline the programs of `jit`, `checkpoint` and custom derivatives, and drop
-what no output needs. Counting does the same first. Only loops and branches keep programs
-of their own.
+what no output needs. Counting does the same first. Only loops and branches keep
+programs of their own.
 """
 
 import pathlib
@@ -15,7 +15,7 @@ from .. import ir
 
 PACKAGE = pathlib.Path(__file__).parents[1]
 HIDDEN = (
-    str(pathlib.Path(jax.__file__).parent),
+    jax.__path__[0],
     *(str(PACKAGE / part) for part in ("ir.py", "linear", "rules", "modes", "costs")),
 )
 

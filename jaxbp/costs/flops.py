@@ -1,19 +1,19 @@
 """How many flops and transcendental functions is one equation?
 
-Counted as XLA counts, so that the two counts can stand side by side: two flops for each
-multiply-add of a product, products with padding left out of a convolution, one an element
-for arithmetic, comparison and selection, one for each element that a reduction absorbs,
-none for moving or converting data. Transcendental functions are counted apart, one an
-element, whatever polynomial a compiler writes for them.
+Counted as XLA counts, so that the two counts can stand side by side: two flops for
+each multiply-add of a product, products with padding left out of a convolution, one an
+element for arithmetic, comparison and selection, one for each element that a reduction
+absorbs, none for moving or converting data. Transcendental functions are counted apart,
+one an element, whatever polynomial a compiler writes for them.
 """
 
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
+from .. import ir
 from .factorizations import FACTORIZATIONS
 from .flat import Step
 
@@ -47,7 +47,10 @@ WINDOWED = """
     reduce_window reduce_window_max reduce_window_min reduce_window_sum
     select_and_gather_add
 """.split()
-SCATTERING = [f"scatter{sep}{op}" for sep in "-_" for op in "add mul min max sub".split()]
+SCATTERING = """
+    scatter-add scatter-max scatter-min scatter-mul scatter-sub scatter_add scatter_max
+    scatter_min scatter_mul scatter_sub
+""".split()  # spelled one way or the other, by version
 
 
 class Work(NamedTuple):
@@ -60,15 +63,10 @@ class Work(NamedTuple):
 
 def work(step: Step) -> Work:
     """The arithmetic of a step that is no loop or branch."""
-    if not any(_is_float(v.aval) for v in (*step.ins, *step.outs)):
+    if not any(ir.differentiable(v.aval) for v in (*step.ins, *step.outs)):
         return Work()
     found = TABLE.get(step.name)
     return Work(_out(step), assumed=True) if found is None else found(step)
-
-
-def _is_float(aval) -> bool:
-    dtype = getattr(aval, "dtype", None)
-    return dtype is not None and jax.dtypes.issubdtype(dtype, np.inexact)
 
 
 # Sizes ----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A linear program known by the types of its tape: what its walks cost, what it keeps."""
+"""A linear program known by types alone: what its walks cost, what it keeps."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -104,7 +104,8 @@ def _mode_lines(report):
     if report.cheaper_mode and forward and reverse:
         high, low = sorted((forward.flops.low, reverse.flops.low), reverse=True)
         times = f", by {high / low:,.3g} times" if low else ""
-        yield f"The whole Jacobian takes fewer flops in {report.cheaper_mode} mode{times}."
+        mode = report.cheaper_mode
+        yield f"The whole Jacobian takes fewer flops in {mode} mode{times}."
 
 
 def _tape_lines(report):

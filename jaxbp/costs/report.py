@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from .amount import QUANTITIES, Amount
 from .memory import Tape
@@ -11,21 +12,24 @@ from .memory import Tape
 class CostReport:
     """Counted costs of a function and its derivatives at arguments of some types.
 
-    An `Amount` holds flops, transcendentals, read_bytes and written_bytes, each a range.
-    None where a derivative cannot be had; `remarks` says why.
+    An `Amount` holds flops, transcendentals, read_bytes and written_bytes, each a
+    range. None where a derivative cannot be had; `remarks` says why.
 
-    Compared with `jax.jit(f).lower(...).compile().cost_analysis()` on a CPU: flops of
-    dense networks and convolutions agree within 2 %, but
-    - XLA counts the body of a loop once, here it counts once a step;
-    - of branches XLA counts the dearest, here a range is told;
-    - XLA counts arithmetic on integers, conversions and sums of no term; and writes
-      sqrt-, log- and erf-like functions of its own out (erfc takes 60 flops), which
-      count here as one transcendental function;
-    - XLA computes cumulative sums by windows of quadratic work on a CPU, multiplies the
-      stages of a Fourier transform over several axes, takes log2 of all elements for a
-      sort along one axis, and leaves factorizations by libraries uncounted.
-    XLA also shares work that a program repeats (a slope of two maps); here it counts
-    each time it stands in the traced program.
+    Beside `jax.jit(f).lower(...).compile().cost_analysis()` on a CPU, flops of dense
+    networks and attention agree within 2 %, of f and of the pullback, and those of a
+    convolution exactly. Where the two differ:
+    - XLA counts the body of a loop once; here it counts once a step, as XLA counts the
+      same loop unrolled.
+    - Of branches XLA counts the dearest; here it is a range.
+    - XLA also counts integers, conversions of dtype, and what its own expansions do:
+      erfc takes 60 flops there, the gradient of max pooling 34 a window, cumulative
+      sums quadratic work. Here these are one transcendental function, one comparison
+      or sum an element of a window, and one sum an element.
+    - XLA computes a value again in each fusion that needs it and shares what a program
+      repeats; here each equation of the traced program counts once.
+    - XLA multiplies the stages of a Fourier transform over several axes, which add; for
+      a sort it takes the logarithm of all elements, not of a row's; factorizations by
+      libraries it does not count.
 
     Attributes:
       name: of the function.
@@ -76,7 +80,7 @@ class CostReport:
         for name in (*names, "jacobian_forward", "jacobian_reverse"):
             yield name, getattr(self, name)
 
-    def rows(self) -> list[dict[str, object]]:
+    def rows(self) -> list[dict[str, Any]]:
         """One row per amount; columns `<quantity>_min` and `<quantity>_max`."""
         return [
             {"what": name} | _columns(amount)

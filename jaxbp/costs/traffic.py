@@ -2,10 +2,10 @@
 
 A model of what compilers fuse: a value that elementwise work or cheap movement makes,
 and that only elementwise work, cheap movement or reductions read, lives in registers.
-The steps it joins are one pass over memory: each array they read is read once, each they
-leave is written once. Reshaped and transposed arrays are views. Products, convolutions,
-gathers, sorts and factorizations are passes of their own. Caches are not modelled: two
-passes read an array twice.
+The steps it joins are one pass over memory: each array they read is read once, each
+they leave is written once. Reshaped and transposed arrays are views. Products,
+convolutions, gathers, sorts and factorizations are passes of their own. Caches are not
+modelled: two passes read an array twice.
 """
 
 from collections import defaultdict
@@ -13,15 +13,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .flat import CONTROL, Flat, Step, Value
-from .flops import ELEMENTWISE, REDUCING, TRANSCENDENTAL
+from .flops import ELEMENTWISE, REDUCING, SCATTERING, TRANSCENDENTAL
 
 VIEWS = frozenset(
     "bitcast_convert_type copy_p name optimization_barrier reshape "
     "sharding_constraint squeeze stop_gradient transpose".split()
 )
 SELECTING = frozenset("dynamic_slice gather slice split unstack".split())
-UPDATING = {"dynamic_update_slice": 1, "scatter": 2} | {
-    f"scatter{sep}{op}": 2 for sep in "-_" for op in "add mul min max sub".split()
+UPDATING = {  # in place: the operand that holds the new elements
+    "dynamic_update_slice": 1,
+    **dict.fromkeys(["scatter", *SCATTERING], 2),
 }
 FUSED = frozenset(
     [*ELEMENTWISE, *TRANSCENDENTAL]
@@ -125,8 +126,8 @@ def _needed(step: Step, place: int, operand: Value) -> int:
     """Bytes of one operand that a step looks at."""
     if place == 0 and step.name in SELECTING:
         return sum(nbytes(out.aval) for out in step.outs)
-    if place == 0 and step.name in UPDATING:  # in place; sums read what they add to
-        adds = step.name not in ("dynamic_update_slice", "scatter")
+    if place == 0 and step.name in UPDATING:  # sums read what they add to
+        adds = step.name in SCATTERING
         return nbytes(step.ins[UPDATING[step.name]].aval) if adds else 0
     return nbytes(operand.aval)
 
