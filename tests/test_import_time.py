@@ -1,9 +1,9 @@
 """`import jaxbp` costs less than 50 ms on top of `import jax`.
 
 Measured in processes of their own, with bytecode cached as after any first run. The
-cost is the processor time of the statement itself, after jax is imported, which on an
-idle machine is its wall time (an import waits for nothing), and on a busy one leaves the
-queueing out; the smallest of several runs, since other work can only add to it.
+cost is the processor time of the statement itself, after jax is imported: on an idle
+machine its wall time (an import waits for nothing), on a busy one without the queueing.
+The smallest of several runs counts, since other work can only add to it.
 """
 
 import os

@@ -13,8 +13,8 @@ class Row:
     """One comparison of one leaf at one point: the place where it is worst.
 
     Attributes:
-      leaf: path of the argument's leaf, e.g. `params['W1']`; `f` for the value itself,
-        `all` for the adjoint identity.
+      leaf: path of the argument's leaf, e.g. `params['W1']`; also "value" (of a given
+        value_and_grad), "adjoint identity", and `output...` where f is not finite.
       point: 0 for the point given, 1, 2, ... for the displaced ones.
       judged: the witness whose gradient is judged. witness: the one it is set beside.
       closeness: |x - y| / max(1, |x| + |y|).
