@@ -68,20 +68,20 @@ def _report(subject: Subject, while_trips: int | None) -> CostReport:
         inputs=subject.inputs,
         outputs=sum(leaf.size for leaf in jax.tree.leaves(out)),
         tape=tape,
-        remarks=(*remarks, *_doubts(amounts.values())),
+        remarks=(*remarks, *_doubts(**amounts)),
         **amounts,
     )
 
 
 def _amounts(subject: Subject, while_trips: int | None) -> tuple[dict[str, Any], list]:
     """Fields of the report, None where a derivative cannot be had; and why not."""
-    remarks: list[str] = []
+    missing: dict[str, list[str]] = {}  # per reason: what it prevents
 
     def attempt(what: str, count: Callable, *args):
         try:
             return count(*args)
         except UNAVAILABLE as error:
-            remarks.append(f"no {what}: {error}")
+            missing.setdefault(str(error), []).append(what)
 
     def traced(f):
         return traced_amount(f, *subject.types, while_trips=while_trips)
@@ -99,16 +99,17 @@ def _amounts(subject: Subject, while_trips: int | None) -> tuple[dict[str, Any],
         found["tape"], found["linearize"] = linear.tape(), linear.recorded(while_trips)
         found["pushforward"] = attempt("pushforward", linear.pushed, while_trips)
         found["pullback"] = attempt("pullback", linear.pulled, while_trips)
-    return found, remarks
+    return found, [f"no {', no '.join(w)}: {reason}" for reason, w in missing.items()]
 
 
-def _doubts(amounts) -> list[str]:
+def _doubts(f: Amount, **amounts: Amount | None) -> list[str]:
     """What was not known about the programs counted."""
-    whole = sum((a for a in amounts if a is not None), Amount())
+    whole = sum((a for a in amounts.values() if a is not None), f)
+    loops = f.unknown_loops or whole.unknown_loops  # derivatives run them again
     lines = [
         f"the number of trips of the while loop at {where} is unknown: counted as 0 to "
         "unbounded. Tell it by `while_trips`."
-        for where in sorted(whole.unknown_loops)
+        for where in sorted(loops)
     ]
     if whole.assumed:
         names = ", ".join(f"`{name}`" for name in sorted(whole.assumed))

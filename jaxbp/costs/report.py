@@ -66,10 +66,13 @@ class CostReport:
 
     @property
     def cheaper_mode(self) -> str | None:
-        """ "forward" or "reverse", by flops of the whole Jacobian; None if unknown."""
+        """ "forward" or "reverse", by flops of the whole Jacobian; None if unknown.
+
+        "forward" where f has no pullback.
+        """
         forward, reverse = self.jacobian_forward, self.jacobian_reverse
         if forward is None or reverse is None:
-            return "forward" if forward else "reverse" if reverse else None
+            return "forward" if forward and self.pullback is None else None
         if forward.flops.high < reverse.flops.low:
             return "forward"
         return "reverse" if reverse.flops.high < forward.flops.low else None

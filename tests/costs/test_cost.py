@@ -120,11 +120,25 @@ def test_a_while_loop_has_a_pushforward_only():
     assert report.cheaper_mode == "forward"
     assert report.f.flops.high == float("inf")
     assert any("reverse" in remark for remark in report.remarks)
-    assert any("while_trips" in remark for remark in report.remarks)
+    (loop,) = [remark for remark in report.remarks if "while_trips" in remark]
+    assert "test_cost.py" in loop
     assert "unbounded" in str(report)
     told = jaxbp.cost(f, X, while_trips=10)
     assert told.f.flops.low == 11 * 8 + 10 * 16
     assert "unbounded" not in str(told)
+
+
+def test_a_missing_rule_is_told_once_and_f_is_counted():
+    def f(x):
+        return jax.pure_callback(lambda x: x, jax.ShapeDtypeStruct((8,), x.dtype), x)
+
+    report = jaxbp.cost(f, X)
+    assert report.f.assumed == {"pure_callback"}
+    assert report.tape is None and report.linearize is None
+    assert report.cheaper_mode is None
+    assert len(report.remarks) == 2
+    assert "no linear program: no rule for primitive" in report.remarks[0]
+    assert "-" in str(report)
 
 
 def test_the_table_shows_every_amount():
