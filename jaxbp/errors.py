@@ -8,19 +8,27 @@ class JaxbpError(Exception):
     """Base of every error that jaxbp raises on purpose."""
 
 
-class ShapeMismatch(JaxbpError, ValueError):
+class WrongInput(JaxbpError, ValueError, TypeError):
+    """Input that does not fit: base of the kinds below.
+
+    It is a ValueError and a TypeError: for one and the same mistake JAX raises now the
+    one, now the other, and handlers written for JAX shall catch ours.
+    """
+
+
+class ShapeMismatch(WrongInput):
     """An array's shape is not the one the operation needs."""
 
 
-class DtypeMismatch(JaxbpError, TypeError):
+class DtypeMismatch(WrongInput):
     """An array's dtype is not the one the operation needs."""
 
 
-class StructureMismatch(JaxbpError, ValueError):
+class StructureMismatch(WrongInput):
     """Two pytrees that must have one structure have two."""
 
 
-class InvalidArgument(JaxbpError, ValueError):
+class InvalidArgument(WrongInput):
     """An argument's value is outside what the function accepts."""
 
 
@@ -37,6 +45,10 @@ class DataError(JaxbpError, ValueError):
 
 class MissingRule(JaxbpError, NotImplementedError):
     """A primitive of the differentiated program has no rule."""
+
+
+class NotOffered(JaxbpError, NotImplementedError):
+    """An option that JAX names but refuses, and so do we."""
 
 
 class NonlinearTangent(JaxbpError, TypeError):

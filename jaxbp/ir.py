@@ -33,14 +33,18 @@ __all__ = [
     "ShapedArray",
     "Trace",
     "Tracer",
+    "array",
+    "as_weak_as",
     "call_params",
     "closed",
     "current_trace",
     "custom_cotangents",
     "differentiable",
+    "differentiable_dtype",
     "equation_context",
     "evaluate",
     "evaluate_program",
+    "full",
     "inner",
     "is_staging",
     "is_tracer",
@@ -95,14 +99,15 @@ def typeof(value) -> ShapedArray:
 
 
 @functools.cache
-def _inexact(dtype) -> bool:
+def differentiable_dtype(dtype) -> bool:
+    """Whether arrays of this dtype carry tangents other than float0."""
     return jax.dtypes.issubdtype(dtype, np.inexact)
 
 
 def differentiable(aval) -> bool:
     """Whether values of this type carry tangents other than float0."""
     dtype = getattr(aval, "dtype", None)
-    return dtype is not None and _inexact(dtype)
+    return dtype is not None and differentiable_dtype(dtype)
 
 
 def tangent_aval(aval) -> ShapedArray:
@@ -116,15 +121,40 @@ def zeros(aval):
     """An array of zeros of type `aval`: made only where a zero must be an array."""
     if aval.dtype == jax.dtypes.float0:
         return np.zeros(aval.shape, aval.dtype)
+    return full(aval, 0)
+
+
+def full(aval, number):
+    """An array of type `aval`, weak where that is, filled with `number`."""
     sharding = getattr(aval, "sharding", None)
-    if sharding is None or sharding.mesh.empty:
-        return lax.full(aval.shape, 0, aval.dtype)
-    return jnp.zeros(aval.shape, aval.dtype, device=sharding)
+    if sharding is not None and not sharding.mesh.empty:
+        return jnp.full(aval.shape, number, aval.dtype, device=sharding)
+    if aval.weak_type:  # a Python number fills with its own, weak, type
+        python_number = aval.dtype.type(number).item()
+        if jax.dtypes.result_type(python_number) == aval.dtype:
+            return lax.full(aval.shape, python_number)
+    return lax.full(aval.shape, number, aval.dtype)
+
+
+def as_weak_as(value, aval):
+    """`value` with the weak type of `aval`, if that has one: x_dot is like x."""
+    if not aval.weak_type or typeof(value).weak_type:
+        return value
+    return primitives.convert_element_type_p.bind(
+        value, new_dtype=np.dtype(aval.dtype), weak_type=True, sharding=None
+    )
 
 
 def struct(aval) -> jax.ShapeDtypeStruct:
     """A type as `jax.make_jaxpr` and `jax.eval_shape` take it."""
     return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+
+
+def array(value):
+    """A number or numpy array as JAX's array, whose dtype and weakness it then has."""
+    if isinstance(value, jax.Array) or typeof(value).dtype == jax.dtypes.float0:
+        return value
+    return jnp.asarray(value)
 
 
 def is_tracer(value) -> bool:
@@ -165,9 +195,9 @@ def inner(program) -> tuple[Any, Sequence]:
     return program.jaxpr, program.consts
 
 
-def closed(jaxpr):
-    """An inner program without constants as a closed one (the same from 0.12)."""
-    return jaxpr if hasattr(jaxpr, "consts") else ClosedJaxpr(jaxpr, ())
+def closed(jaxpr, consts=()):
+    """An inner program with its constants (from 0.12 it holds them itself)."""
+    return jaxpr if hasattr(jaxpr, "consts") else ClosedJaxpr(jaxpr, consts)
 
 
 def evaluate_program(program, operands: Sequence) -> list:

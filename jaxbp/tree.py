@@ -33,24 +33,28 @@ def same_structure(name: str, tree, like_name: str, like) -> None:
 
 def same_types(name: str, tree, avals, like_name: str) -> None:
     """Raises unless the leaves of `tree` have the shapes and dtypes `avals`."""
-    for (leaf_name, leaf), aval in zip(named_leaves(name, tree), avals, strict=True):
-        shape, dtype = jnp.shape(leaf), jax.dtypes.result_type(leaf)
-        if shape != aval.shape:
-            raise ShapeMismatch(
-                f"`{leaf_name}` must have shape {aval.shape}, that of `{like_name}`, "
-                f"but has shape {shape}."
-            )
-        if dtype != aval.dtype:
-            hint = (
-                " Integers and booleans have tangents of dtype float0: "
-                f"np.zeros({aval.shape}, jax.dtypes.float0)."
-                if aval.dtype == jax.dtypes.float0
-                else ""
-            )
-            raise DtypeMismatch(
-                f"`{leaf_name}` must have dtype {_name(aval.dtype)}, that of "
-                f"`{like_name}`, but has dtype {_name(dtype)}.{hint}"
-            )
+    pairs = zip(jax.tree.leaves(tree), avals, strict=True)
+    for place, (leaf, aval) in enumerate(pairs):
+        came = ir.typeof(leaf)
+        if came.shape != aval.shape or came.dtype != aval.dtype:
+            leaf_name, _ = named_leaves(name, tree)[place]
+            raise _other_type(leaf_name, came, aval, like_name)
+
+
+def _other_type(name, came, aval, like_name):
+    if came.shape != aval.shape:
+        return ShapeMismatch(
+            f"`{name}` must have shape {aval.shape}, that of `{like_name}`, "
+            f"but has shape {came.shape}."
+        )
+    hint = f" Convert it with .astype({_name(aval.dtype)!r})."
+    if aval.dtype == jax.dtypes.float0:
+        zeros = f"np.zeros({aval.shape}, jax.dtypes.float0)"
+        hint = f" Integers and booleans have tangents of dtype float0: {zeros}."
+    return DtypeMismatch(
+        f"`{name}` must have dtype {_name(aval.dtype)}, that of `{like_name}`, "
+        f"but has dtype {_name(came.dtype)}.{hint}"
+    )
 
 
 def _name(dtype) -> str:
@@ -58,7 +62,7 @@ def _name(dtype) -> str:
 
 
 def basis(tree):
-    """The standard basis of the space of `tree`: leaves gain a leading axis (n, ...)."""
+    """The standard basis of the space of `tree`: leaves gain a first axis (n, ...)."""
     leaves, structure = jax.tree.flatten(tree)
     dtypes = [jnp.result_type(leaf) for leaf in leaves]
     total = sum(math.prod(jnp.shape(leaf)) for leaf in leaves)
@@ -71,22 +75,52 @@ def basis(tree):
     return structure.unflatten(columns)
 
 
-def split_axis(array, tree, axis: int):
-    """`array` with its axis `axis`, as long as `tree` has elements, cut into leaves."""
+def split_axis(array, tree, axis: int, like):
+    """`array` with its axis `axis`, as long as `tree` has elements, cut into leaves.
+
+    They are as weakly typed as `like`; where that is an integer they are integer zeros
+    for the float0 of products, as in JAX.
+    """
     leaves, structure = jax.tree.flatten(tree)
     shapes = [jnp.shape(leaf) for leaf in leaves]
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     axis %= array.ndim
+    before, after, aval = array.shape[:axis], array.shape[axis + 1 :], ir.typeof(like)
+    if array.dtype == jax.dtypes.float0:
+        array = jnp.zeros(array.shape, aval.dtype)
     parts = jnp.split(array, ends[:-1], axis)
-    rows = zip(parts, shapes, strict=True)
-    return structure.unflatten(
-        [
-            part.reshape((*array.shape[:axis], *shape, *array.shape[axis + 1 :]))
-            for part, shape in rows
-        ]
-    )
+    whole = [
+        ir.as_weak_as(part.reshape((*before, *shape, *after)), aval)
+        for part, shape in zip(parts, shapes, strict=True)
+    ]
+    return structure.unflatten(whole)
+
+
+def flags(name: str, prefix, structure) -> list[bool]:
+    """One bool per leaf of `structure` from a prefix of it made of bools.
+
+    Containers are compared by their number of children alone, so that tuples may stand
+    for any.
+
+    Raises:
+      StructureMismatch: it is no prefix, or no tree of bools.
+    """
+    if isinstance(prefix, bool):
+        return [prefix] * structure.num_leaves
+    children = jax.tree.leaves(prefix, is_leaf=lambda node: node is not prefix)
+    parts = structure.children()
+    if children == [prefix] or len(children) != len(parts):
+        raise StructureMismatch(
+            f"`{name}` must be a tree of bools and a prefix of {structure}, but has "
+            f"{prefix!r} there."
+        )
+    pairs = zip(children, parts, strict=True)
+    return [flag for child, part in pairs for flag in flags(name, child, part)]
 
 
 def dense(values, avals) -> list:
-    """Tangents with None (zero) made arrays, of the types `avals`."""
-    return [ir.zeros(a) if v is None else v for v, a in zip(values, avals, strict=True)]
+    """Tangents or cotangents of the types `avals`: None (zero) made arrays."""
+    return [
+        ir.zeros(a) if v is None else ir.as_weak_as(v, a)
+        for v, a in zip(values, avals, strict=True)
+    ]

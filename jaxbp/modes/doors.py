@@ -1,12 +1,15 @@
 """The public door: pytrees in and out, and the checks that inputs pass once."""
 
+import functools
+import operator
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
 
 from .. import ir, tree
-from ..errors import DtypeMismatch, InvalidArgument
+from ..errors import DtypeMismatch, InvalidArgument, NotOffered
 
 
 class Flat:
@@ -56,14 +59,10 @@ def check_arrays(name, values, function_name):
 def flatten(args, fun):
     """Leaves and structure of arguments, all arrays or numbers."""
     leaves, structure = jax.tree.flatten(args)
-    if any(not hasattr(leaf, "aval") for leaf in leaves):
+    if any(not isinstance(leaf, jax.Array) for leaf in leaves):
         check_arrays("args", args, name_of(fun))
+        leaves = [ir.array(leaf) for leaf in leaves]
     return leaves, structure
-
-
-def active_leaves(leaves) -> list[bool]:
-    """Which leaves carry tangents other than float0."""
-    return [ir.differentiable(ir.typeof(leaf)) for leaf in leaves]
 
 
 def dense_like(values, dots) -> list:
@@ -72,7 +71,10 @@ def dense_like(values, dots) -> list:
 
 
 def name_of(fun) -> str:
-    return getattr(fun, "__name__", repr(fun))
+    """The function's name; a partial has that of its function."""
+    if isinstance(fun, functools.partial):
+        return name_of(fun.func)
+    return getattr(fun, "__name__", "<unnamed function>")
 
 
 def describe(value) -> str:
@@ -84,16 +86,60 @@ def check_callable(fun):
         raise DtypeMismatch(f"`fun` must be callable, but is {describe(fun)}.")
 
 
+def named_after(fun: Callable, doc: str, argnums) -> Callable:
+    """A decorator: the result looks like `fun`, with a docstring of its own.
+
+    Args:
+      doc: with `{fun}` and `{argnums}` in it.
+    """
+
+    def decorate(derived):
+        derived = functools.wraps(fun)(derived)
+        derived.__name__ = name_of(fun)
+        derived.__qualname__ = getattr(fun, "__qualname__", derived.__name__)
+        derived.__doc__ = doc.format(fun=derived.__name__, argnums=argnums)
+        return derived
+
+    return decorate
+
+
+def indices(argnums) -> Any:
+    """`argnums` as an int or a tuple of ints, from whatever counts as an index."""
+    try:
+        return operator.index(argnums)
+    except TypeError:
+        pass
+    try:
+        return tuple(operator.index(place) for place in argnums)
+    except TypeError:
+        raise InvalidArgument(
+            f"`argnums` must be an integer or a sequence of integers, but is "
+            f"{describe(argnums)}."
+        ) from None
+
+
 def places_of(argnums, args, fun) -> tuple[int, ...]:
-    wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    for place in wanted:
-        if not -len(args) <= place < len(args):
-            raise InvalidArgument(
-                f"`argnums` must name positional arguments of `{name_of(fun)}`, which was "
-                f"called with {len(args)}, but is {argnums!r}. Pass the argument by "
-                "position to differentiate it."
-            )
-    return tuple(place % len(args) for place in wanted)
+    """The positional arguments that `argnums` names, counted from the front."""
+    wanted = (argnums,) if isinstance(argnums, int) else argnums
+    count = len(args)
+    if not wanted:
+        raise InvalidArgument("`argnums` must name at least one argument, but is ().")
+    if min(wanted) < -count or max(wanted) >= count:
+        raise InvalidArgument(
+            f"`argnums` must name positional arguments of `{name_of(fun)}`, which was "
+            f"called with {count}, but is {argnums!r}. Pass the argument by position "
+            "to differentiate it."
+        )
+    return tuple([place % count for place in wanted])
+
+
+def chosen(fun, args, places, kwargs) -> tuple[Callable, tuple]:
+    """A function of the tuple of the arguments at `places` alone, and that tuple."""
+
+    def partial(given):
+        return fun(*merged(args, places, given), **kwargs)
+
+    return partial, tuple([args[place] for place in places])
 
 
 def merged(args, places, given):
@@ -103,49 +149,70 @@ def merged(args, places, given):
     return merged
 
 
-def check_input(name, leaf, holomorphic, allow_int, caller):
-    dtype = ir.typeof(leaf).dtype
-    if holomorphic and not jax.dtypes.issubdtype(dtype, np.complexfloating):
-        raise DtypeMismatch(
+def check_inputs(fun, values, holomorphic, allow_int, caller):
+    """Raises unless `caller` can differentiate by all leaves of the tuple `values`."""
+    leaves, _ = flatten(values, fun)
+    for place, leaf in enumerate(leaves):
+        problem = _input_problem(ir.typeof(leaf).dtype, holomorphic, allow_int, caller)
+        if problem:
+            name, _ = tree.named_leaves("args", values)[place]
+            raise DtypeMismatch(problem.format(name=f"`{name}`"))
+
+
+def _input_problem(dtype, holomorphic, allow_int, caller) -> str | None:
+    if not ir.differentiable_dtype(dtype):
+        if allow_int and not holomorphic:
+            return None
+        return _NOT_INEXACT.format(caller=caller, dtype=dtype, name="{name}")
+    is_complex = jax.dtypes.issubdtype(dtype, np.complexfloating)
+    if holomorphic and not is_complex:
+        return (
             f"{caller} with holomorphic=True requires inputs with complex dtype, but "
+            f"{{name}} has dtype {dtype}. Convert it with .astype(complex)."
+        )
+    if is_complex and not holomorphic and caller == "jacfwd":
+        return (
+            f"{caller} requires real-valued inputs (a dtype that is a sub-dtype of "
+            f"np.floating), but {{name}} has dtype {dtype}. For holomorphic "
+            "differentiation pass holomorphic=True; for non-holomorphic functions of "
+            "complex inputs use jvp directly."
+        )
+    return None
+
+
+_NOT_INEXACT = (
+    "{caller} requires real- or complex-valued inputs (a dtype that is a sub-dtype of "
+    "np.inexact), but {name} has dtype {dtype}. Convert it with .astype(float), leave "
+    "it out of argnums, use vjp, or (grad, jacrev) set allow_int=True."
+)
+
+
+def check_outputs(values, holomorphic, caller):
+    """Raises unless all leaves of the output have a dtype that `caller` can use."""
+    for place, leaf in enumerate(jax.tree.leaves(values)):
+        dtype = ir.typeof(leaf).dtype
+        wanted = np.complexfloating if holomorphic else np.floating
+        if not jax.dtypes.issubdtype(dtype, wanted):
+            name, _ = tree.named_leaves("output", values)[place]
+            raise DtypeMismatch(_output_problem(name, dtype, holomorphic, caller))
+
+
+def _output_problem(name, dtype, holomorphic, caller) -> str:
+    if holomorphic:
+        return (
+            f"{caller} with holomorphic=True requires outputs with complex dtype, but "
             f"`{name}` has dtype {dtype}."
         )
-    if jax.dtypes.issubdtype(dtype, jax.dtypes.extended) or not (
-        jax.dtypes.issubdtype(dtype, np.inexact) or allow_int
-    ):
-        raise DtypeMismatch(
-            f"{caller} requires real- or complex-valued inputs (a dtype that is a "
-            f"sub-dtype of np.inexact), but `{name}` has dtype {dtype}. Convert it with "
-            ".astype(float), leave it out of argnums, use vjp, or set allow_int=True."
-        )
-    if jax.dtypes.issubdtype(dtype, np.complexfloating) and not holomorphic:
-        if caller != "grad" and caller != "jacrev":
-            raise DtypeMismatch(
-                f"{caller} requires real-valued inputs, but `{name}` has dtype {dtype}. "
-                "For holomorphic differentiation pass holomorphic=True; for "
-                "non-holomorphic functions of complex inputs use jvp directly."
-            )
-
-
-def check_output(name, value, holomorphic, caller):
-    dtype = ir.typeof(value).dtype
-    if holomorphic:
-        if not jax.dtypes.issubdtype(dtype, np.complexfloating):
-            raise DtypeMismatch(
-                f"{caller} with holomorphic=True requires outputs with complex dtype, "
-                f"but `{name}` has dtype {dtype}."
-            )
-    elif not jax.dtypes.issubdtype(dtype, np.floating):
-        raise DtypeMismatch(
-            f"{caller} requires real-valued outputs (a dtype that is a sub-dtype of "
-            f"np.floating), but `{name}` has dtype {dtype}. For holomorphic "
-            "differentiation pass holomorphic=True; for others use vjp directly."
-        )
+    return (
+        f"{caller} requires real-valued outputs (a dtype that is a sub-dtype of "
+        f"np.floating), but `{name}` has dtype {dtype}. For holomorphic "
+        "differentiation pass holomorphic=True; for others use vjp directly."
+    )
 
 
 def no_reduce_axes(reduce_axes):
-    if tuple(reduce_axes):
-        raise InvalidArgument(
+    if reduce_axes:
+        raise NotOffered(
             f"`reduce_axes` must be (), but is {reduce_axes!r}: sum over the axis with "
             "jax.lax.psum in the function instead."
         )

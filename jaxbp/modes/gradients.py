@@ -1,15 +1,13 @@
 """Gradients of scalar functions, by reverse mode."""
 
-import functools
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 
-from .. import ir, tree
-from ..errors import DtypeMismatch, ShapeMismatch
+from .. import ir
+from ..errors import ShapeMismatch, StructureMismatch
 from . import doors
-from .linearize import linearize_flat
+from .products import Pullback, linearized
 
 
 def value_and_grad(
@@ -43,28 +41,23 @@ def value_and_grad(
     """
     doors.check_callable(fun)
     doors.no_reduce_axes(reduce_axes)
+    argnums = doors.indices(argnums)
 
-    @functools.wraps(fun, assigned=("__name__", "__qualname__", "__module__"))
+    @doors.named_after(
+        fun, "Value and gradient of {fun} by its arguments {argnums}.", argnums
+    )
     def value_and_grad_of(*args, **kwargs):
         places = doors.places_of(argnums, args, fun)
-        chosen = tuple(args[i] for i in places)
-        leaves, structure = doors.flatten(chosen, fun)
-        for name, leaf in tree.named_leaves("args", chosen):
-            doors.check_input(name, leaf, holomorphic, allow_int, "grad")
-
-        def call(given):
-            return fun(*doors.merged(args, places, given), **kwargs)
-
-        flat = doors.Flat(call, structure, has_aux, doors.name_of(fun))
-        active = doors.active_leaves(leaves)
-        outs, program, extras = linearize_flat(flat, leaves, active)
-        _check_scalar(flat.structure, outs, fun, holomorphic)
-        x_bars = iter(program.pull([jnp.ones((), ir.typeof(outs[0]).dtype)]))
-        whole = [next(x_bars) if a else None for a in active]
-        found = structure.unflatten(doors.dense_like(leaves, whole))
-        gradient = found[0] if isinstance(argnums, int) else found
-        value = flat.structure.unflatten(outs)
-        return ((value, flat.aux(extras)), gradient) if has_aux else (value, gradient)
+        partial, primals = doors.chosen(fun, args, places, kwargs)
+        doors.check_inputs(fun, primals, holomorphic, allow_int, "grad")
+        outs, pullback, aux = linearized(Pullback, partial, fun, primals, has_aux)
+        structure = pullback.signature.out_structure
+        _check_scalar(structure, outs, fun, holomorphic)
+        x_bars = pullback.pull([ir.full(ir.typeof(outs[0]), 1)])
+        gradients = pullback.signature.structure.unflatten(x_bars)
+        value = structure.unflatten(outs)
+        gradient = gradients[0] if isinstance(argnums, int) else gradients
+        return ((value, aux), gradient) if has_aux else (value, gradient)
 
     return value_and_grad_of
 
@@ -83,9 +76,10 @@ def grad(
       A function with the arguments of `fun` that gives the gradient, or
       (gradient, aux) with has_aux=True.
     """
+    argnums = doors.indices(argnums)
     both = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int, reduce_axes)
 
-    @functools.wraps(fun, assigned=("__name__", "__qualname__", "__module__"))
+    @doors.named_after(fun, "Gradient of {fun} by its arguments {argnums}.", argnums)
     def grad_of(*args, **kwargs):
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
@@ -93,17 +87,20 @@ def grad(
     return grad_of
 
 
+_SCALAR = jax.tree.structure(0)
+
+
 def _check_scalar(structure, outs, fun, holomorphic):
-    if structure != jax.tree.structure(0):
-        raise DtypeMismatch(
-            f"grad is defined for scalar-valued functions, but `{doors.name_of(fun)}` returned "
-            f"a tree {structure}. Return one scalar; has_aux=True lets others pass."
+    name = doors.name_of(fun)
+    if structure != _SCALAR:
+        raise StructureMismatch(
+            f"grad is defined for scalar-valued functions, but `{name}` returned a "
+            f"tree {structure}. Return one scalar; has_aux=True lets others pass."
         )
     shape = ir.typeof(outs[0]).shape
     if shape != ():
         raise ShapeMismatch(
-            f"grad is defined for scalar-valued functions, but the output of "
-            f"`{doors.name_of(fun)}` has shape {shape}. Sum or average it, or use jacrev, "
-            "jacfwd or vjp."
+            f"grad is defined for scalar-valued functions, but the output of `{name}` "
+            f"has shape {shape}. Sum or average it, or use jacrev, jacfwd or vjp."
         )
-    doors.check_output("output", outs[0], holomorphic, "grad")
+    doors.check_outputs(structure.unflatten(outs), holomorphic, "grad")

@@ -1,6 +1,5 @@
 """Jacobians and Hessians, and products with the Hessian."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import jax
 from .. import tree
 from . import doors
 from .gradients import grad
-from .products import jvp, vjp
+from .products import Pullback, directional, jvp, linearized
 
 
 def jacfwd(
@@ -33,28 +32,28 @@ def jacfwd(
     Cost: n pushforwards for n inputs, batched by vmap.
     """
     doors.check_callable(fun)
+    argnums = doors.indices(argnums)
 
-    @functools.wraps(fun, assigned=("__name__", "__qualname__", "__module__"))
+    @doors.named_after(
+        fun, "Jacobian of {fun} by its arguments {argnums}, by columns.", argnums
+    )
     def jacfwd_of(*args, **kwargs):
         places = doors.places_of(argnums, args, fun)
-        chosen = tuple(args[i] for i in places)
-        for name, leaf in tree.named_leaves("args", chosen):
-            doors.check_input(name, leaf, holomorphic, False, "jacfwd")
-
-        def partial(*given):
-            return fun(*doors.merged(args, places, given), **kwargs)
+        partial, primals = doors.chosen(fun, args, places, kwargs)
+        doors.check_inputs(fun, primals, holomorphic, False, "jacfwd")
 
         def push(seeds):
-            return jvp(partial, chosen, seeds, has_aux)
+            return directional(partial, fun, primals, seeds, has_aux)
 
         axes = (None, -1, None) if has_aux else (None, -1)
-        found = jax.vmap(push, out_axes=axes)(tree.basis(chosen))
+        found = jax.vmap(push, out_axes=axes)(tree.basis(primals))
         y, columns, aux = found if has_aux else (*found, None)
-        for name, leaf in tree.named_leaves("output", y):
-            if holomorphic:
-                doors.check_output(name, leaf, holomorphic, "jacfwd")
-        wanted = chosen[0] if isinstance(argnums, int) else chosen
-        jacobian = jax.tree.map(lambda c: tree.split_axis(c, wanted, -1), columns)
+        if holomorphic:
+            doors.check_outputs(y, holomorphic, "jacfwd")
+        wanted = primals[0] if isinstance(argnums, int) else primals
+        jacobian = jax.tree.map(
+            lambda c, y: tree.split_axis(c, wanted, -1, y), columns, y
+        )
         return (jacobian, aux) if has_aux else jacobian
 
     return jacfwd_of
@@ -74,28 +73,27 @@ def jacrev(
     Cost: one evaluation and m pullbacks for m outputs, batched by vmap.
     """
     doors.check_callable(fun)
+    argnums = doors.indices(argnums)
 
-    @functools.wraps(fun, assigned=("__name__", "__qualname__", "__module__"))
+    @doors.named_after(
+        fun, "Jacobian of {fun} by its arguments {argnums}, by rows.", argnums
+    )
     def jacrev_of(*args, **kwargs):
         places = doors.places_of(argnums, args, fun)
-        chosen = tuple(args[i] for i in places)
-        for name, leaf in tree.named_leaves("args", chosen):
-            doors.check_input(name, leaf, holomorphic, allow_int, "jacrev")
-
-        def partial(*given):
-            return fun(*doors.merged(args, places, given), **kwargs)
-
-        y, pullback, *aux = vjp(partial, *chosen, has_aux=has_aux)
-        for name, leaf in tree.named_leaves("output", y):
-            doors.check_output(name, leaf, holomorphic, "jacrev")
+        partial, primals = doors.chosen(fun, args, places, kwargs)
+        doors.check_inputs(fun, primals, holomorphic, allow_int, "jacrev")
+        outs, pullback, aux = linearized(Pullback, partial, fun, primals, has_aux)
+        y = pullback.signature.out_structure.unflatten(outs)
+        doors.check_outputs(y, holomorphic, "jacrev")
         rows = jax.vmap(pullback)(tree.basis(y))
-        rows = rows[0] if isinstance(argnums, int) else rows
-        by_input = jax.tree.map(lambda r: tree.split_axis(r, y, 0), rows)
-        wanted = chosen[0] if isinstance(argnums, int) else chosen
+        wanted = primals
+        if isinstance(argnums, int):
+            wanted, rows = primals[0], rows[0]
+        by_input = jax.tree.map(lambda r, x: tree.split_axis(r, y, 0, x), rows, wanted)
         jacobian = jax.tree.transpose(
             jax.tree.structure(wanted), jax.tree.structure(y), by_input
         )
-        return (jacobian, aux[0]) if has_aux else jacobian
+        return (jacobian, aux) if has_aux else jacobian
 
     return jacrev_of
 

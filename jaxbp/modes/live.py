@@ -11,17 +11,20 @@ from .walk import Walker, unzip
 
 
 class LiveTracer(ir.Tracer):
-    """A value with its dot: behaves as the value in every Python operation."""
+    """A value with its dot: behaves as the value in every Python operation.
 
-    __slots__ = ("value", "dot")
+    Every name but these two is left to the array's own attributes (`x.dot(y)`).
+    """
+
+    __slots__ = ("_primal", "_dot")
 
     def __init__(self, trace, value, dot):
         super().__init__(trace, ir.typeof(value))
-        self.value = value
-        self.dot = dot
+        self._primal = value
+        self._dot = dot
 
     def to_concrete_value(self):
-        value = self.value
+        value = self._primal
         if type(value) is ir.Hole:
             return None
         return value.to_concrete_value() if ir.is_tracer(value) else value
@@ -30,10 +33,10 @@ class LiveTracer(ir.Tracer):
         return self
 
     def _short_repr(self):
-        return f"{type(self).__name__}({self.value})"
+        return f"{type(self).__name__}({self._primal})"
 
     def __repr__(self):
-        return f"Traced<{self.aval}> by jaxbp, value {self.value}"
+        return f"LiveTracer(primal={self._primal})"
 
 
 class LiveTrace(ir.Trace):
@@ -56,7 +59,7 @@ class LiveTrace(ir.Trace):
     def unwrap(self, tracers) -> tuple[list, list]:
         return unzip(
             [
-                (t.value, t.dot)
+                (t._primal, t._dot)
                 if type(t) is LiveTracer and t._trace is self
                 else (t, None)
                 for t in tracers

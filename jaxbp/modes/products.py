@@ -1,11 +1,13 @@
 """Products with the Jacobian: the pushforward, the pullback, and both at a point."""
 
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from .. import ir, tree
-from ..errors import DtypeMismatch
+from ..errors import DtypeMismatch, InvalidArgument, NotOffered, StructureMismatch
 from . import doors
 from .forward import push_forward
 from .linearize import linearize_flat
@@ -37,17 +39,25 @@ def jvp(fun: Callable, primals: Sequence, tangents: Sequence, has_aux: bool = Fa
                 f"`{name}` must be a tuple or list of arguments, but is "
                 f"{doors.describe(value)}. Write `({name[:-1]},)` for a single one."
             )
-    primals, tangents = tuple(primals), tuple(tangents)
+    if type(primals) is not type(tangents):
+        raise StructureMismatch(
+            f"`primals` is a {type(primals).__name__}, but `tangents` is a "
+            f"{type(tangents).__name__}: write both as tuples, or both as lists."
+        )
+    return directional(lambda given: fun(*given), fun, primals, tangents, has_aux)
+
+
+def directional(call: Callable, fun: Callable, primals, tangents, has_aux: bool):
+    """`jvp` of a function of one pytree, all its arguments; `fun` names it."""
     tree.same_structure("tangents", tangents, "primals", primals)
     leaves, structure = doors.flatten(primals, fun)
     avals = [ir.tangent_aval(ir.typeof(x)) for x in leaves]
     tree.same_types("tangents", tangents, avals, "primals")
-    pairs = zip(jax.tree.leaves(tangents), doors.active_leaves(leaves), strict=True)
-    dots = [t if active else None for t, active in pairs]
-
-    def call(args):
-        return fun(*args)
-
+    pairs = zip(jax.tree.leaves(tangents), avals, strict=True)
+    dots = [
+        ir.as_weak_as(ir.array(t), a) if ir.differentiable(a) else None
+        for t, a in pairs
+    ]
     flat = doors.Flat(call, structure, has_aux, doors.name_of(fun))
     outs, out_dots, extras = push_forward(flat, leaves, dots)
     out = flat.structure.unflatten(outs)
@@ -55,19 +65,35 @@ def jvp(fun: Callable, primals: Sequence, tangents: Sequence, has_aux: bool = Fa
     return (out, out_tangent, flat.aux(extras)) if has_aux else (out, out_tangent)
 
 
-@jax.tree_util.register_pytree_node_class
+class Signature(NamedTuple):
+    """Static: what a linear function takes and gives."""
+
+    structure: Any  # of the arguments
+    avals: tuple  # of their tangents
+    active: tuple[bool, ...]  # which of them the linear program has as inputs
+    out_structure: Any
+    out_avals: tuple
+    name: str  # of the function differentiated
+
+
 class _LinearFunction:
     """A linear program with the structures of its arguments and results: a pytree."""
 
-    def __init__(self, program, static):
-        self.program, self.static = program, static
+    def __init__(self, program, signature: Signature):
+        self.program, self.signature = program, signature
 
     def tree_flatten(self):
-        return (self.program,), self.static
+        return (self.program,), self.signature
 
     @classmethod
-    def tree_unflatten(cls, static, children):
-        return cls(children[0], static)
+    def tree_unflatten(cls, signature, children):
+        return cls(children[0], signature)
+
+    @property
+    def out_nzs(self):
+        """Which outputs may have a tangent: a tree of bools, like the output."""
+        flags = [slot is not None for slot in self.program.structure.outs]
+        return self.signature.out_structure.unflatten(flags)
 
 
 @jax.tree_util.register_pytree_node_class
@@ -79,13 +105,13 @@ class Pushforward(_LinearFunction):
     """
 
     def __call__(self, *tangents):
-        in_structure, in_avals, active, out_structure, out_avals = self.static
-        expected = in_structure.unflatten(in_avals)
+        it = self.signature
+        expected = it.structure.unflatten(it.avals)
         tree.same_structure("tangents", tangents, "primals", expected)
-        tree.same_types("tangents", tangents, in_avals, "primals")
-        pairs = zip(jax.tree.leaves(tangents), active, strict=True)
-        y_dots = self.program.push([t for t, a in pairs if a])
-        return out_structure.unflatten(tree.dense(y_dots, out_avals))
+        tree.same_types("tangents", tangents, it.avals, "primals")
+        pairs = zip(jax.tree.leaves(tangents), it.active, strict=True)
+        y_dots = self.program.push([ir.array(t) for t, a in pairs if a])
+        return it.out_structure.unflatten(tree.dense(y_dots, it.out_avals))
 
 
 @jax.tree_util.register_pytree_node_class
@@ -96,69 +122,122 @@ class Pullback(_LinearFunction):
       program: the linear program; `program.tape` holds its residuals.
     """
 
-    def __call__(self, cotangent):
-        in_structure, in_avals, active, out_structure, out_avals = self.static
-        expected = out_structure.unflatten(out_avals)
+    def __call__(self, cotangent, *others):
+        if others:
+            raise InvalidArgument(
+                f"the pullback of `{self.signature.name}` takes one cotangent, of the "
+                f"structure of its output, but was called with {1 + len(others)} "
+                "arguments. Where the output is a tuple, pass a tuple."
+            )
+        it = self.signature
+        expected = it.out_structure.unflatten(it.out_avals)
         tree.same_structure("cotangent", cotangent, "output", expected)
-        tree.same_types("cotangent", cotangent, out_avals, "output")
-        pairs = zip(jax.tree.leaves(cotangent), out_avals, strict=True)
-        x_bars = iter(
-            self.program.pull([y if ir.differentiable(a) else None for y, a in pairs])
-        )
-        whole = [next(x_bars) if a else None for a in active]
-        return in_structure.unflatten(tree.dense(whole, in_avals))
+        y_bars = [
+            _cotangent(y_bar, a)
+            for y_bar, a in zip(jax.tree.leaves(cotangent), it.out_avals, strict=True)
+        ]
+        checked = it.out_structure.unflatten(y_bars)
+        tree.same_types("cotangent", checked, it.out_avals, "output")
+        return it.structure.unflatten(self.pull(y_bars))
+
+    def pull(self, y_bars: Sequence) -> list:
+        """One cotangent per leaf of the arguments, from one per leaf of the output."""
+        it = self.signature
+        pairs = zip(y_bars, it.out_avals, strict=True)
+        given = [y_bar if ir.differentiable(a) else None for y_bar, a in pairs]
+        x_bars = iter(self.program.pull(given))
+        whole = [next(x_bars) if a else None for a in it.active]
+        return tree.dense(whole, it.avals)
 
 
-def _linearized(kind, fun, primals, has_aux):
-    doors.check_callable(fun)
+def _cotangent(y_bar, aval):
+    """As an array; an integer's says nothing: any of its shape will do."""
+    if ir.differentiable(aval):
+        return ir.array(y_bar)
+    return np.zeros(np.shape(y_bar), aval.dtype)
+
+
+def linearized(kind, call: Callable, fun, primals, has_aux: bool, in_nzs=None):
+    """The leaves of the output, the linear function at `primals`, and more.
+
+    Args:
+      kind: Pushforward or Pullback.
+      call: the function, of all its arguments as one pytree.
+      fun: what it is called after.
+
+    Returns:
+      (output leaves, linear function, aux or None).
+    """
     leaves, structure = doors.flatten(primals, fun)
-
-    def call(args):
-        return fun(*args)
-
     flat = doors.Flat(call, structure, has_aux, doors.name_of(fun))
-    active = doors.active_leaves(leaves)
+    avals = tuple([ir.tangent_aval(ir.typeof(x)) for x in leaves])
+    active = tuple([ir.differentiable(a) for a in avals])
+    if in_nzs is not None:
+        wanted = tree.flags("in_nzs", in_nzs, structure)
+        active = tuple([a and w for a, w in zip(active, wanted, strict=True)])
     outs, program, extras = linearize_flat(flat, leaves, active)
-    static = (
-        structure,
-        tuple(ir.tangent_aval(ir.typeof(x)) for x in leaves),
-        tuple(active),
-        flat.structure,
-        tuple(ir.tangent_aval(ir.typeof(y)) for y in outs),
+    out_avals = tuple([ir.tangent_aval(ir.typeof(y)) for y in outs])
+    static = Signature(structure, avals, active, flat.structure, out_avals, flat.name)
+    return outs, kind(program, static), flat.aux(extras) if has_aux else None
+
+
+def _public(kind, fun, primals, has_aux, in_nzs):
+    doors.check_callable(fun)
+    outs, linear, aux = linearized(
+        kind, lambda given: fun(*given), fun, primals, has_aux, in_nzs
     )
-    out, linear = flat.structure.unflatten(outs), kind(program, static)
-    return (out, linear, flat.aux(extras)) if has_aux else (out, linear)
+    out = linear.signature.out_structure.unflatten(outs)
+    return (out, linear, aux) if has_aux else (out, linear)
 
 
-def linearize(fun: Callable, *primals, has_aux: bool = False):
+def linearize(fun: Callable, *primals, has_aux: bool = False, in_nzs: Any = None):
     """Value and pushforward at a point, for use with many tangents.
 
     Args:
       fun: a function of arrays or pytrees of them.
       *primals: the point.
       has_aux: `fun` returns (output, aux).
+      in_nzs: which primals may have a nonzero tangent: a tree of bools, a prefix of
+        `primals` (tuples may stand for other containers). None: all. The tangents of
+        the others are taken as zero; `pushforward.out_nzs` says which outputs may have
+        one.
 
     Returns:
       (output, pushforward), or (output, pushforward, aux); `pushforward(*tangents)`.
 
     Cost: one evaluation; the tape keeps the residuals until the pushforward is dropped.
     """
-    return _linearized(Pushforward, fun, primals, has_aux)
+    return _public(Pushforward, fun, primals, has_aux, in_nzs)
 
 
-def vjp(fun: Callable, *primals, has_aux: bool = False, reduce_axes: Sequence = ()):
+def vjp(
+    fun: Callable,
+    *primals,
+    has_aux: bool = False,
+    reduce_axes: Sequence = (),
+    saveable_args: Any = True,
+    in_nzs: Any = None,
+):
     """Value and pullback at a point (reverse mode).
 
     Args:
       fun: a function of arrays or pytrees of them.
       *primals: the point.
       has_aux: `fun` returns (output, aux).
+      saveable_args: True; JAX's masks of residuals to be restored are not offered.
+      in_nzs: as for `linearize`; the cotangents of the others are zero.
 
     Returns:
-      (output, pullback), or (output, pullback, aux); `pullback(cotangent)` gives a tuple
-      with one cotangent per primal, float0 zeros for integers. The pullback is a pytree.
+      (output, pullback), or (output, pullback, aux); `pullback(cotangent)` gives a
+      tuple with one cotangent per primal, float0 zeros for integers. The pullback is a
+      pytree.
 
     Cost: one evaluation; the pullback costs 1 to 3 more and reads the tape.
     """
     doors.no_reduce_axes(reduce_axes)
-    return _linearized(Pullback, fun, primals, has_aux)
+    if saveable_args is not True:
+        raise NotOffered(
+            f"`saveable_args` must be True, but is {saveable_args!r}. Recompute what "
+            "is not to be kept: differentiate jax.checkpoint(fun)."
+        )
+    return _public(Pullback, fun, primals, has_aux, in_nzs)
