@@ -6,22 +6,37 @@ from jax import lax
 from .. import ir
 from .registry import bilinear
 
-# dot_general. Axes of an operand are batched (b), contracted (c) or kept (k); the output
-# has the axes b, k of x0, k of x1. Pulling back to one operand contracts y_bar with the
-# other over the other's kept axes; the result has the axes b, k of the operand itself,
-# then its contracted ones in the order in which the other operand holds them.
+# dot_general. Axes of an operand are batched (b), contracted (c) or kept (k); the
+# output has the axes b, k of x0, k of x1. Pulling back to one operand contracts y_bar
+# with the other over the other's kept axes; the result has the axes b, k of the operand
+# itself, then its contracted ones in the order in which the other operand holds them.
 
 
-def _kept(ndim, *used):
+def kept_axes(ndim, *used):
     used = {axis for axes in used for axis in axes}
     return [axis for axis in range(ndim) if axis not in used]
+
+
+def in_order_of(contracted, other_contracted):
+    """`contracted` as the other operand holds its partners: by ascending axis."""
+    pairs = zip(other_contracted, contracted, strict=True)
+    return [axis for _, axis in sorted(pairs)]
+
+
+def as_operand(value, order, own):
+    """`value`, whose axis i is the operand's axis order[i], as a cotangent of it."""
+    if list(order) != sorted(order):
+        value = lax.transpose(value, [int(i) for i in np.argsort(order)])
+    if value.dtype == own.dtype:
+        return value
+    return lax.convert_element_type(value, own.dtype)
 
 
 def _dot_transpose(y_bar, own, other, axes, other_axes, swapped, **params):
     """x_bar of the operand of type `own`; axes = (contracted, batch) of either."""
     (contracted, batch), (other_contracted, other_batch) = axes, other_axes
-    kept = _kept(len(own.shape), contracted, batch)
-    other_kept = _kept(len(other.shape), other_contracted, other_batch)
+    kept = kept_axes(len(own.shape), contracted, batch)
+    other_kept = kept_axes(len(other.shape), other_contracted, other_batch)
     first = len(batch) + (0 if swapped else len(kept))
     y_axes = list(range(first, first + len(other_kept)))
     x_bar = lax.dot_general(
@@ -29,16 +44,10 @@ def _dot_transpose(y_bar, own, other, axes, other_axes, swapped, **params):
         other,
         ((y_axes, other_kept), (list(range(len(batch))), list(other_batch))),
         precision=_other_way(params["precision"], swapped),
-        preferred_element_type=own.dtype,
+        preferred_element_type=params["preferred_element_type"],
     )
-    in_other_order = np.argsort(np.argsort(other_contracted))
-    contracted_order = [0] * len(contracted)
-    for axis, rank in zip(contracted, in_other_order, strict=True):
-        contracted_order[rank] = axis
-    order = [*batch, *kept, *contracted_order]
-    if order == sorted(order):
-        return x_bar
-    return lax.transpose(x_bar, [int(i) for i in np.argsort(order)])
+    order = [*batch, *kept, *in_order_of(contracted, other_contracted)]
+    return as_operand(x_bar, order, own)
 
 
 def _other_way(precision, swapped):
@@ -61,9 +70,9 @@ def _dot_right(y_bar, x0, x1, *, dimension_numbers, **params):
 bilinear("dot_general", left=_dot_left, right=_dot_right)
 
 
-# conv_general_dilated. Per spatial axis, with image n, kernel k, stride s, dilations d_x
-# and d_k, padding (l, h); write n' = (n - 1) d_x + 1, k' = (k - 1) d_k + 1 and, for the
-# output y, y' = (y - 1) s + 1.
+# conv_general_dilated. Per spatial axis, with image n, kernel k, stride s, dilations
+# d_x and d_k, padding (l, h); write n' = (n - 1) d_x + 1, k' = (k - 1) d_k + 1 and, for
+# the output y, y' = (y - 1) s + 1.
 #
 # To the image: y_bar, dilated by s, is convolved with the flipped kernel whose in and
 # out channels are exchanged. Low padding k' - 1 - l aligns it, high padding makes the

@@ -28,7 +28,7 @@ elementwise(
     ),
 )
 elementwise("atanh", slope=lambda x: 1 / ((1 - x) * (1 + x)))
-elementwise("cbrt", slope=lambda x, y: y / (3 * x))
+elementwise("cbrt", slope=lambda y: lax.integer_pow(y, -2) / 3)
 elementwise("cos", slope=lambda x: -lax.sin(x))
 elementwise("cosh", slope=lambda x: lax.sinh(x))
 elementwise("digamma", slope=lambda x: lax.polygamma(jnp.ones_like(x), x))
@@ -57,20 +57,18 @@ elementwise("mul", slopes=(lambda x1: x1, lambda x0: x0))
 elementwise("neg", slope=-1)
 
 
-# y = x0^x1. Where x1 is 0 the slope is 0 also at x0 = 0; where x0 is 0 the slope in x1
-# is 0 although the logarithm is not finite there.
+# y = x0^x1. An exponent of integer type that is 0 has slope 0 everywhere; where x0 is 0
+# the slope in x1 is 0 y, although the logarithm is not finite there.
 def _pow_base_slope(x0, x1):
-    exponent = x1.astype(jnp.result_type(x0))
-    power = lax.pow(x0, jnp.where(exponent == 0, 1, exponent - 1))
-    return jnp.where(exponent == 0, jnp.zeros_like(power), exponent * power)
+    if jnp.issubdtype(x1.dtype, jnp.inexact):
+        return x1 * lax.pow(x0, x1 - 1)
+    exponent = x1.astype(x0.dtype)
+    slope = exponent * lax.pow(x0, exponent - 1)
+    return jnp.where(exponent == 0, jnp.zeros_like(slope), slope)
 
 
-def _pow_exponent_slope(x0, x1, y):
-    log = lax.log(jnp.where(x0 == 0, jnp.ones_like(x0), x0))
-    at_zero = jnp.where(x1 >= 0, jnp.zeros_like(log), jnp.full_like(log, jnp.inf))
-    if jnp.iscomplexobj(x0):
-        at_zero = jnp.zeros_like(log)
-    return jnp.where(x0 == 0, at_zero, log * y)
+def _pow_exponent_slope(x0, y):
+    return lax.log(jnp.where(x0 == 0, jnp.ones_like(x0), x0)) * y
 
 
 elementwise("pow", slopes=(_pow_base_slope, _pow_exponent_slope))

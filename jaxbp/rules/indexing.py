@@ -1,22 +1,23 @@
-"""Slices and gathers at computed places, and their scatters: linear in the values."""
+"""Slices and gathers at computed places: linear in the values."""
 
 from jax import lax
 
-from .registry import linear
+from .. import ir
+from ..linear.applied import hold
+from ..linear.base import Edge, Params
+from .registry import linear, register
 
 
-def _dynamic_slice_transpose(y_bar, x, *starts, slice_sizes):
-    zero_x = lax.full(x.shape, 0, y_bar.dtype)
-    return lax.dynamic_update_slice(zero_x, y_bar, starts)
+def _dynamic_slice_transpose(y_bar, x, *starts, slice_sizes, **params):
+    return lax.dynamic_update_slice(lax.full(x.shape, 0, y_bar.dtype), y_bar, starts)
 
 
 linear("dynamic_slice", transpose=_dynamic_slice_transpose)
 
 
-def _dynamic_update_slice_transpose(y_bar, x, update, *starts):
-    x_bar = lax.dynamic_update_slice(
-        y_bar, lax.full(update.shape, 0, y_bar.dtype), starts
-    )
+def _dynamic_update_slice_transpose(y_bar, x, update, *starts, **params):
+    cleared = lax.full(update.shape, 0, y_bar.dtype)
+    x_bar = lax.dynamic_update_slice(y_bar, cleared, starts)
     update_bar = lax.dynamic_slice(y_bar, starts, update.shape)
     return [x_bar, update_bar, *[None for _ in starts]]
 
@@ -26,8 +27,10 @@ linear(
 )
 
 
-# gather: the cotangents of rows read several times are added: a scatter-add.
-def _scatter_numbers(numbers):
+# gather: the cotangents of places read several times are added: a scatter-add. What is
+# read out of bounds is a constant, so tangents are filled with 0 there.
+def scatter_numbers(numbers):
+    """The scatter that writes where a gather with these numbers reads."""
     return lax.ScatterDimensionNumbers(
         update_window_dims=numbers.offset_dims,
         inserted_window_dims=numbers.collapsed_slice_dims,
@@ -52,58 +55,23 @@ def _gather_transpose(
         lax.full(x.shape, 0, y_bar.dtype),
         indices,
         y_bar,
-        _scatter_numbers(dimension_numbers),
+        scatter_numbers(dimension_numbers),
         indices_are_sorted=indices_are_sorted,
         unique_indices=unique_indices,
         mode=mode,
     )
 
 
-linear("gather", transpose=_gather_transpose)
-
-
-# scatter-add: out = x with updates added at places: the operand's cotangent passes, the
-# update's is gathered from the places.
-def _scatter_add_transpose(
-    y_bar,
-    x,
-    indices,
-    updates,
-    *,
-    dimension_numbers,
-    indices_are_sorted,
-    unique_indices,
-    mode,
-    **params,
-):
-    return [
-        y_bar,
-        None,
-        _gathered(y_bar, indices, updates, dimension_numbers, indices_are_sorted, mode),
-    ]
-
-
-def _gathered(y_bar, indices, updates, numbers, is_sorted, mode):
-    """What a scatter with these numbers would have written to: a gather."""
-    sizes, windows = [], iter(numbers.update_window_dims)
-    removed = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
-    for axis in range(y_bar.ndim):
-        sizes.append(1 if axis in removed else updates.shape[next(windows)])
-    return lax.gather(
-        y_bar,
-        indices,
-        lax.GatherDimensionNumbers(
-            offset_dims=numbers.update_window_dims,
-            collapsed_slice_dims=numbers.inserted_window_dims,
-            start_index_map=numbers.scatter_dims_to_operand_dims,
-            operand_batching_dims=numbers.operand_batching_dims,
-            start_indices_batching_dims=numbers.scatter_indices_batching_dims,
-        ),
-        slice_sizes=sizes,
-        indices_are_sorted=is_sorted,
-        mode=mode,
-        fill_value=0,
+def _gather_rule(walker, primitive, values, dots, params):
+    outs = ir.evaluate(primitive, values, params)
+    if dots[0] is None:
+        return outs, [None]
+    filled_with_0 = Params(params | {"fill_value": 0})
+    edge_map, residuals = hold(
+        primitive, values, filled_with_0, 0, _gather_transpose, "structural"
     )
+    edge = Edge(edge_map, residuals, (0,), (0,))
+    return outs, walker.extend([edge], dots, outs)
 
 
-linear("scatter-add", transpose=_scatter_add_transpose, operands=(0, 2))
+register("gather", _gather_rule)

@@ -4,15 +4,25 @@ At a tie of `max` and `min` each operand gets half, as in JAX.
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from .. import ir
-from .registry import elementwise, general, linear, zero
+from .registry import (
+    Elementwise,
+    General,
+    ZeroRule,
+    elementwise,
+    linear,
+    register,
+    zero,
+)
 
 zero(
     "and",
     "argmax",
     "argmin",
+    "bitcast_convert_type",
     "ceil",
     "clz",
     "eq",
@@ -26,11 +36,17 @@ zero(
     "le_to",
     "lt",
     "lt_to",
+    "mulhi",
     "ne",
-    "nextafter",
     "not",
     "or",
     "population_count",
+    "random_bits",
+    "random_fold_in",
+    "random_seed",
+    "random_split",
+    "random_unwrap",
+    "random_wrap",
     "reduce_and",
     "reduce_or",
     "reduce_xor",
@@ -38,7 +54,6 @@ zero(
     "shift_left",
     "shift_right_arithmetic",
     "shift_right_logical",
-    "sign",
     "stop_gradient",
     "xor",
 )
@@ -50,19 +65,45 @@ def _wins(a, b):
     return jnp.where(a > b, one, jnp.where(a == b, one / 2, 0 * one))
 
 
-# y = |x|: the slope at 0 is sign(0) = 0. Of a complex number it is the pushforward
+# y = |x|: the slope at 0 is 1, as in JAX. Of a complex number it is the pushforward
 # Re(conj(x) x_dot) / |x|, with 0 at 0.
-def _abs_jvp(primals, tangents):
+def _modulus_jvp(primals, tangents):
     (x,), (x_dot,) = primals, tangents
     y = lax.abs(x)
-    if not jnp.iscomplexobj(x):
-        return y, x_dot * lax.sign(x)
     safe = jnp.where(y == 0, jnp.ones_like(y), y)
     phase = lax.complex(lax.real(x) / safe, lax.imag(x) / safe)
     return y, lax.real(lax.conj(phase) * x_dot)
 
 
-general("abs", jvp=_abs_jvp)
+def _abs_slope(x):
+    one = jnp.ones_like(x)
+    return jnp.where(x >= 0, one, -one)
+
+
+# y = x / |x| turns with x: of a complex x_dot only the part across x counts. With
+# t = Im(conj(y) x_dot) / |x| the pushforward is i t y, with 0 at 0.
+def _phase_jvp(primals, tangents):
+    (x,), (x_dot,) = primals, tangents
+    y, size = lax.sign(x), lax.abs(x)
+    turn = lax.imag(lax.conj(y) * x_dot) / jnp.where(
+        size == 0, jnp.ones_like(size), size
+    )
+    return y, y * lax.complex(jnp.zeros_like(turn), turn)
+
+
+def _by_domain(real, complex):
+    """A rule that depends on whether the operand is a complex number."""
+
+    def rule(walker, primitive, values, dots, params):
+        is_complex = np.issubdtype(ir.typeof(values[0]).dtype, np.complexfloating)
+        chosen = complex if is_complex else real
+        return chosen(walker, primitive, values, dots, params)
+
+    return rule
+
+
+register("abs", _by_domain(Elementwise((_abs_slope,)), General(_modulus_jvp)))
+register("sign", _by_domain(ZeroRule(), General(_phase_jvp)))
 
 # clamp(lo, x, hi): the slope belongs to whichever of the three comes out; between
 # equals it is 0, as in JAX.

@@ -1,26 +1,32 @@
-"""Reductions and cumulative operations."""
+"""Reductions: what is summed spreads back, what wins takes all."""
 
+import math
+
+import jax
 from jax import lax
 
-from .registry import general, linear
+from .. import ir
+from .registry import general, linear, rewritten
+
+
+def _kept(ndim, axes):
+    return tuple(axis for axis in range(ndim) if axis not in axes)
 
 
 def _sum_transpose(y_bar, x, *, axes, **params):
-    kept = tuple(axis for axis in range(len(x.shape)) if axis not in axes)
-    return lax.broadcast_in_dim(y_bar, x.shape, kept)
+    return lax.broadcast_in_dim(y_bar, x.shape, _kept(len(x.shape), axes))
 
 
 linear("reduce_sum", transpose=_sum_transpose, kind="reduce")
 
 
-# y = max x along axes. The tangent is the mean of the tangents at the places that attain
-# it (one place, unless there are ties).
+# y = max x along axes. The tangent is the mean of the tangents at the places that
+# attain it (one place, unless there are ties).
 def _extremum(reduce):
     def jvp(primals, tangents, *, axes, **params):
         (x,), (x_dot,) = primals, tangents
         y = reduce(x, axes)
-        kept = tuple(axis for axis in range(x.ndim) if axis not in axes)
-        at = lax.eq(x, lax.broadcast_in_dim(y, x.shape, kept))
+        at = lax.eq(x, lax.broadcast_in_dim(y, x.shape, _kept(x.ndim, axes)))
         weight = lax.convert_element_type(at, x_dot.dtype)
         count = lax.reduce_sum(weight, axes)
         return y, lax.div(lax.reduce_sum(lax.mul(x_dot, weight), axes), count)
@@ -32,8 +38,61 @@ general("reduce_max", jvp=_extremum(lambda x, axes: lax.reduce_max(x, axes)))
 general("reduce_min", jvp=_extremum(lambda x, axes: lax.reduce_min(x, axes)))
 
 
-def _cumsum_transpose(y_bar, x, *, axis, reverse):
-    return lax.cumsum(y_bar, axis, not reverse)
+# Any other reduction is a tree of its pairwise operation: halves are combined until one
+# element is left, in log2(n) steps. Zeros among the factors of a product need no care.
+def _in_front(x, axes):
+    """`x` with `axes` flattened into one leading axis."""
+    kept = _kept(x.ndim, axes)
+    count = math.prod(x.shape[axis] for axis in axes)
+    moved = lax.transpose(x, (*axes, *kept))
+    return lax.reshape(moved, (count, *(x.shape[axis] for axis in kept)))
 
 
-linear("cumsum", transpose=_cumsum_transpose, kind="reduce")
+def _halved(combine, xs):
+    """Arrays (n, ...) with n >= 1 combined along their first axis."""
+    while (count := xs[0].shape[0]) > 1:
+        half = count // 2
+        firsts = [lax.slice_in_dim(x, 0, half) for x in xs]
+        seconds = [lax.slice_in_dim(x, half, 2 * half) for x in xs]
+        merged = combine(*firsts, *seconds)
+        if count % 2:
+            lasts = [lax.slice_in_dim(x, 2 * half, count) for x in xs]
+            pairs = zip(merged, lasts, strict=True)
+            merged = [lax.concatenate(pair, 0) for pair in pairs]
+        xs = merged
+    return [lax.squeeze(x, (0,)) for x in xs]
+
+
+def _product(x, *, axes, **params):
+    factors = _in_front(x, axes)
+    if factors.shape[0] == 0:
+        return lax.full(factors.shape[1:], 1, x.dtype)
+    return _halved(lambda a, b: [lax.mul(a, b)], [factors])[0]
+
+
+rewritten("reduce_prod", _product)
+
+
+def on_arrays(program, ndim):
+    """A program of scalars as a function of arrays with `ndim` axes, to a list."""
+
+    def function(*scalars):
+        return ir.evaluate_program(program, scalars)
+
+    for _ in range(ndim):
+        function = jax.vmap(function)
+    return function
+
+
+def _reduce(*operands, jaxpr, dimensions, **params):
+    half = len(operands) // 2
+    xs = [_in_front(x, dimensions) for x in operands[:half]]
+    shape = xs[0].shape[1:]
+    starts = [lax.broadcast(start, shape) for start in operands[half:]]
+    if xs[0].shape[0] == 0:
+        return starts
+    whole = _halved(on_arrays(jaxpr, xs[0].ndim), xs)
+    return on_arrays(jaxpr, len(shape))(*starts, *whole)
+
+
+rewritten("reduce", _reduce)

@@ -6,11 +6,12 @@ map knows how to push and how to pull:
     elementwise(tanh_p, slope=lambda y: 1 - y * y)      # keeps the output only
     linear(rev_p, transpose=lambda y_bar, x, **params: rev_p.bind(y_bar, **params))
     bilinear(dot_p, left=left_transpose, right=right_transpose)
-    general(cumprod_p, jvp=cumprod_jvp)                 # its tangent half is traced
+    general(sort_p, jvp=sort_jvp)                       # its tangent half is traced
+    rewritten(cumprod_p, cumprod_by_products)           # another expression for it
     zero(floor_p)
 
-The first argument is a primitive, or the name of one of JAX's (a name that the installed
-JAX lacks is skipped). Registering a primitive twice is an error.
+The first argument is a primitive, or the name of one of JAX's (a name that the
+installed JAX lacks is skipped). Registering a primitive twice is an error.
 """
 
 import contextlib
@@ -131,9 +132,9 @@ def known() -> frozenset[str]:
 def missing(primitive: ir.Primitive, where: str) -> MissingRule:
     """The error for a primitive without a rule, met at `where`."""
     return MissingRule(
-        f"no rule for primitive `{primitive.name}` ({where}). Register one, for example "
-        f"`jaxbp.rules.elementwise(primitive, slope=lambda x: ...)`, or allow JAX's own "
-        'rule for it: `with jaxbp.foreign("jax"): ...`.'
+        f"no rule for primitive `{primitive.name}` ({where}). Register one, for "
+        "example `jaxbp.rules.elementwise(primitive, slope=lambda x: ...)`, or allow "
+        'JAX\'s own rule for it: `with jaxbp.foreign("jax"): ...`.'
     )
 
 
@@ -200,18 +201,18 @@ class Linear:
 
     def __call__(self, walker, primitive, values, dots, params):
         outs = ir.evaluate(primitive, values, params)
-        if not all(ir.differentiable(ir.typeof(y)) for y in outs):
-            return outs, [None] * len(outs)
+        targets = tuple(
+            [i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y))]
+        )
         linear = self.places
         if linear is None:
             linear = [
                 i for i, v in enumerate(values) if ir.differentiable(ir.typeof(v))
             ]
         active = tuple(p for p in linear if dots[p] is not None)
-        if not active:
+        if not active or not targets:
             return outs, [None] * len(outs)
         params = Params(params)
-        targets = tuple(range(len(outs)))
         if len(linear) == 1 and not primitive.multiple_results:
             edge_map, residuals = hold(
                 primitive, values, params, active[0], self.transpose, self.kind
@@ -224,7 +225,7 @@ class Linear:
                 v for v, a in zip(values, avals, strict=True) if a is None
             )
             edge_map = JointlyApplied(
-                primitive, params, self.transpose, avals, active, self.kind
+                primitive, params, self.transpose, avals, active, targets, self.kind
             )
         edge = Edge(edge_map, residuals, active, targets)
         return outs, walker.extend([edge], dots, outs)
@@ -266,6 +267,18 @@ class General:
         return [y], [y_dot]
 
 
+class Rewritten:
+    """The derivative is that of another expression for the same value."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, walker, primitive, values, dots, params):
+        avals = tuple(map(ir.typeof, values))
+        program = ir.traced(self.function, Params(params), avals)
+        return walker.run(program, values, dots)
+
+
 class ZeroRule:
     """The derivative is zero, or the output carries none."""
 
@@ -282,8 +295,8 @@ def elementwise(primitive, *, slope=None, slopes=None):
 
     Args:
       primitive: a primitive or the name of one of JAX's.
-      slope: for one operand: a function of `x` (the operand) or `y` (the output), and of
-        `params` if it needs them. It keeps only what it names. A boolean slope is a
+      slope: for one operand: a function of `x` (the operand) or `y` (the output), and
+        of `params` if it needs them. It keeps only what it names. A boolean slope is a
         mask; a number is a constant slope.
       slopes: for several operands: one a piece, of `x0`, `x1`, ..., `y`; None where the
         derivative is zero.
@@ -321,6 +334,16 @@ def general(primitive, *, jvp):
         linear in the tangents and made of primitives that have rules.
     """
     register(primitive, General(jvp))
+
+
+def rewritten(primitive, function):
+    """Declares a primitive by another expression for its value.
+
+    Args:
+      function: function(*operands, **params) -> outputs, made of primitives that have
+        rules. It is traced once per type of the operands.
+    """
+    register(primitive, Rewritten(function))
 
 
 def zero(*names):

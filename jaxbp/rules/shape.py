@@ -4,6 +4,7 @@ The cotangent moves back along the same path; what was dropped comes back as zer
 was repeated is summed.
 """
 
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -30,11 +31,16 @@ def _concatenate_transpose(y_bar, *operands, dimension):
 
 
 linear("concatenate", transpose=_concatenate_transpose, operands=None)
-linear(
-    "convert_element_type",
-    transpose=lambda y_bar, x, **params: lax.convert_element_type(y_bar, x.dtype),
-)
-linear("copy", transpose=lambda y_bar, x: y_bar)
+
+
+def _convert_transpose(y_bar, x, **params):
+    from_real = not jnp.issubdtype(x.dtype, jnp.complexfloating)
+    if from_real and jnp.issubdtype(y_bar.dtype, jnp.complexfloating):
+        y_bar = lax.real(y_bar)
+    return lax.convert_element_type(y_bar, x.dtype)
+
+
+linear("convert_element_type", transpose=_convert_transpose)
 
 
 # pad: out = x with `low`, `high` elements put before and after (negative: taken away)
@@ -59,7 +65,16 @@ linear(
     "reduce_precision",
     transpose=lambda y_bar, x, **params: lax.reduce_precision(y_bar, **params),
 )
-linear("reshape", transpose=lambda y_bar, x, **params: lax.reshape(y_bar, x.shape))
+
+
+def _reshape_transpose(y_bar, x, *, dimensions=None, **params):
+    if dimensions is None:
+        return lax.reshape(y_bar, x.shape)
+    permuted = lax.reshape(y_bar, [x.shape[axis] for axis in dimensions])
+    return lax.transpose(permuted, [int(i) for i in np.argsort(dimensions)])
+
+
+linear("reshape", transpose=_reshape_transpose)
 linear("rev", transpose=lambda y_bar, x, *, dimensions: lax.rev(y_bar, dimensions))
 
 
@@ -80,8 +95,7 @@ def _split_transpose(y_bars, x, *, sizes, axis):
     whole = []
     for size, y_bar in zip(sizes, y_bars, strict=True):
         shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
-        zero = lambda shape=shape: lax.full(shape, 0, x.dtype)
-        whole.append(zero() if y_bar is None else y_bar)
+        whole.append(lax.full(shape, 0, x.dtype) if y_bar is None else y_bar)
     return [lax.concatenate(whole, axis)]
 
 

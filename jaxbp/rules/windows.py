@@ -18,7 +18,9 @@ from jax.extend.core.primitives import (
     select_and_scatter_add_p,
 )
 
-from .registry import general, linear
+from .. import ir
+from .reduction import on_arrays
+from .registry import general, linear, rewritten
 
 # Average pooling. x_bar_i = sum of y_bar_o over the windows o that cover i. Windows
 # that tile the axis cover every place once: each y_bar_o is repeated w times. In
@@ -163,3 +165,44 @@ def _select_and_scatter_add_transpose(y_bar, x_dot, x, *, select_prim, **params)
 
 
 linear("select_and_scatter_add", transpose=_select_and_scatter_add_transpose)
+
+
+# Any other operation. Padding and the gaps between dilated elements are filled with the
+# start value; then, axis by axis, the w places of a window are combined as slices.
+def _reduce_window(
+    *operands,
+    jaxpr,
+    consts,
+    window_dimensions,
+    window_strides,
+    padding,
+    base_dilation,
+    window_dilation,
+):
+    half = len(operands) // 2
+    pairs = zip(operands[:half], operands[half:], strict=True)
+    config = [
+        (low, high, d - 1)
+        for (low, high), d in zip(padding, base_dilation, strict=True)
+    ]
+    xs = [lax.pad(x, start, config) for x, start in pairs]
+    combine = on_arrays(ir.closed(jaxpr, consts), xs[0].ndim)
+    windows = zip(window_dimensions, window_strides, window_dilation, strict=True)
+    for axis, window in enumerate(windows):
+        xs = _along(combine, xs, axis, *window)
+    starts = [lax.broadcast(start, xs[0].shape) for start in operands[half:]]
+    return combine(*starts, *xs)
+
+
+def _along(combine, xs, axis, width, stride, dilation):
+    """Windows of `width` places along one axis."""
+    last = xs[0].shape[axis] - (width - 1) * dilation
+    whole = None
+    for first in range(0, width * dilation, dilation):
+        ends = first, first + max(last, 0)
+        slices = [lax.slice_in_dim(x, *ends, stride, axis) for x in xs]
+        whole = slices if whole is None else combine(*whole, *slices)
+    return whole
+
+
+rewritten("reduce_window", _reduce_window)

@@ -10,7 +10,6 @@ import pytest
 
 import jaxbp
 from jaxbp.rules import registry
-
 from tests.rules.case import draw, floating, primitive_names, seed
 
 HERE = Path(__file__).parent
@@ -21,6 +20,18 @@ TABLES = [
 CASES = [case for table in TABLES for case in table.CASES]
 DOUBLE = {"float": np.float64, "complex": np.complex128}
 SINGLE = {"float": np.float32, "complex": np.complex64}
+NO_CASE = {  # rules without a row, with the reason
+    "add_any": "sums of cotangents: every row of second order has them",
+    "all_gather": "collectives are tested over a mesh",
+    "copy_p": "the name of `copy` while it is traced",
+    "dce_sink": "an effect without outputs",
+    "layout_constraint": "JAX exports no call for it",
+    "one_minus_square": "JAX exports no call for it",
+    "reshard": "needs a mesh with explicit axes: tests/rules/test_placement.py",
+    "stage": "JAX binds it on constants alone",
+    "tie": "JAX exports no call for it",
+    "with_memory_space_constraint": "for kernels of accelerators",
+}
 STEP = 1e-5  # of central differences in float64: their error is about 1e-10
 DIFFERENCE_RTOL = 1e-6  # leaves room for third derivatives of size 1e4
 SINGLE_RTOL = 2e-4  # float32: 2e3 roundings; conditioning is what float64 tests
@@ -98,11 +109,15 @@ def second_order(ad, point):
     """Derivatives of derivatives: forward of both modes, reverse of reverse."""
 
     def derivatives(xs, x_dots, y_bars):
-        push = lambda *xs: ad.jvp(point.squared, xs, x_dots)[1]
+        def push(*xs):
+            return ad.jvp(point.squared, xs, x_dots)[1]
+
+        def pull(*xs):
+            return ad.vjp(point.squared, *xs)[1](y_bars)
+
         forward = only_floating(ad.jvp(push, xs, x_dots)[1])
         if point.case.modes == "forward":
             return forward
-        pull = lambda *xs: ad.vjp(point.squared, *xs)[1](y_bars)
         twice = ad.vjp(pull, *xs)[1](x_dots)
         return forward, ad.jvp(pull, xs, x_dots)[1], twice
 
@@ -132,8 +147,10 @@ def assert_close(found, expected, rtol):
 
 
 def pairing(lefts, rights):
+    """The sum of products; of complex ones the real part: maps are linear over the
+    reals, and imaginary parts need not agree."""
     pairs = zip(lefts, rights, strict=True)
-    return sum(jnp.sum(a * b) for a, b in pairs if floating(a))
+    return sum(jnp.real(jnp.sum(a * b)) for a, b in pairs if floating(a))
 
 
 @rows()
@@ -152,16 +169,14 @@ def test_first_order(case, kind):
         batched = point.compiled(jax.vmap(ours))(*twice)
         assert_close([leaf[1] for leaf in batched], expected, case.rtol)
     if case.modes == "both":
-        check_adjoint(point)
+        check_adjoint(point, max(1e-9, 10 * case.rtol))
 
 
-def check_adjoint(point):
+def check_adjoint(point, rtol):
     _, y_dots = jaxbp.jvp(point.call, point.xs, point.x_dots)
     x_bars = jaxbp.vjp(point.call, *point.xs)[1](point.y_bars)
     left, right = pairing(point.y_bars, y_dots), pairing(x_bars, point.x_dots)
-    if jnp.iscomplexobj(left) != jnp.iscomplexobj(right):
-        left, right = jnp.real(left), jnp.real(right)
-    np.testing.assert_allclose(left, right, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(left, right, rtol=rtol, atol=rtol)
 
 
 @rows(lambda case: case.differences)
@@ -200,4 +215,4 @@ def test_table_and_rules_name_the_same():
         for name, rule in registry.table().items()
         if getattr(rule, "__module__", "").startswith(modes)
     }
-    assert {case.name for case in CASES} == registry.known() - walked
+    assert {case.name for case in CASES} == registry.known() - walked - set(NO_CASE)

@@ -1,0 +1,27 @@
+"""Cumulative operations: each output depends on a prefix of the inputs."""
+
+import functools
+
+import jax.numpy as jnp
+from jax import lax
+
+from .registry import linear, rewritten
+
+
+def _cumsum_transpose(y_bar, x, *, axis, reverse, **params):
+    return lax.cumsum(y_bar, axis, not reverse)
+
+
+linear("cumsum", transpose=_cumsum_transpose, kind="reduce")
+
+
+# The others are scans of an associative operation, in log2(n) steps: the derivative is
+# that of these steps. At a tie of cummax each of the two combined gets half, as in JAX.
+def _scan(combine, x, *, axis, reverse, **params):
+    return lax.associative_scan(combine, x, reverse=reverse, axis=axis)
+
+
+rewritten("cumlogsumexp", functools.partial(_scan, jnp.logaddexp))
+rewritten("cummax", functools.partial(_scan, lax.max))
+rewritten("cummin", functools.partial(_scan, lax.min))
+rewritten("cumprod", functools.partial(_scan, lax.mul))

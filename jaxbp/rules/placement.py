@@ -1,0 +1,118 @@
+"""Where and when an array exists: copies, devices, shardings, barriers, names.
+
+None of these changes a value, and a cotangent goes back the same way.
+"""
+
+import functools
+
+from jax import lax
+from jax.extend.core.primitives import device_put_p, name_p
+
+from .. import ir
+from ..linear.applied import JointlyApplied
+from ..linear.base import Edge, Params
+from .registry import Linear, general, linear, register, zero
+
+
+# Primitives that are their own transpose. Some of them JAX exports nowhere, so that the
+# primitive is known only when it is met.
+def _own_transpose(walker, primitive, values, dots, params):
+    return _bound_again(primitive)(walker, primitive, values, dots, params)
+
+
+@functools.cache
+def _bound_again(primitive):
+    return Linear(
+        lambda y_bar, x, **params: primitive.bind(y_bar, **params), None, "structural"
+    )
+
+
+register("layout_constraint", _own_transpose)
+register("sharding_constraint", _own_transpose)
+register("with_memory_space_constraint", _own_transpose)
+
+linear("copy", transpose=lambda y_bar, x: y_bar)
+linear("stage", transpose=lambda y_bar, x: y_bar)
+
+
+# Primitives of any number of arrays, each of which passes on its own: only those that
+# carry tangents take part in the derivative.
+def _side_by_side(transpose, narrowed):
+    def rule(walker, primitive, values, dots, params):
+        active = tuple(i for i, dot in enumerate(dots) if dot is not None)
+        edge_map = JointlyApplied(
+            primitive,
+            Params(narrowed(params, active)),
+            transpose,
+            tuple(ir.typeof(values[i]) for i in active),
+            tuple(range(len(active))),
+            tuple(range(len(active))),
+        )
+        outs = ir.evaluate(primitive, values, params)
+        return outs, walker.extend([Edge(edge_map, (), active, active)], dots, outs)
+
+    return rule
+
+
+def _barrier_transpose(y_bars, *xs):
+    present = [y_bar for y_bar in y_bars if y_bar is not None]
+    behind = iter(lax.optimization_barrier(present))
+    return [None if y_bar is None else next(behind) for y_bar in y_bars]
+
+
+register(
+    "optimization_barrier", _side_by_side(_barrier_transpose, lambda params, _: params)
+)
+
+
+# device_put: back to the place from which the array came, by a copy.
+def _device_put_transpose(y_bars, *xs, devices, srcs, copy_semantics):
+    def back(y_bar, device, src, semantics):
+        copy = type(semantics).ALWAYS_COPY
+        there = {"devices": (src,), "srcs": (device,), "copy_semantics": (copy,)}
+        return device_put_p.bind(y_bar, **there)[0]
+
+    routes = zip(y_bars, devices, srcs, copy_semantics, strict=True)
+    return [None if y is None else back(y, *route) for y, *route in routes]
+
+
+def _of_operands(params, active):
+    return {name: tuple(values[i] for i in active) for name, values in params.items()}
+
+
+register("device_put", _side_by_side(_device_put_transpose, _of_operands))
+
+
+# reshard: the cotangent takes the sharding of the operand.
+def _reshard(walker, primitive, values, dots, params):
+    return _resharded(primitive)(walker, primitive, values, dots, params)
+
+
+@functools.cache
+def _resharded(primitive):
+    def transpose(y_bar, x, *, dst_sharding, **params):
+        return primitive.bind(y_bar, dst_sharding=x.sharding, **params)
+
+    return Linear(transpose, None, "structural")
+
+
+register("reshard", _reshard)
+
+
+# name: only the value bears the name, so that a policy that saves it by name keeps one
+# array, not also its tangent.
+def _name_jvp(primals, tangents, *, name):
+    return name_p.bind(*primals, name=name), tangents[0]
+
+
+general("name", jvp=_name_jvp)
+
+
+# tie(x, y) is y, after x.
+def _tie(walker, primitive, values, dots, params):
+    outs = [primitive.bind(*values, **params)]
+    return outs, [dots[1]]
+
+
+register("tie", _tie)
+zero("dce_sink")

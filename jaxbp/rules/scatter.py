@@ -1,0 +1,223 @@
+"""Writing at computed places: scatter and its kinds.
+
+Where an update is dropped because its place is out of bounds, its cotangent is 0.
+"""
+
+import math
+
+import numpy as np
+from jax import lax
+from jax.extend.core.primitives import scatter_mul_p, scatter_p
+
+from .. import ir
+from ..errors import MissingRule
+from .registry import General, Linear, general, linear, register
+
+
+def _gathered(y, indices, updates, params):
+    """What stands in `y` where a scatter with these parameters writes `updates`."""
+    numbers = params["dimension_numbers"]
+    windows = iter(numbers.update_window_dims)
+    removed = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
+    sizes = [
+        1 if axis in removed else updates.shape[next(windows)]
+        for axis in range(len(y.shape))
+    ]
+    return lax.gather(
+        y,
+        indices,
+        lax.GatherDimensionNumbers(
+            offset_dims=numbers.update_window_dims,
+            collapsed_slice_dims=numbers.inserted_window_dims,
+            start_index_map=numbers.scatter_dims_to_operand_dims,
+            operand_batching_dims=numbers.operand_batching_dims,
+            start_indices_batching_dims=numbers.scatter_indices_batching_dims,
+        ),
+        slice_sizes=sizes,
+        indices_are_sorted=params["indices_are_sorted"],
+        unique_indices=params["unique_indices"],
+        mode=params["mode"],
+        fill_value=0,
+    )
+
+
+def _scattered(scatter, x, indices, updates, params):
+    """`updates` brought into `x` by one of lax's scatters."""
+    return scatter(
+        x,
+        indices,
+        updates,
+        params["dimension_numbers"],
+        indices_are_sorted=params["indices_are_sorted"],
+        unique_indices=params["unique_indices"],
+        mode=params["mode"],
+    )
+
+
+# scatter-add: the operand's cotangent passes, the update's is read at its place.
+def _add_transpose(y_bar, x, indices, updates, **params):
+    return [y_bar, None, _gathered(y_bar, indices, updates, params)]
+
+
+def _sub_transpose(y_bar, x, indices, updates, **params):
+    return [y_bar, None, lax.neg(_gathered(y_bar, indices, updates, params))]
+
+
+linear("scatter-add", transpose=_add_transpose, operands=(0, 2))
+linear("scatter-sub", transpose=_sub_transpose, operands=(0, 2))
+
+
+# scatter, when no place is written twice: linear in operand and updates.
+def _write_transpose(y_bar, x, indices, updates, **params):
+    cleared = lax.full(updates.shape, 0, y_bar.dtype)
+    x_bar = _scattered(lax.scatter, y_bar, indices, cleared, params)
+    return [x_bar, None, _gathered(y_bar, indices, updates, params)]
+
+
+# When places may be written twice, which update stays is known only afterwards. Each
+# window of updates is numbered from 1 and the numbers are scattered: a place keeps the
+# number of the window that won it, 0 where nothing was written. The tangents of operand
+# and updates are masked by that and added.
+def _write_jvp(primals, tangents, **params):
+    x, indices, updates = primals
+    x_dot, _, updates_dot = tangents
+    numbers = _numbered(updates, params)
+    winners = lax.full(x.shape, 0, numbers.dtype)
+    winners = _scattered(lax.scatter, winners, indices, numbers, params)
+    kept = updates_won = None
+    if x_dot is not None:
+        kept = _masked(lax.eq(winners, lax.full(x.shape, 0, winners.dtype)), x_dot)
+    if updates_dot is not None:
+        won = lax.eq(numbers, _gathered(winners, indices, updates, params))
+        updates_won = _masked(won, updates_dot)
+    y = scatter_p.bind(x, indices, updates, **params)
+    if updates_won is None:
+        return y, kept
+    kept = lax.full(x.shape, 0, updates_won.dtype) if kept is None else kept
+    return y, _scattered(lax.scatter_add, kept, indices, updates_won, params)
+
+
+def _numbered(updates, params):
+    """Per element of the updates the number, from 1, of its window."""
+    windows = params["dimension_numbers"].update_window_dims
+    rest = [axis for axis in range(updates.ndim) if axis not in windows]
+    shape = [updates.shape[axis] for axis in rest]
+    count = math.prod(shape)
+    dtype = np.uint32 if count < 2**32 - 1 else np.uint64
+    one = lax.full(shape, 1, dtype)
+    numbers = lax.add(lax.reshape(lax.iota(dtype, count), shape), one)
+    return lax.broadcast_in_dim(numbers, updates.shape, rest)
+
+
+def _masked(mask, x_dot):
+    return lax.select(mask, x_dot, lax.full(x_dot.shape, 0, x_dot.dtype))
+
+
+_write_once = Linear(_write_transpose, (0, 2), "structural")
+_overwrite = General(_write_jvp)
+
+
+def _scatter_rule(walker, primitive, values, dots, params):
+    if params.get("update_jaxpr") is not None:
+        raise MissingRule(
+            "`scatter_apply` has no derivative, here as in JAX. Gather the values, "
+            "apply the function, and scatter what comes out."
+        )
+    once = params["unique_indices"] or _places(values[1], params) <= 1
+    if once:
+        params = params | {"unique_indices": True}
+    chosen = _write_once if once else _overwrite
+    return chosen(walker, primitive, values, dots, params)
+
+
+def _places(indices, params):
+    """How many windows may meet one another."""
+    batched = params["dimension_numbers"].scatter_indices_batching_dims
+    shape = ir.typeof(indices).shape[:-1]
+    return math.prod(n for axis, n in enumerate(shape) if axis not in batched)
+
+
+register("scatter", _scatter_rule)
+
+
+# scatter-mul: y = x times its updates. The slope in an update is x times the other
+# updates of the same place, so it needs places that are written once.
+def _mul_transpose(y_bar, x_dot, indices, updates, **params):
+    return _scattered(lax.scatter_mul, y_bar, indices, updates, params)
+
+
+_scale = Linear(_mul_transpose, (0,), "structural")
+
+
+def _mul_jvp(primals, tangents, **params):
+    x, indices, updates = primals
+    x_dot, _, updates_dot = tangents
+    y = scatter_mul_p.bind(x, indices, updates, **params)
+    zero = lax.full(x.shape, 0, x.dtype)
+    added = _scattered(lax.scatter_add, zero, indices, updates_dot, params)
+    y_dot = lax.mul(x, added)
+    if x_dot is not None:
+        y_dot = lax.add(y_dot, scatter_mul_p.bind(x_dot, indices, updates, **params))
+    return y, y_dot
+
+
+_scaled_by = General(_mul_jvp)
+
+
+def _scatter_mul_rule(walker, primitive, values, dots, params):
+    if dots[2] is None:
+        return _scale(walker, primitive, values, dots, params)
+    if not params["unique_indices"] and _places(values[1], params) > 1:
+        raise MissingRule(
+            "the derivative of `scatter_mul` by its updates needs places that are "
+            "written once. Pass unique_indices=True if they are, or multiply before "
+            "scattering."
+        )
+    return _scaled_by(walker, primitive, values, dots, params)
+
+
+register("scatter-mul", _scatter_mul_rule)
+
+
+# scatter-max and -min: a place's tangent is the mean of the tangents of all that attain
+# its value: the operand's own and those of updates, as in JAX.
+def _extreme(scatter):
+    def jvp(primals, tangents, **params):
+        x, indices, updates = primals
+        x_dot, _, updates_dot = tangents
+        y = _scattered(scatter, x, indices, updates, params)
+        own, share, rivals = _shares(x, y, indices, updates, params)
+        moved = None
+        if x_dot is not None:
+            at = _gathered(x_dot, indices, updates, params)
+            moved = lax.mul(at, lax.div(lax.sub(own, lax.full_like(own, 1)), rivals))
+        if updates_dot is not None:
+            gained = lax.mul(updates_dot, share)
+            moved = gained if moved is None else lax.add(moved, gained)
+        base = lax.full(x.shape, 0, x.dtype) if x_dot is None else x_dot
+        return y, _scattered(lax.scatter_add, base, indices, moved, params)
+
+    return jvp
+
+
+def _shares(x, y, indices, updates, params):
+    """Per update: the operand's and its own weight, and how many meet at its place."""
+    one, zero = lax.full_like(updates, 1), lax.full_like(updates, 0)
+    final = _gathered(y, indices, updates, params)
+    wins = lax.eq(updates, final)
+    stays = lax.eq(_gathered(x, indices, updates, params), final)
+
+    def met(weights):
+        nothing = lax.full(x.shape, 0, x.dtype)
+        total = _scattered(lax.scatter_add, nothing, indices, weights, params)
+        return _gathered(total, indices, updates, params)
+
+    # Out of bounds nothing meets; the maximum with 1 keeps infinities out of there.
+    winners = lax.add(met(lax.select(wins, one, zero)), lax.select(stays, one, zero))
+    weight = lax.div(one, lax.max(winners, one))
+    own, share = lax.select(stays, weight, zero), lax.select(wins, weight, zero)
+    return own, share, lax.max(met(one), one)
+
+
+general("scatter-max", jvp=_extreme(lax.scatter_max))
+general("scatter-min", jvp=_extreme(lax.scatter_min))

@@ -1,0 +1,94 @@
+"""Derivatives that JAX refuses or gets wrong: against numbers and the other mode."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import jaxbp
+from jaxbp.errors import MissingRule
+from tests.rules import cases_contraction as contraction
+from tests.rules import cases_indexing as indexing
+from tests.rules import cases_reduction as reduction
+from tests.rules import cases_windows as windows
+from tests.rules.case import distinct, normal
+
+STEP = 1e-5
+CLIPPED = indexing.scattered(lax.scatter_max, indexing.OUTSIDE, mode="clip")
+CALLS = {
+    "dilated pooling": (windows.extreme(lax.max, windows.DILATED), windows.ORDERED),
+    "any window": (reduction.windows, (normal(3, 5),)),
+    "paired windows": (reduction.paired_windows, (distinct(3, 4), normal(3, 4))),
+    "sums of groups": (
+        contraction.ragged(contraction.SUMS),
+        (normal(6, 4), normal(6, 2)),
+    ),
+    "rows of groups": (
+        contraction.ragged(contraction.ROWS),
+        (normal(6, 4), normal(3, 4, 2)),
+    ),
+    "clipped maxima": (CLIPPED, (distinct(5, 3), normal(4, 3))),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_both_modes_and_orders(name):
+    """The gradient of a nonlinear function of the outputs, and its derivative."""
+    call, samplers = CALLS[name]
+    rng = np.random.default_rng(3)
+    xs = tuple(sampler(rng, np.float64) for sampler in samplers)
+    x_dots = tuple(normal(*x.shape)(rng, np.float64) for x in xs)
+
+    def scalar(*xs):
+        return sum(jnp.sum(jnp.sin(y)) for y in jax.tree.leaves(call(*xs)))
+
+    gradient = jax.jit(jaxbp.grad(scalar, tuple(range(len(xs)))))
+    along = sum(jnp.sum(a * b) for a, b in zip(gradient(*xs), x_dots, strict=True))
+    pushed = jaxbp.jvp(scalar, xs, x_dots)[1]
+    np.testing.assert_allclose(along, pushed, rtol=1e-10)
+    np.testing.assert_allclose(pushed, difference(scalar, xs, x_dots), rtol=1e-6)
+    turned = jaxbp.jvp(gradient, xs, x_dots)[1]
+    expected = difference(gradient, xs, x_dots)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-7), turned, expected
+    )
+
+
+def difference(function, xs, x_dots):
+    """The central difference of `function` along `x_dots`."""
+    high, low = (
+        function(*(x + sign * STEP * d for x, d in zip(xs, x_dots, strict=True)))
+        for sign in (1, -1)
+    )
+    return jax.tree.map(lambda a, b: (a - b) / (2 * STEP), high, low)
+
+
+def test_reduce_counts_its_start_value():
+    """The value stays what it is without differentiation, and the start moves it."""
+    call = lambda x, start: lax.reduce(x, start, reduction.log_mean, (0,))
+    x, start = jnp.array([1.0, 2.0, 3.0]), jnp.array(0.5)
+    y, slopes = jaxbp.value_and_grad(call, (0, 1))(x, start)
+    np.testing.assert_allclose(y, call(x, start))
+    np.testing.assert_allclose(slopes[1], 24.0)  # (1 + x_1)(1 + x_2)(1 + x_3)
+
+
+def test_scatter_mul_refuses_repeated_places():
+    call = indexing.scattered(lax.scatter_mul, indexing.REPEATED)
+    with pytest.raises(MissingRule, match="unique_indices=True"):
+        jaxbp.grad(lambda u: call(jnp.ones((5, 3)), u).sum())(jnp.ones((4, 3)))
+
+
+def test_scatter_apply_is_refused():
+    apply = lambda x: lax.scatter_apply(
+        x, indexing.TWO[:, None], jnp.sin, indexing.INTO_ROWS, update_shape=(2, 3)
+    ).sum()
+    with pytest.raises(MissingRule, match="scatter_apply"):
+        jaxbp.grad(apply)(jnp.ones((5, 3)))
+
+
+def test_ragged_batches_are_refused():
+    numbers = lax.RaggedDotDimensionNumbers((((2,), (1,)), ((0,), (0,))), [0], [])
+    call = contraction.ragged(numbers, np.array([1, 1], np.int32))
+    with pytest.raises(MissingRule, match="ragged axis is a batch"):
+        jaxbp.grad(lambda x: call(x, jnp.ones((2, 4, 2))).sum())(jnp.ones((2, 3, 4)))
