@@ -180,7 +180,7 @@ ACTIVATIONS = {
 }
 
 
-def activation(name_or_layer: str | Layer) -> Layer:
+def find_activation(name_or_layer: str | Layer) -> Layer:
     """The activation of that name; a layer is returned as it is.
 
     Raises:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from jaxbp.errors import InvalidArgument, UnknownName, nearest
-from jaxbp.layers.activation import activation as find_activation
-from jaxbp.layers.activation import gelu, gelu_tanh, relu
+from jaxbp.layers.activation import find_activation, gelu, gelu_tanh, relu
 from jaxbp.layers.attention import self_attention
 from jaxbp.layers.base import Layer, check_size
 from jaxbp.layers.compose import residual, sequential

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxbp import layers
 from jaxbp.layers import Layer
@@ -96,40 +97,45 @@ MODELS = [
 ]
 
 
+# Drawn by NumPy: an operation of JAX outside jit compiles by itself, for every shape.
+def normal(
+    seed: int, shape: tuple[int, ...], dtype: Any, deviation: float = 1.0
+) -> jax.Array:
+    """Normal numbers with mean 0."""
+    drawn = np.random.default_rng(seed).normal(scale=deviation, size=shape)
+    return jnp.asarray(np.asarray(drawn, dtype))
+
+
+def integers(seed: int, shape: tuple[int, ...], below: int) -> jax.Array:
+    """Integers of 0 ... below - 1."""
+    return jnp.asarray(np.random.default_rng(seed).integers(0, below, shape))
+
+
 def inputs(case: Case, dtype: Any) -> tuple[Any, jax.Array]:
     """Parameters and x. Every parameter is drawn, so that no bias is left at zero."""
-    params_key, x_key = jax.random.split(jax.random.key(len(case.name)))
-    params = jittered(case.layer.init(params_key, dtype), params_key)
+    spec = jax.eval_shape(lambda: case.layer.init(jax.random.key(0), dtype))
+    leaves, structure = jax.tree.flatten(spec)
+    drawn = [normal(i, leaf.shape, leaf.dtype, 0.5) for i, leaf in enumerate(leaves)]
+    params = structure.unflatten(drawn)
     if case.tokens:
-        return params, jax.random.randint(x_key, case.shape, 0, case.tokens)
-    return params, jax.random.normal(x_key, case.shape, dtype)
+        return params, integers(len(case.name), case.shape, case.tokens)
+    return params, normal(len(case.name), case.shape, dtype)
 
 
-def jittered(params: Any, key: jax.Array) -> Any:
-    """`params` plus normal noise of deviation 0.1."""
-    leaves, structure = jax.tree.flatten(params)
-    keys = jax.random.split(key, max(1, len(leaves)))
-    noisy = [
-        leaf + 0.1 * jax.random.normal(k, leaf.shape, leaf.dtype)
-        for leaf, k in zip(leaves, keys, strict=False)
-    ]
-    return jax.tree.unflatten(structure, noisy)
-
-
-def cotangent(y: jax.Array) -> jax.Array:
+def cotangent(y: Any) -> jax.Array:
     """A y_bar like y, no entry of it special."""
-    return jax.random.normal(jax.random.key(7), y.shape, y.dtype)
+    return normal(77, y.shape, y.dtype)
 
 
 def names(cases: list[Case]) -> list[str]:
     return [case.name for case in cases]
 
 
-def labels_for(case: Case, y: jax.Array) -> jax.Array:
+def labels_for(y: Any) -> jax.Array:
     """Class numbers, one for each row of y."""
-    return jax.random.randint(jax.random.key(3), y.shape[:-1], 0, y.shape[-1])
+    return integers(3, y.shape[:-1], y.shape[-1])
 
 
 def ties(shape: tuple[int, ...]) -> jax.Array:
     """Small integers as floats: most windows hold equal entries."""
-    return jax.random.randint(jax.random.key(5), shape, 0, 3).astype(jnp.float64)
+    return integers(5, shape, 3).astype(jnp.float64)

@@ -19,7 +19,7 @@ by_model = pytest.mark.parametrize("case", MODELS, ids=names(MODELS))
 def at_a_point(case, dtype):
     """The loss as a function of the parameters, a point, and the gradient by hand."""
     params, x = inputs(case, dtype)
-    labels = labels_for(case, jax.eval_shape(case.layer.apply, params, x))
+    labels = labels_for(jax.eval_shape(case.layer.apply, params, x))
     loss = loss_fn(case.layer, softmax_cross_entropy)
     by_hand = jax.jit(value_and_grad(case.layer, softmax_cross_entropy))
     return lambda p: loss(p, x, labels), params, by_hand(params, x, labels)
@@ -54,7 +54,7 @@ def test_engine_agrees_on_the_second_order(case):
 def test_second_order_of_the_hand_written_gradient(case):
     """The gradient by hand is plain code: its own JVP is a Hessian product too."""
     params, x = inputs(case, jnp.float64)
-    labels = labels_for(case, jax.eval_shape(case.layer.apply, params, x))
+    labels = labels_for(jax.eval_shape(case.layer.apply, params, x))
     loss, _, (_, direction) = at_a_point(case, jnp.float64)
     by_hand = value_and_grad(case.layer, softmax_cross_entropy)
 
@@ -91,7 +91,7 @@ def test_no_flop_is_wasted(case):
     """XLA counts no more for the gradient by hand than for jax.grad: the cotangent of
     the input is dead code, and nothing is computed twice."""
     params, x = inputs(case, jnp.float64)
-    labels = labels_for(case, jax.eval_shape(case.layer.apply, params, x))
+    labels = labels_for(jax.eval_shape(case.layer.apply, params, x))
     by_hand = value_and_grad(case.layer, softmax_cross_entropy)
     by_jax = jax.value_and_grad(loss_fn(case.layer, softmax_cross_entropy))
     assert _flops(by_hand, params, x, labels) <= _flops(by_jax, params, x, labels)
