@@ -2,7 +2,10 @@
 
 import importlib
 
+from jax import checkpoint
+
 from . import modes as _modes  # noqa: F401 (registers the rules that walk programs)
+from .modes.custom import strict_custom_vjp
 from .modes.gradients import grad, value_and_grad
 from .modes.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from .modes.products import jvp, linearize, vjp
@@ -12,6 +15,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "check",
+    "checkpoint",
     "cost",
     "foreign",
     "grad",
@@ -22,6 +26,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "strict_custom_vjp",
     "value_and_grad",
     "vjp",
 ]

@@ -15,6 +15,7 @@ from ..linear.applied import JointlyApplied
 from ..linear.base import Edge, Params, filled
 from ..linear.call import Call
 from ..rules.registry import register
+from .custom import is_strict
 from .forward import Pusher
 from .linearize import linearize_program, solid
 
@@ -30,8 +31,8 @@ def compiled(walker, program, values, dots):
     """The inner program and its derivative as compiled calls."""
     active = tuple(d is not None for d in dots)
     if isinstance(walker, Pusher):
-        return _pushed(program, active)(values, [d for d in dots if d is not None])
-    outs, inner_program = _linearized(program, active)(*values)
+        return _pushed(program, active, is_strict())(values, [d for d in dots if d is not None])
+    outs, inner_program = _linearized(program, active, is_strict())(*values)
     structure = inner_program.structure
     targets = tuple(i for i, slot in enumerate(structure.outs) if slot is not None)
     structure = structure._replace(outs=tuple(structure.outs[i] for i in targets))
@@ -40,13 +41,14 @@ def compiled(walker, program, values, dots):
     return outs, walker.extend([edge], dots, outs)
 
 
+# Kept apart by `strict`, in whose force the program is walked.
 @functools.lru_cache(maxsize=1024)
-def _linearized(program, active):
+def _linearized(program, active, strict):
     return jax.jit(lambda *values: linearize_program(program, values, active))
 
 
 @functools.lru_cache(maxsize=1024)
-def _pushed(program, active):
+def _pushed(program, active, strict):
     def pushed(values, tangents):
         tangents = iter(tangents)
         dots = [next(tangents) if a else None for a in active]
@@ -74,10 +76,11 @@ def linear_call_rule(walker, primitive, values, dots, params):
     outs = ir.evaluate(primitive, values, params)
     active = tuple(i for i, d in enumerate(dots) if d is not None)
     avals = [ir.typeof(v) if i >= held else None for i, v in enumerate(values)]
+    targets = tuple(range(len(outs)))
     linear_map = JointlyApplied(
-        primitive, Params(params), _linear_call_transpose, tuple(avals), active
+        primitive, Params(params), _linear_call_transpose, tuple(avals), active, targets
     )
-    edge = Edge(linear_map, tuple(values[:held]), active, tuple(range(len(outs))))
+    edge = Edge(linear_map, tuple(values[:held]), active, targets)
     return outs, walker.extend([edge], dots, outs)
 
 

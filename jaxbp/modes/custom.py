@@ -1,5 +1,6 @@
 """Functions that bring derivative rules of their own: custom_jvp and custom_vjp."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,10 +8,35 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from .. import ir
+from ..errors import InvalidArgument
 from ..linear.base import Edge
 from ..linear.call import Opaque
 from ..rules.registry import register
 from .linearize import linearize_flat, solid
+
+
+_strict: list[bool] = []
+
+
+def is_strict() -> bool:
+    """Whether forward mode through a custom_vjp is refused."""
+    return bool(_strict)
+
+
+@contextlib.contextmanager
+def strict_custom_vjp():
+    """Refuses forward mode through custom_vjp functions, as JAX does.
+
+    Without it the pushforward is the transpose of the function's backward rule:
+
+        with jaxbp.strict_custom_vjp():
+            jaxbp.jvp(f, (x,), (x_dot,))  # InvalidArgument, which is a TypeError
+    """
+    _strict.append(True)
+    try:
+        yield
+    finally:
+        _strict.pop()
 
 
 def custom_jvp(walker, primitive, values, dots, params):
@@ -47,6 +73,7 @@ def custom_vjp(walker, primitive, values, dots, params):
         tuple(ir.tangent_aval(ir.typeof(v)) for v in values),
         tuple(ir.tangent_aval(ir.typeof(y)) for y in outs),
         params["symbolic_zeros"],
+        is_strict(),
     )
     ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
     targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
@@ -69,6 +96,7 @@ class _Backward:
     in_avals: tuple
     out_avals: tuple
     symbolic_zeros: bool
+    strict: bool
     targets: tuple[int, ...] = ()
 
     def pull(self, residuals, y_bars):
@@ -84,9 +112,16 @@ class _Backward:
         return [_none_if_zero(x_bar) for active, x_bar in pairs if active]
 
     def push(self, residuals, x_dots):
+        if self.strict:
+            raise InvalidArgument(
+                "forward-mode differentiation does not work for a custom_vjp function "
+                "inside strict_custom_vjp(). Leave that, to use the transpose of its "
+                "backward rule, or define it by custom_jvp."
+            )
         # The backward function is linear in the cotangent: its transpose is the
-        # pushforward. It is linearised at zero, and pulled back through.
-        at = [ir.zeros(self.out_avals[place]) for place in self.targets]
+        # pushforward. It is linearised where nothing is known but the type, so that a
+        # rule that is not linear cannot pass.
+        at = [ir.Hole(self.out_avals[place]) for place in self.targets]
 
         def backward(*y_bars):
             return (self._dense(residuals, y_bars), [])
@@ -129,5 +164,12 @@ def _jax_zero(value) -> bool:
 
 _FLOAT0 = ir.tangent_aval(ir.ShapedArray((), np.dtype("int32"))).dtype
 
+
+def optimized_remat(walker, primitive, values, dots, params):
+    """The forward part of a custom_vjp with optimize_remat, differentiated again."""
+    return walker.run(params["fwd_jaxpr"], solid(values), dots)
+
+
 register("custom_jvp_call", custom_jvp)
 register("custom_vjp_call", custom_vjp)
+register("remat_opt", optimized_remat)

@@ -32,6 +32,9 @@ class LiveTracer(ir.Tracer):
     def full_lower(self):
         return self
 
+    def _contents(self):  # what jax.closure_convert looks at
+        return [("_primal", self._primal), ("_dot", ir.perturbed())]
+
     def _short_repr(self):
         return f"{type(self).__name__}({self._primal})"
 
@@ -51,8 +54,11 @@ class LiveTrace(ir.Trace):
         self.staging = ir.is_staging(parent)
 
     def wrap(self, values, dots) -> list:
+        """Tracers for what carries a dot, and for what no Python code may see."""
         return [
-            value if dot is None else LiveTracer(self, value, dot)
+            LiveTracer(self, value, dot)
+            if dot is not None or type(value) is ir.Hole
+            else value
             for value, dot in zip(values, dots, strict=True)
         ]
 
@@ -73,9 +79,13 @@ class LiveTrace(ir.Trace):
     def process_primitive(self, primitive, tracers, params, /):
         values, dots = self.unwrap(tracers)
         with ir.set_current_trace(self.parent):
-            if all(d is None for d in dots):
+            if any(d is not None for d in dots):
+                outs, dots = self.walker.apply(primitive, values, dots, params)
+            elif any(type(v) is ir.Hole for v in values):
+                outs = ir.evaluate(primitive, values, params)
+                dots = [None] * len(outs)
+            else:
                 return primitive.bind(*values, **params)
-            outs, dots = self.walker.apply(primitive, values, dots, params)
         wrapped = self.wrap(outs, dots)
         return wrapped if primitive.multiple_results else wrapped[0]
 
