@@ -22,7 +22,7 @@ FLOOR = {
     "linear": 1, "layers": 1, "problems": 1, "checks": 1, "timing": 1, "target": 1,
     "rules": 2,
     "modes": 3,
-    "costs": 4, "checking": 4,
+    "costs": 4, "checking": 4, "coverage": 4,
     "jacobians": 5, "checkpointing": 5,
     "training": 6,
     "study": 7,

@@ -57,6 +57,7 @@ class JointlyApplied(LinearMap):
     transpose: Callable
     avals: tuple  # per operand: its type if linear, None if held as a residual
     places: tuple[int, ...]  # the linear operands that carry tangents
+    targets: tuple[int, ...]  # the outputs that do: not integers
     kind: str = "structural"
     many = True
 
@@ -76,11 +77,15 @@ class JointlyApplied(LinearMap):
             for x, a in zip(linear, self.avals, strict=True)
         ]
         out = self.primitive.bind(*self.operands(residuals, whole), **self.params)
-        return list(out) if self.primitive.multiple_results else [out]
+        outs = out if self.primitive.multiple_results else [out]
+        return [outs[i] for i in self.targets]
 
     def pull(self, residuals, y_bars):
         operands = self.operands(residuals, self.avals)
-        y_bar = y_bars if self.primitive.multiple_results else y_bars[0]
+        y_bar = y_bars[0]
+        if self.primitive.multiple_results:
+            given = dict(zip(self.targets, y_bars, strict=True))
+            y_bar = [given.get(i) for i in range(self.targets[-1] + 1)]
         x_bars = self.transpose(y_bar, *operands, **self.params)
         return [x_bars[place] for place in self.places]
 

@@ -1,6 +1,26 @@
 """The rules: importing this package fills the table."""
 
-from . import contraction, elementwise, indexing, piecewise, reduction, shape, windows
+from . import (
+    collective,
+    complex,
+    contraction,
+    cumulative,
+    effects,
+    elementwise,
+    fourier,
+    indexing,
+    linalg,
+    piecewise,
+    placement,
+    ragged,
+    reduction,
+    scatter,
+    shape,
+    sorting,
+    special,
+    spectral,
+    windows,
+)
 from .registry import (
     bilinear,
     foreign,
@@ -9,7 +29,42 @@ from .registry import (
     linear,
     lookup,
     register,
+    rewritten,
+    table,
     unregister,
     zero,
 )
-from .registry import elementwise as elementwise  # noqa: PLC0414 (shadows the module)
+from .registry import elementwise as elementwise  # noqa: F811 (shadows the module)
+
+__all__ = [
+    "bilinear",
+    "collective",
+    "complex",
+    "contraction",
+    "cumulative",
+    "effects",
+    "elementwise",
+    "foreign",
+    "fourier",
+    "general",
+    "indexing",
+    "known",
+    "linalg",
+    "linear",
+    "lookup",
+    "piecewise",
+    "placement",
+    "ragged",
+    "reduction",
+    "register",
+    "rewritten",
+    "scatter",
+    "shape",
+    "sorting",
+    "special",
+    "spectral",
+    "table",
+    "unregister",
+    "windows",
+    "zero",
+]

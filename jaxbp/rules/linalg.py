@@ -1,8 +1,8 @@
 """Linear systems and triangular factorizations.
 
 Every tangent is written for a single matrix; all leading axes are batched. A^H is the
-conjugate transpose, Phi(X) the lower triangle of X with its diagonal halved; a dot marks
-a tangent.
+conjugate transpose, Phi(X) the lower triangle of X with its diagonal halved; _dot
+marks a tangent.
 Sources: Giles 2008, "An extended collection of matrix derivative results", Oxford
 NA-08/01; others at the rules.
 """
@@ -38,7 +38,7 @@ from .registry import general
 # cholesky: A = L L^H is read from its lower triangle, A = Phi(A) + Phi(A)^H.
 #   A_dot = L_dot L^H + L L_dot^H,  so with M = L^-1 A_dot L^-H = N + N^H, where
 #   N = L^-1 L_dot is lower triangular with a real diagonal:  L_dot = L Phi(M).
-# Smith 1995; Murray 2016, arXiv:1602.07527, equation 8.
+# Smith 1995; Murray 2016, arXiv:1602.07527.
 
 
 def _cholesky_jvp(primals, tangents, **params):
@@ -57,8 +57,8 @@ general("cholesky", jvp=_cholesky_jvp)
 # one matrix. With the index 1 for the leading k rows or columns, 2 for the rest, and
 #   F = L1^-1 (P A_dot)_11 U1^-1 = L1^-1 L1_dot + U1_dot U1^-1,
 # a strictly lower and an upper triangular matrix are added:
-#   L1_dot = L1 tril(F, -1),                    U1_dot = triu(F) U1,
-#   L2_dot = (P A_dot)_21 U1^-1 - L2 triu(F),   U2_dot = L1^-1 (P A_dot)_12 - tril(F, -1) U2.
+#   L1_dot = L1 tril(F, -1),  L2_dot = (P A_dot)_21 U1^-1 - L2 triu(F),
+#   U1_dot = triu(F) U1,      U2_dot = L1^-1 (P A_dot)_12 - tril(F, -1) U2.
 # de Hoog, Anderssen and Lukas 2011, "Differentiation of matrix functionals using
 # triangular factorization", extended to rectangles without padding them to squares.
 
@@ -100,11 +100,13 @@ def _square_lu_dot(packed, f):
 general("lu", jvp=_lu_jvp)
 
 
-# qr: A = Q R, with Q^H Q = 1 and R upper triangular; a pivoted A has its columns permuted.
-# Let X be the leading k = min(m, n) columns of A_dot, R1 those of R, C = Q^H X R1^-1.
-#   Q^H A_dot = Q^H Q_dot R + R_dot, where W = Q^H Q_dot is skew-Hermitian and R_dot R1^-1
-#   upper triangular with a real diagonal: W = Phi(C) - Phi(C)^H.
-#   R_dot = Q^H A_dot - W R,  Q_dot = Q W + (1 - Q Q^H) X R1^-1  (last term: m > n only).
+# qr: A = Q R, with Q^H Q = 1 and R upper triangular; a pivoted A has its columns
+# permuted. Let X be the leading k = min(m, n) columns of A_dot, R1 those of R, and
+# C = Q^H X R1^-1.
+#   Q^H A_dot = W R + R_dot, where W = Q^H Q_dot is skew-Hermitian and R_dot R1^-1 upper
+#   triangular with a real diagonal: W = Phi(C) - Phi(C)^H.
+#   R_dot = Q^H A_dot - W R,  Q_dot = Q W + (1 - Q Q^H) X R1^-1; the last term is 0
+#   unless m > n.
 # Walter and Lehmann 2012, arXiv:1001.1654; Roberts and Roberts 2020, arXiv:2009.10071,
 # for m < n.
 #
@@ -112,8 +114,8 @@ general("lu", jvp=_lu_jvp)
 # V = [V1; V2] and V1 (n, n), so the leading n columns fix the others. Split Q by rows
 # and columns (n, m - n): Z = Q21 (Q11 - 1)^-1 = V2 V1^-1, and [Q12; Q22] = [0; 1] +
 # (Q_1 - [1; 0]) Z^H, where Q_1 are the leading columns. Its tangent contains
-# (Q_1 - [1; 0]) (Q11 - 1)^-H, which is V T T^-H V1^-1 = -Q [1; Z] because unitarity of Q
-# means T^-1 + T^-H = V^H V:
+# (Q_1 - [1; 0]) (Q11 - 1)^-H, which is V T T^-H V1^-1 = -Q [1; Z], because unitarity
+# of Q means T^-1 + T^-H = V^H V:
 #   [Q12; Q22]_dot = Q_1_dot Z^H - Q [1; Z] (Q21_dot - Z Q11_dot)^H.
 # arXiv:2409.13374, equations 32 and 33.
 
@@ -165,7 +167,7 @@ general("qr", jvp=_qr_jvp)
 # triangular_solve: op(A) X = B, or X op(A) = B; op transposes, conjugates, or both, and
 # only one triangle of A is read.
 #   op(A) X_dot = B_dot - op(A_dot) X,  B_bar = op(A)^-T X_bar.
-# Giles 2008, section 2.3.1.
+# Giles 2008.
 
 
 def _triangular_solve_jvp(primals, tangents, *, left_side, **params):
@@ -189,8 +191,7 @@ def _triangle(a_dot, is_lower, strict):
 
 
 def _triangular_solve_transpose(x_bar, a, b, *, transpose_a, **params):
-    b_bar = triangular_solve_p.bind(a, x_bar, transpose_a=not transpose_a, **params)
-    return b_bar
+    return triangular_solve_p.bind(a, x_bar, transpose_a=not transpose_a, **params)
 
 
 mixed(

@@ -1,4 +1,4 @@
-"""Operations on stacks of matrices, (..., m, n), that the rules of linear algebra share.
+"""Operations on stacks of matrices, (..., m, n), shared by the rules of linear algebra.
 
 They are made of `lax` primitives: tangents pass through them at the cost of one `bind`.
 """
@@ -88,7 +88,10 @@ def columns(x, shape):
 def block(x, row_stop=None, column_stop=None, row_start=0, column_start=0):
     """A block of every matrix; the stops default to the ends."""
     m, n = x.shape[-2:]
-    stops = m if row_stop is None else row_stop, n if column_stop is None else column_stop
+    stops = (
+        m if row_stop is None else row_stop,
+        n if column_stop is None else column_stop,
+    )
     if (row_start, column_start, *stops) == (0, 0, m, n):
         return x
     start = [0] * (x.ndim - 2) + [row_start, column_start]

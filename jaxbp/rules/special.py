@@ -4,6 +4,8 @@ A derivative that has no closed form among the primitives is refused by name whe
 asked for. Sources: NIST Digital Library of Mathematical Functions (DLMF), by number.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from jax import lax
 from jax.extend.core.primitives import igamma_grad_a_p
@@ -17,8 +19,8 @@ from .registry import elementwise, general
 def _refused(function, operand):
     def slope(x0):
         raise MissingRule(
-            f"`{function}` has no derivative in `{operand}`, its order, in JAX or here. "
-            f"Keep `{operand}` out of what is differentiated (jax.lax.stop_gradient)."
+            f"`{function}` has no derivative in `{operand}`, in JAX or here. Keep "
+            f"`{operand}` out of what is differentiated (jax.lax.stop_gradient)."
         )
 
     return slope
@@ -64,11 +66,11 @@ elementwise(
 )
 
 
-# y = c_0 + c_1 x + c_2 x^2 + ...: y_dot = x_dot sum_k k c_k x^(k-1) + sum_k c_dot_k x^k,
-# the second sum by Horner's rule.
+# y = sum over k of c_k x^k: y_dot = x_dot sum k c_k x^(k-1) + sum c_dot_k x^k, the
+# second sum by Horner's rule.
 def _polynomial_jvp(primals, tangents, **params):
     (x, *coefficients), (x_dot, *coefficient_dots) = primals, tangents
-    polynomial = ir.primitive("polynomial")
+    polynomial: Any = ir.primitive("polynomial")
     y = polynomial.bind(x, *coefficients, **params)
     shape = ir.typeof(y).shape
     y_dot = None
@@ -93,18 +95,20 @@ general("polynomial", jvp=_polynomial_jvp)
 # P(a, y) = const. Figurnov, Mohamed and Mnih 2018, arXiv:1805.08498. A logarithm whose
 # exponential is 0 in this dtype counts as the smallest normal number.
 def _random_gamma_slope(x1, y, params):
+    slope: Any = lax.random_gamma_grad
     if not params["log_space"]:
-        return lax.random_gamma_grad(x1, y)
+        return slope(x1, y)
     tiny = jnp.full_like(y, jnp.finfo(y.dtype).tiny)
     sample = lax.exp(y)
     sample = jnp.where(sample == 0, tiny, sample)
-    return lax.random_gamma_grad(x1, sample) / sample
+    return slope(x1, sample) / sample
 
 
 elementwise("random_gamma", slopes=(None, _random_gamma_slope))
 
 
-# I_x(a, b) = integral from 0 to x of t^(a - 1) (1 - t)^(b - 1) dt / B(a, b). DLMF 8.17.1.
+# I_x(a, b) = integral from 0 to x of t^(a - 1) (1 - t)^(b - 1) dt / B(a, b). DLMF
+# 8.17.2.
 def _beta_density(x0, x1, x2):
     log_beta = lax.lgamma(x0) + lax.lgamma(x1) - lax.lgamma(x0 + x1)
     return lax.exp((x0 - 1) * lax.log(x2) + (x1 - 1) * lax.log1p(-x2) - log_beta)
@@ -117,11 +121,4 @@ elementwise(
         _refused("regularized_incomplete_beta", "b"),
         _beta_density,
     ),
-)
-
-# zeta(x, q) = sum over k of (k + q)^-x: the derivative in q is -x zeta(x + 1, q). DLMF
-# 25.11.17. JAX has none.
-elementwise(
-    "zeta",
-    slopes=(_refused("zeta", "x"), lambda x0, x1: -x0 * lax.zeta(x0 + 1, x1)),
 )

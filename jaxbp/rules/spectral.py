@@ -21,7 +21,6 @@ from .matrix import (
     identity,
     matmul,
     rows,
-    transposed,
 )
 from .registry import general
 
@@ -71,9 +70,12 @@ def _eigenvectors_dot(w, v, p):
     largest = lax.expand_dims(lax.argmax(lax.abs(v), rows_axis, np.int32), (rows_axis,))
     places = lax.broadcasted_iota(np.int32, v.shape, rows_axis)
     at_largest = lax.eq(places, lax.broadcast_in_dim(largest, v.shape, range(v.ndim)))
-    summed = lambda x: lax.reduce_sum(x, (rows_axis,))
-    picked = lambda x: summed(lax.select(at_largest, x, lax.full_like(x, 0)))
-    along = summed(lax.real(lax.mul(conjugate(v), u)))
+
+    def picked(x):
+        zero = lax.full_like(x, 0)
+        return lax.reduce_sum(lax.select(at_largest, x, zero), (rows_axis,))
+
+    along = lax.reduce_sum(lax.real(lax.mul(conjugate(v), u)), (rows_axis,))
     turning = lax.div(picked(lax.imag(u)), picked(lax.real(v)))
     c = lax.neg(lax.complex(along, turning))
     return u + lax.mul(v, rows(c, v.shape))
@@ -103,8 +105,8 @@ def _refuse_subset(name, params, count):
     subset = params.get("subset_by_index")
     if subset is not None and tuple(subset) != (0, count):
         raise MissingRule(
-            f"`{name}` has a derivative for all {count} vectors, but subset_by_index is "
-            f"{subset}. Leave it out and take the wanted ones of the result."
+            f"`{name}` has a derivative for all {count} vectors together, but "
+            f"`subset_by_index` is {subset}. Leave it out and select from the result."
         )
 
 
@@ -125,7 +127,7 @@ def _svd_jvp(primals, tangents, *, full_matrices, compute_uv, **params):
     m, n = a.shape[-2:]
     if compute_uv and full_matrices and m != n:
         raise MissingRule(
-            f"the full singular vectors of a matrix of shape {(m, n)} have no derivative: "
+            f"all singular vectors of a matrix of shape {(m, n)} have no derivative: "
             f"{abs(m - n)} of them may turn freely. Pass full_matrices=False."
         )
     if compute_uv:
@@ -147,12 +149,10 @@ def _svd_jvp(primals, tangents, *, full_matrices, compute_uv, **params):
 
 def _turned(s, u, v, p):
     """U_dot and V_dot within the spaces that U and V span."""
-    one = identity(_real(p))
-    by_column, by_row = rows(s, one.shape), columns(s, one.shape)
+    one, p_h, s_wide = identity(p), adjoint(p), lax.convert_element_type(s, p.dtype)
+    by_column, by_row = rows(s_wide, p.shape), columns(s_wide, p.shape)
     gaps = lax.mul(by_column + by_row, by_column - by_row)
-    inverted = lax.convert_element_type(1 / (gaps + one) - one, p.dtype)
-    p_h = adjoint(p)
-    by_column, by_row = _along(s, p), columns(lax.convert_element_type(s, p.dtype), p.shape)
+    inverted = lax.integer_pow(gaps + one, -1) - one
     u_turn = lax.mul(inverted, lax.mul(p, by_column) + lax.mul(p_h, by_row))
     v_turn = lax.mul(inverted, lax.mul(p, by_row) + lax.mul(p_h, by_column))
     if p.dtype != s.dtype:
@@ -162,10 +162,10 @@ def _turned(s, u, v, p):
 
 def _phase(s, p):
     """D: the diagonal of U^H U_dot, 0 where s is 0."""
-    zero = lax.eq(s, lax.full_like(s, 0))
-    inverse = lax.select(zero, lax.full_like(s, 0), 1 / lax.select(zero, lax.full_like(s, 1), s))
     skew = lax.mul(p - adjoint(p), identity(p)) * 0.5
-    return lax.mul(skew, _along(inverse, p))
+    zero = lax.eq(s, lax.full_like(s, 0))
+    divisor = lax.select(zero, lax.full_like(s, np.inf), s)
+    return lax.div(skew, _along(divisor, p))
 
 
 def _along(s, like):

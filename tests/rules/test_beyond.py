@@ -66,7 +66,10 @@ def difference(function, xs, x_dots):
 
 def test_reduce_counts_its_start_value():
     """The value stays what it is without differentiation, and the start moves it."""
-    call = lambda x, start: lax.reduce(x, start, reduction.log_mean, (0,))
+
+    def call(x, start):
+        return lax.reduce(x, start, reduction.log_mean, (0,))
+
     x, start = jnp.array([1.0, 2.0, 3.0]), jnp.array(0.5)
     y, slopes = jaxbp.value_and_grad(call, (0, 1))(x, start)
     np.testing.assert_allclose(y, call(x, start))
@@ -80,11 +83,13 @@ def test_scatter_mul_refuses_repeated_places():
 
 
 def test_scatter_apply_is_refused():
-    apply = lambda x: lax.scatter_apply(
-        x, indexing.TWO[:, None], jnp.sin, indexing.INTO_ROWS, update_shape=(2, 3)
-    ).sum()
+    places, shape = indexing.TWO[:, None], {"update_shape": (2, 3)}
+
+    def applied(x):
+        return lax.scatter_apply(x, places, jnp.sin, indexing.INTO_ROWS, **shape).sum()
+
     with pytest.raises(MissingRule, match="scatter_apply"):
-        jaxbp.grad(apply)(jnp.ones((5, 3)))
+        jaxbp.grad(applied)(jnp.ones((5, 3)))
 
 
 def test_ragged_batches_are_refused():

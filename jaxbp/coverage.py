@@ -1,0 +1,183 @@
+"""Which primitives JAX can differentiate, and which of them jaxbp can.
+
+JAX's side is read from the tables `jax.interpreters.ad.primitive_jvps` and
+`.primitive_transposes` of the installed JAX, for this report only: no derivative is
+computed with them.
+"""
+
+import collections
+from dataclasses import dataclass
+from importlib import import_module
+
+import jax
+
+from . import modes  # noqa: F401  (registers the rules that walk programs)
+from .errors import MissingRule
+from .rules import registry
+from .rules.effects import Refused
+from .rules.mixed import Mixed
+
+_HIGH = "experimental high-level types of JAX, which bring derivatives of their own"
+_TYPES = "casts and sums between reduced and unreduced shardings, experimental in JAX"
+_KERNEL = "accumulates inside JAX's own backward passes and kernels; no public call"
+
+# Names in JAX's tables that need no rule here, each with its reason.
+EXCEPTIONS = {
+    "accum_grad_in_ref": _KERNEL,
+    "all_gather_reduced": _TYPES,
+    "box_get": _HIGH,
+    "box_set": _HIGH,
+    "call_hi_primitive": _HIGH,
+    "custom_lin": "stands in JAX's half-linearised programs only, never in a user's",
+    "from_edtype": "conversion from extended dtypes, which carry no tangent",
+    "log_extend": _HIGH,
+    "log_read": _HIGH,
+    "new_box": _HIGH,
+    "new_log": _HIGH,
+    "preduced": _TYPES,
+    "program_order": "an experiment of JAX 0.11, removed in 0.12",
+    "reduced_vary_cast": _TYPES,
+    "reduced_vary_cast_p": _TYPES,
+    "relayout": "internal: made while a program is compiled, after differentiation",
+    "run_state": "the loop of kernels: no public call",
+    "to_edtype": "conversion to extended dtypes, which carry no tangent",
+    "unreduced_psum": _TYPES,
+    "unreduced_reduce_scatter": _TYPES,
+    "vary_unreduced_cast": _TYPES,
+    "vary_unreduced_cast_p": _TYPES,
+}
+
+_KINDS = {
+    registry.Bilinear: "bilinear",
+    registry.Elementwise: "elementwise",
+    registry.General: "general",
+    registry.Linear: "linear",
+    registry.ZeroRule: "zero",
+    Mixed: "mixed",
+    Refused: "refused",
+}
+# Rules that walk programs in one mode only.
+_FORWARD_ONLY = {"while": "of a loop whose number of steps is not known"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One primitive of JAX's tables.
+
+    Fields:
+      primitive: its name.
+      jax_forward, jax_reverse: what JAX has: "rule", "by its tangent" (the transpose of
+        the tangent's program) or "".
+      forward, reverse: what jaxbp has: the kind of rule ("program": one that walks an
+        inner program; "refused": the error that JAX raises, too), or "".
+      reason: why there is no rule, for a name on the list of exceptions.
+    """
+
+    primitive: str
+    jax_forward: str
+    jax_reverse: str
+    forward: str
+    reverse: str
+    reason: str = ""
+
+    @property
+    def status(self) -> str:
+        """ "covered", "exception" or "hole"."""
+        if self.forward:
+            return "covered"
+        return "exception" if self.reason else "hole"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The table, and what it was made with.
+
+    Fields:
+      rows: one per primitive, by name.
+      jax_version: of the JAX whose tables were read.
+    """
+
+    rows: tuple[Row, ...]
+    jax_version: str
+
+    @property
+    def holes(self) -> tuple[str, ...]:
+        """Names that JAX differentiates, jaxbp does not, and no reason excuses."""
+        return tuple(row.primitive for row in self.rows if row.status == "hole")
+
+    def summary(self) -> str:
+        """One sentence with the counts."""
+        count = collections.Counter(row.status for row in self.rows)
+        return (
+            f"JAX {self.jax_version} differentiates {len(self.rows)} primitives: "
+            f"{count['covered']} covered, {count['exception']} exceptions, "
+            f"{count['hole']} holes."
+        )
+
+    def table(self):
+        """The rows as a `rich.table.Table`."""
+        from rich import box
+        from rich.table import Table
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=self.summary())
+        for title in ("primitive", "JAX fwd", "JAX rev", "fwd", "rev", "remark"):
+            table.add_column(title)
+        styles = {"covered": None, "exception": "dim", "hole": "bold red"}
+        for row in self.rows:
+            remark = "hole" if row.status == "hole" else row.reason
+            table.add_row(
+                row.primitive,
+                row.jax_forward,
+                row.jax_reverse,
+                row.forward,
+                row.reverse,
+                remark,
+                style=styles[row.status],
+            )
+        return table
+
+
+def coverage() -> Report:
+    """Every primitive that the installed JAX differentiates, beside ours, by mode.
+
+    Returns:
+      A `Report`; `.holes` is empty where jaxbp differentiates all that JAX does.
+
+    Raises:
+      MissingRule: this JAX shows its tables at another place.
+
+    Cost: reads two tables; nothing is traced.
+    """
+    pushed, transposed = _jax_tables()
+    ours = registry.table()
+    names = sorted({p.name for p in (*pushed, *transposed)})
+    has_jvp, has_transpose = ({p.name for p in t} for t in (pushed, transposed))
+    rows = [
+        _row(name, name in has_jvp, name in has_transpose, ours.get(name))
+        for name in names
+    ]
+    return Report(tuple(rows), jax.__version__)
+
+
+def _jax_tables():
+    ad = import_module("jax.interpreters.ad")
+    try:
+        return ad.primitive_jvps, ad.primitive_transposes
+    except AttributeError:
+        raise MissingRule(
+            "coverage() expects jax.interpreters.ad to have `primitive_jvps` and "
+            f"`primitive_transposes`, but that of JAX {jax.__version__} does not. The "
+            "rules themselves are not affected: `jaxbp.rules.known()` lists them."
+        ) from None
+
+
+def _row(name, has_jvp, has_transpose, rule) -> Row:
+    kind = _KINDS.get(type(rule), "program") if rule is not None else ""
+    return Row(
+        primitive=name,
+        jax_forward="rule" if has_jvp else "",
+        jax_reverse="rule" if has_transpose else "by its tangent",
+        forward=kind,
+        reverse="" if kind and name in _FORWARD_ONLY else kind,
+        reason=_FORWARD_ONLY.get(name, "") if kind else EXCEPTIONS.get(name, ""),
+    )

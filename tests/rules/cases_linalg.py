@@ -1,0 +1,199 @@
+"""Linear systems, triangular factorizations, eigenvalues and singular values."""
+
+import functools
+import itertools
+
+import jax.numpy as jnp
+from jax.lax import linalg
+
+from tests.rules.case import BOTH, Case, normal
+
+SQUARE = (normal(3, 3),)
+STACK = (normal(2, 3, 3),)
+PHASES = "LAPACK chooses phases of the vectors that no formula follows"
+JAX_QR = "JAX permutes the columns of one matrix that is not wide, no others"
+CONDITION = "errors grow with the inverse of the gap between two eigenvalues"
+
+
+def hermitian(x):
+    return (x + jnp.conj(jnp.swapaxes(x, -1, -2))) / 2
+
+
+def positive(x):
+    """Positive definite, condition number below 100."""
+    shift = jnp.broadcast_to(3 * jnp.eye(x.shape[-1], dtype=x.dtype), x.shape)
+    return x @ jnp.conj(jnp.swapaxes(x, -1, -2)) + shift
+
+
+def shifted(x):
+    """Far from singular in either triangle."""
+    return x + jnp.broadcast_to(4 * jnp.eye(x.shape[-1], dtype=x.dtype), x.shape)
+
+
+def squares(v):
+    """What does not depend on the phases of vectors."""
+    return jnp.real(v * jnp.conj(v))
+
+
+def eigh_squares(x):
+    v, w = linalg.eigh(hermitian(x))
+    return squares(v), w
+
+
+def svd_squares(x):
+    u, s, v = thin_svd(x)
+    return squares(u), s, squares(v)
+
+
+eig = functools.partial(linalg.eig, enable_eigvec_derivs=True)
+thin_svd = functools.partial(linalg.svd, full_matrices=False)
+thin_qr = functools.partial(linalg.qr, full_matrices=False)
+pivoted_qr = functools.partial(linalg.qr, full_matrices=False, pivoting=True)
+full_qr = functools.partial(linalg.qr, full_matrices=True)
+
+CASES = [
+    Case("cholesky", lambda x: linalg.cholesky(positive(x)), SQUARE, "", BOTH),
+    Case("cholesky", lambda x: linalg.cholesky(positive(x)), STACK, "stack", BOTH),
+    Case(
+        "eig",
+        lambda x: eig(x),
+        SQUARE,
+        "all",
+        BOTH,
+        rtol=1e-11,
+        single=False,
+        reason=CONDITION,
+    ),
+    Case(
+        "eig",
+        lambda x: eig(x, compute_left_eigenvectors=False),
+        STACK,
+        "right",
+        rtol=1e-11,
+        single=False,
+        reason=CONDITION,
+    ),
+    Case(
+        "eig",
+        lambda x: jnp.linalg.eigvals(x),
+        STACK,
+        "values",
+        BOTH,
+        rtol=1e-11,
+        order=1,
+        reason=f"{CONDITION}; JAX refuses the second order",
+    ),
+    Case(
+        "eigh",
+        lambda x: linalg.eigh(hermitian(x)),
+        SQUARE,
+        "vectors",
+        BOTH,
+        rtol=1e-11,
+        differences=False,
+        reason=PHASES,
+    ),
+    Case("eigh", eigh_squares, STACK, "stack", BOTH, rtol=1e-11, reason=CONDITION),
+    Case("lu", lambda x: linalg.lu(x), SQUARE, "", BOTH, rtol=1e-11),
+    Case("lu", lambda x: linalg.lu(x), (normal(2, 4, 3),), "tall", rtol=1e-11),
+    Case("lu", lambda x: linalg.lu(x), (normal(2, 3, 4),), "wide", BOTH, rtol=1e-11),
+    Case("qr", thin_qr, STACK, "square", BOTH, rtol=1e-11),
+    Case("qr", thin_qr, (normal(4, 3),), "tall", BOTH, rtol=1e-11),
+    Case("qr", thin_qr, (normal(2, 3, 4),), "wide", BOTH, rtol=1e-11),
+    Case("qr", full_qr, (normal(2, 4, 2),), "full", BOTH, rtol=1e-11),
+    Case(
+        "qr",
+        pivoted_qr,
+        (normal(4, 3),),
+        "pivoted",
+        BOTH,
+        rtol=1e-11,
+        vmap=False,
+        reason=JAX_QR,
+    ),
+    Case("svd", thin_svd, (normal(4, 3),), "tall", rtol=1e-11, reason=CONDITION),
+    Case("svd", thin_svd, (normal(2, 3, 4),), "wide", rtol=1e-11, reason=CONDITION),
+    Case(
+        "svd",
+        thin_svd,
+        (normal(4, 3),),
+        "vectors",
+        ("complex",),
+        rtol=1e-11,
+        differences=False,
+        reason=PHASES,
+    ),
+    Case("svd", svd_squares, (normal(3, 4),), "squares", ("complex",), rtol=1e-11),
+    Case(
+        "svd",
+        lambda x: linalg.svd(x, compute_uv=False),
+        (normal(2, 4, 3),),
+        "values",
+        BOTH,
+        rtol=1e-11,
+    ),
+    Case(
+        "svd",
+        lambda x: linalg.svd(x, full_matrices=True),
+        SQUARE,
+        "full",
+        rtol=1e-11,
+        reason=CONDITION,
+    ),
+    Case(
+        "tridiagonal_solve",
+        lambda below, on, above, b: linalg.tridiagonal_solve(below, on + 5, above, b),
+        (normal(2, 4), normal(2, 4), normal(2, 4), normal(2, 4, 2)),
+        "",
+        BOTH,
+    ),
+    Case(
+        "tridiagonal_solve",
+        lambda b: linalg.tridiagonal_solve(*jnp.full((3, 4), 0.3, b.dtype), b),
+        (normal(4, 2),),
+        "held",
+    ),
+]
+
+
+def triangular(left, is_lower, transpose, conjugate, unit):
+    flags = {
+        "left_side": left,
+        "lower": is_lower,
+        "transpose_a": transpose,
+        "conjugate_a": conjugate,
+        "unit_diagonal": unit,
+    }
+    args = normal(3, 3), normal(*((3, 2) if left else (2, 3)))
+    name = "-".join(flag.split("_")[0] for flag, on in flags.items() if on)
+    order = 2 if sum(flags.values()) in (0, 5) or transpose > conjugate == left else 1
+    return Case(
+        "triangular_solve",
+        lambda a, b: linalg.triangular_solve(shifted(a), b, **flags),
+        args,
+        name,
+        ("complex",) if conjugate else ("float",),
+        order=order,
+        single=order == 2,
+        reason="the second order of a few combinations of flags speaks for the others",
+    )
+
+
+FLAGS = (False, True)
+CASES += [triangular(*flags) for flags in itertools.product(FLAGS, repeat=5)]
+CASES += [
+    Case(
+        "triangular_solve",
+        lambda a, b: linalg.triangular_solve(shifted(a), b, left_side=True, lower=True),
+        (normal(2, 3, 3), normal(2, 3, 4)),
+        "stack",
+        BOTH,
+    ),
+    Case(
+        "triangular_solve",
+        lambda b: linalg.triangular_solve(jnp.eye(3, dtype=b.dtype) * 2, b),
+        (normal(2, 3),),
+        "held",
+        BOTH,
+    ),
+]

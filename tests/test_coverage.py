@@ -1,0 +1,76 @@
+"""The table of what JAX differentiates has no hole but those with a reason."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+from jax.interpreters import ad
+from rich.console import Console
+
+from jaxbp import coverage as module
+from jaxbp.coverage import EXCEPTIONS, Report, Row, coverage
+from jaxbp.errors import MissingRule
+from jaxbp.rules import registry
+
+
+def test_no_hole():
+    """In a fresh process: other tests register primitives of their own."""
+    program = "from jaxbp.coverage import coverage; print(*coverage().holes)"
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == []
+
+
+def test_every_primitive_of_jax_has_a_row():
+    names = {p.name for p in (*ad.primitive_jvps, *ad.primitive_transposes)}
+    assert [row.primitive for row in coverage().rows] == sorted(names)
+
+
+def test_no_exception_has_a_rule():
+    """An exception that gains a rule leaves the list; each has a reason."""
+    assert not set(EXCEPTIONS) & registry.known()
+    assert all(EXCEPTIONS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("tanh", ("elementwise", "elementwise")),
+        ("dot_general", ("bilinear", "bilinear")),
+        ("cholesky", ("general", "general")),
+        ("triangular_solve", ("mixed", "mixed")),
+        ("floor", ("zero", "zero")),
+        ("scan", ("program", "program")),
+        ("while", ("program", "")),
+        ("pure_callback", ("refused", "refused")),
+    ],
+)
+def test_kinds(name, kinds):
+    (row,) = [row for row in coverage().rows if row.primitive == name]
+    assert (row.forward, row.reverse) == kinds
+    assert row.status == "covered"
+
+
+def test_report_counts_and_shows_every_status():
+    rows = (
+        Row("tanh", "rule", "by its tangent", "elementwise", "elementwise"),
+        Row("inner", "rule", "by its tangent", "", "", "internal"),
+        Row("new", "rule", "rule", "", ""),
+    )
+    report = Report(rows, "9.9")
+    assert report.holes == ("new",)
+    assert report.summary() == (
+        "JAX 9.9 differentiates 3 primitives: 1 covered, 1 exceptions, 1 holes."
+    )
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(report.table())
+    shown = console.export_text()
+    assert "internal" in shown and "hole" in shown and "by its tangent" in shown
+
+
+def test_tables_at_another_place(monkeypatch):
+    monkeypatch.setattr(module, "import_module", lambda name: object())
+    with pytest.raises(MissingRule, match="coverage.. expects jax.interpreters.ad"):
+        coverage()
