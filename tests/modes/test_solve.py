@@ -44,10 +44,10 @@ def of_a_tree(a, b):
 
 def two_systems(a, b, c):
     return lax.custom_linear_solve(
-        lambda t: (a @ t[0], t[1] * 2),
+        lambda t: (a @ t[0], t[1] * a[0, 0]),
         (b, c),
-        lambda _, t: (jnp.linalg.inv(a) @ t[0], t[1] / 2),
-        lambda _, t: (jnp.linalg.inv(a).T @ t[0], t[1] / 2),
+        lambda _, t: (jnp.linalg.inv(a) @ t[0], t[1] / a[0, 0]),
+        lambda _, t: (jnp.linalg.inv(a).T @ t[0], t[1] / a[0, 0]),
     )
 
 
