@@ -65,7 +65,7 @@ CASES = [
     ),
     Case(
         "pow",
-        lambda x, y: lax.pow(x * np.array([0.0, 1.0, 0.0]), y),
+        lambda x, y: lax.pow(x * np.array([0, 1, 0], x.dtype), y),
         (between(0.3, 2.0, 3), between(1.5, 2.5, 3)),
         "at-zero",
         order=1,

@@ -60,15 +60,15 @@ def compile_quickly():
     jax.config.update("jax_disable_most_optimizations", False)
 
 
-def rows(keep=lambda case: True):
-    """The rows that `keep`, once per kind of dtype; those of a later JAX left out."""
+def rows(keep=lambda case: True, kinds=("float", "complex")):
+    """The rows to `keep`, once per kind of dtype; those of a later JAX left out."""
     return pytest.mark.parametrize(
         ("case", "kind"),
         [
             pytest.param(case, kind, id=f"{case.name}-{case.variant}-{kind}")
             for case in CASES
-            for kind in case.dtypes
-            if keep(case) and case.since <= jax.__version_info__
+            for kind in kinds
+            if kind in case.dtypes and keep(case) and case.since <= jax.__version_info__
         ],
     )
 
@@ -97,6 +97,10 @@ class Point:
         """Half the squares of the outputs: a linear case has a second order too."""
         return [y * y / 2 if floating(y) else y for y in self.call(*xs)]
 
+    @property
+    def seeds(self):
+        return self.xs, self.x_dots, self.y_bars
+
     def compiled(self, function):
         return jax.jit(function) if self.case.jit else function
 
@@ -104,7 +108,7 @@ class Point:
         """What we and what JAX find, in one compiled program."""
         ours, theirs = order(jaxbp, self), order(jax, self)
         both = self.compiled(lambda *seeds: (ours(*seeds), theirs(*seeds)))
-        return both(self.xs, self.x_dots, self.y_bars)
+        return both(*self.seeds)
 
 
 def first_order(ad, point):
@@ -172,15 +176,14 @@ def pairing(lefts, rights):
 def test_first_order(case, kind):
     """Against JAX, eagerly and under jit of vmap; the modes against each other."""
     point = Point(case, DOUBLE[kind])
-    seeds = point.xs, point.x_dots, point.y_bars
     program = jax.make_jaxpr(point.call)(*point.xs)
     assert case.name in primitive_names(program.jaxpr)
     ours = first_order(jaxbp, point)
-    expected = point.compiled(first_order(jax, point))(*seeds)
-    found = ours(*seeds)
+    expected = point.compiled(first_order(jax, point))(*point.seeds)
+    found = ours(*point.seeds)
     assert_close(found, expected, case.rtol)
     if case.vmap:
-        twice = jax.tree.map(lambda x: np.stack([x, x]), seeds)
+        twice = jax.tree.map(lambda x: np.stack([x, x]), point.seeds)
         batched = point.compiled(jax.vmap(ours))(*twice)
         assert_close([leaf[1] for leaf in batched], expected, case.rtol)
     if case.modes == "both":
@@ -220,6 +223,19 @@ def test_second_order(case, kind):
 def test_single(case, kind):
     point = Point(case, SINGLE[kind])
     assert_close(*point.by_both(first_order), SINGLE_RTOL)
+
+
+@rows(lambda case: case.single, kinds=("float",))
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_low_precision(case, kind, dtype):
+    """Types alone, nothing run: no derivative is wider than its value in JAX."""
+    try:
+        point = Point(case, dtype)
+        expected = jax.eval_shape(first_order(jax, point), *point.seeds)
+    except (TypeError, ValueError, NotImplementedError) as refusal:
+        pytest.skip(f"JAX refuses it in {dtype.__name__}: {refusal}"[:100])
+    found = jax.eval_shape(first_order(jaxbp, point), *point.seeds)
+    assert [(a.shape, a.dtype) for a in found] == [(b.shape, b.dtype) for b in expected]
 
 
 def test_table_and_rules_name_the_same():
