@@ -1,8 +1,9 @@
 """Rules of primitives that hold an inner program: jit and its kin.
 
-Where the walk itself is being staged into a program, an inner jit is walked in line: the
-compiler sees through it anyway, and no program is traced twice. Where operations run at
-once, the inner program stays one compiled call, linearised once per set of active inputs.
+Where the walk itself is being staged into a program, an inner jit is walked in line:
+the compiler sees through it anyway, and no program is traced twice. Where operations
+run at once, the inner program stays one compiled call, linearised once per set of
+active inputs.
 """
 
 import functools
@@ -31,7 +32,9 @@ def compiled(walker, program, values, dots):
     """The inner program and its derivative as compiled calls."""
     active = tuple(d is not None for d in dots)
     if isinstance(walker, Pusher):
-        return _pushed(program, active, is_strict())(values, [d for d in dots if d is not None])
+        return _pushed(program, active, is_strict())(
+            values, [d for d in dots if d is not None]
+        )
     outs, inner_program = _linearized(program, active, is_strict())(*values)
     structure = inner_program.structure
     targets = tuple(i for i, slot in enumerate(structure.outs) if slot is not None)
@@ -69,8 +72,8 @@ def linear_call_rule(walker, primitive, values, dots, params):
     values = solid(values)
     if any(d is not None for d in dots[:held]):
         raise InvalidArgument(
-            "linear_call has a derivative in its linear arguments alone, but one of its "
-            f"residual arguments depends on the inputs ({ir.user_line()}). Call the "
+            "linear_call has a derivative in its linear arguments alone, but one of "
+            f"its residual arguments depends on the inputs ({ir.user_line()}). Call the "
             "function directly to differentiate it in these."
         )
     outs = ir.evaluate(primitive, values, params)

@@ -14,7 +14,6 @@ from ..linear.call import Opaque
 from ..rules.registry import register
 from .linearize import linearize_flat, solid
 
-
 _strict: list[bool] = []
 
 
