@@ -4,6 +4,7 @@ import numpy as np
 from jax import lax
 
 from .. import ir
+from . import mesh
 from .registry import bilinear
 
 # dot_general. Axes of an operand are batched (b), contracted (c) or kept (k); the
@@ -37,6 +38,7 @@ def _dot_transpose(y_bar, own, other, axes, other_axes, swapped, **params):
     (contracted, batch), (other_contracted, other_batch) = axes, other_axes
     kept = kept_axes(len(own.shape), contracted, batch)
     other_kept = kept_axes(len(other.shape), other_contracted, other_batch)
+    order = [*batch, *kept, *in_order_of(contracted, other_contracted)]
     first = len(batch) + (0 if swapped else len(kept))
     y_axes = list(range(first, first + len(other_kept)))
     x_bar = lax.dot_general(
@@ -45,8 +47,8 @@ def _dot_transpose(y_bar, own, other, axes, other_axes, swapped, **params):
         ((y_axes, other_kept), (list(range(len(batch))), list(other_batch))),
         precision=_other_way(params["precision"], swapped),
         preferred_element_type=params["preferred_element_type"],
+        out_sharding=mesh.reordered(own, order),
     )
-    order = [*batch, *kept, *in_order_of(contracted, other_contracted)]
     return as_operand(x_bar, order, own)
 
 

@@ -9,14 +9,14 @@ from .registry import linear, register
 
 
 def _dynamic_slice_transpose(y_bar, x, *starts, slice_sizes, **params):
-    return lax.dynamic_update_slice(lax.full(x.shape, 0, y_bar.dtype), y_bar, starts)
+    return lax.dynamic_update_slice(ir.zeros(x), y_bar, starts)
 
 
 linear("dynamic_slice", transpose=_dynamic_slice_transpose)
 
 
 def _dynamic_update_slice_transpose(y_bar, x, update, *starts, **params):
-    cleared = lax.full(update.shape, 0, y_bar.dtype)
+    cleared = ir.zeros(update)
     x_bar = lax.dynamic_update_slice(y_bar, cleared, starts)
     update_bar = lax.dynamic_slice(y_bar, starts, update.shape)
     return [x_bar, update_bar, *[None for _ in starts]]
@@ -52,7 +52,7 @@ def _gather_transpose(
     **params,
 ):
     return lax.scatter_add(
-        lax.full(x.shape, 0, y_bar.dtype),
+        ir.zeros(x),
         indices,
         y_bar,
         scatter_numbers(dimension_numbers),

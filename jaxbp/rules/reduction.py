@@ -6,6 +6,7 @@ import jax
 from jax import lax
 
 from .. import ir
+from . import mesh
 from .registry import general, linear, rewritten
 
 
@@ -14,7 +15,13 @@ def _kept(ndim, axes):
 
 
 def _sum_transpose(y_bar, x, *, axes, **params):
-    return lax.broadcast_in_dim(y_bar, x.shape, _kept(len(x.shape), axes))
+    return _spread(y_bar, x, axes)
+
+
+def _spread(y, x, axes):
+    """`y`, which lacks `axes` of `x`, in the shape of `x`."""
+    kept = _kept(len(x.shape), axes)
+    return lax.broadcast_in_dim(y, x.shape, kept, out_sharding=mesh.sharding(x))
 
 
 linear("reduce_sum", transpose=_sum_transpose, kind="reduce")
@@ -26,7 +33,7 @@ def _extremum(reduce):
     def jvp(primals, tangents, *, axes, **params):
         (x,), (x_dot,) = primals, tangents
         y = reduce(x, axes)
-        at = lax.eq(x, lax.broadcast_in_dim(y, x.shape, _kept(x.ndim, axes)))
+        at = lax.eq(x, _spread(y, ir.typeof(x), axes))
         weight = lax.convert_element_type(at, x_dot.dtype)
         count = lax.reduce_sum(weight, axes)
         return y, lax.div(lax.reduce_sum(lax.mul(x_dot, weight), axes), count)
