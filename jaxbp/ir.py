@@ -102,7 +102,7 @@ def typeof(value) -> ShapedArray:
 @functools.cache
 def differentiable_dtype(dtype) -> bool:
     """Whether arrays of this dtype carry tangents other than float0."""
-    return jax.dtypes.issubdtype(dtype, np.inexact)
+    return jnp.issubdtype(dtype, np.inexact)
 
 
 def differentiable(aval) -> bool:

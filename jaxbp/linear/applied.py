@@ -1,7 +1,7 @@
 """A primitive that is linear in some operands, the others held as residuals.
 
-Reshape, transpose, slice, gather, sum, dot product and convolution all have this form:
-the tangent goes through the primitive itself, the cotangent through a transpose that the
+Reshape, transpose, slice, gather, sum, dot product and convolution have this form: the
+tangent goes through the primitive itself, the cotangent through a transpose that the
 rule states.
 """
 

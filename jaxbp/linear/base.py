@@ -1,8 +1,8 @@
 """Linear maps: the derivative of one equation at a point.
 
-A map is *static*: it holds shapes, parameters and functions, never arrays. The arrays it
-needs, its residuals, are handed to `push` and `pull`, so that bytes on the tape are a
-sum, and a linear program is a pytree. `push` carries a tangent forward, `pull` a
+A map is *static*: it holds shapes, parameters and functions, never arrays. The arrays
+it needs, its residuals, are handed to `push` and `pull`, so that bytes on the tape are
+a sum, and a linear program is a pytree. `push` carries a tangent forward, `pull` a
 cotangent back; the two are transposes of one another:
 <y_bar, push(x_dot)> = <pull(y_bar), x_dot>, without complex conjugation, as in JAX.
 """

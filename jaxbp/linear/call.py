@@ -1,4 +1,4 @@
-"""A compiled inner program's derivative, and rules of which code knows the directions."""
+"""The derivative of a compiled inner program, and maps known by their code alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

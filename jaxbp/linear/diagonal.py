@@ -29,7 +29,8 @@ class Diagonal(LinearMap):
     def push(self, residuals, x_dot):
         return ir.replay(_scaled, (self.slope, self.params), x_dot, *residuals)
 
-    pull = push
+    def pull(self, residuals, y_bar):
+        return self.push(residuals, y_bar)
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -44,7 +45,8 @@ class Scaled(LinearMap):
             return x_dot
         return lax.neg(x_dot) if self.factor == -1 else x_dot * self.factor
 
-    pull = push
+    def pull(self, residuals, y_bar):
+        return self.push(residuals, y_bar)
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -22,7 +22,6 @@ from .base import Edge, LinearMap, add, filled
 from .program import LinearProgram, Structure
 
 
-
 class LoopOptions(NamedTuple):
     """How loops keep what their derivatives need: see `loops`."""
 
@@ -56,8 +55,7 @@ def loops(residuals: str = "auto", stack_limit_bytes: int = 1 << 30):
     """
     if residuals not in ("auto", "stack", "recompute"):
         raise InvalidArgument(
-            '`residuals` must be "auto", "stack" or "recompute", but is '
-            f"{residuals!r}."
+            f'`residuals` must be "auto", "stack" or "recompute", but is {residuals!r}.'
         )
     _options.append(LoopOptions(residuals, stack_limit_bytes))
     try:
@@ -202,7 +200,7 @@ class Loop(LinearMap):
 
 
 def _pull_but(program: LinearProgram, deferred: list[Edge], y_bars):
-    """Cotangents of the inputs but for some edges, and those of these edges' outputs."""
+    """Cotangents of the inputs, but for some edges, and those of their outputs."""
     if not deferred:
         return program.pull(y_bars), []
     structure = program.structure
@@ -220,7 +218,7 @@ def _pull_steps(edge: Edge, residuals, y_bars):
     return contract_steps(edge.map, residuals[edge.residuals[0]], y_bars)
 
 
-def contract_steps(edge_map: Applied, others, y_bars):
+def contract_steps(edge_map, others, y_bars):
     """sum_t of the pullbacks of a dot product with others[t], as one dot product.
 
     The steps become one more axis of the other operand that the product keeps; pulling

@@ -1,5 +1,7 @@
 """cond and switch: in linearise mode the branches share one pool of residuals."""
 
+from typing import Any
+
 import jax
 from jax import lax
 
@@ -87,6 +89,7 @@ class _Branch:
 
     def __init__(self, program, active, operands):
         self.tape: list = []
+        self.structure: Any = None
 
         def run(*values):
             outs, linear = linearize_program(program, values, active)

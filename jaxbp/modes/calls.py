@@ -73,8 +73,8 @@ def linear_call_rule(walker, primitive, values, dots, params):
     if any(d is not None for d in dots[:held]):
         raise InvalidArgument(
             "linear_call has a derivative in its linear arguments alone, but one of "
-            f"its residual arguments depends on the inputs ({ir.user_line()}). Call the "
-            "function directly to differentiate it in these."
+            f"its residual arguments depends on the inputs ({ir.user_line()}). Call "
+            "the function directly to differentiate it in these."
         )
     outs = ir.evaluate(primitive, values, params)
     active = tuple(i for i, d in enumerate(dots) if d is not None)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .. import ir, tree
@@ -23,7 +24,8 @@ class Flat:
     def __init__(self, call: Callable, in_structure, has_aux: bool, name: str):
         self.call, self.in_structure = call, in_structure
         self.has_aux, self.name = has_aux, name
-        self.structure = self.aux_structure = None
+        self.structure: Any = None
+        self.aux_structure: Any = None
 
     def __call__(self, *leaves):
         out, aux = self.call(self.in_structure.unflatten(leaves)), None
@@ -164,7 +166,7 @@ def _input_problem(dtype, holomorphic, allow_int, caller) -> str | None:
         if allow_int and not holomorphic:
             return None
         return _NOT_INEXACT.format(caller=caller, dtype=dtype, name="{name}")
-    is_complex = jax.dtypes.issubdtype(dtype, np.complexfloating)
+    is_complex = jnp.issubdtype(dtype, np.complexfloating)
     if holomorphic and not is_complex:
         return (
             f"{caller} with holomorphic=True requires inputs with complex dtype, but "
@@ -192,7 +194,7 @@ def check_outputs(values, holomorphic, caller):
     for place, leaf in enumerate(jax.tree.leaves(values)):
         dtype = ir.typeof(leaf).dtype
         wanted = np.complexfloating if holomorphic else np.floating
-        if not jax.dtypes.issubdtype(dtype, wanted):
+        if not jnp.issubdtype(dtype, wanted):
             name, _ = tree.named_leaves("output", values)[place]
             raise DtypeMismatch(_output_problem(name, dtype, holomorphic, caller))
 

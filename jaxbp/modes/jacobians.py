@@ -47,14 +47,14 @@ def jacfwd(
 
         axes = (None, -1, None) if has_aux else (None, -1)
         found = jax.vmap(push, out_axes=axes)(tree.basis(primals))
-        y, columns, aux = found if has_aux else (*found, None)
+        y, columns, *aux = found
         if holomorphic:
             doors.check_outputs(y, holomorphic, "jacfwd")
         wanted = primals[0] if isinstance(argnums, int) else primals
         jacobian = jax.tree.map(
             lambda c, y: tree.split_axis(c, wanted, -1, y), columns, y
         )
-        return (jacobian, aux) if has_aux else jacobian
+        return (jacobian, aux[0]) if has_aux else jacobian
 
     return jacfwd_of
 

@@ -1,7 +1,7 @@
 """checkpoint (remat): the residuals are the operands and what a policy saves.
 
-All else is computed again when the derivative is applied: the program is linearised anew
-at its operands, with the saved values in the place of recomputed ones.
+All else is computed again when the derivative is applied: the program is linearised
+anew at its operands, with the saved values in the place of recomputed ones.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """Collectives over named axes: linear, each the transpose of another.
 
-A sum over an axis and a copy along it are transposes; under vmap with an axis name, where
-every place holds a copy of the sum, psum is its own transpose, as in JAX.
+A sum over an axis and a copy along it are transposes; under vmap with an axis name,
+where every place holds a copy of the sum, psum is its own transpose, as in JAX.
 """
 
 import jax.numpy as jnp

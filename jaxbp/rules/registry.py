@@ -17,13 +17,14 @@ installed JAX lacks is skipped). Registering a primitive twice is an error.
 import contextlib
 import inspect
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 
 from .. import ir
 from ..errors import InvalidArgument, MissingRule
 from ..linear.applied import JointlyApplied, hold
-from ..linear.base import Edge, Params
+from ..linear.base import Edge, LinearMap, Params
 from ..linear.diagonal import Broadcast, Diagonal, Scaled
 
 _rules: dict[ir.Primitive, Callable] = {}
@@ -44,11 +45,12 @@ def register(primitive: ir.Primitive | str, rule: Callable) -> None:
     Raises:
       InvalidArgument: the primitive has a rule already.
     """
+    table: dict = _rules
+    key: Any = primitive
     if isinstance(primitive, str):
-        found = ir.primitive(primitive)
-        table, key = (_named, primitive) if found is None else (_rules, found)
-    else:
-        table, key = _rules, primitive
+        key = ir.primitive(primitive)
+        if key is None:
+            table, key = _named, primitive
     if key in table:
         raise InvalidArgument(
             f"`{key}` has a rule already: {table[key]!r}. Register a primitive once; "
@@ -114,7 +116,8 @@ def _jax_pushforward(primitive):
 
         pairs = zip(primals, tangents, strict=True)
         moving = [(x, t) for x, t in pairs if t is not None]
-        return jax.jvp(function, *zip(*moving, strict=True))
+        xs, x_dots = zip(*moving, strict=True)
+        return jax.jvp(function, xs, x_dots)
 
     return pushforward
 
@@ -157,39 +160,45 @@ def _operands(function: Callable) -> tuple[tuple[int, ...], bool]:
     )
 
 
+class _Partial:
+    """The derivative of an elementwise function by one operand."""
+
+    def __init__(self, slope):
+        self.slope, self.places, takes_params = slope, (), False
+        self.map: LinearMap | None = None  # the same whatever the parameters
+        if callable(slope):
+            self.places, takes_params = _operands(slope)
+        if not takes_params:
+            self.map = Diagonal(slope) if callable(slope) else Scaled(slope)
+
+    def edge(self, place, values, y, params) -> Edge:
+        """The edge from the operand at `place` to the output `y`."""
+        linear_map = self.map or Diagonal(self.slope, Params(params))
+        shape, out_shape = ir.typeof(values[place]).shape, ir.typeof(y).shape
+        if shape != out_shape:
+            linear_map = Broadcast(linear_map, shape, out_shape)
+        residuals = tuple([y if p < 0 else values[p] for p in self.places])
+        return Edge(linear_map, residuals, (place,), (0,))
+
+
 class Elementwise:
     """y_i = f(x0_i, x1_i, ...): a slope per operand."""
 
     def __init__(self, slopes: Sequence):
-        self.partials = [self._partial(s) for s in slopes]
+        self.partials = [None if s is None else _Partial(s) for s in slopes]
         self.nonlinear = any(callable(s) for s in slopes)
-
-    @staticmethod
-    def _partial(slope):
-        if slope is None:
-            return None
-        if not callable(slope):
-            return (Scaled(slope), (), False)
-        places, takes_params = _operands(slope)
-        return (slope if takes_params else Diagonal(slope), places, takes_params)
 
     def __call__(self, walker, primitive, values, dots, params):
         (y,) = ir.evaluate(primitive, values, params)
-        out = ir.typeof(y)
-        if not ir.differentiable(out):
+        if not ir.differentiable(ir.typeof(y)):
             return [y], [None]
-        edges = []
-        for place, (dot, partial) in enumerate(zip(dots, self.partials, strict=True)):
-            if dot is None or partial is None:
-                continue
-            linear_map, places, takes_params = partial
-            if takes_params:
-                linear_map = Diagonal(linear_map, Params(params))
-            shape = ir.typeof(values[place]).shape
-            if shape != out.shape:
-                linear_map = Broadcast(linear_map, shape, out.shape)
-            residuals = tuple([y if p < 0 else values[p] for p in places])
-            edges.append(Edge(linear_map, residuals, (place,), (0,)))
+        edges = [
+            partial.edge(place, values, y, params)
+            for place, (dot, partial) in enumerate(
+                zip(dots, self.partials, strict=True)
+            )
+            if dot is not None and partial is not None
+        ]
         return [y], walker.extend(edges, dots, [y])
 
 
