@@ -6,8 +6,9 @@ import itertools
 import jax.numpy as jnp
 from jax.lax import linalg
 
-from tests.rules.case import BOTH, Case, normal
+from tests.rules.case import Case, normal
 
+COMPLEX = ("complex",)
 SQUARE = (normal(3, 3),)
 STACK = (normal(2, 3, 3),)
 PHASES = "LAPACK chooses phases of the vectors that no formula follows"
@@ -52,14 +53,14 @@ pivoted_qr = functools.partial(linalg.qr, full_matrices=False, pivoting=True)
 full_qr = functools.partial(linalg.qr, full_matrices=True)
 
 CASES = [
-    Case("cholesky", lambda x: linalg.cholesky(positive(x)), SQUARE, "", BOTH),
-    Case("cholesky", lambda x: linalg.cholesky(positive(x)), STACK, "stack", BOTH),
+    Case("cholesky", lambda x: linalg.cholesky(positive(x)), SQUARE),
+    Case("cholesky", lambda x: linalg.cholesky(positive(x)), STACK, "stack", COMPLEX),
     Case(
         "eig",
         lambda x: eig(x),
         SQUARE,
         "all",
-        BOTH,
+        COMPLEX,
         rtol=1e-11,
         single=False,
         reason=CONDITION,
@@ -78,7 +79,7 @@ CASES = [
         lambda x: jnp.linalg.eigvals(x),
         STACK,
         "values",
-        BOTH,
+        COMPLEX,
         rtol=1e-11,
         order=1,
         reason=f"{CONDITION}; JAX refuses the second order",
@@ -88,25 +89,24 @@ CASES = [
         lambda x: linalg.eigh(hermitian(x)),
         SQUARE,
         "vectors",
-        BOTH,
+        COMPLEX,
         rtol=1e-11,
         differences=False,
         reason=PHASES,
     ),
-    Case("eigh", eigh_squares, STACK, "stack", BOTH, rtol=1e-11, reason=CONDITION),
-    Case("lu", lambda x: linalg.lu(x), SQUARE, "", BOTH, rtol=1e-11),
+    Case("eigh", eigh_squares, STACK, "stack", rtol=1e-11, reason=CONDITION),
+    Case("lu", lambda x: linalg.lu(x), SQUARE, rtol=1e-11),
     Case("lu", lambda x: linalg.lu(x), (normal(2, 4, 3),), "tall", rtol=1e-11),
-    Case("lu", lambda x: linalg.lu(x), (normal(2, 3, 4),), "wide", BOTH, rtol=1e-11),
-    Case("qr", thin_qr, STACK, "square", BOTH, rtol=1e-11),
-    Case("qr", thin_qr, (normal(4, 3),), "tall", BOTH, rtol=1e-11),
-    Case("qr", thin_qr, (normal(2, 3, 4),), "wide", BOTH, rtol=1e-11),
-    Case("qr", full_qr, (normal(2, 4, 2),), "full", BOTH, rtol=1e-11),
+    Case("lu", lambda x: linalg.lu(x), (normal(2, 3, 4),), "wide", COMPLEX, rtol=1e-11),
+    Case("qr", thin_qr, STACK, "square", rtol=1e-11),
+    Case("qr", thin_qr, (normal(4, 3),), "tall", COMPLEX, rtol=1e-11),
+    Case("qr", thin_qr, (normal(2, 3, 4),), "wide", COMPLEX, rtol=1e-11),
+    Case("qr", full_qr, (normal(2, 4, 2),), "full", COMPLEX, rtol=1e-11),
     Case(
         "qr",
         pivoted_qr,
         (normal(4, 3),),
         "pivoted",
-        BOTH,
         rtol=1e-11,
         vmap=False,
         reason=JAX_QR,
@@ -118,18 +118,18 @@ CASES = [
         thin_svd,
         (normal(4, 3),),
         "vectors",
-        ("complex",),
+        COMPLEX,
         rtol=1e-11,
         differences=False,
         reason=PHASES,
     ),
-    Case("svd", svd_squares, (normal(3, 4),), "squares", ("complex",), rtol=1e-11),
+    Case("svd", svd_squares, (normal(3, 4),), "squares", COMPLEX, rtol=1e-11),
     Case(
         "svd",
         lambda x: linalg.svd(x, compute_uv=False),
         (normal(2, 4, 3),),
         "values",
-        BOTH,
+        COMPLEX,
         rtol=1e-11,
     ),
     Case(
@@ -145,7 +145,7 @@ CASES = [
         lambda below, on, above, b: linalg.tridiagonal_solve(below, on + 5, above, b),
         (normal(2, 4), normal(2, 4), normal(2, 4), normal(2, 4, 2)),
         "",
-        BOTH,
+        COMPLEX,
     ),
     Case(
         "tridiagonal_solve",
@@ -156,44 +156,48 @@ CASES = [
 ]
 
 
-def triangular(left, is_lower, transpose, conjugate, unit):
-    flags = {
-        "left_side": left,
-        "lower": is_lower,
-        "transpose_a": transpose,
-        "conjugate_a": conjugate,
-        "unit_diagonal": unit,
-    }
-    args = normal(3, 3), normal(*((3, 2) if left else (2, 3)))
-    name = "-".join(flag.split("_")[0] for flag, on in flags.items() if on)
-    order = 2 if sum(flags.values()) in (0, 5) or transpose > conjugate == left else 1
-    return Case(
-        "triangular_solve",
-        lambda a, b: linalg.triangular_solve(shifted(a), b, **flags),
-        args,
-        name,
-        ("complex",) if conjugate else ("float",),
-        order=order,
-        single=order == 2,
-        reason="the second order of a few combinations of flags speaks for the others",
-    )
+NAMES = ("lower", "transpose_a", "conjugate_a", "unit_diagonal")
+FLAGS = [
+    dict(zip(NAMES, flags, strict=True))
+    for flags in itertools.product((False, True), repeat=len(NAMES))
+]
 
 
-FLAGS = (False, True)
-CASES += [triangular(*flags) for flags in itertools.product(FLAGS, repeat=5)]
+def triangular(left):
+    """Solves with every combination of flags, in one program."""
+
+    def call(a, b):
+        solve = functools.partial(linalg.triangular_solve, shifted(a), b)
+        return [solve(left_side=left, **flags) for flags in FLAGS]
+
+    return call
+
+
 CASES += [
+    Case(
+        "triangular_solve",
+        triangular(left=True),
+        (normal(3, 3), normal(3, 2)),
+        "left",
+        COMPLEX,
+    ),
+    Case(
+        "triangular_solve",
+        triangular(left=False),
+        (normal(3, 3), normal(2, 3)),
+        "right",
+        COMPLEX,
+    ),
     Case(
         "triangular_solve",
         lambda a, b: linalg.triangular_solve(shifted(a), b, left_side=True, lower=True),
         (normal(2, 3, 3), normal(2, 3, 4)),
         "stack",
-        BOTH,
     ),
     Case(
         "triangular_solve",
         lambda b: linalg.triangular_solve(jnp.eye(3, dtype=b.dtype) * 2, b),
         (normal(2, 3),),
         "held",
-        BOTH,
     ),
 ]
