@@ -6,7 +6,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import primitives
 
-from tests.rules.case import Case, distinct, normal
+from tests.rules.case import Case, distinct, fixed, normal
 
 POOL = {
     "window_dimensions": (1, 2, 2, 1),
@@ -18,6 +18,10 @@ UNEVEN = {
     "window_strides": (1, 2, 1, 1),
     "padding": ((0, 0), (2, 1), (0, 1), (0, 0)),
 }
+LARGE = UNEVEN | {
+    "window_dimensions": (1, 5, 4, 1),
+    "base_dilation": (1, 2, 1, 1),
+}  # more places than are shifted one by one
 PADDED = POOL | {"padding": ((0, 0), (1, 2), (0, 1), (0, 0))}
 STRETCHED = UNEVEN | {"base_dilation": (1, 2, 1, 1)}
 DILATED = STRETCHED | {"window_dilation": (1, 2, 3, 1)}
@@ -49,9 +53,19 @@ CASES = [
     Case("reduce_window_sum", summed(PADDED), IMAGE, "padded", ("float", "complex")),
     Case("reduce_window_sum", summed(UNEVEN), IMAGE, "overlap"),
     Case("reduce_window_sum", summed(DILATED), IMAGE, "dilated"),
+    Case("reduce_window_sum", summed(LARGE), IMAGE, "large"),
     Case("reduce_window_max", extreme(lax.max, POOL), ORDERED, "tiles"),
     Case("reduce_window_max", extreme(lax.max, UNEVEN), ORDERED, "overlap"),
     Case("reduce_window_max", extreme(lax.max, STRETCHED), ORDERED, "stretched"),
+    Case("reduce_window_max", extreme(lax.max, LARGE), ORDERED, "large"),
+    Case(
+        "reduce_window_max",
+        extreme(lax.max, UNEVEN),
+        (fixed(np.ones((1, 4, 3, 1))),),
+        "ties",
+        differences=False,
+        reason="at the tie itself",
+    ),
     Case("reduce_window_min", extreme(lax.min, PADDED), ORDERED, "padded"),
     Case(
         "select_and_gather_add",
