@@ -3,6 +3,7 @@
 import math
 
 import jax
+import numpy as np
 from jax import lax
 
 from .. import ir
@@ -56,17 +57,16 @@ def _in_front(x, axes):
 
 
 def _halved(combine, xs):
-    """Arrays (n, ...) with n >= 1 combined along their first axis."""
+    """Arrays (n, ...) with n >= 1 combined along their first axis.
+
+    combine(firsts, seconds) -> arrays as long as `firsts`; `seconds` may lack the last
+    element.
+    """
     while (count := xs[0].shape[0]) > 1:
-        half = count // 2
+        half = (count + 1) // 2
         firsts = [lax.slice_in_dim(x, 0, half) for x in xs]
-        seconds = [lax.slice_in_dim(x, half, 2 * half) for x in xs]
-        merged = combine(*firsts, *seconds)
-        if count % 2:
-            lasts = [lax.slice_in_dim(x, 2 * half, count) for x in xs]
-            pairs = zip(merged, lasts, strict=True)
-            merged = [lax.concatenate(pair, 0) for pair in pairs]
-        xs = merged
+        seconds = [lax.slice_in_dim(x, half, count) for x in xs]
+        xs = combine(firsts, seconds)
     return [lax.squeeze(x, (0,)) for x in xs]
 
 
@@ -74,7 +74,16 @@ def _product(x, *, axes, **params):
     factors = _in_front(x, axes)
     if factors.shape[0] == 0:
         return lax.full(factors.shape[1:], 1, x.dtype)
-    return _halved(lambda a, b: [lax.mul(a, b)], [factors])[0]
+    return _halved(_multiplied, [factors])[0]
+
+
+def _multiplied(firsts, seconds):
+    """Products of pairs; a second array that lacks an element ends with a 1."""
+    (first,), (second,) = firsts, seconds
+    if first.shape != second.shape:
+        end = [(0, 1, 0), *[(0, 0, 0)] * (second.ndim - 1)]
+        second = lax.pad(second, np.ones((), second.dtype), end)
+    return [lax.mul(first, second)]
 
 
 rewritten("reduce_prod", _product)
@@ -98,7 +107,17 @@ def _reduce(*operands, jaxpr, dimensions, **params):
     starts = [lax.broadcast(start, shape) for start in operands[half:]]
     if xs[0].shape[0] == 0:
         return starts
-    whole = _halved(on_arrays(jaxpr, xs[0].ndim), xs)
+    combine = on_arrays(jaxpr, xs[0].ndim)
+
+    def paired(firsts, seconds):
+        count = seconds[0].shape[0]
+        merged = combine(*[lax.slice_in_dim(x, 0, count) for x in firsts], *seconds)
+        if count == firsts[0].shape[0]:
+            return merged
+        lasts = [lax.slice_in_dim(x, count, count + 1) for x in firsts]
+        return [lax.concatenate(pair, 0) for pair in zip(merged, lasts, strict=True)]
+
+    whole = _halved(paired, xs)
     return on_arrays(jaxpr, len(shape))(*starts, *whole)
 
 
