@@ -29,6 +29,7 @@ EXCEPTIONS = {
     "box_set": _HIGH,
     "call_hi_primitive": _HIGH,
     "custom_lin": "stands in JAX's half-linearised programs only, never in a user's",
+    "eval_jaxpr": "internal to JAX 0.10: no public call",
     "from_edtype": "conversion from extended dtypes, which carry no tangent",
     "log_extend": _HIGH,
     "log_read": _HIGH,

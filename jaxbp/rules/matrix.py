@@ -61,7 +61,9 @@ def half_lower(x):
 
     The part of x that rebuilds a Hermitian matrix: x = Phi(x) + Phi(x)^H.
     """
-    return (lower(x) + lower(x, -1)) * 0.5
+    offsets = _offsets(x)
+    whole, strict = lax.ge(offsets, np.int32(0)), lax.gt(offsets, np.int32(0))
+    return lax.add(_where(whole, x), _where(strict, x)) * 0.5
 
 
 def identity(x):
