@@ -48,7 +48,7 @@ EXCEPTIONS = {
     "vary_unreduced_cast_p": _TYPES,
 }
 
-# Holes that are known and still open: these raise MissingRule, which names the primitive
+# Holes that are known and still open: they raise MissingRule, which names the primitive
 # and the ways round it. The list only ever gets shorter.
 OPEN = frozenset(
     {
