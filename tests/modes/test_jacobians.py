@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxbp
-from tests.modes.standin import Parameters, same, same_values
+from tests.modes.standin import Parameters, refused, same, same_values
 
 BOTH = pytest.mark.parametrize("name", ["jacfwd", "jacrev"])
 
@@ -22,7 +22,7 @@ X, Y = jnp.arange(3.0), jnp.array([0.5, -1.0])
 @pytest.mark.parametrize("argnums", [0, 1, -1, (0,), (1, 0), [0, 1]], ids=repr)
 def test_argnums_and_trees(name, argnums):
     same(lambda ad: getattr(ad, name)(f, argnums)(X, Y))
-    same(lambda ad: jax.jit(getattr(ad, name)(f, argnums))(X, y=Y[::-1]))
+    same(lambda ad: jax.jit(getattr(ad, name)(f, argnums))(X, Y[::-1]))
 
 
 @BOTH
@@ -81,7 +81,7 @@ def test_holomorphic(name):
 def test_complex_inputs_real_outputs():
     z = jnp.array([1 + 2j, 0.5j])
     same(lambda ad: ad.jacrev(lambda z: jnp.abs(z) ** 2)(z))
-    same(lambda ad: ad.jacfwd(lambda x: x * 1j)(X))
+    same(lambda ad: ad.jacfwd(lambda x: x.astype(complex) * 1j)(X))
 
 
 def test_integer_arguments_of_jacrev():
@@ -112,10 +112,13 @@ def test_wrong_inputs(name):
         (lambda x: "a", (1.0,), {}),
         (lambda x: x, (jax.random.key(0),), {}),
         (lambda x: x, (1.0,), {"has_aux": True}),
-        (lambda x: x * 1j, (1.0,), {}),
         (3, (1.0,), {}),
     ]:
-        same(lambda ad, a=args, f=fun, o=options: getattr(ad, name)(f, **o)(*a))
+        refused(lambda ad, a=args, f=fun, o=options: getattr(ad, name)(f, **o)(*a))
+
+
+def test_complex_output_of_jacrev():
+    refused(lambda ad: ad.jacrev(lambda x: x * 1j)(1.0))
 
 
 def test_alias():
@@ -137,7 +140,11 @@ def test_hessian_of_trees_and_aux():
     same(lambda ad: ad.hessian(lambda t: loss(t["a"], t["b"][1]))(tree))
     same(lambda ad: ad.hessian(lambda t: f(t["a"], t["b"][1]))(tree))
     same(lambda ad: ad.hessian(lambda x: (loss(x, Y), x * 2), has_aux=True)(X))
-    same(lambda ad: ad.hessian(lambda z: jnp.sum(z**3), holomorphic=True)(X + 1j))
+    same(
+        lambda ad: ad.hessian(lambda z: jnp.sum(z**3), holomorphic=True)(
+            X.astype(complex) + 1j
+        )
+    )
     same(lambda ad: jax.jit(jax.vmap(ad.hessian(jnp.sin)))(X))
 
 

@@ -1,0 +1,187 @@
+"""cond, switch, select and checkpoint stand in for JAX's in both modes."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import jaxbp
+from tests.modes.standin import same
+
+X = jnp.array([0.3, 1.2, -0.7])
+PROGRAMS = []
+
+
+def program(function):
+    """A program of an array and a scalar that chooses, differentiated in all doors."""
+    PROGRAMS.append(function)
+    return function
+
+
+@pytest.mark.parametrize("chosen", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+def test_stands_in_for_jax(program, chosen):
+    def doors(ad):
+        def loss(x, s):
+            leaves = jax.tree.leaves(program(x, s))
+            return sum(jnp.sum(y**2) for y in leaves if y.dtype == X.dtype)
+
+        s = jnp.float64(chosen)
+        return (
+            ad.jvp(program, (X, s), (jnp.ones(3), s + 1)),
+            ad.grad(loss, (0, 1))(X, s),
+            jax.jit(ad.grad(loss, (0, 1)))(X, s),
+            jax.jit(lambda x: ad.jvp(ad.grad(loss), (x, s), (X, s))[1])(X),
+        )
+
+    same(doors)
+
+
+@program
+def cond(x, s):
+    return lax.cond(s > 0, lambda x: jnp.sin(x) * s, lambda x: x**2, x)
+
+
+@program
+def cond_of_nothing(x, s):
+    return lax.cond(s > 0, lambda: x * s, lambda: jnp.zeros(3))
+
+
+@program
+def cond_with_keyword_and_several_operands(x, s):
+    return lax.cond(s > 1, lambda a, b: a @ b, lambda a, b: b[0] * s, x, x**2)
+
+
+@program
+def cond_with_python_bool(x, s):
+    return lax.cond(True, lambda x: x * s, lambda x: x, x)
+
+
+@program
+def switch(x, s):
+    branches = [jnp.sin, lambda x: x * s, lambda x: jnp.ones(3), lambda x: x]
+    return lax.switch(s.astype(int), branches, x)
+
+
+@program
+def switch_out_of_range(x, s):
+    return lax.switch(s.astype(int) - 1, [jnp.sin, lambda x: x * s], x)
+
+
+@program
+def switch_with_one_branch(x, s):
+    return lax.switch(s.astype(int), [lambda x: x * s], x)
+
+
+@program
+def branches_of_trees_and_integers(x, s):
+    def first(p):
+        return {"a": p["a"] * s, "n": jnp.arange(2), "same": p["a"]}
+
+    def second(p):
+        return {"a": p["a"].sum() + p["b"], "n": jnp.ones(2, int), "same": p["a"]}
+
+    return lax.cond(s > 0, first, second, {"a": x, "b": x * x})
+
+
+@program
+def branches_that_share_residual_shapes(x, s):
+    def first(x):
+        return jnp.tanh(jnp.sin(x)) * jnp.exp(x)
+
+    return lax.cond(s > 0, first, lambda x: jnp.tanh(x), x)
+
+
+@program
+def branch_within_branch(x, s):
+    def outer(x):
+        return lax.cond(s > 1, lambda x: jnp.sin(x) * x, lambda x: x * s, x)
+
+    return lax.cond(s > 0, outer, lambda x: -x, x)
+
+
+@program
+def branch_under_vmap_of_the_choice(x, s):
+    choose = lambda p, x: lax.cond(p > s, jnp.sin, lambda x: x**3, x)  # noqa: E731
+    return jax.vmap(choose)(x, x)
+
+
+@program
+def branch_under_vmap_of_the_operand(x, s):
+    return jax.vmap(lambda x: lax.cond(s > 0, jnp.sin, lambda x: x**3, x))(x)
+
+
+@program
+def branch_with_a_loop(x, s):
+    def loop(x):
+        return lax.scan(lambda c, x: (c * x, c), s, x)[1]
+
+    return lax.cond(s > 0, loop, lambda x: x, x)
+
+
+@program
+def branch_in_python(x, s):
+    return jnp.where(x > 0, x * s, jnp.sin(x)), jnp.select(
+        [x > 1, x > 0], [x, s * x], 0.0
+    )
+
+
+@program
+def platform_dependent(x, s):
+    return lax.platform_dependent(x, cpu=lambda x: x * s, default=jnp.sin)
+
+
+@program
+def piecewise(x, s):
+    return jnp.piecewise(x, [x < 0, x > 1], [jnp.sin, lambda x: x**2, 1.0]) * s
+
+
+POLICIES = {
+    "default": {},
+    "nothing": {"policy": jax.checkpoint_policies.nothing_saveable},
+    "everything": {"policy": jax.checkpoint_policies.everything_saveable},
+    "dots": {"policy": jax.checkpoint_policies.dots_saveable},
+    "named": {"policy": jax.checkpoint_policies.save_only_these_names("a")},
+    "no_cse": {"prevent_cse": False},
+}
+
+
+@pytest.mark.parametrize("options", POLICIES.values(), ids=POLICIES)
+def test_checkpoint(options):
+    @functools.partial(jaxbp.checkpoint, **options)
+    def f(x, w, n=2):
+        from jax.ad_checkpoint import checkpoint_name
+
+        y = checkpoint_name(jnp.sin(w @ x), "a")
+        return jnp.sum(jnp.tanh(w @ y) ** n)
+
+    w = jnp.outer(X, X) + 1
+
+    def doors(ad):
+        return (
+            ad.value_and_grad(f, (0, 1))(X, w),
+            ad.jvp(lambda x: f(x, w, 3), (X,), (X,)),
+            jax.jit(ad.grad(f))(X, w),
+            ad.jvp(ad.grad(f), (X, w), (X, w)),
+            ad.grad(lambda x: jax.checkpoint(ad.grad(f))(x, w).sum())(X),
+        )
+
+    same(doors)
+
+
+def test_checkpoint_with_static_arguments():
+    f = jaxbp.checkpoint(lambda x, n: jnp.sum(jnp.sin(x) ** len(n)), static_argnums=1)
+    same(lambda ad: ad.grad(f)(X, "abc"))
+
+
+def test_checkpoint_of_integers():
+    def f(x, n):
+        return jnp.sum(x ** n.astype(float)), n + 1
+
+    same(lambda ad: ad.grad(jax.checkpoint(f), has_aux=True)(X, jnp.int32(3)))
+    zero = np.zeros((), jax.dtypes.float0)
+    three = jnp.int64(3)
+    same(lambda ad: ad.vjp(jax.checkpoint(f), X, three)[1]((1.0, zero)))
