@@ -19,13 +19,14 @@ from .flat import Step
 
 MOVING = """
     after_all all_gather all_to_all axis_index bitcast_convert_type broadcast_in_dim
-    complex concatenate convert_element_type copy copy_p create_token dce_sink
-    debug_callback device_put dynamic_slice dynamic_update_slice empty empty2 gather get
-    imag iota layout_constraint mesh_cast name optimization_barrier pad pbroadcast
-    ppermute pvary ragged_all_to_all random_bits random_fold_in random_seed random_split
-    random_unwrap random_wrap real reshape reshard rev rng_bit_generator scatter
-    sharding_constraint slice split squeeze stack stage stop_gradient swap threefry2x32
-    tie tile transpose unstack with_memory_space_constraint
+    check complex concatenate convert_element_type copy copy_p create_token dce_sink
+    debug_callback debug_print device_put dynamic_slice dynamic_update_slice empty
+    empty2 gather get imag inspect_sharding iota layout_constraint mesh_cast name
+    optimization_barrier pad pbroadcast ppermute pvary ragged_all_to_all random_bits
+    random_fold_in random_seed random_split random_unwrap random_wrap real reshape
+    reshard rev rng_bit_generator scatter sharding_constraint slice split squeeze
+    stack stage stop_gradient swap threefry2x32 tie tile transpose unstack
+    with_memory_space_constraint
 """.split()
 ELEMENTWISE = """
     abs add add_any and ceil clamp clz conj div eq eq_to floor ge gt is_finite le le_to

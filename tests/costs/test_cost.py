@@ -137,7 +137,7 @@ def test_a_missing_rule_is_told_once_and_f_is_counted():
     assert report.tape is None and report.linearize is None
     assert report.cheaper_mode is None
     assert len(report.remarks) == 2
-    assert "no linear program: no rule for primitive" in report.remarks[0]
+    assert "no linear program: a callback (`pure_callback`)" in report.remarks[0]
     assert "-" in str(report)
 
 

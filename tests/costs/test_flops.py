@@ -175,9 +175,10 @@ def test_every_primitive_with_a_rule_has_an_entry():
     inlined = {
         "closed_call", "eval_jaxpr", "jit", "remat2", "custom_jvp_call",
         "custom_vjp_call", "custom_vmap_call", "custom_linear_solve", "composite",
-        "linear_call", "scan", "while", "cond",
+        "linear_call", "remat_opt", "scan", "while", "cond",
     }  # fmt: skip
-    assert rules.known() - inlined - set(TABLE) == set()
+    refused = {"ffi_call", "io_callback", "pure_callback"}  # their work is not known
+    assert rules.known() - inlined - refused - set(TABLE) == set()
 
 
 def test_a_primitive_without_an_entry_is_assumed_and_named():
