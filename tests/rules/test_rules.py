@@ -93,9 +93,12 @@ class Point:
             whole[place] = x
         return jax.tree.leaves(self.case.call(*whole))
 
-    def squared(self, *xs):
-        """Half the squares of the outputs: a linear case has a second order too."""
-        return [y * y / 2 if floating(y) else y for y in self.call(*xs)]
+    def curved(self, *xs):
+        """y + y^2 / 2 of the outputs: a linear case has a second order too.
+
+        The sum, because the square alone would undo a square root.
+        """
+        return [y + y * y / 2 if floating(y) else y for y in self.call(*xs)]
 
     @property
     def seeds(self):
@@ -129,10 +132,10 @@ def second_order(ad, point):
 
     def derivatives(xs, x_dots, y_bars):
         def push(*xs):
-            return ad.jvp(point.squared, xs, x_dots)[1]
+            return ad.jvp(point.curved, xs, x_dots)[1]
 
         def pull(*xs):
-            return ad.vjp(point.squared, *xs)[1](y_bars)
+            return ad.vjp(point.curved, *xs)[1](y_bars)
 
         forward = only_floating(ad.jvp(push, xs, x_dots)[1])
         if point.case.modes == "forward":
