@@ -117,6 +117,7 @@ elementwise(
 )
 elementwise("max", slopes=(lambda x0, x1: _wins(x0, x1), lambda x0, x1: _wins(x1, x0)))
 elementwise("min", slopes=(lambda x0, x1: _wins(x1, x0), lambda x0, x1: _wins(x0, x1)))
+elementwise("nextafter", slopes=(1, None))  # the next number moves with x0
 elementwise(
     "rem", slopes=(1, lambda x0, x1: -lax.sign(x0 / x1) * lax.floor(lax.abs(x0 / x1)))
 )

@@ -60,6 +60,13 @@ CASES = [
     Case("max", lax.max, TIES, "ties", differences=False, reason=AT_TIE),
     Case("min", lax.min, PAIR),
     Case("min", lax.min, TIES, "ties", differences=False, reason=AT_TIE),
+    Case(
+        "nextafter",
+        lambda x, y: lax.nextafter(x, y),
+        PAIR,
+        since=(0, 12, 0),
+        reason="JAX has no rule before",
+    ),
     Case("rem", lax.rem, (normal(2, 3, scale=3.0), between(0.5, 1.5, 2, 3))),
     Case("select_n", lambda x, y: lax.select(x > 0, x, y), PAIR, "", BOTH),
     Case(
