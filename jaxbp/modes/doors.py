@@ -135,8 +135,9 @@ def places_of(argnums, args, fun) -> tuple[int, ...]:
     return tuple([place % count for place in wanted])
 
 
-def chosen(fun, args, places, kwargs) -> tuple[Callable, tuple]:
-    """A function of the tuple of the arguments at `places` alone, and that tuple."""
+def chosen(fun, argnums, args, kwargs) -> tuple[Callable, tuple]:
+    """A function of the tuple of the arguments `argnums` alone, and that tuple."""
+    places = places_of(argnums, args, fun)
 
     def partial(given):
         return fun(*merged(args, places, given), **kwargs)

@@ -47,8 +47,7 @@ def value_and_grad(
         fun, "Value and gradient of {fun} by its arguments {argnums}.", argnums
     )
     def value_and_grad_of(*args, **kwargs):
-        places = doors.places_of(argnums, args, fun)
-        partial, primals = doors.chosen(fun, args, places, kwargs)
+        partial, primals = doors.chosen(fun, argnums, args, kwargs)
         doors.check_inputs(fun, primals, holomorphic, allow_int, "grad")
         outs, pullback, aux = linearized(Pullback, partial, fun, primals, has_aux)
         structure = pullback.signature.out_structure

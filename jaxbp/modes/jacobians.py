@@ -38,8 +38,7 @@ def jacfwd(
         fun, "Jacobian of {fun} by its arguments {argnums}, by columns.", argnums
     )
     def jacfwd_of(*args, **kwargs):
-        places = doors.places_of(argnums, args, fun)
-        partial, primals = doors.chosen(fun, args, places, kwargs)
+        partial, primals = doors.chosen(fun, argnums, args, kwargs)
         doors.check_inputs(fun, primals, holomorphic, False, "jacfwd")
 
         def push(seeds):
@@ -79,8 +78,7 @@ def jacrev(
         fun, "Jacobian of {fun} by its arguments {argnums}, by rows.", argnums
     )
     def jacrev_of(*args, **kwargs):
-        places = doors.places_of(argnums, args, fun)
-        partial, primals = doors.chosen(fun, args, places, kwargs)
+        partial, primals = doors.chosen(fun, argnums, args, kwargs)
         doors.check_inputs(fun, primals, holomorphic, allow_int, "jacrev")
         outs, pullback, aux = linearized(Pullback, partial, fun, primals, has_aux)
         y = pullback.signature.out_structure.unflatten(outs)

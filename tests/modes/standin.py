@@ -21,6 +21,14 @@ TOLERANCE = {  # relative to max(1, |x|): a few roundings of a short program
 }
 
 
+class Programs(list):
+    """The programs of a test file; used as a decorator it adds one."""
+
+    def __call__(self, program):
+        self.append(program)
+        return program
+
+
 def same(program) -> None:
     """Asserts that `program` gives with jaxbp what it gives with jax."""
     same_values(program(jaxbp), program(jax))

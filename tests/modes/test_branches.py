@@ -9,33 +9,30 @@ import pytest
 from jax import lax
 
 import jaxbp
-from tests.modes.standin import same
+from tests.modes.standin import Programs, same
 
 X = jnp.array([0.3, 1.2, -0.7])
-PROGRAMS = []
+program = Programs()
 
 
-def program(function):
-    """A program of an array and a scalar that chooses, differentiated in all doors."""
-    PROGRAMS.append(function)
-    return function
+@pytest.mark.parametrize("program", program, ids=lambda p: p.__name__)
+def test_stands_in_for_jax(program):
+    """Each is a program of an array and of a number that chooses the branch."""
 
+    def loss(x, s):
+        leaves = jax.tree.leaves(program(x, s))
+        return sum(jnp.sum(y**2) for y in leaves if y.dtype == X.dtype)
 
-@pytest.mark.parametrize("chosen", [0.0, 1.0, 2.0])
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
-def test_stands_in_for_jax(program, chosen):
     def doors(ad):
-        def loss(x, s):
-            leaves = jax.tree.leaves(program(x, s))
-            return sum(jnp.sum(y**2) for y in leaves if y.dtype == X.dtype)
+        gradient = ad.grad(loss, (0, 1))
 
-        s = jnp.float64(chosen)
-        return (
-            ad.jvp(program, (X, s), (jnp.ones(3), s + 1)),
-            ad.grad(loss, (0, 1))(X, s),
-            jax.jit(ad.grad(loss, (0, 1)))(X, s),
-            jax.jit(lambda x: ad.jvp(ad.grad(loss), (x, s), (X, s))[1])(X),
-        )
+        @jax.jit
+        def jitted(x, s):
+            hvp = ad.jvp(gradient, (x, s), (X, s))
+            return ad.jvp(program, (x, s), (jnp.ones(3), s + 1)), hvp
+
+        choices = jnp.arange(3.0)
+        return [jitted(X, s) for s in choices], [gradient(X, s) for s in choices]
 
     same(doors)
 

@@ -10,18 +10,13 @@ from jax.custom_derivatives import SymbolicZero
 
 import jaxbp
 from jaxbp.errors import InvalidArgument, NonlinearTangent
-from tests.modes.standin import refused, same, same_values
+from tests.modes.standin import Programs, refused, same, same_values
 
-PROGRAMS = []
+program = Programs()
 X = jnp.array([0.3, 1.2])
 
 
-def program(function):
-    PROGRAMS.append(function)
-    return function
-
-
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+@pytest.mark.parametrize("program", program, ids=lambda p: p.__name__)
 def test_stands_in_for_jax(program):
     same(program)
 

@@ -9,17 +9,12 @@ import numpy as np
 import pytest
 
 import jaxbp
-from tests.modes.standin import Parameters, refused, same
+from tests.modes.standin import Parameters, Programs, refused, same
 
-PROGRAMS = []
-
-
-def program(function):
-    PROGRAMS.append(function)
-    return function
+program = Programs()
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+@pytest.mark.parametrize("program", program, ids=lambda p: p.__name__)
 def test_stands_in_for_jax(program):
     same(program)
 

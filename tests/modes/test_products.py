@@ -9,18 +9,13 @@ import numpy as np
 import pytest
 from jax.dtypes import float0
 
-from tests.modes.standin import Parameters, same
+from tests.modes.standin import Parameters, Programs, same
 
-PROGRAMS = []
+program = Programs()
 Point = collections.namedtuple("Point", "x y")
 
 
-def program(function):
-    PROGRAMS.append(function)
-    return function
-
-
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+@pytest.mark.parametrize("program", program, ids=lambda p: p.__name__)
 def test_stands_in_for_jax(program):
     same(program)
 
