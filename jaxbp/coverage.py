@@ -59,7 +59,6 @@ OPEN = frozenset(
         "freeze",
         "get",
         "new_ref",
-        "nextafter",
         "pbroadcast_dynamic",
         "psum_invariant",
         "pvary",
