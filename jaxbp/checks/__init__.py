@@ -8,7 +8,8 @@ from .adjoint import adjoint_gap
 from .closeness import closeness, difference_rtol, inner, largest_closeness, rtol
 from .compare import compare
 from .differences import Difference, difference, noise_level
-from .report import Report, Row
+from .report import Report
+from .rows import Row
 from .subject import Subject
 from .witness import Witness
 

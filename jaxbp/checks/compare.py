@@ -7,7 +7,8 @@ from .closeness import rtol, wide
 from .differences import step_sizes
 from .judge import judge_slope
 from .point import Point
-from .report import NOT_FINITE, YOURS, Report, Row, place
+from .report import Report
+from .rows import NOT_FINITE, YOURS, Row, place
 from .subject import Subject
 from .witness import given_gradient, pullback, pushforward
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .closeness import difference_rtol, wide
 from .leafprobe import DIFFERENCES
-from .report import NOT_FINITE, YOURS, Finding, number
+from .rows import NOT_FINITE, YOURS, Finding, number
 
 
 def explain(point, j, row):

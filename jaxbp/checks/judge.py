@@ -3,7 +3,7 @@
 import numpy as np
 
 from .closeness import allowance, closeness, epsilon, quantum, wide
-from .report import AGREE, DIFFER, KINK, NOT_FINITE, Row
+from .rows import AGREE, DIFFER, KINK, NOT_FINITE, Row
 
 
 def elements_that_differ(x_bar, other, allowed):

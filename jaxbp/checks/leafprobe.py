@@ -12,7 +12,7 @@ from . import probes
 from .closeness import difference_rtol, inner
 from .differences import difference, noise_level, step_sizes
 from .judge import judge_slope, over, rounding_of_sum
-from .report import KINK
+from .rows import KINK
 
 DIFFERENCES = "differences"
 FINER = (3, 8, 24)  # how much finer the ladders are that a disagreement must survive

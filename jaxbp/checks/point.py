@@ -9,7 +9,7 @@ from .closeness import epsilon, inner, quantum, rtol, wide
 from .finding import explain
 from .judge import elements_that_differ, judge_elements, judge_slope
 from .leafprobe import LeafProbe
-from .report import DIFFER, KINK
+from .rows import DIFFER, KINK
 
 
 class Point:

@@ -3,7 +3,7 @@
 import html
 import io
 
-from .report import AGREE, KINK, NOT_FINITE
+from .rows import AGREE, KINK, NOT_FINITE
 
 WIDTH = 100  # columns of the plain text
 
