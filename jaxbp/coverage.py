@@ -127,24 +127,29 @@ class Report:
         return tuple(row.primitive for row in self.rows if row.status == "hole")
 
     def summary(self) -> str:
-        """One sentence with the counts."""
+        """The counts, in two sentences."""
         count = collections.Counter(row.status for row in self.rows)
+        forward = sum(bool(row.forward) for row in self.rows)
+        reverse = sum(bool(row.reverse) for row in self.rows)
         return (
             f"JAX {self.jax_version} differentiates {len(self.rows)} primitives: "
             f"{count['covered']} covered, {count['exception']} exceptions, "
-            f"{count['hole']} holes."
+            f"{count['hole']} holes. "
+            f"jaxbp has {forward} in forward and {reverse} in reverse mode."
         )
 
-    def table(self):
-        """The rows as a `rich.table.Table`."""
+    def table(self, word: str = ""):
+        """The rows with `word` in their primitive's name, as a `rich.table.Table`."""
         from rich import box
         from rich.table import Table
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=self.summary())
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for title in ("primitive", "JAX fwd", "JAX rev", "fwd", "rev", "remark"):
-            table.add_column(title)
+            table.add_column(title, no_wrap=title == "primitive")
         styles = {"covered": None, "exception": "dim", "hole": "bold red"}
         for row in self.rows:
+            if word not in row.primitive:
+                continue
             remark = "hole" if row.status == "hole" else row.reason
             table.add_row(
                 row.primitive,

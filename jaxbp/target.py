@@ -185,6 +185,11 @@ def needs_64_bit(text):
     return any(dtype in wide for dtype, _ in parse_shapes(text))
 
 
+def types(text):
+    """The given types as `jax.ShapeDtypeStruct`s: arguments that take no memory."""
+    return tuple(jax.ShapeDtypeStruct(s, d) for d, s in parse_shapes(text))
+
+
 def filled(text, seed):
     """Arrays of the given types: floats normal, integers 0 or 1, by `seed`."""
     rng = np.random.default_rng(seed)

@@ -64,7 +64,8 @@ def test_report_counts_and_shows_every_status():
     report = Report(rows, "9.9")
     assert report.holes == ("new",)
     assert report.summary() == (
-        "JAX 9.9 differentiates 3 primitives: 1 covered, 1 exceptions, 1 holes."
+        "JAX 9.9 differentiates 3 primitives: 1 covered, 1 exceptions, 1 holes. "
+        "jaxbp has 1 in forward and 1 in reverse mode."
     )
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(report.table())

@@ -26,7 +26,7 @@ FLOOR = {
     "jacobians": 5, "checkpointing": 5,
     "training": 6,
     "study": 7,
-    "cli": 8, "__main__": 9,
+    "commands": 8, "cli": 9, "__main__": 10,
 }  # fmt: skip
 # The engine sees of floor 1 only its own linear maps, or a witness could lean on it.
 ENGINE = {"rules": {"linear"}, "modes": {"linear", "rules"}}

@@ -1,0 +1,54 @@
+"""`jaxbp check pkg.mod:fn`: is its gradient right? 0 if all witnesses agree, else 1."""
+
+import tyro
+
+from .options import TheCall
+
+
+def run(argv) -> int:
+    """The exit status of `jaxbp check *argv`."""
+    return 0 if tyro.cli(check, args=argv, prog="jaxbp check") else 1
+
+
+def check(
+    call: TheCall,
+    grad: str | None = None,
+    points: int = 3,
+    probes: int = 32,
+    differences: bool = True,
+    rtol: float | None = None,
+):
+    """Is the gradient of a function right?
+
+    Sets side by side the engine's reverse and forward mode, JAX's reverse and forward
+    mode, and central differences, at the point given and at displaced points. Exit
+    status 0 if all agree, 1 if not.
+
+    Examples: `jaxbp check model.py:loss --shapes "f32[8,4] f32[4]"`,
+    `jaxbp check model.py:loss --grad model.py:my_gradient --argnums 1`.
+
+    Args:
+      call: The function and its arguments. Without --argnums by all of them, or by the
+        first with --grad.
+      grad: A gradient of your own to judge, as pkg.mod:fn, called like fn.
+      points: Points to look at; those after the first are displaced at random.
+      probes: Directions to look along in each leaf of the arguments.
+      differences: Compare with central differences.
+      rtol: Relative disagreement allowed. Left out: 2 eps^(2/3) of the dtype.
+    """
+    from rich.console import Console
+
+    from .. import checking, target
+    from ..checks.render import as_rich
+
+    f, args = call.load()
+    given = target.load_function(grad)[0] if grad else None
+    with Console(stderr=True).status(f"checking {call.function} ..."):
+        with target.blamed_on_user(f"checking `{call.function}`"):
+            report = checking.check(
+                f, *args, grad=given, argnums=call.wanted(None), has_aux=call.has_aux,
+                points=points, probes=probes, seed=call.seed, differences=differences,
+                rtol=rtol,
+            )  # fmt: skip
+    Console().print(as_rich(report))
+    return report

@@ -1,0 +1,53 @@
+"""`jaxbp study [NAME]`: run a study, or list them."""
+
+import dataclasses
+from typing import Annotated
+
+import tyro
+
+from ..study.base import Options
+from ..study.command import list_studies, run_named
+from .options import PLAIN_FLAGS
+
+
+def run(argv) -> int:
+    """The exit status of `jaxbp study *argv`."""
+    tyro.cli(study, args=argv, prog="jaxbp study", config=PLAIN_FLAGS)
+    return 0
+
+
+def study(
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = "",
+    /,
+    *,
+    options: Annotated[Options, tyro.conf.arg(name="")] = Options(),  # noqa: B008
+    list: bool = False,
+):
+    """Run a study: measure, then write tables and pictures to results/.
+
+    A killed run goes on where it stopped. Example: `jaxbp study forward_vs_reverse
+    --quick`.
+
+    Args:
+      name: Of the study, or `all`; without it, the studies are listed.
+      options: How to run it.
+      list: List the studies: question, results, minutes.
+    """
+    if list or not name:
+        return _show(list_studies())
+    fields = dataclasses.fields(options)
+    run_named(name, **{f.name: getattr(options, f.name) for f in fields})
+
+
+def _show(rows):
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in rows[0] if rows else ():
+        table.add_column(column)
+    for row in rows:
+        cells = ("" if value is None else str(value) for value in row.values())
+        table.add_row(*cells)
+    Console().print(table if rows else "There is no study yet.")
