@@ -33,7 +33,9 @@ __all__ = [
 
 # Public names whose modules are imported on first use.
 _LAZY = {"check": "checking", "cost": "costs"}
-_SUBMODULES = ("checks", "costs", "layers", "problems", "study", "timing", "training")
+_SUBMODULES = frozenset(
+    "checks costs layers problems scalar study timing training".split()
+)
 
 
 def __getattr__(name):

@@ -20,6 +20,7 @@ FILES = sorted((ROOT / "jaxbp").rglob("*.py"))
 FLOOR = {
     "errors": 0.0, "ir": 0.1, "tree": 0.2,
     "linear": 1, "layers": 1, "problems": 1, "checks": 1, "timing": 1, "target": 1,
+    "scalar": 1,
     "rules": 2,
     "modes": 3,
     "costs": 4, "checking": 4, "coverage": 4,
@@ -31,7 +32,9 @@ FLOOR = {
 # The engine sees of floor 1 only its own linear maps, or a witness could lean on it.
 ENGINE = {"rules": {"linear"}, "modes": {"linear", "rules"}}
 # Parts that judge gradients, or are judged: they differentiate by their own means.
-WITNESSES = {"errors", "tree", "ir", "linear", "rules", "modes", "layers", "checks"}
+WITNESSES = {
+    "errors", "tree", "ir", "linear", "rules", "modes", "layers", "scalar", "checks",
+}  # fmt: skip
 DIFFERENTIATORS = {
     "grad", "value_and_grad", "jvp", "vjp", "linearize", "linear_transpose",
     "jacfwd", "jacrev", "hessian",
