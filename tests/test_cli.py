@@ -84,7 +84,7 @@ def test_version(capsys):
         (["check", "cli_model:boom"], "raised TypeError"),
         (["check", "cli_model:loss", "--shapes", "f31[2]"], "must read like"),
         (["check", "cli_model:loss", "--argnums", "5"], "`argnums` must name one"),
-        (["coverage", "tahn"], "no primitive with `tahn`.* Did you mean `tanh`?"),
+        (["coverage", "tahn"], "no primitive with `tahn` in its name. Did you"),
         (["cost", "cli_model:loss", "--argnums", "5"], "`argnums` must name pos"),
         (["cost", "cli_model:boom"], "tracing `cli_model:boom` raised TypeError"),
         (["cost", "cli_model:loss", "--while-trips", "-1"], "`while_trips` must be"),
@@ -93,7 +93,7 @@ def test_version(capsys):
 def test_wrong_input_gives_status_2_and_one_block(folder, capsys, argv, said):
     assert status(*argv) == 2
     shown = capsys.readouterr().err
-    assert re.search(said, shown) and "Traceback" not in shown
+    assert said in shown and "Traceback" not in shown
     assert len(shown.strip().splitlines()) == 1
 
 
