@@ -5,6 +5,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import jaxbp
 from jaxbp.errors import DataError, UnknownName, nearest
@@ -52,13 +53,17 @@ def find_study(name: str) -> Path:
 
 def load_study(name: str) -> Study:
     """A study by its name, its script imported but not run."""
-    path = find_study(name)
-    spec = importlib.util.spec_from_file_location(f"studies.{name}", path)
+    return load_script(find_study(name), "studies").study
+
+
+def load_script(path: Path, package: str) -> Any:
+    """The module of a script, imported as `package.<its name>` but not run."""
+    spec = importlib.util.spec_from_file_location(f"{package}.{path.stem}", path)
     assert spec is not None and spec.loader is not None  # a .py file always has both
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
-    return module.study
+    return module
 
 
 def describe(name: str) -> Row:

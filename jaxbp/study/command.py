@@ -233,13 +233,7 @@ def show(study: Study, rows: list[Row], files: list[Path], measured: int) -> Non
     kept = len(rows) - measured
     console.print(f"{measured} rows measured, {kept} kept from earlier runs. Wrote:")
     for file in files:
-        console.print(f"  {shortest(file)}", soft_wrap=True, highlight=False)
-
-
-def shortest(file: Path) -> Path:
-    """A path as seen from the current folder, where it lies inside."""
-    inside = file.resolve().is_relative_to(Path.cwd())
-    return file.resolve().relative_to(Path.cwd()) if inside else file
+        console.print(f"  {tables.shortest(file)}", soft_wrap=True, highlight=False)
 
 
 def label(case: Case, cases: Sequence[Case]) -> str:

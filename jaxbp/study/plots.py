@@ -36,6 +36,7 @@ STYLE: dict[Any, Any] = {
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#E6E6E6",
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.6,
@@ -46,15 +47,23 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw(plot: Callable, rows: list, panels: int, title: str):
-    """A figure of `panels` axes in a row, drawn by `plot(rows, axes)`."""
+def draw(
+    plot: Callable,
+    rows: Any,
+    panels: int | tuple[int, int],
+    title: str,
+    inches: tuple[float, float] = PANEL_INCHES,
+):
+    """A figure of `panels` axes, in a row or in (rows, columns), each `inches` wide
+    and high, drawn by `plot(rows, axes)` on the flat list of them."""
     import matplotlib
     from matplotlib.figure import Figure  # no global figure, no window
 
     with matplotlib.rc_context(STYLE):
-        width, height = PANEL_INCHES
-        figure = Figure(figsize=(width * panels, height), layout="constrained")
-        axes = list(figure.subplots(1, panels, squeeze=False)[0])
+        down, across = panels if isinstance(panels, tuple) else (1, panels)
+        size = (inches[0] * across, inches[1] * down)
+        figure = Figure(figsize=size, layout="constrained")
+        axes = list(figure.subplots(down, across, squeeze=False).flat)
         plot(rows, axes)
         figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
         figure.draw_without_rendering()  # the layout, which label places depend on

@@ -9,6 +9,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from jaxbp.study.base import GAP, Row, is_gap
 
@@ -141,3 +142,9 @@ def scaled(value: float, scale: Sequence[tuple[float, str]]) -> str:
     factor, unit = next((pair for pair in scale if size >= pair[0]), scale[-1])
     number = value / factor
     return (f"{number:.0f}" if abs(number) >= 100 else f"{number:.{SHOWN}g}") + unit
+
+
+def shortest(file: Path) -> Path:
+    """A path as seen from the current folder, where it lies inside."""
+    inside = file.resolve().is_relative_to(Path.cwd())
+    return file.resolve().relative_to(Path.cwd()) if inside else file
