@@ -1,5 +1,6 @@
 """A readable tape of single numbers, and networks made of them."""
 
+from .draw import draw
 from .network import flat, initial, mlp, neuron, values
 from .tape import Value, order
 
@@ -9,6 +10,7 @@ tanh, logistic, relu = Value.tanh, Value.logistic, Value.relu
 __all__ = [
     "Value",
     "cos",
+    "draw",
     "exp",
     "flat",
     "initial",

@@ -59,7 +59,10 @@ def neuron(weights: Sequence, bias, inputs: Sequence) -> Value:
             f"`inputs` must have {len(weights)} entries, one per weight of the neuron, "
             f"but has {len(inputs)}."
         )
-    return sum((w * x for w, x in zip(weights, inputs, strict=True)), bias)
+    total = bias
+    for w, x in zip(weights, inputs, strict=True):
+        total = total + w * x
+    return total
 
 
 def mlp(

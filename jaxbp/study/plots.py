@@ -12,19 +12,11 @@ from math import exp, log
 from pathlib import Path
 from typing import Any
 
+from ..graphs.spread import spread
+from ..palette import COLOURS, INK
+
 PANEL_INCHES = (5.0, 4.2)
 LABEL_POINTS = 8.5
-INK = "#333333"
-COLOURS = {
-    "blue": "#0072B2",
-    "vermilion": "#D55E00",
-    "green": "#009E73",
-    "purple": "#CC79A7",
-    "orange": "#E69F00",
-    "sky": "#56B4E9",
-    "black": "#000000",
-    "grey": "#8C8C8C",
-}
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "jaxbp",  # element ids repeat from run to run
     "svg.fonttype": "none",  # text stays text
@@ -149,18 +141,8 @@ def spread_labels(axis) -> None:
 
 
 def apart(places: Sequence[float], gap: float) -> list[float]:
-    """The nearest sorted places (by least squares) that are `gap` apart or more.
-
-    Places that would collide form a block around their mean; blocks merge until
-    none overlaps: isotonic regression of `place - k·gap`.
-    """
-    blocks: list[list[float]] = []
-    for k, place in enumerate(places):
-        blocks.append([place - k * gap])
-        while len(blocks) > 1 and mean(blocks[-2]) > mean(blocks[-1]):
-            blocks[-2:] = [blocks[-2] + blocks[-1]]
-    level = [mean(block) for block in blocks for _ in block]
-    return [place + k * gap for k, place in enumerate(level)]
+    """The nearest sorted places (by least squares) that are `gap` apart or more."""
+    return spread(places, [gap] * (len(places) - 1), [1.0] * len(places))
 
 
 def mean(values: Sequence[float]) -> float:

@@ -1,0 +1,1 @@
+"""Pictures of computation graphs: a layered layout, and boxes and arrows on it."""
