@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 import jaxbp
-from jaxbp import costs, layers, problems, timing, training
+from jaxbp import costs, layers, problems, training
 from jaxbp.study import (
     GAP,
     Study,
@@ -101,7 +101,7 @@ def prepared(network, width, depth, batch, dtype, seed):
     told["parameters"] = sum(leaf.size for leaf in jax.tree.leaves(params))
     told |= costs.counted(f, *args)
     reference = jax.device_get(jax.jit(jax.value_and_grad(f))(*args))
-    return model, f, args, timing.stages(f, *args).compiled, reference, told
+    return model, f, args, measure.baseline(f, *args, dtype=dtype), reference, told
 
 
 @cache
@@ -114,23 +114,17 @@ def trained(width, depth, dtype, seed):
 def measured(case):
     """The row of one method on one network: correctness first, then cost."""
     names = (*BASE, "dtype", "seed")
-    model, f, args, compiled_f, reference, told = prepared(*(case[k] for k in names))
+    model, f, args, base, reference, told = prepared(*(case[k] for k in names))
     method, chunk, n = case["method"], case["chunk"], told["parameters"]
     row = dict(told)
     if reason := too_dear(case, n, told["f_flops"]):
         return row | {GAP: reason}
     gradient = contender(method, model, f, chunk)
-    row["counted_flops"] = costs.flops(gradient, *args)
-    built = timing.stages(gradient, *args)
     wanted, terms = expected(method, reference)
-    row |= measure.correctness(built.output, wanted, terms, case["dtype"])
-    if GAP in row:
-        return row
     steps = gradients.loop_steps(n, chunk) if method in CHUNKED else 1
-    budget = dict(rounds=case["rounds"], budget_s=case["budget_s"])
-    row |= measure.against(compiled_f, built, args, loop_steps=steps, **budget)
-    row["flops_ratio"] = row["counted_flops"] / told["f_flops"]
-    return measure.below_roof(row, "xla_flops", case["dtype"])
+    return row | measure.contest(
+        gradient, args, base, case, wanted, terms=terms, loop_steps=steps
+    )
 
 
 def expected(method, reference):

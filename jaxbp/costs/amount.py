@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields, replace
 class Range:
     """A number between `low` and `high`, both included; equal where it is certain."""
 
-    low: int
-    high: float  # an int, or math.inf
+    low: float
+    high: float  # math.inf where there is no bound
 
     def __add__(self, other: "Range") -> "Range":
         return Range(self.low + other.low, self.high + other.high)
@@ -30,7 +30,7 @@ class Range:
         return self.low == self.high
 
 
-def exactly(number: int) -> Range:
+def exactly(number: float) -> Range:
     """A range of one number."""
     return Range(number, number)
 
@@ -48,6 +48,9 @@ class Amount:
         XLA counts it; none on integers.
       transcendentals: evaluations of exp, log, tanh, sqrt, pow, ...
       read_bytes, written_bytes: traffic with memory, elementwise work fused.
+      time_s: seconds predicted from a device's measured roofs, where they were given:
+        each pass over memory takes what its bytes or its products take, whichever is
+        longer. Without the overhead of the call.
       unknown_loops: source lines of the loops whose trip counts are unknown.
       assumed: primitives without an entry in the table, counted as one flop an element.
     """
@@ -56,6 +59,7 @@ class Amount:
     transcendentals: Range = ZERO
     read_bytes: Range = ZERO
     written_bytes: Range = ZERO
+    time_s: Range = ZERO
     unknown_loops: frozenset[str] = frozenset()
     assumed: frozenset[str] = frozenset()
 

@@ -6,23 +6,46 @@ dearest, a `while` as any number of trips unless told how many.
 
 from collections.abc import Callable
 from functools import reduce
+from typing import NamedTuple
 
 import jax
 
+from ..timing import Roofs
 from .amount import UNBOUNDED, Amount, exactly
+from .factorizations import FACTORIZATIONS
 from .flat import Flat, Step, flatten, where
 from .flops import work
-from .traffic import traffic
+from .traffic import Pass, passes_of
+
+# Steps that run at the rate of matrix products.
+PRODUCTS = {
+    "dot_general",
+    "conv_general_dilated",
+    "ragged_dot_general",
+    *FACTORIZATIONS,
+}
 
 
-def amount_of(program, while_trips: int | None = None) -> Amount:
+class Given(NamedTuple):
+    """What is known beside the program: trips of each `while`, the device's roofs."""
+
+    while_trips: int | None = None
+    roofs: Roofs | None = None
+
+
+NOTHING = Given()
+
+
+def amount_of(program, given: Given = NOTHING) -> Amount:
     """The cost of a closed program, calls inlined and dead code dropped."""
-    return flat_amount(flatten(program), while_trips)
+    return flat_amount(flatten(program), given)
 
 
-def traced_amount(f: Callable, *args, while_trips: int | None = None) -> Amount:
+def traced_amount(
+    f: Callable, *args, while_trips: int | None = None, roofs: Roofs | None = None
+) -> Amount:
     """The cost of `f(*args)`; arguments are arrays or types, f is traced, not run."""
-    return amount_of(jax.make_jaxpr(f)(*args), while_trips)
+    return amount_of(jax.make_jaxpr(f)(*args), Given(while_trips, roofs))
 
 
 def flops(f: Callable, *args) -> float:
@@ -30,22 +53,46 @@ def flops(f: Callable, *args) -> float:
     return traced_amount(f, *args).flops.high
 
 
-def flat_amount(flat: Flat, while_trips: int | None) -> Amount:
+def flat_amount(flat: Flat, given: Given) -> Amount:
     """The cost of a flattened program."""
-    read, written = traffic(flat)
-    moved = Amount(read_bytes=exactly(read), written_bytes=exactly(written))
-    return sum((_step_amount(step, while_trips) for step in flat.steps), moved)
+    moved = sum((_pass_amount(p, given.roofs) for p in passes_of(flat)), Amount())
+    return sum((_step_amount(step, given) for step in flat.steps), moved)
 
 
-def _step_amount(step: Step, while_trips: int | None) -> Amount:
+def _pass_amount(each: Pass, roofs: Roofs | None) -> Amount:
+    """The traffic of a pass, and its time where there are roofs to read it from."""
+    time_s = _pass_s(each, roofs) if roofs else 0.0
+    return Amount(
+        read_bytes=exactly(each.read_bytes),
+        written_bytes=exactly(each.written_bytes),
+        time_s=exactly(time_s),
+    )
+
+
+def _pass_s(each: Pass, roofs: Roofs) -> float:
+    """The longer of moving its bytes and computing on them."""
+    moving_s = roofs.pass_s(each.read_bytes + each.written_bytes)
+    return max(moving_s, sum(_computing_s(step, roofs) for step in each.steps))
+
+
+def _computing_s(step: Step, roofs: Roofs) -> float:
+    """Seconds that the arithmetic of a step takes by itself."""
+    flops, transcendentals, _ = work(step)
+    if step.name in PRODUCTS:
+        return roofs.product_s(flops)
+    elementwise_s = flops / roofs.elementwise_flops_per_s
+    return elementwise_s + transcendentals / roofs.transcendentals_per_s
+
+
+def _step_amount(step: Step, given: Given) -> Amount:
     """The arithmetic of a step; of loops and branches everything."""
-    inner = [flat_amount(program, while_trips) for program in step.inner]
+    inner = [flat_amount(program, given) for program in step.inner]
     if step.name == "scan":
         return inner[0].times(exactly(step.params["length"]))
     if step.name == "cond":
         return reduce(Amount.either, inner)
     if step.name == "while":
-        return _while_amount(step, inner, while_trips)
+        return _while_amount(step, inner, given.while_trips)
     flops, transcendentals, assumed = work(step)
     return Amount(
         flops=exactly(flops),

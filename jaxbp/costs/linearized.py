@@ -6,7 +6,7 @@ from typing import NamedTuple
 from .. import ir
 from ..linear.program import LinearProgram
 from .amount import Amount
-from .count import flat_amount, traced_amount
+from .count import NOTHING, Given, flat_amount, traced_amount
 from .flat import Flat
 from .memory import Tape, tape_of
 
@@ -26,23 +26,19 @@ class Linearized(NamedTuple):
         first = len(self.flat.outs) - len(self.program.tape)
         return tape_of(self.flat, self.flat.outs[first:])
 
-    def recorded(self, while_trips: int | None = None) -> Amount:
+    def recorded(self, given: Given = NOTHING) -> Amount:
         """Cost of evaluating the function with the tape written."""
-        return flat_amount(self.flat, while_trips)
+        return flat_amount(self.flat, given)
 
-    def pushed(self, while_trips: int | None = None) -> Amount:
+    def pushed(self, given: Given = NOTHING) -> Amount:
         """Cost of one pushforward, the tape given."""
         seeds = self._seeds(self.program.structure.ins)
-        return traced_amount(
-            LinearProgram.push, self.program, seeds, while_trips=while_trips
-        )
+        return traced_amount(LinearProgram.push, self.program, seeds, **given._asdict())
 
-    def pulled(self, while_trips: int | None = None) -> Amount:
+    def pulled(self, given: Given = NOTHING) -> Amount:
         """Cost of one pullback, the tape given."""
         seeds = self._seeds(self.program.structure.outs)
-        return traced_amount(
-            LinearProgram.pull, self.program, seeds, while_trips=while_trips
-        )
+        return traced_amount(LinearProgram.pull, self.program, seeds, **given._asdict())
 
     def _seeds(self, slots: Sequence[int | None]) -> list:
         """Types of tangents or cotangents for some slots; None where there is none."""

@@ -9,8 +9,9 @@ import jax
 from ..checks.eager import NEEDS_VALUES
 from ..errors import InvalidArgument, JaxbpError
 from ..modes.jacobians import jacfwd, jacrev
+from ..timing import Roofs
 from .amount import Amount
-from .count import traced_amount
+from .count import Given, traced_amount
 from .report import CostReport
 from .subject import Subject
 
@@ -23,6 +24,7 @@ def cost(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     while_trips: int | None = None,
+    roofs: Roofs | None = None,
 ) -> CostReport:
     """Count what `f` and its derivatives cost, from its program alone: nothing is run.
 
@@ -35,11 +37,13 @@ def cost(
       has_aux: `f` returns (output, aux); what only aux needs is not counted.
       while_trips: how often the body of each `while` runs, if known; without it such
         a loop has no upper bound, and the report names it.
+      roofs: of a device, as `jaxbp.timing.device_roofs()` measures them; with them the
+        report predicts times.
 
     Returns:
       CostReport: flops, transcendental functions and memory traffic of f, of one
       pushforward and one pullback, of the whole Jacobian in each mode; tape bytes.
-      `print` shows the table.
+      With `roofs`, seconds. `print` shows the table.
 
     Raises:
       InvalidArgument: `f` needs values, nothing to differentiate, wrong `argnums`.
@@ -50,7 +54,7 @@ def cost(
         raise InvalidArgument(f"`while_trips` must be 0 or more, but is {while_trips}.")
     subject = Subject(f, args, argnums, has_aux)
     try:
-        return _report(subject, while_trips)
+        return _report(subject, Given(while_trips, roofs))
     except NEEDS_VALUES as error:
         raise InvalidArgument(
             f"a cost is counted from types alone, but `{subject.name}` needs the value "
@@ -59,8 +63,8 @@ def cost(
         ) from error
 
 
-def _report(subject: Subject, while_trips: int | None) -> CostReport:
-    amounts, remarks = _amounts(subject, while_trips)
+def _report(subject: Subject, given: Given) -> CostReport:
+    amounts, remarks = _amounts(subject, given)
     tape = amounts.pop("tape")
     out = jax.eval_shape(subject.plain, *subject.types)
     return CostReport(
@@ -73,7 +77,7 @@ def _report(subject: Subject, while_trips: int | None) -> CostReport:
     )
 
 
-def _amounts(subject: Subject, while_trips: int | None) -> tuple[dict[str, Any], list]:
+def _amounts(subject: Subject, given: Given) -> tuple[dict[str, Any], list]:
     """Fields of the report, None where a derivative cannot be had; and why not."""
     missing: dict[str, list[str]] = {}  # per reason: what it prevents
 
@@ -84,7 +88,7 @@ def _amounts(subject: Subject, while_trips: int | None) -> tuple[dict[str, Any],
             missing.setdefault(str(error), []).append(what)
 
     def traced(f):
-        return traced_amount(f, *subject.types, while_trips=while_trips)
+        return traced_amount(f, *subject.types, **given._asdict())
 
     columns, rows = (partial(subject.jacobian, mode) for mode in (jacfwd, jacrev))
     found: dict[str, Any] = {
@@ -96,9 +100,9 @@ def _amounts(subject: Subject, while_trips: int | None) -> tuple[dict[str, Any],
     }
     linear = attempt("linear program", subject.linearized)
     if linear is not None:
-        found["tape"], found["linearize"] = linear.tape(), linear.recorded(while_trips)
-        found["pushforward"] = attempt("pushforward", linear.pushed, while_trips)
-        found["pullback"] = attempt("pullback", linear.pulled, while_trips)
+        found["tape"], found["linearize"] = linear.tape(), linear.recorded(given)
+        found["pushforward"] = attempt("pushforward", linear.pushed, given)
+        found["pullback"] = attempt("pullback", linear.pulled, given)
     return found, [f"no {', no '.join(w)}: {reason}" for reason, w in missing.items()]
 
 

@@ -55,22 +55,27 @@ def as_rich(report) -> Group:
 def _table(report) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
+    timed = report.f.time_s.high > 0
     for heading in ("flops", "over f", "transcendental", "read", "written"):
         table.add_column(heading, justify="right", no_wrap=True)
+    if timed:
+        table.add_column("predicted", justify="right", no_wrap=True)
     for name, amount in report.amounts():
-        table.add_row(LABELS[name], *_cells(amount, report.f))
+        cells = _cells(amount, report.f)
+        table.add_row(LABELS[name], *(cells if timed else cells[:-1]))
     return table
 
 
 def _cells(amount: Amount | None, f: Amount) -> list[str]:
     if amount is None:
-        return ["-"] * 5
+        return ["-"] * 6
     return [
         show(amount.flops),
         _ratio(amount.flops, f.flops),
         show(amount.transcendentals),
         show(amount.read_bytes, "B"),
         show(amount.written_bytes, "B"),
+        _seconds(amount.time_s),
     ]
 
 
@@ -87,6 +92,15 @@ def show(quantity: Range, unit: str = "") -> str:
         return low
     same_unit = low.partition(" ")[2] == high.partition(" ")[2]
     return f"{low.partition(' ')[0] if same_unit else low}..{high}"
+
+
+def _seconds(time_s: Range) -> str:
+    """A time in three digits, "12.3 µs"; of a range the longest."""
+    if math.isinf(time_s.high):
+        return "unbounded"
+    scale = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+    size, unit = next((s for s in scale if time_s.high >= s[0]), scale[-1])
+    return f"{time_s.high / size:.3g} {unit}"
 
 
 def _number(number: float, unit: str = "") -> str:

@@ -9,7 +9,7 @@ modelled: two passes read an array twice.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .flat import CONTROL, Flat, Step, Value
@@ -33,7 +33,10 @@ FUSED = frozenset(
 ENDING = frozenset(REDUCING)  # reads what is fused before it; its output is written
 
 
-class Traffic(NamedTuple):
+class Pass(NamedTuple):
+    """Steps that are one pass over memory, and what it moves."""
+
+    steps: list[Step]
     read_bytes: int
     written_bytes: int
 
@@ -61,16 +64,14 @@ def views_of(steps: Sequence[Step]) -> dict[Value, Value]:
     }
 
 
-def traffic(flat: Flat) -> Traffic:
-    """Bytes that the steps of one program move, loops and branches left out."""
+def passes_of(flat: Flat) -> Iterator[Pass]:
+    """The passes over memory of one program, loops and branches left out."""
     views = views_of(flat.steps)
     steps = [step for step in flat.steps if step.name not in VIEWS]
     fused = _fused(flat, steps, views)
-    read = written = 0
     for group in _passes(steps, fused, views):
-        read += _read_bytes(group, fused, views)
-        written += sum(_written_bytes(step, fused) for step in group)
-    return Traffic(read, written)
+        written = sum(_written_bytes(step, fused) for step in group)
+        yield Pass(group, _read_bytes(group, fused, views), written)
 
 
 def _fused(flat: Flat, steps: Sequence[Step], views) -> set[Value]:

@@ -25,6 +25,8 @@ class Study:
       columns: names of the columns of the full table, in `table.md`.
       plot: (rows, axes) -> None; draws on a list of `panels` matplotlib axes.
       panels: how many axes the figure has.
+      gather: (results folder, device folder, quick) -> rows, for a study of other
+        studies' rows: it measures nothing and has no cases.
       summary: rows -> {title: rows} of the tables that answer the question, shown
         on the screen; None shows the full table.
     """
@@ -37,6 +39,7 @@ class Study:
     columns: Sequence[str]
     plot: Callable[[list[Row], list], None]
     panels: int = 1
+    gather: Callable[[Path, str, bool], list[Row]] | None = None
     summary: Callable[[list[Row]], dict[str, list[Row]]] | None = None
 
     @property

@@ -59,8 +59,10 @@ def run_named(name: str, **options) -> list[Outcome]:
       UnknownName: there is no such study.
       SystemExit: as `run`.
     """
-    names = list(study_files()) if name == "all" else [name]
-    return [guarded(load_study(each), Options(**options)) for each in names]
+    names = study_files() if name == "all" else [name]
+    studies = [load_study(each) for each in names]
+    studies.sort(key=lambda study: study.gather is not None)  # those read the others
+    return [guarded(study, Options(**options)) for study in studies]
 
 
 def list_studies() -> list[Row]:
@@ -94,7 +96,9 @@ def execute(study: Study, options: Options) -> Outcome:
     with jax.default_device(device):
         facts = timing.device_facts(device)
         folder = place(study, options, facts.folder)
-        if options.redraw:
+        if study.gather:
+            rows, told, measured = gathered(study, options, facts)
+        elif options.redraw:
             rows, told, measured = *published(folder), 0
         else:
             rows, told, measured = measure_missing(study, options, facts, folder)
@@ -110,6 +114,20 @@ def place(study: Study, options: Options, device_folder: str) -> Path:
     """The folder of a run: `results/<study>/<device>`, quick runs one deeper."""
     folder = (options.results or results_folder()) / study.name / device_folder
     return folder / "quick" if options.quick else folder
+
+
+def gathered(study, options, facts) -> tuple[list[Row], dict, int]:
+    """Rows read from the results of other studies, with a provenance record."""
+    root = options.results or results_folder()
+    rows = study.gather(root, facts.folder, options.quick)
+    if not rows:
+        raise DataError(
+            f"no rows of other studies for `{facts.folder}` to read. Run some first: "
+            "`jaxbp study --list` has their names."
+        )
+    place(study, options, facts.folder).mkdir(parents=True, exist_ok=True)
+    before = provenance.repository_state(Path(study.file).parent)
+    return rows, provenance.record(study, options, facts, rows, before), 0
 
 
 def measure_missing(study, options, facts, folder) -> tuple[list[Row], dict, int]:
@@ -131,6 +149,7 @@ def measure_missing(study, options, facts, folder) -> tuple[list[Row], dict, int
                 bar.advance(task)
         told = provenance.record(study, options, facts, cases, before)
         told |= {"fingerprint": journal.fingerprint, "measured_s": journal.measured_s}
+        told["roofs"] = provenance.roofs_of(cases)
         return journal.ordered(cases), told, len(missing)
 
 

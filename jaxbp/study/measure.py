@@ -1,26 +1,93 @@
-"""The columns that most studies share: one contender beside one baseline."""
+"""The columns that most studies share: one contender beside one baseline.
+
+Right first, timed second, counted and predicted beside both.
+"""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
 from jaxbp.checks.closeness import largest_closeness, rtol, wide
-from jaxbp.study.base import GAP, Row
+from jaxbp.costs import traced_amount
+from jaxbp.study.base import GAP, Case, Row
 from jaxbp.timing import (
     Stages,
     Timing,
+    allocated_peak_bytes,
+    device_roofs,
     paired,
     refusal,
     roof_fraction,
+    stages,
     time_calls,
     xla_columns,
 )
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """What contenders are timed beside: a program that is compiled and priced."""
+
+    compiled: Callable
+    args: tuple[Any, ...]
+    output: Any
+    flops: float
+    predicted_s: float
+
+
+def baseline(f: Callable, *args, dtype: str = "float32") -> Baseline:
+    """Compile, run and price `f` at `args`."""
+    built = stages(f, *args)
+    price = priced(f, *args, dtype=dtype)
+    return Baseline(
+        built.compiled, args, built.output, price["counted_flops"], price["predicted_s"]
+    )
+
+
+def contest(
+    f: Callable,
+    args: tuple[Any, ...],
+    base: Baseline,
+    case: Case,
+    wanted: Any,
+    *,
+    terms: float = 0.0,
+    loop_steps: int = 1,
+) -> Row:
+    """The row of one contender: is it right, and then what does it cost?
+
+    Args:
+      f: the contender, called with `args`; not compiled yet.
+      base: timed in turn with it.
+      case: its `dtype`, and `rounds` and `budget_s` of the timing.
+      wanted, terms: what `f` must return, and the size of what cancels on the way
+        there; see `correctness`.
+      loop_steps: trip count of the loop that holds nearly all work; XLA counts a
+        loop's body once, so its flops are multiplied by this.
+
+    Returns:
+      The columns of `correctness`, `against` and `priced`, `flops_ratio` and
+      `predicted_ratio` to the baseline's, `roof_fraction`; a gap for a wrong result
+      or an impossible rate.
+    """
+    built = stages(f, *args)
+    row = correctness(built.output, wanted, terms, case["dtype"])
+    row |= priced(f, *args, dtype=case["dtype"])
+    if GAP in row:
+        return row
+    budget = dict(rounds=case["rounds"], budget_s=case["budget_s"])
+    row |= against(base, built, args, loop_steps=loop_steps, **budget)
+    if base.flops:
+        row["flops_ratio"] = row["counted_flops"] / base.flops
+    row["predicted_ratio"] = row["predicted_s"] / base.predicted_s
+    return below_roof(row, "counted_flops", case["dtype"])
+
+
 def against(
-    baseline: Callable,
+    base: Baseline,
     built: Stages,
     args: tuple[Any, ...],
     *,
@@ -31,31 +98,53 @@ def against(
     """Time a contender against a baseline in turn, A B A B.
 
     Args:
-      baseline: compiled already; called with `args`.
-      built: the contender, from `timing.stages` with the same `args`.
+      base: what is timed beside it.
+      built: the contender, from `timing.stages` with `args`.
       rounds, budget_s: as in `time_calls`.
-      loop_steps: trip count of the loop that holds nearly all work; XLA counts a
-        loop's body once, so its flops are multiplied by this.
+      loop_steps: as in `contest`.
 
     Returns:
       Columns `trace_s`, `lower_s`, `compile_s`, `first_run_s`, `time_s` (median),
-      `time_min_s`, `ratio`, `ratio_q25`, `ratio_q75` (paired, to the baseline),
-      `xla_flops`, `xla_peak_bytes`, `xla_temp_bytes`.
+      `time_min_s`, `base_s`, `ratio`, `ratio_q25`, `ratio_q75` (paired, to the
+      baseline), `xla_flops`, `xla_peak_bytes`, `xla_temp_bytes`, and
+      `device_peak_bytes` where the device's allocator tells.
     """
-    calls = {"contender": (built.compiled, args), "baseline": (baseline, args)}
+    calls = {
+        "contender": (built.compiled, args),
+        "baseline": (base.compiled, base.args),
+    }
     times = time_calls(calls, rounds=rounds, budget_s=budget_s)
     xla = xla_columns(built.compiled)
     if xla["xla_flops"] is not None:
         xla["xla_flops"] *= loop_steps
-    return built.columns() | time_columns(times["contender"], times["baseline"]) | xla
+    row = built.columns() | time_columns(times["contender"], times["baseline"]) | xla
+    peak = allocated_peak_bytes()
+    return row if peak is None else row | {"device_peak_bytes": peak}
+
+
+def priced(f: Callable, *args, dtype: str = "float32") -> Row:
+    """What `f` costs by its program alone, of branches the dearest.
+
+    Returns:
+      `counted_flops`, `counted_bytes` (traffic with memory), and `predicted_s` from
+      the roofs of the current device.
+    """
+    roofs = device_roofs(dtype)
+    amount = traced_amount(f, *args, roofs=roofs)
+    return {
+        "counted_flops": amount.flops.high,
+        "counted_bytes": amount.read_bytes.high + amount.written_bytes.high,
+        "predicted_s": amount.time_s.high + roofs.call_s,
+    }
 
 
 def time_columns(contender: Timing, baseline: Timing) -> Row:
-    """Median and minimum time, and the paired ratio with its quartiles."""
+    """Median and minimum time, the baseline's median, and the paired ratio."""
     ratio = paired(contender, baseline)
     return {
         "time_s": contender.median_s,
         "time_min_s": contender.minimum_s,
+        "base_s": baseline.median_s,
         "ratio": ratio.median,
         "ratio_q25": ratio.lower,
         "ratio_q75": ratio.upper,

@@ -13,7 +13,7 @@ import jaxbp
 from jaxbp.study.base import Case, Options, Study
 from jaxbp.study.grid import axis_values
 from jaxbp.study.rows import fingerprint
-from jaxbp.timing import DeviceFacts
+from jaxbp.timing import DeviceFacts, device_roofs
 
 PACKAGES = ("jaxbp", "jax", "jaxlib", "numpy", "optax")
 SETTINGS = (
@@ -59,6 +59,17 @@ def record(
         "device": device.columns(),
         **{name: values_of(cases, name) for name in SETTINGS},
     }
+
+
+def roofs_of(cases: Sequence[Case]) -> dict[str, dict[str, float]]:
+    """The device's measured roofs in each dtype and precision of some cases."""
+    named = [case for case in cases if {"dtype", "precision"} <= set(case)]
+    settings = dict.fromkeys((case["dtype"], case["precision"]) for case in named)
+    found = {}
+    for dtype, precision in settings:
+        with jax.default_matmul_precision(precision):
+            found[f"{dtype}, {precision}"] = device_roofs(dtype).columns()
+    return found
 
 
 def command_line(study: Study, options: Options) -> str:

@@ -13,10 +13,13 @@ from jaxbp.timing.compilation import time_traces as time_traces
 from jaxbp.timing.compilation import xla_columns as xla_columns
 from jaxbp.timing.compilation import xla_flops as xla_flops
 from jaxbp.timing.device import DeviceFacts as DeviceFacts
+from jaxbp.timing.device import allocated_peak_bytes as allocated_peak_bytes
 from jaxbp.timing.device import device_facts as device_facts
 from jaxbp.timing.device import find_device as find_device
 from jaxbp.timing.device import load as load
-from jaxbp.timing.device import matmul_peak as matmul_peak
-from jaxbp.timing.device import memory_bandwidth as memory_bandwidth
-from jaxbp.timing.device import refusal as refusal
-from jaxbp.timing.device import roof_fraction as roof_fraction
+from jaxbp.timing.roofs import Roofs as Roofs
+from jaxbp.timing.roofs import device_roofs as device_roofs
+from jaxbp.timing.roofs import matmul_peak as matmul_peak
+from jaxbp.timing.roofs import memory_bandwidth as memory_bandwidth
+from jaxbp.timing.roofs import refusal as refusal
+from jaxbp.timing.roofs import roof_fraction as roof_fraction

@@ -1,15 +1,9 @@
-"""What is this device, and how fast can it possibly go?
-
-The roofs are measured, not looked up: the best matrix product and the best pass
-over memory that this process saw. A row that claims more than the roof is wrong,
-and is refused.
-"""
+"""What is this device: its kind, name, cores and memory?"""
 
 import os
 import platform
 import re
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxbp.errors import InvalidArgument
-from jaxbp.timing.clock import MIN_SAMPLE_S, time_calls
 
 Device = Any  # a jax.Device, which type checkers take for a variable
-
-ROOF_SLACK = 1.05  # a roof is itself a measurement; a claim may exceed it by this
-LARGEST_SIDE = 16_384
-PASS_BYTES = 256 * 2**20  # far above what a core's own caches hold
 
 
 @dataclass(frozen=True)
@@ -114,82 +103,14 @@ def host_memory_bytes() -> int | None:
         return None
 
 
+def allocated_peak_bytes() -> int | None:
+    """The most that this process ever held on the current device, in bytes; None
+    where the allocator does not tell, as on a CPU."""
+    return allocator(find_device(), "peak_bytes_in_use")
+
+
 def allocator(device: Device, entry: str) -> int | None:
     """One entry of the device allocator's report (`peak_bytes_in_use`,
     `bytes_limit`, ...) in bytes, or None: a CPU reports nothing."""
     report = device.memory_stats()
     return report.get(entry) if report else None
-
-
-def matmul_peak(dtype: str = "float32", device: Device | None = None) -> float:
-    """Best measured rate of a square matrix product, flops/s, at the current
-    `jax.default_matmul_precision`. Measured once per process, in about 1 s.
-
-    Sides double until one product takes 25 times the shortest sample, which on a
-    CPU is a side of 1,024 or 2,048.
-    """
-    precision = jax.config.jax_default_matmul_precision  # pyright: ignore
-    name = jnp.dtype(dtype).name
-    return measured_matmul_peak(name, device or find_device(), precision)
-
-
-@cache
-def measured_matmul_peak(dtype: str, device: Device, precision: str | None) -> float:
-    """`matmul_peak`, measured at `precision`, which is the current one."""
-    best, side = 0.0, 256
-    while side <= LARGEST_SIDE:
-        time_s = product_s(side, dtype, device)
-        best = max(best, 2 * side**3 / time_s)
-        if time_s > 25 * MIN_SAMPLE_S:
-            break
-        side *= 2
-    return best
-
-
-def product_s(side: int, dtype: str, device: Device) -> float:
-    """Least seconds of a (side, side) @ (side, side) product."""
-    with jax.enable_x64(dtype == "float64"):
-        a = jax.device_put(jnp.full((side, side), 1 / side, dtype), device)
-        timing = time_calls({"product": (jax.jit(jnp.matmul), (a, a))}, budget_s=0.5)
-    return timing["product"].minimum_s
-
-
-def memory_bandwidth(device: Device | None = None) -> float:
-    """Best measured rate of reading and writing 256 MiB once, bytes/s.
-    Measured once per process, in about 1 s."""
-    return measured_memory_bandwidth(device or find_device())
-
-
-@cache
-def measured_memory_bandwidth(device: Device) -> float:
-    """`memory_bandwidth`, measured."""
-    x = jax.device_put(jnp.zeros(PASS_BYTES // 4, jnp.float32), device)
-    timing = time_calls({"pass": (jax.jit(lambda x: x + 1), (x,))}, budget_s=0.5)
-    return 2 * PASS_BYTES / timing["pass"].minimum_s
-
-
-def roof_fraction(
-    flops: float,
-    time_s: float,
-    dtype: str = "float32",
-    device: Device | None = None,
-) -> float:
-    """The flop rate a row implies over the measured roof; honest rows are <= 1."""
-    return flops / time_s / matmul_peak(dtype, device)
-
-
-def refusal(
-    flops: float,
-    time_s: float,
-    dtype: str = "float32",
-    device: Device | None = None,
-) -> str:
-    """Why a row's time cannot be true, as one sentence; empty if it can."""
-    fraction = roof_fraction(flops, time_s, dtype, device)
-    if fraction <= ROOF_SLACK:
-        return ""
-    return (
-        f"refused: {flops:.3g} flops in {time_s:.3g} s is {fraction:.2f} times the "
-        f"measured matmul roof of this device ({matmul_peak(dtype, device):.3g} "
-        "flops/s); the compiler folded or dropped work."
-    )

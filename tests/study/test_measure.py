@@ -8,18 +8,28 @@ from jaxbp import timing
 from jaxbp.study import GAP, measure
 
 A = jnp.full((64, 64), 0.01)
+CASE = dict(dtype="float64", rounds=3, budget_s=0.1)
 
 
 def test_a_contender_has_all_columns():
-    base = timing.stages(lambda a: a @ a, A).compiled
-    built = timing.stages(lambda a: a @ a @ a, A)
-    row = measure.against(base, built, (A,), rounds=3, budget_s=0.1, loop_steps=2)
+    base = measure.baseline(lambda a: a @ a, A, dtype="float64")
+    f = lambda a: a @ a @ a  # noqa: E731
+    row = measure.contest(f, (A,), base, CASE, f(A), loop_steps=2)
     assert row["ratio_q25"] <= row["ratio"] <= row["ratio_q75"]
-    assert 0 < row["time_min_s"] <= row["time_s"]
-    assert row["xla_flops"] == 2 * timing.xla_flops(built.compiled)
+    assert 0 < row["time_min_s"] <= row["time_s"] and row["base_s"] > 0
+    assert row["counted_flops"] == 4 * 64**3 and row["flops_ratio"] == 2
+    assert row["xla_flops"] == pytest.approx(2 * row["counted_flops"], rel=0.01)
+    assert 0 < row["roof_fraction"] < 1.05
+    assert row["predicted_s"] > 0 and row["predicted_ratio"] > 1
     assert {"trace_s", "lower_s", "compile_s", "first_run_s", "xla_peak_bytes"} <= set(
         row
     )
+
+
+def test_a_wrong_contender_is_not_timed():
+    base = measure.baseline(lambda a: a @ a, A, dtype="float64")
+    row = measure.contest(lambda a: a @ a + 1e-3, (A,), base, CASE, base.output)
+    assert row[GAP].startswith("wrong result") and "time_s" not in row
 
 
 def test_a_right_result_has_its_closeness_and_no_gap():
