@@ -5,6 +5,7 @@ because a float32 was quietly widened. Warnings are errors (pyproject.toml).
 """
 
 import os
+import pathlib
 
 # The CPU is the machine that every developer has; JAX_PLATFORMS=cuda overrides.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -19,6 +20,17 @@ import pytest  # noqa: E402
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+# Folders whose programs run once or twice: LLVM's optimizations take longer than the
+# run they would shorten. XLA's own passes run all the same.
+COMPILED_QUICKLY = {"checks", "layers", "modes", "problems", "rules"}
+
+
+@pytest.fixture(autouse=True)
+def compile_quickly(request):
+    folder = request.path.relative_to(pathlib.Path(__file__).parent).parts[0]
+    jax.config.update("jax_disable_most_optimizations", folder in COMPILED_QUICKLY)
 
 
 def pytest_collection_modifyitems(items):

@@ -52,14 +52,6 @@ DIFFERENCE_RTOL = 1e-6  # leaves room for third derivatives of size 1e4
 SINGLE_RTOL = 2e-4  # float32: 2e3 roundings; conditioning is what float64 tests
 
 
-@pytest.fixture(autouse=True)
-def compile_quickly():
-    """Each program runs once or twice: compiling it well takes longer than that."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def rows(keep=lambda case: True, kinds=("float", "complex")):
     """The rows to `keep`, once per kind of dtype; those of a later JAX left out."""
     return pytest.mark.parametrize(
