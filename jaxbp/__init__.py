@@ -5,6 +5,7 @@ import importlib
 from jax import checkpoint
 
 from . import modes as _modes  # noqa: F401 (registers the rules that walk programs)
+from .linear.loop import loops
 from .modes.custom import strict_custom_vjp
 from .modes.gradients import grad, value_and_grad
 from .modes.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
@@ -26,6 +27,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "loops",
     "strict_custom_vjp",
     "value_and_grad",
     "vjp",

@@ -18,6 +18,12 @@ def _scaled(slope, params, x, *residuals):
     return x * factor
 
 
+def stepped(slope: Callable) -> Callable:
+    """Marks a slope of a few values only: to store it takes a byte an element."""
+    slope.stepped = True  # pyright: ignore[reportFunctionMemberAccess]
+    return slope
+
+
 @dataclass(slots=True, unsafe_hash=True)
 class Diagonal(LinearMap):
     """y_dot_i = slope_i x_dot_i; the slope is computed when the map is applied."""

@@ -11,9 +11,12 @@ from jax import lax
 
 from .. import ir
 from ..linear.base import Edge, filled
+from ..linear.deferral import nbytes
 from ..linear.loop import Loop, Taped, loop_options
+from ..linear.slopes import slope_bytes
 from ..rules import registry
 from .activity import recomputes, spread
+from .derived import layout
 from .forward import Pusher
 from .hoist import hoist
 from .linearize import Recorder, solid
@@ -75,12 +78,24 @@ class _Again:
     def slices(self, residuals):
         return list(residuals[len(self.body.held) :])
 
-    def program(self, residuals, slices):
+    def last(self, residuals):
+        return []
+
+    def before(self, slices):
+        return []
+
+    def ahead(self, residuals, reverse):
+        return []
+
+    def program(self, residuals, slices, following):
         held = residuals[: len(self.body.held)]
         _, slots, program, _ = self.body.linearize([*held, *slices])
         outs = tuple(slots[i] for i in self.targets)
         program.structure = program.structure._replace(outs=outs)
         return program
+
+
+_STACKED = ("stack", "element", "output")  # residuals that are there for every step
 
 
 class _Scan:
@@ -198,15 +213,17 @@ class _Scan:
         return [*carry, *ys], _Again(self.body, targets), residuals, targets
 
     def _taped(self):
-        """Stacks the residuals that change and are not there already."""
+        """Stacks the residuals that change, are not there already and not derived."""
         record: dict[str, Any] = {}
         carries = len(self.init)
 
         def step(carry, xs):
             outs, slots, program, env = self.body.linearize([*self.held, *carry, *xs])
-            places, stack = self._placed(program, env, xs, outs[carries:])
-            record.update(program=program.structure, places=places, slots=slots)
-            return outs[:carries], (outs[carries:], stack)
+            placed, spare = self._placed(program, env, carry, xs, outs)
+            record.update(
+                program=program.structure, placed=placed, spare=spare, slots=slots
+            )
+            return outs[:carries], (outs[carries:], placed.stack)
 
         carry, (ys, stack) = self._loop(step, self.init, self.xs)
         find = {
@@ -215,34 +232,49 @@ class _Scan:
             "stack": stack.__getitem__,
             "element": self.xs.__getitem__,
             "output": ys.__getitem__,
+            "next": carry.__getitem__,
         }
-        places = record["places"]
-        residuals = [find[kind](key) for kind, key in places]
+        placed = record["placed"]
+        residuals = [find[kind](key) for kind, key in placed.places]
         slots, structure = record["slots"], record["program"]
         moved = [i for i, m in enumerate(self.moving) if m]
         rest = [i for i in range(carries, len(slots)) if slots[i] is not None]
         kept = [slot for slot in structure.outs[len(moved) :] if slot is not None]
         outs = (*structure.outs[: len(moved)], *kept)
-        stacked = tuple(kind not in ("held", "late") for kind, _ in places)
-        step_map = Taped(structure._replace(outs=outs), stacked)
+        step_map = Taped(
+            structure._replace(outs=outs),
+            tuple([kind in _STACKED for kind, _ in placed.places]),
+            placed.follows,
+            placed.derive,
+            placed.order,
+            record["spare"],
+        )
         return [*carry, *ys], step_map, residuals, [*moved, *rest]
 
-    def _placed(self, program, env, xs, ys):
-        """Where each residual of a step is to be had, and those to be stacked."""
-        known: dict = {id(value): ("held", value) for value in self.held}
-        known |= {id(env[var][0]): ("late", var) for var in self.late}
-        known |= {id(x): ("element", i) for i, x in enumerate(xs)}
-        known |= {id(y): ("output", i) for i, y in enumerate(ys)}
-        places, stack = [], []
-        for residual in program.tape:
-            if id(residual) in known:
-                places.append(known[id(residual)])
-            elif not ir.is_tracer(residual):
-                places.append(("held", residual))
-            else:
-                places.append(("stack", len(stack)))
-                stack.append(residual)
-        return places, stack
+    def _placed(self, program, env, carry, xs, outs):
+        """Where a step's residuals are to be had; what stored slopes would add."""
+        tape = program.tape
+        held: dict = {id(value): ("held", value) for value in self.held}
+        held |= {id(env[var][0]): ("late", var) for var in self.late}
+        held |= {id(r): ("held", r) for r in tape if not ir.is_tracer(r)}
+        free: dict = {id(x): ("element", i) for i, x in enumerate(xs)}
+        free |= {id(y): ("output", i) for i, y in enumerate(outs[len(carry) :])}
+        known = held | free
+        asked = {id(r) for r in tape} - set(known)
+        new_ones = asked - {id(old) for old in carry}
+        follows = {
+            id(new): old
+            for old, new in zip(carry, outs[: len(carry)], strict=True)
+            if id(old) in asked and id(new) in new_ones
+        }
+        places = {id(new): ("next", i) for i, new in enumerate(outs[: len(carry)])}
+        known |= {new: places[new] for new in follows}
+        derives = loop_options().residuals == "auto"
+        placed = layout(self.body.jaxpr, env, tape, known, follows, derives)
+        avals = [None if id(r) in held else ir.typeof(r) for r in tape]
+        whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])
+        kept = sum(nbytes(ir.typeof(r)) for r in placed.stack)
+        return placed, whole - kept
 
     def _late(self, var):
         """The value of an invariant that was left to the loop, computed outside."""

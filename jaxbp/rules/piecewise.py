@@ -8,6 +8,7 @@ import numpy as np
 from jax import lax
 
 from .. import ir
+from ..linear.diagonal import stepped
 from .registry import (
     Elementwise,
     General,
@@ -75,6 +76,7 @@ def _modulus_jvp(primals, tangents):
     return y, lax.real(lax.conj(phase) * x_dot)
 
 
+@stepped
 def _abs_slope(x):
     one = jnp.ones_like(x)
     return jnp.where(x >= 0, one, -one)
@@ -110,16 +112,19 @@ register("sign", _by_domain(ZeroRule(), General(_phase_jvp)))
 elementwise(
     "clamp",
     slopes=(
-        lambda x0, x1, x2: (x0 > x1) & (x0 < x2),
-        lambda x0, x1, x2: (x1 > x0) & (x1 < x2),
-        lambda x1, x2: x2 < x1,
+        stepped(lambda x0, x1, x2: (x0 > x1) & (x0 < x2)),
+        stepped(lambda x0, x1, x2: (x1 > x0) & (x1 < x2)),
+        stepped(lambda x1, x2: x2 < x1),
     ),
 )
-elementwise("max", slopes=(lambda x0, x1: _wins(x0, x1), lambda x0, x1: _wins(x1, x0)))
-elementwise("min", slopes=(lambda x0, x1: _wins(x1, x0), lambda x0, x1: _wins(x0, x1)))
+_first_wins = stepped(lambda x0, x1: _wins(x0, x1))
+_second_wins = stepped(lambda x0, x1: _wins(x1, x0))
+elementwise("max", slopes=(_first_wins, _second_wins))
+elementwise("min", slopes=(_second_wins, _first_wins))
 elementwise("nextafter", slopes=(1, None))  # the next number moves with x0
 elementwise(
-    "rem", slopes=(1, lambda x0, x1: -lax.sign(x0 / x1) * lax.floor(lax.abs(x0 / x1)))
+    "rem",
+    slopes=(1, lambda x0, x1: -lax.sign(x0 / x1) * lax.floor(lax.abs(x0 / x1))),
 )
 
 

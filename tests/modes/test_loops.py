@@ -68,13 +68,11 @@ def test_scan_options(options):
 
 @pytest.mark.parametrize("residuals", ["stack", "recompute"])
 def test_scan_under_the_switch(residuals):
-    from jaxbp.linear.loop import loops
-
     def run(x):
         return lax.scan(lambda c, _: (jnp.sin(c) * x, c), x, length=4)
 
     expected = jax.jacrev(run)(X)
-    with loops(residuals=residuals):
+    with jaxbp.loops(residuals=residuals):
         came = jaxbp.jacrev(run)(X)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-12), came, expected)
 

@@ -1,0 +1,106 @@
+"""What a scan's derivative stacks: never more than JAX's, and the same derivative."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import jaxbp
+from jaxbp.study import stacked_bytes
+
+X = jnp.array([0.3, 1.2, -0.7])
+W = jnp.array([[0.5, -0.3, 0.1], [0.2, 0.4, -0.6], [-0.1, 0.7, 0.3]])
+XS = jnp.stack([X, 2 * X, -X, X * X])
+
+
+def scanned(step, **options):
+    """A loss of a weight, a first carry and elements, by scan over `step(w, c, x)`."""
+
+    def run(w, c, xs):
+        c, ys = lax.scan(functools.partial(step, w), c, xs, **options)
+        return sum(jnp.sum(jnp.sin(y)) for y in jax.tree.leaves((c, ys)))
+
+    return run
+
+
+def tanh_cell(w, c, x):
+    return jnp.tanh(w @ c + x), None
+
+
+def gated(w, c, x):
+    a, b = jnp.split(jnp.tile(w @ x, 2), 2)
+    p, q = jnp.split(jnp.tile(w @ c, 2), 2)
+    u = jax.nn.sigmoid(a + p)
+    return (1 - u) * jnp.tanh(b + u * q) + u * c, None
+
+
+def two_stages(w, c, x):
+    k = c * (x + w @ c)
+    middle = c + 0.1 * k
+    return c + 0.1 * middle * (x + w @ middle), None
+
+
+def logs_of_sums(w, c, x):
+    return jnp.log(jnp.abs(w @ c)) + x, None
+
+
+def shifting(w, carry, x):
+    """One carry's new value is another's old one."""
+    a, b = carry
+    return (b, jnp.tanh(w @ a + b * x)), b
+
+
+CASES = {
+    "carry_is_residual": scanned(tanh_cell),
+    "reversed": scanned(tanh_cell, reverse=True),
+    "one_step": scanned(tanh_cell, unroll=True),
+    "gates_share_cotangents": scanned(gated),
+    "sums_and_products": scanned(two_stages),
+    "absolute_value": scanned(logs_of_sums),
+    "carries_in_turn": lambda w, c, xs: scanned(shifting)(w, (c, c + 1), xs),
+}
+
+
+@pytest.mark.parametrize("run", CASES.values(), ids=CASES)
+def test_stacks_no_more_than_jax_for_the_same_derivative(run):
+    args = W, X, XS
+    ours, theirs = (ad.grad(run, (0, 1, 2)) for ad in (jaxbp, jax))
+    assert stacked_bytes(ours, *args) <= stacked_bytes(theirs, *args)
+    push = jaxbp.linearize(run, *args)[1]
+    came = jax.jit(ours)(*args), push(*args)
+    expected = jax.jit(theirs)(*args), jax.jvp(run, args, args)[1]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-12), came, expected)
+
+
+def test_a_carry_and_its_new_value_are_stacked_once():
+    rows = XS.nbytes
+    gradient = jaxbp.grad(CASES["carry_is_residual"])
+    assert stacked_bytes(gradient, W, X, XS) == 2 * rows  # the carry, its cotangent
+
+
+@pytest.mark.parametrize("limit, rows", [(0, 1), (XS.nbytes - 1, 1), (XS.nbytes, 2)])
+def test_cotangents_are_stacked_up_to_the_limit(limit, rows):
+    run = CASES["carry_is_residual"]
+    with jaxbp.loops(stack_limit_bytes=limit):
+        gradient = jax.jit(jaxbp.grad(run))
+        assert stacked_bytes(gradient, W, X, XS) == rows * XS.nbytes
+        came = gradient(W, X, XS)
+    np.testing.assert_allclose(came, jax.grad(run)(W, X, XS), 1e-12)
+
+
+def test_every_residual_is_stacked_on_request():
+    run = CASES["sums_and_products"]
+    with jaxbp.loops(residuals="stack", stack_limit_bytes=0):
+        gradient = jax.jit(jaxbp.grad(run))
+        assert stacked_bytes(gradient, W, X, XS) == 5 * XS.nbytes
+        came = gradient(W, X, XS)
+    np.testing.assert_allclose(came, jax.grad(run)(W, X, XS), 1e-12)
+
+
+def test_the_switch_knows_its_words():
+    with pytest.raises(ValueError, match='"auto", "stack" or "recompute".*\'all\''):
+        with jaxbp.loops(residuals="all"):
+            pass
