@@ -1,6 +1,8 @@
 """What every study shares: cases, rows that survive, tables, figures, provenance."""
 
 from jaxbp.study.base import GAP as GAP
+from jaxbp.study.base import QUICK_SETTINGS as QUICK_SETTINGS
+from jaxbp.study.base import SETTINGS as SETTINGS
 from jaxbp.study.base import Case as Case
 from jaxbp.study.base import Options as Options
 from jaxbp.study.base import Row as Row

@@ -8,6 +8,16 @@ from typing import Any, Literal
 Case = dict[str, Any]  # what varies and what is fixed: JSON scalars by name
 Row = dict[str, Any]  # a case and what was measured of it
 
+# What most studies fix: seed and arithmetic, and how long a row is timed.
+SETTINGS: Case = dict(
+    dtype="float32",
+    precision="highest",  # of products; what correctness is judged at
+    seed=0,
+    rounds=9,  # odd, and enough for quartiles
+    budget_s=0.6,  # of timing a row; three rounds in any case
+)
+QUICK_SETTINGS: Case = SETTINGS | dict(rounds=3, budget_s=0.05)
+
 GAP = "gap"  # the column that says why a row has no number
 
 

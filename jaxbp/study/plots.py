@@ -116,10 +116,57 @@ def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: 
     axis.invert_yaxis()
 
 
+def heat_map(axis, cells: dict[tuple, float], names: tuple[str, str, str]) -> None:
+    """A ratio by two sizes, blue below 1 and vermilion above, each cell told.
+
+    Args:
+      cells: (row's size, column's size) -> ratio.
+      names: of the rows, of the columns, of the ratio.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    rows, columns = (sorted(set(sizes)) for sizes in zip(*cells, strict=True))
+    logs = [[log(cells.get((r, c), 1.0), 10) for c in columns] for r in rows]
+    ends = (COLOURS["blue"], "#F7F7F7", COLOURS["vermilion"])
+    colours = LinearSegmentedColormap.from_list("ratio", ends)
+    limit = max(1.0, max(abs(value) for line in logs for value in line))
+    axis.imshow(
+        logs, cmap=colours, vmin=-limit, vmax=limit, origin="lower", aspect="auto"
+    )
+    for (r, c), ratio in cells.items():
+        strong = abs(log(ratio, 10)) > 0.6 * limit
+        axis.text(
+            columns.index(c),
+            rows.index(r),
+            f"{ratio:.2g}",
+            ha="center",
+            va="center",
+            fontsize=LABEL_POINTS,
+            color="white" if strong else INK,
+        )
+    axis.set_yticks(range(len(rows)), rows)
+    axis.set_xticks(range(len(columns)), columns)
+    axis.set(ylabel=names[0], xlabel=names[1])
+    axis.grid(False)
+    axis.set_title(names[2])
+
+
 def log_log(axis, x_label: str, y_label: str) -> None:
     """Logarithmic axes with their names; the y name stands above, to be read flat."""
     axis.set(xscale="log", yscale="log", xlabel=x_label)
     axis.set_title(y_label)
+
+
+def over_sizes(axis, x_label: str, title: str, y: str = "linear") -> None:
+    """Sizes that double along x, written as they are; y linear from 0, or "log"."""
+    from matplotlib.ticker import StrMethodFormatter
+
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axis.set(xlabel=x_label, yscale=y)
+    axis.set_title(title)
+    if y == "linear":
+        axis.set_ylim(bottom=0)
 
 
 def note(axis, text: str, x: float = 0.02, y: float = 0.97) -> None:

@@ -1,0 +1,168 @@
+"""Does a gradient cost a small multiple of its function, whatever the network?
+
+Expectation: Baur and Strassen 1983: f and its gradient take at most 5 times the
+operations of f. In a network of L equal matrix products the pullback takes two
+products for each, but for the first, whose input wants no gradient: f and gradient
+take (3L - 1)/L times the flops of f. Time follows flops where products are large; the
+compiler may fuse f better than its gradient, or the other way round.
+
+tanh MLPs grown in width, depth and batch, and 18 programs of other kinds.
+
+Command: jaxbp study cheap_gradient [--quick] [--device cpu|gpu|tpu]
+"""
+
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+
+import jaxbp
+from jaxbp.problems.programs import PROGRAMS, program
+from jaxbp.study import (
+    QUICK_SETTINGS,
+    SETTINGS,
+    Study,
+    along,
+    crossed,
+    grid,
+    is_gap,
+    measure,
+    plots,
+    run,
+    sweep,
+    tables,
+)
+
+MINUTES = 2.5
+
+BASE = dict(network="MLP", width=256, depth=4, batch=128)
+SWEEPS = dict(
+    width=[32, 64, 128, 256, 512, 1024],
+    depth=[1, 2, 4, 8, 16, 32],
+    batch=[1, 8, 32, 128, 512],
+)
+QUICK_BASE = BASE | dict(width=32, batch=16)
+QUICK_SWEEPS = dict(width=[16, 32, 64], depth=[1, 2, 4, 8], batch=[1, 16])
+METHODS = {"jaxbp": jaxbp.value_and_grad, "jax": jax.value_and_grad}
+COLOURS = {"jaxbp": "blue", "jax": "black"}
+
+
+def half_square(params, x):
+    """tanh layers of one width under half the sum of squares."""
+    for W, b in params:
+        x = jnp.tanh(x @ W + b[None])  # (batch, width)
+    return 0.5 * jnp.sum(x * x)
+
+
+@lru_cache(maxsize=1)  # the methods of one network follow one another
+def prepared(network, sizes, dtype, seed):
+    """f, its arguments, f as a baseline, and value and gradient as JAX has them."""
+    if network == "MLP":
+        width, depth, batch = sizes
+        keys = jax.random.split(jax.random.key(seed), depth + 1)
+        draw = [jax.random.normal(k, (width, width), dtype) for k in keys[1:]]
+        params = [(W / width**0.5, jnp.zeros(width, dtype)) for W in draw]
+        f, args = half_square, (params, jax.random.normal(keys[0], (batch, width)))
+    else:
+        told = program(network, sizes, seed=seed, dtype=dtype)
+        f, args = told.f, told.args
+    wanted = jax.device_get(jax.jit(jax.value_and_grad(f))(*args))
+    return f, args, measure.baseline(f, *args, dtype=dtype), wanted
+
+
+def measured(case):
+    """The row of one value_and_grad beside its function."""
+    mlp = case["network"] == "MLP"
+    sizes = (case["width"], case["depth"], case["batch"]) if mlp else case["size"]
+    f, args, base, wanted = prepared(
+        case["network"], sizes, case["dtype"], case["seed"]
+    )
+    row = {"expected_ratio": 3 - 1 / case["depth"]} if mlp else {}
+    gradient = METHODS[case["method"]](f)
+    return row | measure.contest(gradient, args, base, case, wanted)
+
+
+def numbered(rows, method):
+    """The rows of a method that have numbers."""
+    return [row for row in rows if row["method"] == method and not is_gap(row)]
+
+
+def summary(rows):
+    """Ratios of the MLPs beside the expected one, and of the programs."""
+    mlps = [row for row in rows if row["network"] == "MLP"]
+    others = [row for row in rows if row["network"] != "MLP"]
+    index = ["width", "depth", "batch", "expected_ratio"]
+    counted = {tuple(r[k] for k in index): r.get("flops_ratio") for r in mlps}
+    times = tables.pivot(mlps, index, "method", "ratio")
+    for line in times:
+        line["flops"] = counted[tuple(line[k] for k in index)]
+    shown = numbered(others, "jaxbp")
+    below = sum(row["flops_ratio"] <= 5 for row in shown)
+    faster = sum(row["ratio"] <= 5 for row in shown)
+    title = (
+        f"Programs: {below} of {len(shown)} at most 5 times the flops of f, {faster} "
+        "at most 5 times its time"
+    )
+    columns = ("network", "flops_ratio", "ratio", "base_s", "time_s", "predicted_ratio")
+    return {
+        "MLPs: f and gradient over f, expected, timed, counted": times,
+        title: [{c: row[c] for c in columns} for row in shown],
+    }
+
+
+def plot(rows, axes):
+    base = BASE if along(rows, BASE, "width") else QUICK_BASE
+    by_depth, by_width, programs = axes
+    for method, colour in COLOURS.items():
+        deep = numbered(along(rows, base, "depth"), method)
+        line(by_depth, deep, "depth", "ratio", f"time, {method}", colour)
+        wide = numbered(along(rows, base, "width"), method)
+        line(by_width, wide, "width", "ratio", f"time, {method}", colour)
+    wide = numbered(along(rows, base, "width"), "jaxbp")
+    line(by_width, wide, "width", "predicted_ratio", "predicted", "orange", ls=":")
+    deep = numbered(along(rows, base, "depth"), "jaxbp")
+    line(by_depth, deep, "depth", "flops_ratio", "flops counted", "vermilion", ls="")
+    line(by_depth, deep, "depth", "expected_ratio", "(3L - 1)/L", "grey", marker="")
+    others = [row for row in numbered(rows, "jaxbp") if row["network"] != "MLP"]
+    others.sort(key=lambda row: row["ratio"])
+    names = [row["network"].replace("_", " ") for row in others]
+    plots.ratio_dots(programs, names, others, "ratio", "blue")
+    places = range(len(others))
+    programs.plot([row["flops_ratio"] for row in others], places, "|", color="black")
+    programs.axvline(5, color=plots.COLOURS["vermilion"], linewidth=1)
+    programs.set(xscale="log")
+    programs.set_title("time of f and gradient / f;  | flops,  red: 5")
+    plots.over_sizes(by_depth, "layers L", "f and gradient over f, by depth")
+    plots.over_sizes(by_width, "width", "f and gradient over f, by width")
+
+
+def line(axis, rows, x, y, label, colour, **style):
+    """One column against another."""
+    xs, ys = [row[x] for row in rows], [row[y] for row in rows]
+    plots.line(axis, xs, ys, label, colour, **style)
+
+
+def cases(base, sweeps, size, settings):
+    others = grid(network=list(PROGRAMS), size=size)
+    networks = [*sweep(base, **sweeps), *others]
+    return crossed(networks, method=list(METHODS), **settings)
+
+
+study = Study(
+    file=__file__,
+    question=__doc__,
+    cases=cases(BASE, SWEEPS, "real", SETTINGS),
+    quick=cases(QUICK_BASE, QUICK_SWEEPS, "small", QUICK_SETTINGS),
+    measure=measured,
+    columns=(
+        *("network", "width", "depth", "batch", "method", "closeness"),
+        *("expected_ratio", "flops_ratio", "ratio", "ratio_q25", "ratio_q75"),
+        *("predicted_ratio", "base_s", "time_s", "predicted_s", "roof_fraction"),
+    ),
+    plot=plot,
+    panels=3,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    run(study)

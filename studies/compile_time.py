@@ -1,0 +1,161 @@
+"""How long until a gradient's first result, and where does that time go?
+
+Expectation: written out layer by layer, a network takes time in proportion to its depth
+to trace, to lower and to compile; as a scan over stacked weights it takes the same time
+at any depth. Of the whole, compiling is XLA's and the largest part; tracing and
+lowering are what an engine can make short.
+
+tanh MLPs of equal layers, the gradient by jaxbp and by JAX, of the layers written out
+and scanned. Each time is the median of several builds, JAX's caches emptied before
+each.
+
+Command: jaxbp study compile_time [--quick] [--device cpu|gpu|tpu]
+"""
+
+from functools import lru_cache
+from statistics import median
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+import jaxbp
+from jaxbp import timing
+from jaxbp.study import (
+    GAP,
+    QUICK_SETTINGS,
+    SETTINGS,
+    Study,
+    fit_power,
+    grid,
+    is_gap,
+    measure,
+    plots,
+    run,
+)
+
+MINUTES = 2
+
+FULL = SETTINGS | dict(width=64, batch=32, builds=3)
+QUICK = QUICK_SETTINGS | dict(width=16, batch=4, builds=1)
+DEPTHS = [1, 2, 4, 8, 16, 32, 64]
+QUICK_DEPTHS = [1, 2, 4]
+STAGES = ("trace_s", "lower_s", "compile_s", "first_run_s")
+ENGINES = {"jaxbp": jaxbp.value_and_grad, "jax": jax.value_and_grad}
+COLOURS = {"jaxbp": "blue", "jax": "black"}
+
+
+def layer(x, weights):
+    """One tanh layer, (batch, width)."""
+    W, b = weights
+    return jnp.tanh(x @ W + b[None])
+
+
+def unrolled(params, x):
+    """Layers written out: params is a list of (W, b)."""
+    for weights in params:
+        x = layer(x, weights)
+    return jnp.mean(x * x)
+
+
+def scanned(params, x):
+    """The same layers as a loop: params is (all W, all b)."""
+    x, _ = lax.scan(lambda x, weights: (layer(x, weights), None), x, params)
+    return jnp.mean(x * x)
+
+
+FORMS = {"unrolled": unrolled, "scanned": scanned}
+
+
+@lru_cache(maxsize=2)
+def prepared(form, depth, width, batch, dtype, seed):
+    """Arguments, and value and gradient as JAX has them."""
+    keys = jax.random.split(jax.random.key(seed), 2)
+    W = jax.random.normal(keys[0], (depth, width, width), dtype) / width**0.5
+    b = jnp.zeros((depth, width), dtype)
+    params = (W, b) if form == "scanned" else list(zip(W, b, strict=True))
+    args = params, jax.random.normal(keys[1], (batch, width), dtype)
+    wanted = jax.device_get(jax.jit(jax.value_and_grad(FORMS[form]))(*args))
+    return args, wanted
+
+
+def measured(case):
+    """The row of one gradient: every stage on the clock, several times."""
+    names = ("form", "depth", "width", "batch", "dtype", "seed")
+    args, wanted = prepared(*(case[name] for name in names))
+    f = ENGINES[case["method"]](FORMS[case["form"]])
+    row = measure.correctness(
+        timing.stages(f, *args).output, wanted, 0.0, case["dtype"]
+    )
+    if GAP in row:
+        return row
+    builds = []
+    for _ in range(case["builds"]):
+        jax.clear_caches()
+        builds.append(timing.stages(f, *args).columns())
+    row |= {stage: median(build[stage] for build in builds) for stage in STAGES}
+    return row | {"until_first_s": sum(row[stage] for stage in STAGES)}
+
+
+def numbered(rows, form, method):
+    """The rows of one line that have numbers."""
+    named = {"form": form, "method": method}.items()
+    return [row for row in rows if named <= row.items() and not is_gap(row)]
+
+
+def summary(rows):
+    """Stages at the largest depth, and the growth of each with depth."""
+    lines, growths = [], []
+    for form in FORMS:
+        for method in ENGINES:
+            chosen = numbered(rows, form, method)
+            if not chosen:
+                continue
+            last = max(chosen, key=lambda row: row["depth"])
+            head = {"form": form, "method": method}
+            names = ("depth", *STAGES, "until_first_s")
+            lines.append(head | {name: last[name] for name in names})
+            growths.append(head | {s[:-2]: growth(chosen, s) for s in STAGES[:3]})
+    return {"At the largest depth": lines, "Growth with depth d, from 4 on": growths}
+
+
+def growth(rows, column):
+    """Fitted power of the depth, as text."""
+    chosen = [row for row in rows if row["depth"] >= 4]
+    if len(chosen) < 3:
+        return "-"
+    fit = fit_power([r["depth"] for r in chosen], [r[column] for r in chosen])
+    return f"d^{fit}"
+
+
+def plot(rows, axes):
+    titles = ("to trace (s)", "to lower (s)", "to compile (s)")
+    for axis, stage, title in zip(axes, STAGES, titles, strict=False):
+        for form, style in (("unrolled", "-"), ("scanned", ":")):
+            for method, colour in COLOURS.items():
+                chosen = numbered(rows, form, method)
+                depths = [row["depth"] for row in chosen]
+                times = [row[stage] for row in chosen]
+                label = f"{method}, {form}"
+                plots.line(axis, depths, times, label, colour, linestyle=style)
+        plots.over_sizes(axis, "layers", title, "log")
+
+
+def cases(depths, settings):
+    return grid(depth=depths, form=list(FORMS), method=list(ENGINES), **settings)
+
+
+study = Study(
+    file=__file__,
+    question=__doc__,
+    cases=cases(DEPTHS, FULL),
+    quick=cases(QUICK_DEPTHS, QUICK),
+    measure=measured,
+    columns=("depth", "form", "method", "closeness", *STAGES, "until_first_s"),
+    plot=plot,
+    panels=3,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    run(study)

@@ -1,0 +1,185 @@
+"""How does a gradient's price grow with n on the published Helmholtz benchmark?
+
+Expectation: differences and forward mode cost a multiple of f that grows with the
+number of inputs n, reverse mode one that does not. Published for scalar code (Baydin
+et al. 2018, table 5): at n = 50 differences 28.6, forward 7.69, reverse 1.96.
+
+The function is the Helmholtz free energy of a mixed fluid,
+  f(x) = R T sum_i x_i log(x_i / (1 - b.x))
+         - x'A x / (sqrt(8) b.x) log((1 + (1 + sqrt 2) b.x) / (1 + (1 - sqrt 2) b.x)),
+with x, b, A ~ 0.1 U(0, 1) and R = T = 1, written once with arrays and once with one
+scalar operation at a time, as the benchmark was.
+
+Command: jaxbp study helmholtz [--quick] [--device cpu|gpu|tpu]
+Source: Baydin, Pearlmutter, Radul and Siskind 2018, arXiv:1502.05767.
+"""
+
+from functools import lru_cache
+from math import sqrt
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxbp
+from jaxbp.study import (
+    QUICK_SETTINGS,
+    SETTINGS,
+    Study,
+    fit_power,
+    gradients,
+    grid,
+    is_gap,
+    measure,
+    plots,
+    run,
+)
+
+MINUTES = 2
+
+SIZES = (1, 8, 15, 22, 29, 36, 43, 50)
+PUBLISHED = {  # gradient's time over f's, at the sizes above
+    "differences": (1.08, 6.93, 12.17, 17.15, 19.87, 23.64, 25.67, 28.63),
+    "forward": (1.34, 2.66, 3.55, 4.54, 4.77, 5.59, 6.40, 7.69),
+    "reverse": (1.52, 2.16, 2.16, 2.31, 2.16, 2.07, 1.99, 1.96),
+}
+COLOURS = {"differences": "purple", "forward": "vermilion", "reverse": "blue"}
+MODES = {"forward": "forward", "reverse": "reverse"}
+
+
+def arrays(x, b, A):
+    """The free energy with vectors and matrices."""
+    bx = b @ x
+    mixing = jnp.sum(x * jnp.log(x / (1 - bx)))
+    return energy(mixing, x @ A @ x, bx)
+
+
+def scalars(x, b, A):
+    """The same, one scalar at a time."""
+    x, b, A = list(x), list(b), [list(row) for row in A]
+    n = range(len(x))
+    bx = sum(b[i] * x[i] for i in n)
+    mixing = sum(x[i] * jnp.log(x[i] / (1 - bx)) for i in n)
+    return energy(mixing, sum(x[i] * A[i][j] * x[j] for i in n for j in n), bx)
+
+
+def energy(mixing, xAx, bx):
+    """The free energy from its sums."""
+    inside = jnp.log((1 + (1 + sqrt(2)) * bx) / (1 + (1 - sqrt(2)) * bx))
+    return mixing - xAx / (sqrt(8) * bx) * inside
+
+
+FORMS = {"arrays": arrays, "scalars": scalars}
+
+
+@lru_cache(maxsize=1)
+def prepared(form, n, dtype, seed):
+    """f, arguments, f as a baseline, its gradient by JAX."""
+    rng = np.random.default_rng(seed)
+    draw = [rng.uniform(0.01, 0.1, shape) for shape in ((n,), (n,), (n, n))]
+    args = tuple(jnp.asarray(part, dtype) for part in draw)
+    f = FORMS[form]
+    wanted = jax.device_get(jax.jit(jax.grad(arrays))(*args))
+    return f, args, measure.baseline(f, *args, dtype=dtype), wanted
+
+
+def forward_differences(f):
+    """n + 1 evaluations, batched: what the benchmark calls numerical."""
+
+    def gradient(x, *data):
+        h = float(jnp.finfo(x.dtype).eps) ** 0.5
+        steps = h * jnp.eye(x.size, dtype=x.dtype)
+        ahead = jax.vmap(lambda step: f(x + step, *data))(steps)
+        return (ahead - f(x, *data)) / h
+
+    return gradient
+
+
+METHODS = {
+    "differences": forward_differences,
+    "forward": lambda f: gradients.by_pushforwards(jaxbp.jvp, f),
+    "reverse": jaxbp.grad,
+}
+
+
+def measured(case):
+    """The row of one gradient beside f."""
+    method, n = case["method"], case["n"]
+    setting = (case[name] for name in ("form", "n", "dtype", "seed"))
+    f, args, base, wanted = prepared(*setting)
+    row = {"published_ratio": PUBLISHED[method][SIZES.index(n)]}
+    if method in MODES:
+        row["mode"] = MODES[method]
+    # One-sided differences: right to the square root of rounding.
+    eps = float(jnp.finfo(case["dtype"]).eps)
+    terms = 100 * eps ** (1 / 2 - 2 / 3) if method == "differences" else 0.0
+    gradient = METHODS[method](f)
+    return row | measure.contest(gradient, args, base, case, wanted, terms=terms)
+
+
+def numbered(rows, **wanted):
+    """The rows with these entries that have numbers."""
+    return [r for r in rows if wanted.items() <= r.items() and not is_gap(r)]
+
+
+def growth(rows, column):
+    """Fitted power of n of a ratio from n = 8 on, as text."""
+    chosen = [row for row in rows if row["n"] >= 8]
+    if len(chosen) < 3:
+        return "-"
+    fit = fit_power([row["n"] for row in chosen], [row[column] for row in chosen])
+    return f"n^{fit}"
+
+
+def summary(rows):
+    """Every method at the largest n beside the published ratio, and its growth."""
+    lines = []
+    for method in METHODS:
+        for form in FORMS:
+            chosen = numbered(rows, method=method, form=form)
+            if not chosen:
+                continue
+            last = max(chosen, key=lambda row: row["n"])
+            names = ("method", "form", "n", "published_ratio", "ratio", "flops_ratio")
+            line = {name: last[name] for name in names}
+            line["published_growth"] = growth(chosen, "published_ratio")
+            line["growth"] = growth(chosen, "ratio")
+            line["growth of flops"] = growth(chosen, "flops_ratio")
+            lines.append(line)
+    return {"Gradient over f at the largest n, and growth with n": lines}
+
+
+def plot(rows, axes):
+    for axis, form in zip(axes, FORMS, strict=True):
+        for method, colour in COLOURS.items():
+            chosen = numbered(rows, method=method, form=form)
+            n = [row["n"] for row in chosen]
+            plots.line(axis, n, [r["ratio"] for r in chosen], method, colour)
+            known = [row["published_ratio"] for row in chosen]
+            plots.line(axis, n, known, "", colour, linestyle=":", marker="")
+        axis.set(yscale="log", xlabel="inputs n")
+        axis.set_title(f"gradient over f, {form};  dotted: published")
+
+
+def cases(sizes, settings):
+    return grid(n=sizes, form=list(FORMS), method=list(METHODS), **settings)
+
+
+study = Study(
+    file=__file__,
+    question=__doc__,
+    cases=cases(SIZES, SETTINGS | {"dtype": "float64"}),
+    quick=cases([1, 8, 15], QUICK_SETTINGS | {"dtype": "float64"}),
+    measure=measured,
+    columns=(
+        *("form", "n", "method", "closeness", "published_ratio", "ratio"),
+        *("ratio_q25", "ratio_q75", "predicted_ratio", "flops_ratio"),
+        *("base_s", "time_s", "predicted_s", "compile_s"),
+    ),
+    plot=plot,
+    panels=2,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    run(study)

@@ -1,0 +1,201 @@
+"""In which order should two derivatives be nested, for products, Hessians, Laplacians?
+
+Expectation: JAX's documentation advises forward over reverse for products with the
+Hessian, since it writes no second tape; in torch reverse over reverse was measured
+faster. Griewank and Walther 2008 bound second-order adjoints by 7 to 10 times f. A
+product costs the same for any n where a reverse sweep is involved, and n times more in
+forward over forward. Diagonal and Laplacian need n forward sweeps of second order, or n
+products.
+
+f is a tanh network n -> 128 -> 128 -> 1 averaged over 32 offsets, as where a network is
+put into a differential equation. Everything is compared with jax.hessian and timed in
+turn with the gradient of f.
+
+Command: jaxbp study hessian_products [--quick] [--device cpu|gpu|tpu]
+"""
+
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+
+import jaxbp
+from jaxbp.study import (
+    GAP,
+    QUICK_SETTINGS,
+    SETTINGS,
+    Study,
+    fit_power,
+    grid,
+    is_gap,
+    measure,
+    plots,
+    run,
+    tables,
+)
+
+MINUTES = 2.5
+
+SIZES = [4, 16, 64, 256]
+QUICK_SIZES = [4, 16]
+ORDERS = {  # outer over inner: colour
+    "forward over reverse": "blue",
+    "reverse over reverse": "vermilion",
+    "reverse over forward": "green",
+    "forward over forward": "purple",
+}
+WHAT = ("product", "hessian", "diagonal", "laplacian")
+BY_COLUMNS = 64  # the largest n at which forward over forward is asked for every pair
+
+
+def network(x, W1, W2, w3):
+    """(n,) -> (): a mean over a batch of offsets."""
+    offsets = jnp.linspace(-1, 1, 32, dtype=x.dtype)[:, None]
+    hidden = jnp.tanh(x[None] @ W1 + offsets)  # (32, 128)
+    return (jnp.tanh(hidden @ W2) @ w3).mean()
+
+
+def along(f, v):
+    """x -> the derivative of f along v, by a pushforward."""
+    return lambda x: jaxbp.jvp(f, (x,), (v,))[1]
+
+
+def product(order, f, x, v):
+    """The Hessian times v."""
+    if order == "forward over reverse":
+        return along(jaxbp.grad(f), v)(x)
+    if order == "reverse over reverse":
+        return jaxbp.grad(lambda x: jnp.vdot(jaxbp.grad(f)(x), v))(x)
+    if order == "reverse over forward":
+        return jaxbp.grad(along(f, v))(x)
+    return jax.vmap(lambda e: along(along(f, v), e)(x))(jnp.eye(x.size, dtype=x.dtype))
+
+
+def hessian(order, f, x):
+    """The whole Hessian by the modes' Jacobians."""
+    modes = {"forward": jaxbp.jacfwd, "reverse": jaxbp.jacrev}
+    outer, inner = (modes[name] for name in order.split(" over "))
+    return outer(inner(f))(x)
+
+
+def diagonal(order, f, x):
+    """Second derivatives along each axis, n at once."""
+
+    def entry(e):
+        if order == "forward over forward":
+            return along(along(f, e), e)(x)
+        return jnp.vdot(e, product(order, f, x, e))
+
+    return jax.vmap(entry)(jnp.eye(x.size, dtype=x.dtype))
+
+
+def contender(what, order):
+    """(x, v, *weights) -> what is asked for."""
+
+    def call(x, v, *weights):
+        def f(x):
+            return network(x, *weights)
+
+        if what == "product":
+            return product(order, f, x, v)
+        if what == "hessian":
+            return hessian(order, f, x)
+        entries = diagonal(order, f, x)
+        return entries if what == "diagonal" else entries.sum()
+
+    return call
+
+
+@lru_cache(maxsize=1)
+def prepared(n, dtype, seed):
+    """Arguments, the gradient as a baseline, the Hessian as JAX has it."""
+    keys = jax.random.split(jax.random.key(seed), 5)
+    shapes = ((n, 128), (128, 128), (128,), (n,), (n,))
+    W1, W2, w3, x, v = (
+        jax.random.normal(key, shape, dtype) / shape[0] ** 0.5
+        for key, shape in zip(keys, shapes, strict=True)
+    )
+    weights = (W1, W2, w3)
+    base = measure.baseline(jax.grad(network), x, *weights, dtype=dtype)
+    wanted = jax.device_get(jax.jit(jax.hessian(network))(x, *weights))
+    return (x, v, *weights), base, wanted
+
+
+def measured(case):
+    """The row of one order beside the gradient."""
+    what, order, n = case["what"], case["order"], case["n"]
+    if order == "forward over forward" and what == "product" and n > BY_COLUMNS:
+        return {GAP: f"left out: asks n sweeps, n above {BY_COLUMNS}"}
+    args, base, matrix = prepared(n, case["dtype"], case["seed"])
+    entries = matrix.diagonal()
+    wanted = {
+        "product": matrix @ args[1],
+        "hessian": matrix,
+        "diagonal": entries,
+        "laplacian": entries.sum(),
+    }[what]
+    terms = {"laplacian": abs(entries).sum(), "product": abs(matrix).sum(0).max()}
+    f = contender(what, order)
+    return measure.contest(f, args, base, case, wanted, terms=terms.get(what, 0.0))
+
+
+def numbered(rows, what, order):
+    """The rows of one line that have numbers."""
+    named = {"what": what, "order": order}.items()
+    return [row for row in rows if named <= row.items() and not is_gap(row)]
+
+
+def summary(rows):
+    """Times over the gradient's, every order; the growth with n."""
+    told = {}
+    for what in WHAT:
+        chosen = [row for row in rows if row["what"] == what]
+        told[f"{what}: time over the gradient's"] = tables.pivot(
+            chosen, ["n"], "order", "ratio"
+        )
+    told["Growth of the time with n"] = [
+        {"what": what}
+        | {order: growth(numbered(rows, what, order)) for order in ORDERS}
+        for what in WHAT
+    ]
+    return told
+
+
+def growth(rows):
+    """Fitted power of n, as text."""
+    if len(rows) < 3:
+        return "-"
+    return f"n^{fit_power([r['n'] for r in rows], [r['time_s'] for r in rows])}"
+
+
+def plot(rows, axes):
+    for axis, what in zip(axes, ("product", "hessian", "laplacian"), strict=True):
+        for order, colour in ORDERS.items():
+            chosen = numbered(rows, what, order)
+            n = [row["n"] for row in chosen]
+            plots.line(axis, n, [row["ratio"] for row in chosen], order, colour)
+        plots.over_sizes(axis, "inputs n", f"{what}: time / gradient's", "log")
+
+
+def cases(sizes, settings):
+    return grid(n=sizes, what=WHAT, order=list(ORDERS), **settings)
+
+
+study = Study(
+    file=__file__,
+    question=__doc__,
+    cases=cases(SIZES, SETTINGS),
+    quick=cases(QUICK_SIZES, QUICK_SETTINGS),
+    measure=measured,
+    columns=(
+        *("n", "what", "order", "closeness", "ratio", "ratio_q25", "ratio_q75"),
+        *("predicted_ratio", "flops_ratio", "time_s", "predicted_s", "trace_s"),
+        *("compile_s", "xla_temp_bytes", "roof_fraction"),
+    ),
+    plot=plot,
+    panels=3,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    run(study)

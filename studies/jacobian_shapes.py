@@ -1,0 +1,194 @@
+"""Which mode gives a whole Jacobian sooner, and where do the two cross?
+
+Expectation: for f: R^n -> R^m, forward mode asks n pushforwards and reverse mode m
+pullbacks, each a small multiple of f: forward mode wins where n is well below m, and
+the two cross near n = m, a little on reverse mode's side, since a pullback costs more
+than a pushforward. Taking the columns c at a time trades memory for time: memory
+m0 + m1 c, time t0 + t1 / c.
+
+f is a tanh network n -> 256 -> m of one vector. Each mode is timed in turn with the
+other, its Jacobian compared with JAX's first.
+
+Command: jaxbp study jacobian_shapes [--quick] [--device cpu|gpu|tpu]
+Source: DESC's documentation for the law of chunks.
+"""
+
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxbp
+from jaxbp.study import (
+    QUICK_SETTINGS,
+    SETTINGS,
+    Study,
+    grid,
+    is_gap,
+    measure,
+    plots,
+    run,
+)
+
+MINUTES = 2.5
+
+SIZES = [4, 16, 64, 256, 1024]
+QUICK_SIZES = [4, 64, 256]
+CHUNKS = [1, 4, 16, 64, 256]
+CHUNKED = dict(part="chunks", n=256, m=256, hidden=2048, batch=64)
+QUICK_CHUNKED = dict(part="chunks", n=64, m=64, hidden=256, batch=8)
+WHOLE = {"pushforwards": jaxbp.jacfwd, "pullbacks": jaxbp.jacrev}
+MODE = {"pushforwards": "forward", "pullbacks": "reverse"}
+
+
+def network(x, W, V):
+    """(n,) -> (m,): a hidden tanh layer, seen by a batch of offsets, averaged."""
+    offsets = jnp.linspace(-1, 1, W["batch"].shape[0], dtype=x.dtype)[:, None]
+    return (jnp.tanh(x[None] @ W["in"] + offsets) @ V).mean(0)
+
+
+@lru_cache(maxsize=1)
+def prepared(n, m, hidden, batch, dtype, seed):
+    """Arguments, and the Jacobian as JAX has it."""
+    keys = jax.random.split(jax.random.key(seed), 3)
+    W = {
+        "in": jax.random.normal(keys[0], (n, hidden), dtype) / n**0.5,
+        "batch": jnp.zeros(batch, dtype),  # its length says how many offsets
+    }
+    V = jax.random.normal(keys[1], (hidden, m), dtype) / hidden**0.5
+    args = jax.random.normal(keys[2], (n,), dtype), W, V
+    mode = jax.jacfwd if n < m else jax.jacrev
+    return args, jax.device_get(jax.jit(mode(network))(*args))
+
+
+@lru_cache(maxsize=4)
+def other(mode, *network_and_settings):
+    """What a mode is timed beside."""
+    args, _ = prepared(*network_and_settings)
+    dtype = network_and_settings[-2]
+    if mode == "f":
+        return measure.baseline(network, *args, dtype=dtype)
+    return measure.baseline(WHOLE[mode](network), *args, dtype=dtype)
+
+
+def in_chunks(chunk):
+    """The Jacobian by pushforwards, `chunk` columns at a time."""
+
+    def jacobian(x, *weights):
+        def column(seed):
+            return jaxbp.jvp(lambda x: network(x, *weights), (x,), (seed,))[1]
+
+        seeds = jnp.eye(x.size, dtype=x.dtype)
+        return jax.lax.map(column, seeds, batch_size=chunk).T
+
+    return jacobian
+
+
+def measured(case):
+    """The row of one Jacobian, whole or in chunks."""
+    names = ("n", "m", "hidden", "batch", "dtype", "seed")
+    setting = tuple(case[name] for name in names)
+    args, wanted = prepared(*setting)
+    if case["part"] == "chunks":
+        jacobian, base = in_chunks(case["chunk"]), other("f", *setting)
+        return measure.contest(jacobian, args, base, case, wanted)
+    method = case["method"]
+    rival = next(name for name in WHOLE if name != method)
+    base = other(rival, *setting)
+    told = {"mode": MODE[method]}
+    return told | measure.contest(WHOLE[method](network), args, base, case, wanted)
+
+
+def forward_over_reverse(rows):
+    """{(n, m): row of the pushforwards}: its ratio is to the pullbacks."""
+    return {
+        (row["n"], row["m"]): row
+        for row in rows
+        if row.get("method") == "pushforwards" and not is_gap(row)
+    }
+
+
+def summary(rows):
+    """The ratio of the modes by n and m; the crossover; the chunks."""
+    cells = forward_over_reverse(rows)
+    lines = [
+        {"inputs n": n}
+        | {f"m = {m}": r["ratio"] for (k, m), r in cells.items() if k == n}
+        for n in sorted({n for n, _ in cells})
+    ]
+    square = [row["ratio"] for (n, m), row in cells.items() if n == m]
+    told = f"{np.median(square):.2f} where n = m" if square else "no square ones"
+    chunks = [
+        {c: row[c] for c in ("chunk", "time_s", "predicted_s", "xla_temp_bytes")}
+        for row in chunk_rows(rows)
+    ]
+    return {
+        f"Time of n pushforwards over time of m pullbacks; median {told}": lines,
+        "The Jacobian by pushforwards, in chunks": chunks,
+    }
+
+
+def chunk_rows(rows):
+    """The rows of the chunks that have numbers."""
+    return [row for row in rows if row["part"] == "chunks" and not is_gap(row)]
+
+
+def plot(rows, axes):
+    heat, edge, chunks = axes
+    cells = forward_over_reverse(rows)
+    plots.heat_map(
+        heat,
+        {place: row["ratio"] for place, row in cells.items()},
+        ("inputs n", "outputs m", "time of pushforwards / pullbacks"),
+    )
+    line(edge, cells.values(), "ratio", "measured", "blue")
+    line(edge, cells.values(), "predicted_ratio", "predicted", "orange")
+    edge.axhline(1, color=plots.INK, linewidth=0.8)
+    edge.axvline(1, color=plots.INK, linewidth=0.8)
+    plots.log_log(edge, "n / m", "time of pushforwards / pullbacks")
+    shown = chunk_rows(rows)
+    sizes = [row["chunk"] for row in shown]
+    for column, label, colour in (
+        ("time_s", "time (s)", "blue"),
+        ("predicted_s", "predicted (s)", "orange"),
+    ):
+        plots.line(chunks, sizes, [row[column] for row in shown], label, colour)
+    memory = [row["xla_temp_bytes"] / 2**30 for row in shown]
+    plots.line(chunks, sizes, memory, "memory (GiB)", "vermilion")
+    plots.log_log(chunks, "columns at a time", "a Jacobian in chunks")
+
+
+def line(axis, rows, column, label, colour):
+    """A ratio over n / m, all shapes as dots."""
+    rows = list(rows)
+    x = [row["n"] / row["m"] for row in rows]
+    plots.line(axis, x, [row[column] for row in rows], label, colour, linestyle="")
+
+
+def cases(sizes, chunked, settings):
+    shapes = grid(part="shapes", n=sizes, m=sizes, hidden=256, batch=1)
+    whole = [c | settings | {"method": m} for c in shapes for m in WHOLE]
+    most = chunked["n"]
+    chunks = [c for c in CHUNKS if c <= most]
+    return whole + grid(**chunked, chunk=chunks, **settings)
+
+
+study = Study(
+    file=__file__,
+    question=__doc__,
+    cases=cases(SIZES, CHUNKED, SETTINGS),
+    quick=cases(QUICK_SIZES, QUICK_CHUNKED, QUICK_SETTINGS),
+    measure=measured,
+    columns=(
+        *("part", "n", "m", "method", "chunk", "closeness"),
+        *("ratio", "ratio_q25", "ratio_q75", "predicted_ratio", "flops_ratio"),
+        *("time_s", "predicted_s", "xla_temp_bytes", "roof_fraction"),
+    ),
+    plot=plot,
+    panels=3,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    run(study)

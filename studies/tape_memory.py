@@ -1,0 +1,197 @@
+"""How much memory does reverse mode keep, against what JAX keeps, and what does
+checkpointing save?
+
+Expectation: the tape grows in proportion to the number of layers or time steps, for
+the engine as for JAX; XLA's temporaries follow it. With `checkpoint` on every layer
+only the layers' inputs are kept and the work grows by about one evaluation of f: from
+3 to 4 times f.
+
+Tape bytes are counted from the pullback before anything runs; XLA's temporaries are
+those of the whole gradient. A CPU's allocator reports no peak: it stands in the rows
+of devices whose allocator does.
+
+Command: jaxbp study tape_memory [--quick] [--device cpu|gpu|tpu]
+"""
+
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+import jaxbp
+from jaxbp import costs
+from jaxbp.study import (
+    QUICK_SETTINGS,
+    SETTINGS,
+    Study,
+    crossed,
+    fit_power,
+    grid,
+    is_gap,
+    measure,
+    plots,
+    run,
+)
+
+MINUTES = 2
+
+LENGTHS = dict(
+    MLP=dict(length=[2, 4, 8, 16, 32], width=256, batch=256),  # length: layers
+    RNN=dict(length=[16, 32, 64, 128, 256], width=128, batch=64),  # time steps
+)
+QUICK_LENGTHS = dict(
+    MLP=dict(length=[2, 4, 8], width=64, batch=32),
+    RNN=dict(length=[4, 8, 16], width=32, batch=8),
+)
+ENGINES = {"jaxbp": (jaxbp.grad, jaxbp.vjp), "jax": (jax.grad, jax.vjp)}
+METHODS = {  # name: (whose, with checkpoint, colour)
+    "jaxbp": ("jaxbp", False, "blue"),
+    "jax": ("jax", False, "black"),
+    "jaxbp, checkpoint": ("jaxbp", True, "vermilion"),
+    "jax, checkpoint": ("jax", True, "orange"),
+}
+
+
+def layer(x, weights):
+    """One tanh layer, or one step of a network whose layers share their weights."""
+    W, V = weights
+    return x + jnp.tanh(x @ W) @ V  # (batch, width)
+
+
+def network(family, checkpointed):
+    """f: (params, x, length's array) -> scalar."""
+    step = jaxbp.checkpoint(layer) if checkpointed else layer
+
+    def deep(params, x, _):
+        for weights in params:
+            x = step(x, weights)
+        return jnp.mean(x * x)
+
+    def recurrent(params, x, inputs):
+        x, _ = lax.scan(lambda x, u: (step(x + u, params), None), x, inputs)
+        return jnp.mean(x * x)
+
+    return deep if family == "MLP" else recurrent
+
+
+@lru_cache(maxsize=1)
+def prepared(family, length, width, batch, dtype, seed):
+    """Arguments, f as a baseline, gradient as JAX has it."""
+    keys = jax.random.split(jax.random.key(seed), 3)
+    scale = 0.3 * width**-0.5
+
+    def weights(key, *many):
+        return scale * jax.random.normal(key, (*many, width, width), dtype)
+
+    if family == "MLP":
+        params = list(zip(*(weights(k, length) for k in keys[:2]), strict=True))
+        inputs = jnp.zeros(1, dtype)
+    else:
+        params = weights(keys[0]), weights(keys[1])
+        inputs = jax.random.normal(keys[2], (length, batch, width), dtype)
+    args = params, jax.random.normal(keys[2], (batch, width), dtype), inputs
+    f = network(family, checkpointed=False)
+    wanted = jax.device_get(jax.jit(jax.grad(f))(*args))
+    return args, measure.baseline(f, *args, dtype=dtype), wanted
+
+
+def tape_bytes(vjp, f, args):
+    """Bytes of all arrays that the pullback by the parameters holds, by types alone."""
+    params, *data = args
+
+    def pullback(params):
+        return vjp(lambda params: f(params, *data), params)[1]
+
+    leaves = jax.tree.leaves(jax.eval_shape(pullback, params))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+
+
+def measured(case):
+    """The row of one gradient: bytes first, then its time over f's."""
+    names = ("family", "length", "width", "batch", "dtype", "seed")
+    args, base, wanted = prepared(*(case[name] for name in names))
+    whose, checkpointed, _ = METHODS[case["method"]]
+    f = network(case["family"], checkpointed)
+    gradient, vjp = ENGINES[whose]
+    row = {"tape_bytes": tape_bytes(vjp, f, args)}
+    if whose == "jaxbp":
+        row["counted_tape_bytes"] = costs.counted(f, *args)["tape_bytes"]
+    return row | measure.contest(gradient(f), args, base, case, wanted)
+
+
+def numbered(rows, family, method):
+    """The rows of one line that have numbers."""
+    named = {"family": family, "method": method}.items()
+    return [row for row in rows if named <= row.items() and not is_gap(row)]
+
+
+def summary(rows):
+    """Bytes and time at the largest size, and how bytes grow."""
+    lines = []
+    for family in LENGTHS:
+        for method in METHODS:
+            chosen = numbered(rows, family, method)
+            if not chosen:
+                continue
+            last = max(chosen, key=lambda row: row["length"])
+            names = ("family", "method", "length", "tape_bytes", "xla_temp_bytes")
+            line = {name: last[name] for name in (*names, "ratio")}
+            for column in ("tape_bytes", "xla_temp_bytes"):
+                line[f"growth of {column[:-6]}"] = growth(chosen, column)
+            lines.append(line)
+    return {"At the largest length; growth with it; ratio: time over f's": lines}
+
+
+def growth(rows, column):
+    """Fitted power of the length, as text."""
+    if len(rows) < 3:
+        return "-"
+    fit = fit_power([r["length"] for r in rows], [max(1, r[column]) for r in rows])
+    return f"l^{fit}"
+
+
+def plot(rows, axes):
+    tape, temporary, time = axes
+    for family, style in (("MLP", "-"), ("RNN", ":")):
+        for method, (_, _, colour) in METHODS.items():
+            chosen = numbered(rows, family, method)
+            x = [row["length"] for row in chosen]
+            name = f"{method}, {family}"
+            for axis, column in (
+                (tape, "tape_bytes"),
+                (temporary, "xla_temp_bytes"),
+                (time, "ratio"),
+            ):
+                y = [row[column] for row in chosen]
+                plots.line(axis, x, y, name, colour, linestyle=style)
+    where = "layers (MLP), time steps (RNN)"
+    plots.over_sizes(tape, where, "bytes on the tape, counted", "log")
+    plots.over_sizes(temporary, where, "bytes of XLA's temporaries", "log")
+    plots.over_sizes(time, where, "time of the gradient / f")
+
+
+def cases(lengths, settings):
+    networks = [c for name, axes in lengths.items() for c in grid(family=name, **axes)]
+    return crossed(networks, method=list(METHODS), **settings)
+
+
+study = Study(
+    file=__file__,
+    question=__doc__,
+    cases=cases(LENGTHS, SETTINGS),
+    quick=cases(QUICK_LENGTHS, QUICK_SETTINGS),
+    measure=measured,
+    columns=(
+        *("family", "length", "width", "batch", "method", "closeness"),
+        *("tape_bytes", "counted_tape_bytes", "xla_temp_bytes", "xla_peak_bytes"),
+        *("device_peak_bytes", "ratio", "ratio_q25", "ratio_q75", "predicted_ratio"),
+        *("flops_ratio", "time_s", "predicted_s", "roof_fraction"),
+    ),
+    plot=plot,
+    panels=3,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    run(study)

@@ -1,0 +1,234 @@
+"""How does the time of a training step grow, and what does the loop around it add?
+
+Expectation: a step takes at least 6 flops for each weight and example (2 forward, 4
+back), so that its time grows in proportion to width squared, depth and batch once the
+products are large; small networks take the time of their overhead, which a scan of
+steps in one program avoids and a Python loop of jitted steps pays each step. The lab's
+loop is as fast as the plainest one written with jax.jit and optax.
+
+MLPs 64-width-...-10 on the 8x8 digits under softmax cross-entropy, Adam, ten steps.
+All contenders must reach the plain loop's parameters; each is timed in turn with it.
+
+Command: jaxbp study training_scaling [--quick] [--device cpu|gpu|tpu]
+"""
+
+from functools import lru_cache
+
+import jax
+import optax
+from jax import lax
+
+import jaxbp
+from jaxbp import layers, problems, timing, training
+from jaxbp.study import (
+    GAP,
+    QUICK_SETTINGS,
+    SETTINGS,
+    Study,
+    along,
+    crossed,
+    distinct,
+    fit_power,
+    is_gap,
+    measure,
+    plots,
+    run,
+    sweep,
+    tables,
+)
+
+MINUTES = 2.5
+
+STEPS = 10  # of training, timed together
+BASE = dict(width=256, depth=2, batch=128, dtype="float32")
+SWEEPS = dict(
+    width=[32, 64, 128, 256, 512, 1024],
+    depth=[1, 2, 4, 8],
+    batch=[16, 64, 128, 512],
+    dtype=["bfloat16", "float32", "float64"],
+)
+QUICK_BASE = BASE | dict(width=16, batch=8)
+QUICK_SWEEPS = dict(width=[16, 32, 64], dtype=["float32", "float64"])
+METHODS = {  # name: (its gradient, "scan" or a Python "loop" of jitted steps, colour)
+    "scan, jaxbp": (jaxbp.value_and_grad, "scan", "blue"),
+    "scan, jax": (jax.value_and_grad, "scan", "black"),
+    "scan, layers": (None, "scan", "green"),
+    "loop, jaxbp": (jaxbp.value_and_grad, "loop", "sky"),
+}
+
+
+@lru_cache(maxsize=1)
+def prepared(width, depth, batch, dtype, seed):
+    """Model, optimizer, (params, state), data, the plain loop, where it arrives."""
+    model = layers.mlp([64, *[width] * depth, 10], activation="tanh")
+    loss = layers.loss_fn(model, layers.softmax_cross_entropy)
+    optimizer = optax.adam(1e-3)
+    params = model.init(jax.random.key(seed), dtype)
+    start = params, optimizer.init(params)
+    images = problems.digits(seed).train
+    inputs, labels = (jax.device_put(part[:batch]) for part in images)
+    data = inputs.astype(dtype), labels
+
+    @jax.jit
+    def plain_step(params, state, *data):
+        _, gradient = jax.value_and_grad(loss)(params, *data)
+        with jax.numpy_dtype_promotion("standard"):  # Adam adds floats and integers
+            updates, state = optimizer.update(gradient, state, params)
+            return optax.apply_updates(params, updates), state
+
+    def plain():
+        now = start
+        for _ in range(STEPS):
+            now = plain_step(*now, *data)
+        return now[0]
+
+    return model, loss, optimizer, start, data, plain, jax.device_get(plain())
+
+
+def contender(method, model, loss, optimizer):
+    """One step, (params, state, *data) -> (params, state, loss)."""
+    gradient = METHODS[method][0]
+    if gradient is None:
+        by_hand = layers.value_and_grad(model, layers.softmax_cross_entropy)
+        return training.make_step(by_hand, optimizer)
+    return training.make_step(gradient(loss), optimizer)
+
+
+def scanned(step):
+    """`STEPS` steps as one program."""
+
+    def program(start, data):
+        def advance(now, _):
+            params, state, value = step(*now, *data)
+            return (params, state), value
+
+        return lax.scan(advance, start, None, length=STEPS)[0][0]
+
+    return program
+
+
+def measured(case):
+    """The row of one loop on one network: where it arrives, then how fast."""
+    names = ("width", "depth", "batch", "dtype", "seed")
+    model, loss, optimizer, start, data, plain, wanted = prepared(
+        *(case[name] for name in names)
+    )
+    step = contender(case["method"], model, loss, optimizer)
+    program = scanned(step)
+    row = measure.priced(program, start, data, dtype=case["dtype"])
+    if METHODS[case["method"]][1] == "scan":
+        built = timing.stages(program, start, data)
+        row |= built.columns()
+        call, args, found = built.compiled, (start, data), built.output
+    else:
+        call, args = python_loop(step, start, data), ()
+        found = call()
+    row["parameters"] = sum(leaf.size for leaf in jax.tree.leaves(wanted))
+    # Adam divides by gradients' sizes: rounding of those near zero moves a whole step.
+    terms = STEPS * 1e-3 / measure.rtol(case["dtype"])
+    row |= measure.correctness(found, wanted, 0.01 * terms, case["dtype"])
+    if GAP in row:
+        return row
+    calls = {"contender": (call, args), "plain": (plain, ())}
+    budget = dict(rounds=case["rounds"], budget_s=case["budget_s"])
+    times = timing.time_calls(calls, **budget)
+    row |= measure.time_columns(times["contender"], times["plain"])
+    row["step_s"] = row["time_s"] / STEPS
+    return measure.below_roof(row, "counted_flops", case["dtype"])
+
+
+def python_loop(step, start, data):
+    """A function that runs the jitted step `STEPS` times from Python."""
+    jitted = jax.jit(step)
+
+    def call():
+        now = start
+        for _ in range(STEPS):
+            now = jitted(*now, *data)[:2]
+        return now[0]
+
+    return call
+
+
+def numbered(rows, method):
+    """The rows of a method that have numbers."""
+    return [row for row in rows if row["method"] == method and not is_gap(row)]
+
+
+def base_of(rows):
+    """The base that the rows were swept from."""
+    return BASE if along(rows, BASE, "width") else QUICK_BASE
+
+
+def summary(rows):
+    """A step's time and its ratio to the plain loop; growth over each sweep."""
+    index = ["width", "depth", "batch", "dtype"]
+    named = [{"parameters": None} | row for row in rows]
+    growths = [
+        {"method": method}
+        | {axis: growth(rows, method, axis) for axis in ("width", "depth", "batch")}
+        for method in METHODS
+    ]
+    return {
+        "Time over the plain loop's": tables.pivot(named, index, "method", "ratio"),
+        "Fraction of the roof of matrix products": tables.pivot(
+            named, index, "method", "roof_fraction"
+        ),
+        "Growth of a step's time, over the larger half of each sweep": growths,
+    }
+
+
+def growth(rows, method, axis):
+    """Fitted power of an axis, over the larger half of its sweep, as text."""
+    chosen = numbered(along(rows, base_of(rows), axis), method)
+    chosen = sorted(chosen, key=lambda row: row[axis])[len(chosen) // 3 :]
+    if len(chosen) < 3:
+        return "-"
+    fit = fit_power([r[axis] for r in chosen], [r["step_s"] for r in chosen])
+    return f"{axis}^{fit}"
+
+
+def plot(rows, axes):
+    for axis, name in zip(axes, ("width", "batch"), strict=False):
+        swept = along(rows, base_of(rows), name)
+        for method, (_, _, colour) in METHODS.items():
+            chosen = numbered(swept, method)
+            sizes = [row[name] for row in chosen]
+            plots.line(axis, sizes, [r["step_s"] for r in chosen], method, colour)
+            if method == "scan, jaxbp":
+                told = [row["predicted_s"] / STEPS for row in chosen]
+                plots.line(axis, sizes, told, "predicted", "orange", linestyle=":")
+        plots.over_sizes(axis, name, "time of a step (s)", "log")
+    swept = along(rows, base_of(rows), "width")
+    for method, (_, _, colour) in METHODS.items():
+        chosen = numbered(swept, method)
+        widths = [row["width"] for row in chosen]
+        plots.line(
+            axes[2], widths, [r["roof_fraction"] for r in chosen], method, colour
+        )
+    plots.over_sizes(axes[2], "width", "fraction of the matmul roof")
+
+
+def cases(base, sweeps, settings):
+    networks = [settings | network for network in sweep(base, **sweeps)]
+    return distinct(crossed(networks, method=list(METHODS)))
+
+
+study = Study(
+    file=__file__,
+    question=__doc__,
+    cases=cases(BASE, SWEEPS, SETTINGS),
+    quick=cases(QUICK_BASE, QUICK_SWEEPS, QUICK_SETTINGS),
+    measure=measured,
+    columns=(
+        *("width", "depth", "batch", "dtype", "parameters", "method", "closeness"),
+        *("ratio", "ratio_q25", "ratio_q75", "step_s", "time_s", "predicted_s"),
+        *("counted_flops", "roof_fraction", "compile_s"),
+    ),
+    plot=plot,
+    panels=3,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    run(study)
