@@ -1,27 +1,17 @@
 """A report as a table on a terminal, as plain text, and in a notebook."""
 
-import html
-import io
-
+from .. import display
 from .rows import AGREE, KINK, NOT_FINITE
-
-WIDTH = 100  # columns of the plain text
 
 
 def as_text(report):
     """The table without colours, for `str` and for files."""
-    from rich.console import Console
-
-    stream = io.StringIO()
-    console = Console(file=stream, width=WIDTH, color_system=None)
-    console.print(as_rich(report))
-    lines = (line.rstrip() for line in stream.getvalue().rstrip().split("\n"))
-    return "\n".join(lines)
+    return display.as_text(as_rich(report))
 
 
 def as_html(report):
-    """The same text, preformatted: what a notebook shows."""
-    return f"<pre>{html.escape(as_text(report))}</pre>"
+    """The same table in colour: what a notebook shows."""
+    return display.as_html(as_rich(report))
 
 
 def as_rich(report):

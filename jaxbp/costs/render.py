@@ -1,17 +1,15 @@
 """A cost report as a table on a terminal, as plain text, and in a notebook."""
 
-import html
-import io
 import math
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from .. import display
 from .amount import Amount, Range
 
-WIDTH = 100  # columns of the plain text
 LARGEST = 3  # residuals listed
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
@@ -29,16 +27,12 @@ LABELS = {
 
 def as_text(report) -> str:
     """The table without colours, for `str` and for files."""
-    stream = io.StringIO()
-    console = Console(file=stream, width=WIDTH, color_system=None)
-    console.print(as_rich(report))
-    lines = (line.rstrip() for line in stream.getvalue().rstrip().split("\n"))
-    return "\n".join(lines)
+    return display.as_text(as_rich(report))
 
 
 def as_html(report) -> str:
-    """The same text, preformatted: what a notebook shows."""
-    return f"<pre>{html.escape(as_text(report))}</pre>"
+    """The same table in colour: what a notebook shows."""
+    return display.as_html(as_rich(report))
 
 
 def as_rich(report) -> Group:

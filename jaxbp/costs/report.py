@@ -8,7 +8,7 @@ from .amount import QUANTITIES, Amount
 from .memory import Tape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CostReport:
     """Counted costs of a function and its derivatives at arguments of some types.
 
@@ -95,6 +95,8 @@ class CostReport:
         from .render import as_text
 
         return as_text(self)
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         from .render import as_html
