@@ -151,7 +151,8 @@ def part(rows, name):
 
 def named(tangents):
     """A training method in words."""
-    return f"{tangents} tangents" if tangents else "backprop"
+    many = "s" * (tangents > 1)
+    return f"{tangents} tangent{many}" if tangents else "backprop"
 
 
 def summary(rows):

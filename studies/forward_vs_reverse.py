@@ -4,9 +4,10 @@ Expectation: reverse mode costs a small multiple of one evaluation of the loss f
 whatever the number of parameters n; forward mode and central differences ask for
 each entry by itself, and cost a multiple that grows in proportion to n.
 
-The networks are tanh MLPs on the 8x8 digits under softmax cross-entropy, grown in
-width, depth and batch, and one that is trained first. Every gradient is compared
-with jax.grad before it is timed, and is timed in turn with f.
+The networks are MLPs on the 8x8 digits under softmax cross-entropy, grown in width,
+depth and batch, of other activations and dtypes, and one that is trained first; and a
+convolutional, a recurrent and a transformer network on the same digits. Every gradient
+is compared with jax.grad before it is timed, and is timed in turn with f.
 
 Command: jaxbp study forward_vs_reverse [--quick] [--device cpu|gpu|tpu]
 """
@@ -20,6 +21,8 @@ import jaxbp
 from jaxbp import costs, layers, problems, training
 from jaxbp.study import (
     GAP,
+    QUICK_SETTINGS,
+    SETTINGS,
     Study,
     along,
     crossed,
@@ -32,29 +35,35 @@ from jaxbp.study import (
     tables,
 )
 
-MINUTES = 25
+MINUTES = 6
 
 # A batch at which the products of f, not its overhead, take most of its time.
-BASE = dict(network="mlp", width=64, depth=2, batch=256)  # depth: hidden layers
+BASE = dict(
+    network="mlp", width=64, depth=2, batch=128, activation="tanh", dtype="float32"
+)  # depth: hidden layers
 SWEEPS = dict(
-    width=[16, 24, 32, 48, 64, 96, 128, 192, 256, 512],  # n from 1,482 to 301,066
-    depth=[1, 2, 4, 8, 16],
-    batch=[1, 16, 64, 256, 1024],
+    width=[16, 24, 32, 48, 64, 128, 256, 512],  # n from 1,482 to 301,066
+    depth=[1, 2, 4, 8],
+    batch=[1, 16, 64, 512],
+    activation=["relu", "gelu"],
+    dtype=["bfloat16", "float64"],
 )
-QUICK_SWEEPS = dict(width=[16, 24, 48, 256], depth=[8], batch=[32])
-DIGITS = dict(network="digits", width=32, depth=1, batch=256)  # 64-32-10, trained
+QUICK_SWEEPS = dict(width=[16, 24, 128], batch=[32])
+DIGITS = BASE | dict(network="digits", width=32, depth=1)  # 64-32-10, trained
+FAMILIES = [
+    BASE | dict(network="cnn", width=8, depth=2),  # channels, doubled; layers
+    BASE | dict(network="rnn", width=32, depth=1),  # reads the rows of an image
+    BASE | dict(network="transformer", width=16, depth=1, batch=16),  # reads pixels
+]
 
-FULL = dict(
-    dtype="float32",
-    precision="highest",  # of products; what correctness is judged at
-    seed=0,
+FULL = SETTINGS | dict(
     chunk=gradients.CHUNK,
-    rounds=9,  # odd, and enough for quartiles
-    budget_s=8.0,  # of timing a row; three rounds in any case
-    budget_flops=1.5e12,  # of one gradient: about 10 s on 2 CPU cores
-    budget_bytes=8 * 2**30,  # of one gradient's tangents held at once
+    budget_flops=1.2e11,  # of one gradient: about 1 s on 2 CPU cores
+    budget_bytes=4 * 2**30,  # of one gradient's tangents held at once
 )
-QUICK = FULL | dict(rounds=5, budget_s=0.2, budget_flops=5e10, budget_bytes=2**30)
+QUICK = FULL | QUICK_SETTINGS | dict(budget_flops=1e10, budget_bytes=2**30)
+
+GROWN = ("width", "depth", "batch")
 
 METHODS = {  # name: colour in the figure
     "f": "grey",
@@ -66,6 +75,7 @@ METHODS = {  # name: colour in the figure
     "jax.jacfwd": "orange",
     "differences": "purple",
 }
+MODES = {"engine forward": "forward", "engine reverse": "reverse"}
 CHUNKED = ("engine forward", "differences")  # n columns, a chunk at a time
 COLUMN_WISE = (*CHUNKED, "jax.jacfwd")  # n columns, however many at a time
 
@@ -86,9 +96,9 @@ def contender(method, model, f, chunk):
 
 
 @lru_cache(maxsize=1)  # the cases of one network follow one another
-def prepared(network, width, depth, batch, dtype, seed):
-    """Model, f, arguments, f compiled, value and gradient of f, columns."""
-    model = layers.mlp([64, *[width] * depth, 10], activation="tanh")
+def prepared(network, width, depth, batch, activation, dtype, seed):
+    """Model, f, arguments, f as a baseline, value and gradient of f, columns."""
+    model = built(network, width, depth, activation)
     f = layers.loss_fn(model, layers.softmax_cross_entropy)
     told = {}
     if network == "digits":
@@ -96,12 +106,33 @@ def prepared(network, width, depth, batch, dtype, seed):
         params, told["test_accuracy"] = outcome.training.params, outcome.accuracy
     else:
         params = model.init(jax.random.key(seed), dtype)
-    images = problems.digits(seed, dtype=dtype).train
-    args = (params, *(jax.device_put(part[:batch]) for part in images))
+    inputs, labels = (part[:batch] for part in problems.digits(seed).train)
+    args = params, jax.device_put(seen(network, inputs, dtype)), jax.device_put(labels)
     told["parameters"] = sum(leaf.size for leaf in jax.tree.leaves(params))
     told |= costs.counted(f, *args)
     reference = jax.device_get(jax.jit(jax.value_and_grad(f))(*args))
     return model, f, args, measure.baseline(f, *args, dtype=dtype), reference, told
+
+
+def built(network, width, depth, activation):
+    """The layers of a network."""
+    if network == "cnn":
+        channels = [width * 2**k for k in range(depth)]
+        return layers.cnn((8, 8, 1), channels, 10, activation=activation)
+    if network == "rnn":
+        return layers.recurrent_classifier("rnn", 8, width, 10)
+    if network == "transformer":
+        options = dict(n_blocks=depth, max_length=64)
+        return layers.transformer_classifier(17, width, 2, 2 * width, 10, **options)
+    return layers.mlp([64, *[width] * depth, 10], activation=activation)
+
+
+def seen(network, inputs, dtype):
+    """The images (b, 64) in [0, 1] as a network reads them."""
+    if network == "transformer":  # the 17 grey levels of 64 pixels
+        return np.rint(16 * inputs).astype(np.int32)
+    shape = {"cnn": (8, 8, 1), "rnn": (8, 8)}.get(network, (64,))
+    return inputs.reshape(-1, *shape).astype(dtype)
 
 
 @cache
@@ -113,10 +144,12 @@ def trained(width, depth, dtype, seed):
 
 def measured(case):
     """The row of one method on one network: correctness first, then cost."""
-    names = (*BASE, "dtype", "seed")
+    names = (*BASE, "seed")
     model, f, args, base, reference, told = prepared(*(case[k] for k in names))
     method, chunk, n = case["method"], case["chunk"], told["parameters"]
     row = dict(told)
+    if method in MODES:
+        row["mode"] = MODES[method]
     if reason := too_dear(case, n, told["f_flops"]):
         return row | {GAP: reason}
     gradient = contender(method, model, f, chunk)
@@ -160,7 +193,7 @@ def summary(rows):
     """Time over f's time by network, and how it grows over each sweep."""
     growths = [
         {"method": method}
-        | {f"time over {axis}": growth(rows, method, axis, "ratio") for axis in SWEEPS}
+        | {f"time over {axis}": growth(rows, method, axis, "ratio") for axis in GROWN}
         | {"flops over width": growth(rows, method, "width", "flops_ratio")}
         for method in METHODS
     ]
@@ -178,8 +211,10 @@ def summary(rows):
 
 def network_name(row):
     """A network in a few words."""
-    sizes = f"{row['width']}x{row['depth']}, batch {row['batch']}"
-    return "digits, trained" if row["network"] == "digits" else sizes
+    if row["network"] != "mlp":
+        return {"digits": "digits, trained"}.get(row["network"], row["network"])
+    told = [row[k] for k in ("activation", "dtype") if row[k] != BASE[k]]
+    return ", ".join([f"{row['width']}x{row['depth']}, batch {row['batch']}", *told])
 
 
 def growth(rows, method, axis, column):
@@ -221,21 +256,30 @@ def draw(axis, rows, column, label, colour, **style):
     plots.line(axis, x, y, label, colour, **style)
 
 
-def cases(sweeps, settings):
-    networks = [DIGITS, *sweep(BASE, **sweeps)]
-    return crossed(networks, method=list(METHODS), **settings)
+def cases(networks, settings):
+    chosen = [settings | network for network in networks]
+    return crossed(chosen, method=list(METHODS))
 
 
 study = Study(
     file=__file__,
     question=__doc__,
-    cases=cases(SWEEPS, FULL),
-    quick=cases(QUICK_SWEEPS, QUICK),
+    cases=cases([*sweep(BASE, **SWEEPS), DIGITS, *FAMILIES], FULL),
+    quick=cases([*sweep(BASE, **QUICK_SWEEPS), DIGITS], QUICK),
     measure=measured,
     columns=(
-        *("network", "width", "depth", "batch", "parameters", "method"),
-        *("closeness", "ratio", "ratio_q25", "ratio_q75", "time_s"),
-        *("trace_s", "compile_s", "counted_flops", "xla_flops", "roof_fraction"),
+        *("network", "width", "depth", "batch", "activation", "dtype"),
+        *("parameters", "method", "closeness", "ratio", "ratio_q25", "ratio_q75"),
+        *(
+            "predicted_ratio",
+            "time_s",
+            "predicted_s",
+            "trace_s",
+            "compile_s",
+            "counted_flops",
+            "xla_flops",
+            "roof_fraction",
+        ),
         *("f_flops", "pushforward_flops", "pullback_flops"),
         *("tape_bytes", "xla_peak_bytes"),
     ),

@@ -1,5 +1,4 @@
-"""How much memory does reverse mode keep, against what JAX keeps, and what does
-checkpointing save?
+"""What does reverse mode keep in memory, beside JAX, and with checkpoints?
 
 Expectation: the tape grows in proportion to the number of layers or time steps, for
 the engine as for JAX; XLA's temporaries follow it. With `checkpoint` on every layer
@@ -152,23 +151,22 @@ def growth(rows, column):
 
 
 def plot(rows, axes):
-    tape, temporary, time = axes
-    for family, style in (("MLP", "-"), ("RNN", ":")):
+    panels = [
+        (family, column, title)
+        for family in LENGTHS
+        for column, title in (
+            ("tape_bytes", "MiB on the tape, counted"),
+            ("xla_temp_bytes", "MiB of XLA's temporaries"),
+        )
+    ]
+    for axis, (family, column, title) in zip(axes, panels, strict=True):
         for method, (_, _, colour) in METHODS.items():
             chosen = numbered(rows, family, method)
             x = [row["length"] for row in chosen]
-            name = f"{method}, {family}"
-            for axis, column in (
-                (tape, "tape_bytes"),
-                (temporary, "xla_temp_bytes"),
-                (time, "ratio"),
-            ):
-                y = [row[column] for row in chosen]
-                plots.line(axis, x, y, name, colour, linestyle=style)
-    where = "layers (MLP), time steps (RNN)"
-    plots.over_sizes(tape, where, "bytes on the tape, counted", "log")
-    plots.over_sizes(temporary, where, "bytes of XLA's temporaries", "log")
-    plots.over_sizes(time, where, "time of the gradient / f")
+            y = [row[column] / 2**20 for row in chosen]
+            plots.line(axis, x, y, method, colour)
+        name = {"MLP": "layers", "RNN": "time steps"}[family]
+        plots.over_sizes(axis, name, f"{family}: {title}")
 
 
 def cases(lengths, settings):
@@ -189,7 +187,7 @@ study = Study(
         *("flops_ratio", "time_s", "predicted_s", "roof_fraction"),
     ),
     plot=plot,
-    panels=3,
+    panels=4,
     summary=summary,
 )
 

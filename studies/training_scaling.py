@@ -48,7 +48,7 @@ SWEEPS = dict(
     dtype=["bfloat16", "float32", "float64"],
 )
 QUICK_BASE = BASE | dict(width=16, batch=8)
-QUICK_SWEEPS = dict(width=[16, 32, 64], dtype=["float32", "float64"])
+QUICK_SWEEPS = dict(width=[16, 32, 64], batch=[32], dtype=["float64"])
 METHODS = {  # name: (its gradient, "scan" or a Python "loop" of jitted steps, colour)
     "scan, jaxbp": (jaxbp.value_and_grad, "scan", "blue"),
     "scan, jax": (jax.value_and_grad, "scan", "black"),

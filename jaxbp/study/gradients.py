@@ -79,13 +79,15 @@ def slope_along_ones(jvp: Callable, f: Callable, params: Any, *data) -> jax.Arra
 def by_columns(column: Callable, flat: jax.Array, chunk: int) -> jax.Array:
     """`column` of every unit vector of the space of `flat`: (n,) from (n,) -> ()."""
     n = flat.size
+    steps = loop_steps(n, chunk)
+    width = -(-n // steps)  # the same for all, so that few columns are empty
 
     def block(indices):
         seeds = jax.nn.one_hot(indices, n, dtype=flat.dtype)  # (chunk, n)
         return jax.vmap(column)(seeds)
 
     # The last block is filled up with indices past the end: zero seeds, cut off.
-    indices = jnp.arange(loop_steps(n, chunk) * chunk).reshape(-1, chunk)
+    indices = jnp.arange(steps * width).reshape(steps, width)
     return jax.lax.map(block, indices).reshape(-1)[:n]
 
 

@@ -28,6 +28,7 @@ STYLE: dict[Any, Any] = {
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "axes.grid": True,
+    "axes.formatter.min_exponent": 3,  # 2 to 900 are written as they are
     "axes.axisbelow": True,
     "grid.color": "#E6E6E6",
     "grid.linewidth": 0.6,
