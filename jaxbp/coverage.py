@@ -53,17 +53,11 @@ EXCEPTIONS = {
 OPEN = frozenset(
     {
         "addupdate",
-        "all_gather_invariant",
         "empty_ref",
         "free_ref",
         "freeze",
         "get",
         "new_ref",
-        "pbroadcast_dynamic",
-        "psum_invariant",
-        "pvary",
-        "ragged_all_to_all",
-        "shard_map",
         "swap",
     }
 )

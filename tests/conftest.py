@@ -9,6 +9,8 @@ import pathlib
 
 # The CPU is the machine that every developer has; JAX_PLATFORMS=cuda overrides.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Four devices, so that a mesh has neighbours; most tests use the first alone.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 
 import matplotlib
 

@@ -16,7 +16,7 @@ from .. import ir
 PACKAGE = pathlib.Path(__file__).parents[1]
 HIDDEN = (
     jax.__path__[0],
-    *(str(PACKAGE / part) for part in ("ir.py", "linear", "rules", "modes", "costs")),
+    *(str(PACKAGE / part) for part in ("ir", "linear", "rules", "modes", "costs")),
 )
 
 CONTROL = ("scan", "while", "cond")

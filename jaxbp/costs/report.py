@@ -27,6 +27,7 @@ class CostReport:
       or sum an element of a window, and one sum an element.
     - XLA computes a value again in each fusion that needs it and shares what a program
       repeats; here each equation of the traced program counts once.
+    - Inside `shard_map` one device is counted, with its part of the arrays.
     - XLA multiplies the stages of a Fourier transform over several axes, which add; for
       a sort it takes the logarithm of all elements, not of a row's; factorizations by
       libraries it does not count.

@@ -1,5 +1,14 @@
 """The two modes; importing this package registers the rules that walk programs."""
 
-from . import branches, calls, custom, loops, remat, solve, whiles
+from . import branches, calls, custom, loops, remat, sharded, solve, whiles
 
-__all__ = ["branches", "calls", "custom", "loops", "remat", "solve", "whiles"]
+__all__ = [
+    "branches",
+    "calls",
+    "custom",
+    "loops",
+    "remat",
+    "sharded",
+    "solve",
+    "whiles",
+]

@@ -109,7 +109,10 @@ class _Branch:
             *[ir.struct(a) for a in avals]
         )
         self.count = len(shapes[0])
-        self.residual_avals = [(s.shape, s.dtype) for s in shapes[1]]
+        outvars = ir.inner(self.program)[0].outvars
+        self.residual_avals = [
+            var.aval.update(weak_type=False) for var in outvars[self.count :]
+        ]
 
     def share(self, pool: list) -> list[int]:
         """Places in the pool for the computed residuals; the pool grows as needed."""
@@ -132,8 +135,7 @@ class _Branch:
             outs, computed = found[: self.count], found[self.count :]
             at = dict(zip(places, computed, strict=True))
             zeros = [
-                at[i] if i in at else lax.full(shape, 0, dtype)
-                for i, (shape, dtype) in enumerate(pool)
+                at[i] if i in at else ir.zeros(aval) for i, aval in enumerate(pool)
             ]
             return outs, zeros
 

@@ -93,6 +93,15 @@ class LiveTrace(ir.Trace):
         with ir.set_current_trace(self):  # an inline call: its body is recorded here
             return fun.call_wrapped(*tracers)
 
+    def process_shard_map(self, primitive, fun, tracers, /, **params):
+        jaxpr, consts, as_result = ir.staged(primitive, fun, tracers, params)
+        pairs = zip(*self.unwrap([*consts, *tracers]), strict=True)
+        env = dict(zip([*jaxpr.constvars, *jaxpr.invars], pairs, strict=True))
+        with ir.set_current_trace(self.parent):
+            self.walker.walk(jaxpr, env)
+        outs, dots = unzip([ir.read(env, atom) for atom in jaxpr.outvars])
+        return as_result(self.wrap(outs, dots))
+
     def process_custom_jvp_call(
         self, primitive, fun, jvp, tracers, /, *, symbolic_zeros
     ):

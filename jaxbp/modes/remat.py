@@ -7,8 +7,6 @@ anew at its operands, with the saved values in the place of recomputed ones.
 from dataclasses import dataclass, field
 from typing import Any
 
-from jax import lax
-
 from .. import ir
 from ..linear.base import Edge
 from ..linear.call import Opaque
@@ -111,7 +109,8 @@ class _Again:
 
     def _linear(self, residuals, dots):
         if self.prevent_cse:  # else the compiler may keep what was to be dropped
-            residuals, dots = lax.optimization_barrier((list(residuals), list(dots)))
+            behind = ir.barrier([*residuals, *dots])
+            residuals, dots = behind[: len(residuals)], behind[len(residuals) :]
         count = len(self.active)
         values, saved = residuals[:count], residuals[count:]
         _, linear = record(

@@ -7,6 +7,7 @@ where every place holds a copy of the sum, psum is its own transpose, as in JAX.
 import jax.numpy as jnp
 from jax import lax
 
+from .. import ir
 from .registry import linear, zero
 
 zero("axis_index")
@@ -26,6 +27,16 @@ def _psum_transpose(y_bar, x, *, axes, axis_index_groups):
 linear("psum", transpose=_psum_transpose, kind="reduce")
 
 
+# Inside shard_map types say along which axes a value varies: psum there takes the axes
+# off the type, and a cast puts them back.
+linear(
+    "psum_invariant",
+    transpose=lambda y_bar, x, *, axes: lax.pcast(y_bar, axes, to="varying"),
+    kind="reduce",
+)
+linear("pvary", transpose=lambda y_bar, x, *, axes: lax.psum(y_bar, axes))
+
+
 def _all_gather_transpose(
     y_bar, x, *, all_gather_dimension, axis_name, tiled, **params
 ):
@@ -39,6 +50,18 @@ def _all_gather_transpose(
 
 
 linear("all_gather", transpose=_all_gather_transpose)
+
+
+def _all_gather_invariant_transpose(
+    y_bar, x, *, all_gather_dimension, axis_name, axis_size, tiled
+):
+    length = y_bar.shape[all_gather_dimension] // axis_size
+    start = lax.axis_index(axis_name) * length
+    own = lax.dynamic_slice_in_dim(y_bar, start, length, all_gather_dimension)
+    return own if tiled else lax.squeeze(own, (all_gather_dimension,))
+
+
+linear("all_gather_invariant", transpose=_all_gather_invariant_transpose)
 
 
 def _reduce_scatter_transpose(
@@ -77,3 +100,33 @@ def _pbroadcast_transpose(y_bar, x, *, axis_name, source):
 
 
 linear("pbroadcast", transpose=_pbroadcast_transpose)
+linear(
+    "pbroadcast_dynamic",
+    transpose=lambda y_bar, x, source, *, axis_name: _pbroadcast_transpose(
+        y_bar, x, axis_name=axis_name, source=source
+    ),
+)
+
+
+# Rows go from `operand` to the places in `output` that the offsets say, and overwrite
+# what stands there. Going back, rows return along the same ways, and `output` gets the
+# cotangent of the rows that were not overwritten.
+def _ragged_all_to_all_transpose(
+    y_bar, operand, output, starts, sent, targets, received, **params
+):
+    axis_name = params["axis_name"]
+    targets = lax.all_to_all(targets, axis_name, 0, 0, tiled=True)
+    starts = lax.all_to_all(starts, axis_name, 0, 0, tiled=True)
+    operand_bar = lax.ragged_all_to_all(
+        y_bar, ir.zeros(ir.tangent_aval(operand)), targets, received, starts, sent,
+        axis_name=axis_name, axis_index_groups=params["axis_index_groups"],
+    )  # fmt: skip
+    rows = jnp.arange(y_bar.shape[0], dtype=targets.dtype)[None]
+    first, last = targets[:, None], (targets + received)[:, None]
+    written = jnp.any((first <= rows) & (rows < last), 0)
+    written = written.reshape(-1, *[1] * (y_bar.ndim - 1))
+    output_bar = jnp.where(written, jnp.zeros_like(y_bar), y_bar)
+    return [operand_bar, output_bar, None, None, None, None]
+
+
+linear("ragged_all_to_all", transpose=_ragged_all_to_all_transpose, operands=(0, 1))

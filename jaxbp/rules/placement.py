@@ -5,7 +5,6 @@ None of these changes a value, and a cotangent goes back the same way.
 
 import functools
 
-from jax import lax
 from jax.extend.core.primitives import device_put_p, name_p
 
 from .. import ir
@@ -54,14 +53,9 @@ def _side_by_side(transpose, narrowed):
     return rule
 
 
-def _barrier_transpose(y_bars, *xs):
-    present = [y_bar for y_bar in y_bars if y_bar is not None]
-    behind = iter(lax.optimization_barrier(present))
-    return [None if y_bar is None else next(behind) for y_bar in y_bars]
-
-
 register(
-    "optimization_barrier", _side_by_side(_barrier_transpose, lambda params, _: params)
+    "optimization_barrier",
+    _side_by_side(lambda y_bars, *xs: ir.barrier(y_bars), lambda params, _: params),
 )
 
 

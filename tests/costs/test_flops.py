@@ -175,7 +175,7 @@ def test_every_primitive_with_a_rule_has_an_entry():
     inlined = {
         "closed_call", "eval_jaxpr", "jit", "remat2", "custom_jvp_call",
         "custom_vjp_call", "custom_vmap_call", "custom_linear_solve", "composite",
-        "linear_call", "remat_opt", "scan", "while", "cond",
+        "linear_call", "remat_opt", "scan", "shard_map", "while", "cond",
     }  # fmt: skip
     refused = {"ffi_call", "io_callback", "pure_callback"}  # their work is not known
     assert rules.known() - inlined - refused - set(TABLE) == set()

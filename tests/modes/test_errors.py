@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.dtypes import float0
+from jax.extend import source_info_util
 
 import jaxbp
 from jaxbp.errors import (
@@ -197,3 +198,11 @@ def test_function_is_called_once():
 
     jaxbp.value_and_grad(f)(1.0)
     assert len(calls) == 1
+
+
+def test_equations_name_the_user_s_line():
+    """Of a derivative as of the function: the engine's own frames are not shown."""
+    traced = jax.make_jaxpr(jaxbp.hessian(lambda x: jnp.sin(x) * x))(2.0)
+    lines = [source_info_util.summarize(eqn.source_info) for eqn in traced.jaxpr.eqns]
+    named = [line for line in lines if line]  # JAX cuts some stacks short
+    assert named and all(line.startswith(__file__) for line in named), named

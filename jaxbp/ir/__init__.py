@@ -1,0 +1,99 @@
+"""JAX's program representation, seen through one door.
+
+Everything that depends on how JAX spells traces, primitives, equations and inner
+programs stands here, and only here; JAX versions differ in this package and nowhere
+else.
+"""
+
+from jax.core import ShapedArray, Trace, Tracer
+from jax.extend.core import (
+    Literal,
+    Primitive,
+    set_current_trace,
+    take_current_trace,
+)
+
+from .programs import (
+    call_params,
+    closed,
+    custom_cotangents,
+    equation_context,
+    evaluate,
+    evaluate_program,
+    inner,
+    primitive,
+    read,
+    saveable,
+    scan_counts,
+    source_line,
+    staged,
+    user_line,
+)
+from .replay import (
+    replay,
+    traced,
+)
+from .traces import (
+    current_trace,
+    is_staging,
+    perturbed,
+)
+from .values import (
+    Hole,
+    array,
+    as_weak_as,
+    barrier,
+    differentiable,
+    differentiable_dtype,
+    full,
+    is_tracer,
+    replicate,
+    struct,
+    tangent_aval,
+    typeof,
+    varying,
+    zeros,
+)
+
+__all__ = [
+    "Hole",
+    "Literal",
+    "Primitive",
+    "ShapedArray",
+    "Trace",
+    "Tracer",
+    "array",
+    "as_weak_as",
+    "barrier",
+    "call_params",
+    "closed",
+    "current_trace",
+    "custom_cotangents",
+    "differentiable",
+    "differentiable_dtype",
+    "equation_context",
+    "evaluate",
+    "evaluate_program",
+    "full",
+    "inner",
+    "is_staging",
+    "is_tracer",
+    "perturbed",
+    "primitive",
+    "read",
+    "replay",
+    "replicate",
+    "saveable",
+    "scan_counts",
+    "set_current_trace",
+    "source_line",
+    "staged",
+    "struct",
+    "take_current_trace",
+    "tangent_aval",
+    "traced",
+    "typeof",
+    "user_line",
+    "varying",
+    "zeros",
+]

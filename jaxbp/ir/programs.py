@@ -1,0 +1,106 @@
+"""Primitives, equations and inner programs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.core
+from jax import lax
+from jax.extend import source_info_util
+from jax.extend.core import ClosedJaxpr, Literal, Primitive, primitives
+
+from .traces import user_line
+from .values import Hole, struct, typeof
+
+
+def primitive(name: str) -> Primitive | None:
+    """The JAX primitive called `name`, or None where this JAX has none.
+
+    `jax.extend.core.primitives` exports most of them, `jax.lax` some of the rest.
+    """
+    found = getattr(primitives, f"{name}_p", None)
+    return found if found is not None else getattr(lax, f"{name}_p", None)
+
+
+def inner(program) -> tuple[Any, Sequence]:
+    """The equations of a closed program and its constants (one object from 0.12)."""
+    return program.jaxpr, program.consts
+
+
+def closed(jaxpr, consts=()):
+    """An inner program with its constants (from 0.12 it holds them itself)."""
+    return jaxpr if hasattr(jaxpr, "consts") else ClosedJaxpr(jaxpr, consts)
+
+
+def evaluate_program(program, operands: Sequence) -> list:
+    """The outputs of a closed inner program."""
+    jaxpr, consts = inner(program)
+    return jax.core.eval_jaxpr(jaxpr, consts, *operands)
+
+
+def saveable(verdict) -> bool:
+    """What a checkpoint policy says of a value: keep it, here or on the host."""
+    return verdict is True or type(verdict).__name__ in ("SaveableType", "Offloadable")
+
+
+def call_params(primitive: Primitive, params: dict) -> dict:
+    """Parameters as `bind` takes them, from those an equation stores."""
+    found = primitive.get_bind_params(params)
+    return found[-1] if isinstance(found, tuple) else found
+
+
+def custom_cotangents(bwd, operands: Sequence) -> Sequence:
+    """What a custom backward function gives; from 0.11 it adds a log."""
+    call = getattr(bwd, "call_wrapped", bwd)  # plain where it takes accumulators
+    found = call(*operands)
+    logged = isinstance(found, tuple) and len(found) == 2
+    return found[0] if logged and isinstance(found[0], (list, tuple)) else found
+
+
+def read(env: dict, atom) -> tuple:
+    """(value, dot) of an equation's operand."""
+    return (atom.val, None) if isinstance(atom, Literal) else env[atom]
+
+
+def equation_context(eqn):
+    """The context (mesh, compute type, metadata) in which `eqn` was traced."""
+    return eqn.ctx.manager
+
+
+def staged(primitive: Primitive, function: Callable, values: Sequence, params: dict):
+    """A call whose function is known as code only, as a program of one equation.
+
+    Returns:
+      The jaxpr; its constants; a function that gives the call's result the form in
+      which the caller expects it, from a list of arrays.
+    """
+    found = []
+
+    def call(*values):
+        found.append(primitive.bind(*values, subfuns=(function,), **params))
+        return list(found[0])
+
+    jaxpr, consts = inner(jax.make_jaxpr(call)(*map(struct, map(typeof, values))))
+    return jaxpr, consts, found[0].update
+
+
+def scan_counts(params: dict) -> tuple[int, int]:
+    """How many operands of a scan are constants, and how many are carried."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    consts, carry, _ = params["ft_in"].unpack()  # from 0.11
+    return len(consts), len(carry)
+
+
+def source_line(eqn) -> str:
+    """`file:line (function)` of the user's code that made `eqn`."""
+    return source_info_util.summarize(eqn.source_info) or user_line()
+
+
+def evaluate(primitive: Primitive, values: Sequence, params: dict) -> list:
+    """The outputs of one primitive; `Hole`s where an operand is a `Hole`."""
+    if any(type(v) is Hole for v in values):
+        out, _ = primitive.abstract_eval(*map(typeof, values), **params)
+        return [Hole(a) for a in out] if primitive.multiple_results else [Hole(out)]
+    out = primitive.bind(*values, **params)
+    return list(out) if primitive.multiple_results else [out]
