@@ -17,6 +17,7 @@ from jaxbp.study.base import Row
 from jaxbp.timing import DeviceFacts, device_facts
 
 SCREEN_DPI = 80  # how large a notebook shows a picture; its pixels are twice as fine
+WIDEST = 1100  # screen pixels; wider pictures are shown smaller
 LOUD = "border: 3px solid #D55E00; padding: 0.6em 1em; font-size: 120%"
 CALM = "border-left: 5px solid #009E73; padding: 0.4em 1em"
 HOW_TO_CHANGE = (
@@ -60,8 +61,8 @@ class Table:
 class Picture:
     """A matplotlib figure that a notebook shows in the studies' style."""
 
-    title: str
     figure: Any
+    title: str = "untitled"
 
     def __repr__(self) -> str:
         return f"Picture: {self.title}"
@@ -73,6 +74,8 @@ class Picture:
         with matplotlib.rc_context(plots.STYLE):
             self.figure.savefig(stream, format="png")
         width, height = self.figure.get_size_inches() * SCREEN_DPI
+        shrunk = min(1, WIDEST / width)
+        width, height = width * shrunk, height * shrunk
         return stream.getvalue(), {"width": round(width), "height": round(height)}
 
 
@@ -111,4 +114,4 @@ def table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> Table:
 def picture(plot: Callable, rows: Sequence[Row], title: str, panels: int = 1):
     """A `Picture` in the studies' style, drawn by `plot(rows, axes)` on `panels` axes
     in a row."""
-    return Picture(title, plots.draw(plot, list(rows), panels, title))
+    return Picture(plots.draw(plot, list(rows), panels, title), title)

@@ -12,6 +12,7 @@ pytest.importorskip("ipykernel", reason=reason)
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "studies" / "notebooks").glob("*.ipynb"))
+PICTURE = re.compile(r"^notebook\.[pP]icture\(", re.MULTILINE)
 PNG = "iVBORw0KGgo"  # how the bytes that open a PNG begin in base 64
 
 
@@ -58,7 +59,7 @@ def test_it_runs_and_shows_its_pictures(path, of_nobody):
     assert not [
         o for c in cells.values() for o in c.outputs if o.get("name") == "stderr"
     ]
-    drawn = [c for c in cells.values() if "notebook.picture(" in c.source]
+    drawn = [c for c in cells.values() if PICTURE.search(c.source)]
     assert len(drawn) >= 2
     assert all(data_of(cell)["image/png"].startswith(PNG) for cell in drawn)
 
