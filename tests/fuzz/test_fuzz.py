@@ -1,0 +1,100 @@
+"""A quick round of random programs, and the instrument itself: does it find and tell?"""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+from jax import lax
+from jax.extend.core.primitives import exp_p, sin_p
+
+from jaxbp.rules import registry
+from tests.fuzz import compare, derivatives, programs
+from tests.fuzz.compare import Question, difference
+from tests.fuzz.programs import Program
+from tests.fuzz.trial import Disagreement, trial
+
+# Two seeds, so that two processes share them: each compiles what its programs need.
+SEEDS = [1, 2]
+COUNT = 150
+SINE = "def f(ints, x0):\n    return [lax.sin(x0)]"
+CANCELS = """
+def f(ints, x0):
+    y = lax.sin(x0) * 1e9
+    return [lax.exp((y + x0) - y)]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_programs(seed):
+    counts = trial(COUNT, seed)
+    assert counts["programs"] >= COUNT
+    # What JAX refuses, or finds no number for, is compared with nothing.
+    assert counts["refused by JAX"] < counts["questions"] / 10
+
+
+@pytest.fixture
+def replace():
+    """Puts another rule into the table, for the length of a test."""
+    replaced = {}
+
+    def put(primitive, rule):
+        replaced[primitive] = registry.lookup(primitive)
+        registry.unregister(primitive)
+        registry.register(primitive, rule)
+
+    yield put
+    for primitive, rule in replaced.items():
+        registry.unregister(primitive)
+        registry.register(primitive, rule)
+
+
+def scaled_cosine(x):
+    """The slope of the sine, wrong by a millionth."""
+    return lax.cos(x) * (1 + 1e-6)
+
+
+def test_a_planted_error_is_found_and_shrunk(replace, monkeypatch):
+    replace(sin_p, registry.Elementwise((scaled_cosine,)))
+    families = {name: programs.FAMILIES[name] for name in ("analytic", "binary")}
+    monkeypatch.setattr(programs, "FAMILIES", families)
+    with pytest.raises(Disagreement, match="of which rounding explains") as found:
+        trial(100, 0, kinds=(np.dtype(np.float64),))
+    source = str(found.value)
+    program = source[source.index("def program") :].split("return")[0]
+    assert len(program.splitlines()) <= 5, program
+    # The source stands alone: it passes where the rule is right.
+    test = source[source.index("import functools") :]
+    done = subprocess.run([sys.executable, "-c", test], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def asked(source, derivative=derivatives.vjp):
+    xs = {"x0": np.array([0.3, 0.7])}
+    program = Program(source, xs, {}, frozenset(("jvp", "vjp")))
+    return difference(program, Question(derivative, "jaxbp", "jaxbp", "jaxbp"))
+
+
+def test_rounding_is_told_from_an_error(replace):
+    """Half of the digits cancel, so that a slope rounded otherwise shows in them."""
+    replace(sin_p, registry.Elementwise((lambda x: lax.cos(x) * (1 + 1e-15),)))
+    replace(exp_p, registry.Elementwise((lambda y: y * (1 + 1e-9),)))
+    assert not asked(CANCELS)
+
+
+def test_an_error_is_told_from_rounding(replace):
+    replace(exp_p, registry.Elementwise((lambda y: y * (1 + 1e-3),)))
+    assert "rounding explains" in asked(CANCELS)
+
+
+def test_types_are_compared(monkeypatch):
+    narrow = SimpleNamespace(
+        jvp=lambda f, xs, x_dots: jax.tree.map(
+            lambda y: y.astype(np.float32), jax.jvp(f, xs, x_dots)
+        )
+    )
+    monkeypatch.setitem(compare.MODULES, "jaxbp", narrow)
+    assert "types" in asked(SINE, derivatives.jvp)
