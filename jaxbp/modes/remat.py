@@ -72,10 +72,15 @@ class _Replayer(_InLine, Recorder):
     def __init__(self, policy, saved):
         super().__init__()
         self.policy, self.saved = policy, iter(saved)
+        self.within = False  # a rule, whose own equations the policy never saw
 
     def equation(self, eqn, env):
+        if self.within or eqn.primitive.name == "jit":
+            return super().equation(eqn, env)
         start = len(self.edges)
+        self.within = True
         super().equation(eqn, env)
+        self.within = False
         if not _saves(self.policy, eqn):
             return
         swaps = {}

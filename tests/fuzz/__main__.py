@@ -5,7 +5,6 @@ prints its seed and the smallest program that shows the failure, as a test.
 """
 
 import collections
-import concurrent.futures
 import multiprocessing
 import os
 import time
@@ -36,31 +35,22 @@ def main(
     seeds = range(seed, seed + -(-programs // CHUNK))
     failures = 0
     columns = "{task.description}", BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, TimeRemainingColumn()) as progress, _pool(workers) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    pool = spawn.Pool(workers, maxtasksperchild=CHUNKS_A_PROCESS)
+    with Progress(*columns, TimeRemainingColumn()) as progress, pool:
         task = progress.add_task("programs", total=len(seeds) * CHUNK)
-        waiting = {pool.submit(chunk, s): s for s in seeds}
-        for done in concurrent.futures.as_completed(waiting):
-            counts, failure = done.result()
+        for which, counts, failure in pool.imap_unordered(chunk, seeds):
             total.update(counts)
             failures += bool(failure)
             progress.update(task, completed=total["programs"])
-            print(f"seed {waiting[done]}: {counts['programs']} programs {failure}")
+            print(f"seed {which}: {counts['programs']} programs {failure}", flush=True)
             if minutes and time.monotonic() - start > 60 * minutes:
-                pool.shutdown(wait=False, cancel_futures=True)
                 break
     print(f"seeds {seeds.start} to {seeds.stop - 1}, {time.monotonic() - start:.0f} s")
     for name, count in total.most_common():
         print(f"{count:8}  {name}")
     print(f"{failures:8}  seeds with a disagreement")
     raise SystemExit(failures > 0)
-
-
-def _pool(workers):
-    return concurrent.futures.ProcessPoolExecutor(
-        workers,
-        multiprocessing.get_context("spawn"),
-        max_tasks_per_child=CHUNKS_A_PROCESS,
-    )
 
 
 if __name__ == "__main__":

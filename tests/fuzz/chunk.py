@@ -9,11 +9,11 @@ from tests.fuzz.trial import trial
 CHUNK = 250  # programs of one seed
 
 
-def chunk(seed: int) -> tuple[collections.Counter, str]:
-    """One chunk's counts, and its failure with the smallest program, or ""."""
+def chunk(seed: int) -> tuple[int, collections.Counter, str]:
+    """The seed, its counts, and its failure with the smallest program, or ""."""
     counts = collections.Counter()
     try:
         trial(CHUNK, seed, counts)
     except Exception:
-        return counts, traceback.format_exc(limit=-3)
-    return counts, ""
+        return seed, counts, traceback.format_exc(limit=-3)
+    return seed, counts, ""

@@ -89,9 +89,9 @@ def difference(program: Program, question: Question) -> str:
     flat = jax.tree.leaves(at)
     try:
         theirs = jax.make_jaxpr(question.by_jax().function(program))(*at)
+        expected = evaluate(theirs, flat)
     except (NotImplementedError, ValueError, TypeError) as refusal:
         raise Refused(str(refusal)) from refusal
-    expected = evaluate(theirs, flat)
     if not all(np.all(np.isfinite(wide(b))) for b in expected):
         raise Refused("not finite")
     ask = question.function(program)

@@ -1,4 +1,4 @@
-"""A quick round of random programs, and the instrument itself: does it find and tell?"""
+"""A quick round of random programs; and whether the instrument finds and tells."""
 
 import subprocess
 import sys

@@ -169,6 +169,18 @@ def test_checkpoint(options):
     same(doors)
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit], ids=["plain", "jit"])
+def test_a_policy_sees_the_program_alone(wrap):
+    """Not the equations that a rule does itself: a loop's invariants, a product."""
+
+    def f(x):
+        wave = lambda c, a: (c * jnp.sin(2.0 * jnp.sin(x)), a)  # noqa: E731
+        carry, _ = lax.scan(wave, x, x)
+        return jnp.sum(carry * jnp.cumprod(x))
+
+    same(lambda ad: ad.grad(jaxbp.checkpoint(wrap(f), **POLICIES["everything"]))(X))
+
+
 def test_checkpoint_with_static_arguments():
     f = jaxbp.checkpoint(lambda x, n: jnp.sum(jnp.sin(x) ** len(n)), static_argnums=1)
     same(lambda ad: ad.grad(f)(X, "abc"))
