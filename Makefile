@@ -10,9 +10,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 STUDY ?= forward_vs_reverse
+PROGRAMS ?= 20000
+SEED ?= 0
 PYTEST_FLAGS ?= -q -n auto --maxprocesses 8 --dist worksteal --durations 10
 
-.PHONY: help study test lint format clean
+.PHONY: help study test fuzz lint format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -23,6 +25,9 @@ study: $(VENV)/.with-base ## the forward-against-reverse table and picture, in m
 
 test: $(VENV)/.with-test ## all tests, on every core
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests
+
+fuzz: $(VENV)/.with-test ## random programs against JAX: PROGRAMS=20000 SEED=0
+	$(BIN)/python -m tests.fuzz --programs $(PROGRAMS) --seed $(SEED) $(FUZZ_FLAGS)
 
 lint: $(VENV)/.with-lint ## ruff on everything, pyright on the package
 	$(BIN)/ruff check .
