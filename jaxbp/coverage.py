@@ -48,20 +48,6 @@ EXCEPTIONS = {
     "vary_unreduced_cast_p": _TYPES,
 }
 
-# Holes that are known and still open: they raise MissingRule, which names the primitive
-# and the ways round it. The list only ever gets shorter.
-OPEN = frozenset(
-    {
-        "addupdate",
-        "empty_ref",
-        "free_ref",
-        "freeze",
-        "get",
-        "new_ref",
-        "swap",
-    }
-)
-
 _KINDS = {
     registry.Bilinear: "bilinear",
     registry.Elementwise: "elementwise",

@@ -1,11 +1,12 @@
 """Primitives, equations and inner programs."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.core
-from jax import lax
+from jax import lax, ref
 from jax.extend import source_info_util
 from jax.extend.core import ClosedJaxpr, Literal, Primitive, primitives
 
@@ -30,6 +31,11 @@ def inner(program) -> tuple[Any, Sequence]:
 def closed(jaxpr, consts=()):
     """An inner program with its constants (from 0.12 it holds them itself)."""
     return jaxpr if hasattr(jaxpr, "consts") else ClosedJaxpr(jaxpr, consts)
+
+
+def called(params: dict):
+    """The closed program that a call (jit, closed_call) holds."""
+    return params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]
 
 
 def evaluate_program(program, operands: Sequence) -> list:
@@ -82,6 +88,14 @@ def staged(primitive: Primitive, function: Callable, values: Sequence, params: d
 
     jaxpr, consts = inner(jax.make_jaxpr(call)(*map(struct, map(typeof, values))))
     return jaxpr, consts, found[0].update
+
+
+@functools.cache
+def addupdate() -> Primitive:
+    """The primitive of `jax.ref.addupdate`, which JAX exports nowhere."""
+    program = jax.make_jaxpr(lambda x: ref.addupdate(ref.new_ref(x), (), x))(0.0)
+    names = {eqn.primitive.name: eqn.primitive for eqn in inner(program)[0].eqns}
+    return names["addupdate"]
 
 
 def scan_counts(params: dict) -> tuple[int, int]:

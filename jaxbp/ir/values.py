@@ -1,6 +1,7 @@
 """Values and their types: shapes, dtypes, weak types, what carries a tangent."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 from jax import lax
 from jax.core import ShapedArray, Tracer
 from jax.extend.core import primal_dtype_to_tangent_dtype, primitives
+from jax.ref import AbstractRef
 
 
 class Hole:
@@ -44,6 +46,17 @@ def tangent_aval(aval) -> ShapedArray:
     if hasattr(aval, "to_tangent_aval"):
         return aval.to_tangent_aval()
     return ShapedArray(aval.shape, primal_dtype_to_tangent_dtype(aval.dtype))
+
+
+def is_ref(value) -> bool:
+    """Whether a value is a mutable array (`jax.new_ref`)."""
+    return isinstance(typeof(value), AbstractRef)
+
+
+def content(ref) -> Any:
+    """The type of what a mutable array holds."""
+    aval: Any = typeof(ref)
+    return aval.inner_aval
 
 
 def varying(aval) -> frozenset:

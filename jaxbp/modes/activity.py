@@ -4,6 +4,7 @@ import math
 
 from .. import ir
 from ..rules import registry
+from .walk import ALLOCATING
 
 # Their derivative is zero, but to run them again is not cheap.
 _RANDOM = ("random_bits", "rng_bit_generator", "rng_uniform", "threefry2x32")
@@ -12,9 +13,8 @@ _RANDOM = ("random_bits", "rng_bit_generator", "rng_uniform", "threefry2x32")
 def spread(body, active: set, done=frozenset()) -> None:
     """Adds to `active` the variables of `body` that may carry a tangent."""
     for place, eqn in enumerate(body.eqns):
-        if place not in done and any(
-            not isinstance(a, ir.Literal) and a in active for a in eqn.invars
-        ):
+        moved = any(not isinstance(a, ir.Literal) and a in active for a in eqn.invars)
+        if place not in done and (moved or eqn.primitive.name in ALLOCATING):
             if not isinstance(registry.lookup(eqn.primitive), registry.ZeroRule):
                 active.update(v for v in eqn.outvars if ir.differentiable(v.aval))
 

@@ -11,8 +11,10 @@ from ..linear.branch import Branches
 from ..rules.registry import register
 from .forward import Pusher
 from .linearize import linearize_program, solid
+from .refs import carrying, cond_with_contents
 
 
+@carrying(cond_with_contents)
 def cond_rule(walker, primitive, values, dots, params):
     """A branch known now is walked in line; else all are differentiated."""
     index, *operands = solid(values)

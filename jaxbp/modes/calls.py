@@ -19,10 +19,12 @@ from ..rules.registry import register
 from .custom import is_strict
 from .forward import Pusher
 from .linearize import linearize_program, solid
+from .refs import call_with_contents, carrying
 
 
+@carrying(call_with_contents)
 def jit_rule(walker, primitive, values, dots, params):
-    program = params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]
+    program = ir.called(params)
     if ir.is_staging(ir.current_trace()) or any(type(v) is ir.Hole for v in values):
         return walker.run(program, values, dots)
     return compiled(walker, program, values, dots)

@@ -20,9 +20,11 @@ from .derived import layout
 from .forward import Pusher
 from .hoist import hoist
 from .linearize import Recorder, solid
+from .refs import carrying, scan_with_contents
 from .walk import Walker
 
 
+@carrying(scan_with_contents)
 def scan_rule(walker: Walker, primitive, values, dots, params):
     """lax.scan with at least one operand that carries a tangent."""
     scan = _Scan(walker, solid(values), dots, params)

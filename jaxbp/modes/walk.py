@@ -10,6 +10,8 @@ from .. import ir
 from ..linear.base import Edge
 from ..rules import registry
 
+ALLOCATING = ("new_ref", "empty_ref")  # a tangent may be written there later
+
 
 class Walker:
     """Applies rules to primitives; subclasses say what happens to their edges."""
@@ -59,7 +61,7 @@ class Walker:
     def equation(self, eqn, env: dict) -> None:
         """One equation: reads its operands from `env`, writes its outputs there."""
         values, dots = unzip([ir.read(env, atom) for atom in eqn.invars])
-        if all(d is None for d in dots):
+        if all(d is None for d in dots) and eqn.primitive.name not in ALLOCATING:
             params = ir.call_params(eqn.primitive, eqn.params)
             outs = ir.evaluate(eqn.primitive, values, params)
             out_dots = [None] * len(outs)

@@ -10,8 +10,10 @@ from ..rules.registry import register
 from .activity import spread
 from .forward import Pusher
 from .linearize import solid
+from .refs import carrying, while_with_contents
 
 
+@carrying(while_with_contents)
 def while_rule(walker, primitive, values, dots, params):
     """lax.while_loop: the pushforward runs the loop again with its tangents."""
     values = solid(values)
