@@ -29,12 +29,13 @@ __all__ = [
     "linearize",
     "loops",
     "strict_custom_vjp",
+    "trace",
     "value_and_grad",
     "vjp",
 ]
 
 # Public names whose modules are imported on first use.
-_LAZY = {"check": "checking", "cost": "costs"}
+_LAZY = {"check": "checking", "cost": "costs", "trace": "tracing"}
 _SUBMODULES = frozenset(
     "checks costs layers problems scalar study timing training".split()
 )

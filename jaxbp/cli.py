@@ -16,6 +16,7 @@ COMMANDS = {
     "train digits": "train a network on handwritten digits with one of three gradients",
     "check pkg.mod:fn": "is the gradient of fn right? five witnesses side by side",
     "cost pkg.mod:fn": "what do its derivatives cost in each mode? nothing is run",
+    "trace pkg.mod:fn": "every value, tangent and cotangent on the way; table, picture",
     "coverage [WORD]": "every primitive that JAX differentiates, beside the rule here",
 }
 EXAMPLES = """\
@@ -25,6 +26,7 @@ EXAMPLES = """\
   jaxbp check mypackage.model:loss --args "jnp.ones((8, 4)), jnp.zeros(4)"
   jaxbp check model.py:loss --grad model.py:my_gradient
   jaxbp cost model.py:loss --shapes "f32[4096,4096] f32[64,4096]"
+  jaxbp trace model.py:loss --args "2.0, 5.0" --picture loss.svg
   jaxbp coverage scatter
 """
 

@@ -126,9 +126,7 @@ def arguments(function_name, module, expressions=None, shapes=None, seed=0):
     if expressions is not None and shapes is not None:
         raise InvalidArgument("give `--args` or `--shapes`, not both.")
     if expressions is not None:
-        scope = {**vars(module), "np": np, "jnp": jnp, "jax": jax}
-        with blamed_on_user(f"`--args {expressions}`"):
-            return eval(f"({expressions},)", scope)
+        return evaluated("--args", f"{expressions},", module)
     if shapes is not None:
         return filled(shapes, seed)
     if not hasattr(module, "example_args"):
@@ -137,6 +135,16 @@ def arguments(function_name, module, expressions=None, shapes=None, seed=0):
             "--shapes 'f32[3] f32[]', or a tuple `example_args` in its module."
         )
     return _example(function_name, module.example_args)
+
+
+def evaluated(option, expression, module):
+    """The value of a Python expression given by an option.
+
+    `np`, `jnp`, `jax` and the names of the user's module are in scope.
+    """
+    scope = {**vars(module), "np": np, "jnp": jnp, "jax": jax}
+    with blamed_on_user(f"`{option} {expression}`"):
+        return eval(f"({expression})", scope)
 
 
 def _example(function_name, given):

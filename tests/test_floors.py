@@ -25,7 +25,7 @@ FLOOR = {
     "rules": 2,
     "modes": 3,
     "costs": 4, "checking": 4, "coverage": 4,
-    "jacobians": 5, "checkpointing": 5,
+    "jacobians": 5, "checkpointing": 5, "tracing": 5,
     "training": 6,
     "study": 7,
     "commands": 8, "cli": 9, "__main__": 10,

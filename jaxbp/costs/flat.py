@@ -14,10 +14,8 @@ import jax
 from .. import ir
 
 PACKAGE = pathlib.Path(__file__).parents[1]
-HIDDEN = (
-    jax.__path__[0],
-    *(str(PACKAGE / part) for part in ("ir", "linear", "rules", "modes", "costs")),
-)
+OURS = "ir target.py commands linear rules modes costs tracing".split()
+HIDDEN = (jax.__path__[0], *(str(PACKAGE / part) for part in OURS))
 
 CONTROL = ("scan", "while", "cond")
 COMBINING = ("reduce", "scatter", "select_and")  # their programs combine two elements
@@ -40,11 +38,16 @@ class Value:
 
 def where(equation) -> str:
     """`file:line (function)` of the code, not JAX's or the engine's, that made it."""
+    return own_line(equation) or ir.source_line(equation)
+
+
+def own_line(equation) -> str:
+    """The same, "" where JAX kept no such frame: a function of its own, traced once."""
     traceback = equation.source_info.traceback
     for frame in traceback.frames if traceback else ():
         if not frame.file_name.startswith(HIDDEN):
             return f"{frame.file_name}:{frame.line_num} ({frame.function_name})"
-    return ir.source_line(equation)
+    return ""
 
 
 class Step(NamedTuple):

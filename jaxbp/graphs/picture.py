@@ -1,13 +1,14 @@
 """Boxes and arrows: a graph, or the steps of a computation on it, as a figure.
 
 Sizes are in points, one data unit a point, so that every text fits its box whatever the
-figure. What goes forward is blue, what comes back vermilion.
+figure. Values are blue, tangents green, gradients vermilion.
 """
 
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidArgument
@@ -28,8 +29,14 @@ FILLS = {
     "output": ("#FCEBDD", COLOURS["vermilion"]),
     "faint": ("#FFFFFF", "#DADADA"),
 }
-TONES = {"ink": INK, "value": COLOURS["blue"], "gradient": COLOURS["vermilion"]}
-TONES |= {"faint": "#BDBDBD", "note": "#6E6E6E"}
+TONES = {
+    "ink": INK,
+    "value": COLOURS["blue"],
+    "tangent": COLOURS["green"],
+    "gradient": COLOURS["vermilion"],
+    "note": "#6E6E6E",
+    "faint": "#BDBDBD",
+}
 
 
 @dataclass(frozen=True)
@@ -63,11 +70,18 @@ class Graph:
     Attributes:
       nodes, edges: an acyclic graph.
       title: above it.
+      legend: (text, tone) of words behind the title that say what the tones mean.
     """
 
     nodes: Sequence[Node]
     edges: Sequence[Edge]
     title: str = ""
+    legend: Sequence[tuple[str, str]] = ()
+
+    def title_width(self) -> float:
+        """Of title and legend, in points."""
+        texts = sum(_width(text, FONT) + 10 for text, _ in self.legend)
+        return _width(self.title, FONT + 2) + texts
 
 
 @dataclass
@@ -102,8 +116,8 @@ def draw(panels: Sequence[Graph], columns: int = 1, heading: str = ""):
         )
     placement = _placed(panels)
     rows = -(-len(panels) // columns)
-    top = TITLE if any(p.title for p in panels) else 0.0
-    width = max(placement.width, *(_width(p.title, FONT + 2) for p in panels))
+    top = TITLE if any(p.title or p.legend for p in panels) else 0.0
+    width = max(placement.width, *(p.title_width() for p in panels))
     cell = width + 2 * MARGIN, placement.height + 2 * MARGIN + top
     total = cell[0] * columns, cell[1] * rows + (TITLE if heading else 0.0)
     figure = Figure(figsize=(total[0] / 72, total[1] / 72))
@@ -119,7 +133,7 @@ def draw(panels: Sequence[Graph], columns: int = 1, heading: str = ""):
         left = (width - placement.width) / 2 + MARGIN
         axes.set(xlim=(-left, cell[0] - left), ylim=(-MARGIN, cell[1] - MARGIN))
         axes.set_axis_off()
-        _panel(_Board(axes), panel, placement, cell[1] - MARGIN - 8, -left + MARGIN)
+        _panel(_Board(axes), panel, placement, cell[1] - MARGIN - 18, -left + MARGIN)
     if heading:
         at = (MARGIN / total[0], 1 - 8 / total[1])
         figure.text(
@@ -128,14 +142,31 @@ def draw(panels: Sequence[Graph], columns: int = 1, heading: str = ""):
     return figure
 
 
+FORMATS = (".svg", ".png", ".pdf")
+
+
+def check_format(path) -> None:
+    """Raises InvalidArgument unless a figure can be saved under this name."""
+    if path is not None and Path(path).suffix.lower() not in FORMATS:
+        raise InvalidArgument(
+            f"a picture's file must end in .svg, .png or .pdf, but is called {path}."
+        )
+
+
 def save(figure, path) -> None:
-    """Writes the figure, .svg, .png or .pdf, the same bytes for the same figure."""
+    """Writes a figure as .svg, .png or .pdf, the same bytes for the same figure.
+
+    Raises:
+      InvalidArgument: another ending.
+    """
     import matplotlib
 
+    check_format(path)
+    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    about = undated.get(Path(path).suffix.lower())
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context({"svg.hashsalt": "jaxbp", "svg.fonttype": "none"}):
-        dated = str(path).endswith((".svg", ".pdf"))
-        about = {"Date" if str(path).endswith(".svg") else "CreationDate": None}
-        figure.savefig(path, dpi=figure.dpi, metadata=about if dated else None)
+        figure.savefig(path, dpi=figure.dpi, metadata=about)
 
 
 def _placed(panels: Sequence[Graph]) -> Placement:
@@ -169,10 +200,7 @@ def _width(text: str, size: float, bold: bool = False) -> float:
 
 
 def _panel(board: _Board, panel: Graph, placement: Placement, top, left) -> None:
-    if panel.title:
-        board.axes.text(
-            left, top, panel.title, fontsize=FONT + 2, color=INK, va="top", ha="left"
-        )
+    _heading(board, panel, top, left)
     for node, centre in zip(panel.nodes, placement.centres, strict=True):
         _box(board, node, centre)
     curves = [
@@ -184,6 +212,17 @@ def _panel(board: _Board, panel: Graph, placement: Placement, top, left) -> None
     for edge, curve in zip(panel.edges, curves, strict=True):
         if edge.text:
             _edge_text(board, edge, curve)
+
+
+def _heading(board: _Board, panel: Graph, top: float, left: float) -> None:
+    """The title, then the legend's words in their tones."""
+    words = [(panel.title, "ink", FONT + 2)] if panel.title else []
+    words += [(text, tone, FONT) for text, tone in panel.legend]
+    for text, tone, size in words:
+        board.axes.text(
+            left, top, text, fontsize=size, color=TONES[tone], va="baseline", ha="left"
+        )
+        left += _width(text, size) + 10
 
 
 def _box(board: _Board, node: Node, centre) -> None:
@@ -243,19 +282,19 @@ def _curve(panel: Graph, placement: Placement, place: int, ends):
 
 def _arrow(board: _Board, edge: Edge, curve) -> None:
     from matplotlib.patches import FancyArrowPatch
-    from matplotlib.path import Path
+    from matplotlib.path import Path as Curve
 
     if edge.backwards:
         curve = curve[::-1]
-    points, codes = [curve[0]], [Path.MOVETO]
+    points, codes = [curve[0]], [Curve.MOVETO]
     for (x0, y0), (x1, y1) in pairwise(curve):
         middle = (x0 + x1) / 2
         points += [(middle, y0), (middle, y1), (x1, y1)]
-        codes += [Path.CURVE4] * 3
+        codes += [Curve.CURVE4] * 3
     strong = edge.tone != "faint"
     board.axes.add_patch(
         FancyArrowPatch(
-            path=Path(points, codes), arrowstyle="-|>", mutation_scale=7,
+            path=Curve(points, codes), arrowstyle="-|>", mutation_scale=7,
             color=TONES[edge.tone] if strong else "#9A9A9A", shrinkA=0, shrinkB=0,
             linewidth=1.0 if strong else 0.8, zorder=2, alpha=0.9 if strong else 0.8,
         )

@@ -12,7 +12,8 @@ from jax.extend.core import take_current_trace
 _PACKAGE = Path(__file__).parents[1]
 # The engine's frames are no more the user's code than JAX's own are.
 _ENGINE = tuple(
-    str(_PACKAGE / part) for part in ("ir", "linear", "modes", "rules", "tree.py")
+    str(_PACKAGE / part)
+    for part in ("ir", "linear", "modes", "rules", "costs", "tracing", "tree.py")
 )
 for _folder in _ENGINE:
     source_info_util.register_exclusion(_folder)

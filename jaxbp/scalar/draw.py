@@ -5,6 +5,10 @@ from ..graphs import picture
 from .tape import Value, order
 
 SIGNS = {"*": "×", "-": "−", "/": "÷", "neg": "−x"}
+LEGEND = {
+    "gradients": (("value", "value"), ("gradient", "gradient")),
+    "slopes": (("value", "value"), ("gradient; slopes on the arrows", "gradient")),
+}
 ON_EDGES = {
     "gradients": lambda value, slope: slope * value.grad,
     "slopes": lambda value, slope: slope,
@@ -38,7 +42,7 @@ def draw(output: Value, edges: str = "gradients", title: str = ""):
         for parent, slope in zip(value.parents, value.slopes, strict=True)
     ]
     nodes = [_box(value, value is output) for value in values]
-    return picture.draw([picture.Graph(nodes, arrows, title)])
+    return picture.draw([picture.Graph(nodes, arrows, title, LEGEND[edges])])
 
 
 def _constant(value: Value) -> bool:

@@ -1,0 +1,79 @@
+"""`jaxbp trace pkg.mod:fn`: every value, tangent and cotangent on the way."""
+
+from pathlib import Path
+
+import tyro
+
+from .options import PLAIN_FLAGS, TheCall
+
+
+def run(argv) -> int:
+    """The exit status of `jaxbp trace *argv`."""
+    tyro.cli(trace, args=argv, prog="jaxbp trace", config=PLAIN_FLAGS)
+    return 0
+
+
+def trace(
+    call: TheCall,
+    tangents: str | None = None,
+    cotangents: str | None = None,
+    depth: int = 0,
+    steps: int = 3,
+    picture: Path | None = None,
+    html: Path | None = None,
+):
+    """What happens in a function, equation by equation, in both modes?
+
+    Runs the function once and prints a table: equation, value, tangent, cotangent,
+    flops, bytes kept for reverse mode, source line.
+
+    Examples: `jaxbp trace model.py:loss --args "2.0, 5.0" --tangents "1.0, 0.0"`,
+    `jaxbp trace model.py:loss --shapes "f32[8,4] f32[4]" --picture loss.svg`.
+
+    Args:
+      call: The function and its arguments.
+      tangents: What forward mode starts from, one expression per argument. Left out: 1
+        in every element.
+      cotangents: What reverse mode starts from, an expression like the output. Left
+        out: 1 in every element.
+      depth: Levels of scan, cond, while and checkpoint to open.
+      steps: Steps of an opened loop to show: the first ones and the last.
+      picture: Draw the graph to this file: .svg, .png or .pdf.
+      html: Write the table to this file.
+    """
+    from rich.console import Console
+
+    from .. import target, tracing
+    from ..errors import InvalidArgument
+    from ..graphs.picture import check_format, save
+
+    if call.argnums is not None:
+        raise InvalidArgument(
+            "a trace has derivatives by all arguments: leave --argnums out, or choose "
+            "the direction by --tangents."
+        )
+    check_format(picture)
+    f, args = call.load()
+    seeds = _seeds(call.function, tangents, cotangents)
+    with target.blamed_on_user(f"tracing `{call.function}`"):
+        found = tracing.trace(
+            f, *args, **seeds, has_aux=call.has_aux, depth=depth, steps=steps
+        )
+    Console().print(found)
+    if picture is not None:
+        save(found.picture(), picture)
+    if html is not None:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(found._repr_html_(), encoding="utf-8")
+
+
+def _seeds(function: str, tangents: str | None, cotangents: str | None) -> dict:
+    """The seeds that were given, as keyword arguments of `trace`."""
+    from .. import target
+
+    module, found = target.load_function(function)[1], {}
+    if tangents is not None:
+        found["tangents"] = target.evaluated("--tangents", f"{tangents},", module)
+    if cotangents is not None:
+        found["cotangents"] = target.evaluated("--cotangents", cotangents, module)
+    return found

@@ -1,0 +1,154 @@
+"""`jaxbp.trace`: what happens in a function, equation by equation, in both modes?
+
+Source: the tables are those of Baydin, Pearlmutter, Radul and Siskind 2018,
+https://jmlr.org/papers/v18/17-468.html.
+"""
+
+import inspect
+from collections.abc import Callable
+
+import jax.numpy as jnp
+
+from .. import ir, tree
+from ..errors import InvalidArgument, JaxbpError
+from ..modes import doors
+from ..modes.live import run_live
+from . import sweeps
+from .noter import Noter
+from .report import Trace
+
+
+def trace(
+    f: Callable, *args, tangents=None, cotangents=None, has_aux: bool = False,
+    depth: int = 0, steps: int = 3,
+) -> Trace:  # fmt: skip
+    """The evaluation trace of `f(*args)`: a row per equation, with primal, tangent,
+    cotangent, flops, bytes kept for reverse mode, and the source line.
+
+    `f` runs once on its values, so that Python control flow works; functions under
+    `jit` are shown in line. What depends on no argument is a constant, without a row.
+
+    Args:
+      f: a function of arrays or pytrees of them, to arrays or pytrees.
+      *args: pytrees of numbers or arrays; integers and booleans carry no derivative.
+      tangents: the direction of forward mode, a tuple like `args`. Left out, it is 1 in
+        every floating element: the tangents are then derivatives along (1, ..., 1).
+      cotangents: what reverse mode starts from, like the output. Left out, it is 1 in
+        every element: the cotangents are then the gradient of the output's sum.
+      has_aux: `f` returns (output, aux); aux is left out.
+      depth: how many levels of scan, cond, while and checkpoint are opened; 0 leaves
+        each one row. What is opened is kept for reverse mode as if it stood in line.
+      steps: of an opened loop, how many steps are shown: the first ones and the last.
+
+    Returns:
+      Trace: `print` shows the table, a notebook shows it as HTML, `.picture()` is the
+      graph; `.rows` holds the arrays.
+
+    Raises:
+      InvalidArgument: traced arguments, `depth` or `steps` out of range.
+      DtypeMismatch: an argument or output is no array.
+      StructureMismatch, ShapeMismatch: the seeds are not like arguments or output.
+      MissingRule: a primitive of `f` has no rule.
+
+    Cost: each equation is run by itself, uncompiled, once in each of three sweeps; all
+    values are kept.
+    """
+    doors.check_callable(f)
+    _check_range("depth", depth, 0)
+    _check_range("steps", steps, 1)
+    name = doors.name_of(f)
+    leaves, structure = doors.flatten(args, f)
+    if any(map(ir.is_tracer, leaves)):
+        raise InvalidArgument(
+            f"a trace shows values, but `{name}` was given arguments under "
+            "transformation by JAX. Call `trace` outside jit, vmap and grad."
+        )
+    noter = Noter(depth, steps)
+    names = _argument_names(f, args)
+    refs = [noter.input(n, leaf) for n, leaf in zip(names, leaves, strict=True)]
+    flat = doors.Flat(lambda given: f(*given), structure, has_aux, name)
+    outs, out_refs, _ = run_live(noter, flat, leaves, refs)
+    output = flat.structure.unflatten(outs)
+    out_names = [n for n, _ in tree.named_leaves("output", output)]
+    for triple in zip(out_names, outs, out_refs, strict=True):
+        noter.output(*triple)
+    noter.count_flops()
+    in_slots = [ref.slot for ref in refs]
+    out_slots = [ref.slot if ref else None for ref in out_refs]
+    x_dots = _seeds("tangents", tangents, "args", args, leaves)
+    y_bars = _seeds("cotangents", cotangents, "output", output, outs)
+    return _swept(name, noter, in_slots, x_dots, out_slots, y_bars)
+
+
+def _check_range(name: str, value: int, least: int) -> None:
+    if not isinstance(value, int) or value < least:
+        raise InvalidArgument(
+            f"`{name}` must be an integer from {least} on, but is {value!r}."
+        )
+
+
+def _argument_names(f: Callable, args) -> list[str]:
+    """Of every leaf: `x`, `params['w']`, as `f` calls them."""
+    try:
+        bound = inspect.signature(f).bind(*args).arguments
+    except (TypeError, ValueError):  # a builtin, or a wrong call: it will say so itself
+        bound = {f"args[{i}]": arg for i, arg in enumerate(args)}
+    return [n for key, arg in bound.items() for n, _ in tree.named_leaves(key, arg)]
+
+
+def _seeds(name: str, given, like_name: str, like, leaves) -> list:
+    """One array per leaf; None for integers."""
+    avals = [ir.tangent_aval(ir.typeof(leaf)) for leaf in leaves]
+    floating = [ir.differentiable(ir.typeof(leaf)) for leaf in leaves]
+    if given is None:
+        pairs = zip(avals, floating, strict=True)
+        return [ir.full(aval, 1) if on else None for aval, on in pairs]
+    if isinstance(given, list) and isinstance(like, tuple):
+        given = tuple(given)
+    tree.same_structure(name, given, like_name, like)
+    seeds = []
+    triples = zip(tree.named_leaves(name, given), avals, floating, strict=True)
+    for (leaf_name, leaf), aval, on in triples:
+        seed = jnp.asarray(leaf, aval.dtype) if on else None
+        if seed is not None:
+            tree.same_types(leaf_name, seed, [aval], like_name)
+        seeds.append(seed)
+    return seeds
+
+
+def _swept(name: str, noter: Noter, in_slots, x_dots, out_slots, y_bars) -> Trace:
+    """Both sweeps, and their outcome in every row."""
+    rows, edges, notes = noter.rows, noter.recorder.edges, []
+    x_dots = {s: v for s, v in zip(in_slots, x_dots, strict=True) if s is not None}
+    seeds: dict = {}
+    for slot, y_bar in zip(out_slots, y_bars, strict=True):
+        if slot is not None:
+            seeds[slot] = sweeps.add(seeds.get(slot), y_bar)
+    try:
+        dots = sweeps.tangents(edges, x_dots)
+    except JaxbpError as error:
+        dots, notes = {}, [f"no tangents: {error}"]
+    try:
+        bars, brought = sweeps.cotangents(edges, seeds)
+    except JaxbpError as error:
+        bars, brought = {}, [{} for _ in edges]
+        notes.append(f"no cotangents: {error}")
+    sweeps.kept_bytes(rows, edges, seeds)
+    for row in rows:
+        row.tangents = tuple(dots.get(slot) for slot in row.slots)
+        row.cotangents = tuple(bars.get(slot) for slot in row.slots)
+        row.carried = _carried(row, brought)
+    for row, y_bar in zip(rows[len(rows) - len(y_bars) :], y_bars, strict=True):
+        row.cotangents = (y_bar,)  # what was given, without what other uses bring
+    return Trace(name, rows, notes)
+
+
+def _carried(row, brought) -> list:
+    """Per operand of an equation, the cotangent that it brings there."""
+    if row.kind != "equation":
+        return [None] * len(row.reads)
+    found: dict = {}
+    for place in range(*row.edges):
+        for slot, x_bar in brought[place].items():
+            found[slot] = sweeps.add(found.get(slot), x_bar)
+    return [found.get(ref.slot) if ref else None for ref in row.reads]
