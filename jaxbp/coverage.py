@@ -18,13 +18,11 @@ from .rules.effects import Refused
 from .rules.mixed import Mixed
 
 _HIGH = "experimental high-level types of JAX, which bring derivatives of their own"
-_TYPES = "casts and sums between reduced and unreduced shardings, experimental in JAX"
 _KERNEL = "accumulates inside JAX's own backward passes and kernels; no public call"
 
 # Names in JAX's tables that need no rule here, each with its reason.
 EXCEPTIONS = {
     "accum_grad_in_ref": _KERNEL,
-    "all_gather_reduced": _TYPES,
     "box_get": _HIGH,
     "box_set": _HIGH,
     "call_hi_primitive": _HIGH,
@@ -35,17 +33,10 @@ EXCEPTIONS = {
     "log_read": _HIGH,
     "new_box": _HIGH,
     "new_log": _HIGH,
-    "preduced": _TYPES,
     "program_order": "an experiment of JAX 0.11, removed in 0.12",
-    "reduced_vary_cast": _TYPES,
-    "reduced_vary_cast_p": _TYPES,
     "relayout": "internal: made while a program is compiled, after differentiation",
     "run_state": "the loop of kernels: no public call",
     "to_edtype": "conversion to extended dtypes, which carry no tangent",
-    "unreduced_psum": _TYPES,
-    "unreduced_reduce_scatter": _TYPES,
-    "vary_unreduced_cast": _TYPES,
-    "vary_unreduced_cast_p": _TYPES,
 }
 
 _KINDS = {
@@ -67,7 +58,7 @@ class Row:
 
     Fields:
       primitive: its name.
-      jax_forward, jax_reverse: what JAX has: "rule", "by its tangent" (the transpose of
+      jax_forward, jax_reverse: what JAX has: "rule", "by tangent" (the transpose of
         the tangent's program) or "".
       forward, reverse: what jaxbp has: the kind of rule ("program": one that walks an
         inner program; "refused": the error that JAX raises, too), or "".
@@ -118,19 +109,28 @@ class Report:
             f"jaxbp has {forward} in forward and {reverse} in reverse mode."
         )
 
+    def reasons(self) -> tuple[str, ...]:
+        """What excuses a mode that is missing, each with the primitives' names."""
+        names: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.reason:
+                names.setdefault(row.reason, []).append(row.primitive)
+        return tuple(f"{', '.join(who)}: {reason}." for reason, who in names.items())
+
     def table(self, word: str = ""):
         """The rows with `word` in their primitive's name, as a `rich.table.Table`."""
         from rich import box
         from rich.table import Table
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for title in ("primitive", "JAX fwd", "JAX rev", "fwd", "rev", "remark"):
-            table.add_column(title, no_wrap=title == "primitive")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for title in ("primitive", "JAX fwd", "JAX rev", "fwd", "rev", ""):
+            table.add_column(title, no_wrap=True)
         styles = {"covered": None, "exception": "dim", "hole": "bold red"}
         for row in self.rows:
             if word not in row.primitive:
                 continue
-            remark = "hole" if row.status == "hole" else row.reason
+            one_way = "one way" if row.reason else ""
+            remark = one_way if row.status == "covered" else row.status
             table.add_row(
                 row.primitive,
                 row.jax_forward,
@@ -182,7 +182,7 @@ def _row(name, has_jvp, has_transpose, rule) -> Row:
     return Row(
         primitive=name,
         jax_forward="rule" if has_jvp else "",
-        jax_reverse="rule" if has_transpose else "by its tangent",
+        jax_reverse="rule" if has_transpose else "by tangent",
         forward=kind,
         reverse="" if kind and name in _FORWARD_ONLY else kind,
         reason=_FORWARD_ONLY.get(name, "") if kind else EXCEPTIONS.get(name, ""),

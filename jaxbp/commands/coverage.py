@@ -36,5 +36,9 @@ def coverage(
             f"JAX {report.jax_version} differentiates no primitive with `{word}` in "
             f"its name. {nearest(word, names)}"
         )
-    Console().print(report.table(word), report.summary(), sep="\n")
+    console = Console()
+    console.print(report.table(word))
+    for reason in () if word else report.reasons():
+        console.print("·", reason)
+    console.print(report.summary())
     return 1 if report.holes else 0

@@ -18,23 +18,24 @@ from .factorizations import FACTORIZATIONS
 from .flat import Step
 
 MOVING = """
-    after_all all_gather all_gather_invariant all_to_all axis_index bitcast_convert_type
-    broadcast_in_dim check complex concatenate convert_element_type copy copy_p
-    create_token dce_sink debug_callback debug_print device_put dynamic_slice
-    dynamic_update_slice empty empty2 empty_ref free_ref freeze gather get imag
-    inspect_sharding iota layout_constraint mesh_cast name new_ref optimization_barrier
-    pad pbroadcast pbroadcast_dynamic ppermute pvary ragged_all_to_all random_bits
-    random_fold_in random_seed random_split random_unwrap random_wrap real reshape
-    reshard rev rng_bit_generator scatter sharding_constraint slice split squeeze stack
-    stage stop_gradient swap threefry2x32 tie tile transpose unstack
-    with_memory_space_constraint
+    after_all all_gather all_gather_invariant all_gather_reduced all_to_all axis_index
+    bitcast_convert_type broadcast_in_dim check complex concatenate convert_element_type
+    copy copy_p create_token dce_sink debug_callback debug_print device_put
+    dynamic_slice dynamic_update_slice empty empty2 empty_ref free_ref freeze gather get
+    imag inspect_sharding iota layout_constraint mesh_cast name new_ref
+    optimization_barrier pad pbroadcast pbroadcast_dynamic ppermute preduced pvary
+    ragged_all_to_all random_bits random_fold_in random_seed random_split random_unwrap
+    random_wrap real reduced_vary_cast reduced_vary_cast_p reshape reshard rev
+    rng_bit_generator scatter sharding_constraint slice split squeeze stack stage
+    stop_gradient swap threefry2x32 tie tile transpose unstack vary_unreduced_cast
+    vary_unreduced_cast_p with_memory_space_constraint
 """.split()
 ELEMENTWISE = """
     abs add add_any addupdate and ceil clamp clz conj div eq eq_to floor ge gt is_finite
     le le_to lt lt_to max min mul mulhi ne neg nextafter not or pmax pmin
     population_count psum psum_invariant reduce_precision reduce_scatter rem rng_uniform
     round select_n shift_left shift_right_arithmetic shift_right_logical sign square sub
-    xor
+    unreduced_psum unreduced_reduce_scatter xor
 """.split()
 TRANSCENDENTAL = """
     acos acosh asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt cos cosh digamma

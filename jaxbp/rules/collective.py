@@ -86,6 +86,44 @@ def _all_to_all_transpose(y_bar, x, *, axis_name, split_axis, concat_axis, **par
 linear("all_to_all", transpose=_all_to_all_transpose)
 
 
+# A value that is *unreduced* along an axis is the sum of what the devices hold; the
+# cotangent of such a value is *reduced*, the same on all of them, and the other way
+# round: casts and collectives between the two are transposes of one another.
+linear(
+    "all_gather_reduced",
+    transpose=lambda y_bar, x, *, all_gather_dimension, axis_name, tiled, **params: (
+        lax.psum_scatter(
+            y_bar, axis_name, scatter_dimension=all_gather_dimension, tiled=tiled
+        )
+    ),
+)
+linear(
+    "unreduced_reduce_scatter",
+    transpose=lambda y_bar, x, *, axis_name, scatter_dimension, tiled, **params: (
+        lax.all_gather(
+            y_bar, axis_name, axis=scatter_dimension, tiled=tiled, to="reduced"
+        )
+    ),
+)
+linear("preduced", transpose=lambda y_bar, x, *, axes: lax.psum(y_bar, axes))
+linear(
+    "unreduced_psum",
+    transpose=lambda y_bar, x, *, axes: lax.pcast(y_bar, axes, to="reduced"),
+)
+
+
+def _cast_to(state):
+    def transpose(y_bar, x, *, axes):
+        return lax.pcast(y_bar, axes, to=state)
+
+    return transpose
+
+
+for suffix in ("", "_p"):  # part of the name up to JAX 0.11
+    linear(f"reduced_vary_cast{suffix}", transpose=_cast_to("unreduced"))
+    linear(f"vary_unreduced_cast{suffix}", transpose=_cast_to("varying"))
+
+
 def _ppermute_transpose(y_bar, x, *, axis_name, perm):
     return lax.ppermute(y_bar, axis_name, [(to, source) for source, to in perm])
 

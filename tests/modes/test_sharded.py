@@ -185,6 +185,28 @@ def test_collectives_that_a_cpu_cannot_run_have_the_types_of_jax():
     assert found == expected
 
 
+def reduced_sums(x, w):
+    """Values that are unreduced, whose cotangents are reduced, and the other way."""
+    y = jnp.sin(x @ lax.pcast(w, "a", to="reduced"))
+    gathered = lax.all_gather(jnp.cos(x), "a", tiled=True, to="reduced")
+    summed = lax.psum(lax.pcast(y, "a", to="unreduced"), "a")
+    part = lax.psum_scatter(lax.pcast(y * y, "a", to="unreduced"), "a", tiled=True)
+    return summed, part, jnp.sin(x @ gathered)
+
+
+def test_casts_between_reduced_and_unreduced():
+    explicit = jax.make_mesh((2, 2), ("a", "b"), axis_types=(AxisType.Explicit,) * 2)
+    with jax.set_mesh(explicit):
+        mapped = jax.shard_map(
+            reduced_sums, in_specs=(ROWS, WHOLE), out_specs=(WHOLE, ROWS, ROWS)
+        )
+
+        def sharded(x, w):
+            return mapped(jax.sharding.reshard(x, ROWS), w)
+
+        agree(derivatives(jaxbp, sharded), derivatives(jax, sharded))
+
+
 def test_a_closed_over_array_and_nothing_compiled():
     """The live walk of a mapped function, which closes over what is differentiated."""
 
