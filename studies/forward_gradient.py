@@ -39,11 +39,11 @@ MINUTES = 2
 
 PUBLISHED = {"logistic": 0.555, "MLP": 0.593, "CNN": 0.51}
 MODELS = {
-    "logistic": lambda: layers.mlp([784, 10]),
-    "MLP": lambda: layers.mlp([784, 1024, 1024, 10], activation="relu"),
-    "CNN": lambda: layers.cnn((28, 28, 1), (32, 32), 10),
+    "logistic": lambda width: layers.mlp([784, 10]),
+    "MLP": lambda width: layers.mlp([784, width, width, 10], activation="relu"),
+    "CNN": lambda width: layers.cnn((28, 28, 1), [width // 32] * 2, 10),
 }
-STEPS = [2**k for k in range(12)]
+STEPS = [2**k for k in range(11)]
 QUICK_STEPS = [1, 4, 16]
 TANGENTS = {0: "blue", 1: "orange", 16: "vermilion", 128: "purple"}  # 0: backprop
 RATE = 0.5
@@ -83,7 +83,7 @@ def expected(f, params, directions, *data):
 
 def step_row(case):
     """One forward step of a published model beside one reverse step."""
-    model, dtype = MODELS[case["model"]](), case["dtype"]
+    model, dtype = MODELS[case["model"]](case["width"]), case["dtype"]
     f = layers.loss_fn(model, layers.softmax_cross_entropy)
     keys = jax.random.split(jax.random.key(case["seed"]), 4)
     params = model.init(keys[0], dtype)
@@ -191,18 +191,22 @@ def plot(rows, axes):
     plots.log_log(by_second, "seconds", "training loss by time")
 
 
-def cases(steps, batch, settings):
+def cases(steps, sizes, settings):
     curves = grid(part="training", tangents=list(TANGENTS), step=steps)
     shared = settings | {"steps": max(steps)}
-    prices = grid(part="step", model=list(MODELS), batch=batch, **settings)
+    prices = grid(part="step", **sizes, **settings)
     return [*prices, *(case | shared for case in curves)]
 
 
 study = Study(
     file=__file__,
     question=__doc__,
-    cases=cases(STEPS, 64, SETTINGS | {"budget_s": 2.0}),
-    quick=cases(QUICK_STEPS, 8, QUICK_SETTINGS),
+    cases=cases(
+        STEPS,
+        dict(model=list(MODELS), width=1024, batch=64),
+        SETTINGS | {"budget_s": 2.0},
+    ),
+    quick=cases(QUICK_STEPS, dict(model=["MLP"], width=128, batch=8), QUICK_SETTINGS),
     measure=measured,
     columns=(
         *("part", "model", "tangents", "step", "closeness", "published_ratio"),

@@ -36,7 +36,7 @@ from jaxbp.study import (
 
 MINUTES = 2.5
 
-SIZES = [4, 16, 64, 256]
+SIZES = [4, 16, 64, 128]
 QUICK_SIZES = [4, 16]
 ORDERS = {  # outer over inner: colour
     "forward over reverse": "blue",

@@ -51,7 +51,7 @@ METHODS = {  # name: (gradient, whether steps are recomputed, colour)
 def rnn(weights, state, x):
     """h' = tanh(x W + h U)."""
     W, U = weights
-    return (jnp.tanh(x @ W + state[0] @ U), state[1])
+    return (jnp.tanh(x @ W + state[0] @ U),)
 
 
 def lstm(weights, state, x):
@@ -62,7 +62,7 @@ def lstm(weights, state, x):
     return jax.nn.sigmoid(o) * jnp.tanh(c), c
 
 
-CELLS = {"RNN": (rnn, 1), "LSTM": (lstm, 4)}
+CELLS = {"RNN": (rnn, 1, 1), "LSTM": (lstm, 4, 2)}  # cell, products, states
 
 
 def network(cell, recomputed):
@@ -81,14 +81,14 @@ def network(cell, recomputed):
 def prepared(cell, length, width, batch, dtype, seed):
     """Arguments, f as a baseline, gradient as JAX has it."""
     keys = jax.random.split(jax.random.key(seed), 5)
-    gates = CELLS[cell][1]
+    _, gates, states = CELLS[cell]
 
     def draw(key, *shape):
         return jax.random.normal(key, shape, dtype)
 
     weights = tuple(draw(k, width, gates * width) / width**0.5 for k in keys[:2])
     weights = weights[0], 0.9 * weights[1]
-    state = draw(keys[2], batch, width), draw(keys[3], batch, width)
+    state = tuple(draw(key, batch, width) for key in keys[2 : 2 + states])
     xs, target = draw(keys[4], length, batch, width), state[0] * 0.5
     args = (weights, state), xs, target
     f = network(cell, recomputed=False)
@@ -145,20 +145,19 @@ def growth(rows, column):
 
 def plot(rows, axes):
     time, memory, norm = axes
+    for method, (_, _, colour) in METHODS.items():
+        chosen = numbered(rows, "LSTM", method)
+        lengths = [row["length"] for row in chosen]
+        for axis, column in ((time, "ratio"), (memory, "stacked_bytes")):
+            y = [row[column] for row in chosen]
+            plots.line(axis, lengths, y, method, colour)
     for cell, style in (("RNN", "-"), ("LSTM", ":")):
-        for method, (_, _, colour) in METHODS.items():
-            chosen = numbered(rows, cell, method)
-            lengths = [row["length"] for row in chosen]
-            for axis, column in ((time, "ratio"), (memory, "stacked_bytes")):
-                y = [row[column] for row in chosen]
-                name = f"{method}, {cell}"
-                plots.line(axis, lengths, y, name, colour, linestyle=style)
         chosen = numbered(rows, cell, "jaxbp, stacked")
         lengths = [row["length"] for row in chosen]
         norms = [max(row["first_state_gradient"], 1e-45) for row in chosen]
         plots.line(norm, lengths, norms, cell, "blue", linestyle=style)
-    plots.over_sizes(time, "time steps", "time of the gradient / f")
-    plots.over_sizes(memory, "time steps", "bytes stacked by scans", "log")
+    plots.over_sizes(time, "time steps", "LSTM: time of the gradient / f")
+    plots.over_sizes(memory, "time steps", "LSTM: bytes stacked by scans", "log")
     plots.over_sizes(norm, "time steps", "norm of the first state's gradient", "log")
 
 

@@ -154,8 +154,13 @@ def heat_map(axis, cells: dict[tuple, float], names: tuple[str, str, str]) -> No
 
 def log_log(axis, x_label: str, y_label: str) -> None:
     """Logarithmic axes with their names; the y name stands above, to be read flat."""
+    from matplotlib.ticker import LogFormatterSciNotation
+
     axis.set(xscale="log", yscale="log", xlabel=x_label)
     axis.set_title(y_label)
+    # Names between powers of ten only where there are hardly any of these.
+    few = LogFormatterSciNotation(minor_thresholds=(0.8, 0.4))
+    axis.xaxis.set_minor_formatter(few)
 
 
 def over_sizes(axis, x_label: str, title: str, y: str = "linear") -> None:

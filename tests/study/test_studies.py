@@ -13,7 +13,7 @@ from jaxbp.study.catalogue import load_study, study_files
 from jaxbp.timing import Roofs
 from jaxbp.timing.roofs import Curve
 
-CASES = 6  # of a study: each compiles a program or two
+CASES = 5  # of a study: each compiles a program or two
 ONE = Curve((1.0, 2.0), (1e-9, 2e-9))
 ROOFS = Roofs(1e11, 1e10, ONE, ONE, 1e9, 1e9, 1e-6)  # measured ones take seconds
 OPTIONAL = {"device_peak_bytes"}  # a CPU's allocator tells none
