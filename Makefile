@@ -14,7 +14,7 @@ PROGRAMS ?= 20000
 SEED ?= 0
 PYTEST_FLAGS ?= -q -n auto --maxprocesses 8 --dist worksteal --durations 10
 
-.PHONY: help study test fuzz lint format clean
+.PHONY: help study classics test fuzz lint format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,6 +22,9 @@ help: ## this list
 
 study: $(VENV)/.with-base ## the forward-against-reverse table and picture, in minutes
 	$(BIN)/jaxbp study $(STUDY) --quick
+
+classics: $(VENV)/.with-base ## every classic system, its numbers beside the known ones
+	$(BIN)/jaxbp classics
 
 test: $(VENV)/.with-test ## all tests, on every core
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests

@@ -13,6 +13,7 @@ from .errors import JaxbpError, UnknownName, nearest
 # How each is called, and what it does; its module is `commands/<first word>.py`.
 COMMANDS = {
     "study [NAME]": "run a study: tables and pictures in results/; without NAME, list",
+    "classics [NAME]": "the classic systems, every number beside the known one",
     "train digits": "train a network on handwritten digits with one of three gradients",
     "check pkg.mod:fn": "is the gradient of fn right? five witnesses side by side",
     "cost pkg.mod:fn": "what do its derivatives cost in each mode? nothing is run",

@@ -7,6 +7,7 @@ from jaxbp.problems.dataset import split_examples as split_examples
 from jaxbp.problems.dataset import stratified_indices as stratified_indices
 from jaxbp.problems.digits import digit_images as digit_images
 from jaxbp.problems.digits import digits as digits
+from jaxbp.problems.digits import digits_of_seeds as digits_of_seeds
 from jaxbp.problems.idx import read_idx as read_idx
 from jaxbp.problems.idx import write_idx as write_idx
 from jaxbp.problems.mnist import load_idx_pair as load_idx_pair

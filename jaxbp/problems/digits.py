@@ -4,6 +4,7 @@ Source: Alpaydin and Kaynak 1998, doi:10.24432/C50P49, CC BY 4.0; the attributio
 stands beside the file in data/DIGITS-LICENSE.txt.
 """
 
+from collections.abc import Iterable
 from importlib.resources import as_file, files
 
 import numpy as np
@@ -40,3 +41,15 @@ def digits(
     flat = Examples(images.reshape(len(images), -1), labels.astype(np.int32))
     split = split_examples(flat, test_fraction, seed)
     return rescale(split, scaling, full_scale=16, dtype=dtype)
+
+
+def digits_of_seeds(
+    seeds: Iterable[int], scaling: Scaling = "unit", dtype: DTypeLike = np.float32
+) -> Split:
+    """`digits` of several seeds, stacked: inputs (seeds, n, 64), labels (seeds, n)."""
+    splits = [digits(seed, scaling=scaling, dtype=dtype) for seed in seeds]
+    train, test = (
+        Examples(*map(np.stack, zip(*parts, strict=True)))
+        for parts in zip(*splits, strict=True)
+    )
+    return Split(train, test)

@@ -10,6 +10,7 @@ Source: Okabe and Ito 2008, "Color Universal Design".
 from collections.abc import Callable, Sequence
 from math import exp, log
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from ..graphs.spread import spread
@@ -17,6 +18,7 @@ from ..palette import COLOURS, INK
 
 PANEL_INCHES = (5.0, 4.2)
 LABEL_POINTS = 8.5
+CHARACTERS_AN_INCH = 9.5  # of a figure's title
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "jaxbp",  # element ids repeat from run to run
     "svg.fonttype": "none",  # text stays text
@@ -58,6 +60,7 @@ def draw(
         figure = Figure(figsize=size, layout="constrained")
         axes = list(figure.subplots(down, across, squeeze=False).flat)
         plot(rows, axes)
+        title = fill(title, int(CHARACTERS_AN_INCH * size[0]))
         figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
         figure.draw_without_rendering()  # the layout, which label places depend on
         for axis in axes:

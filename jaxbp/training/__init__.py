@@ -1,5 +1,7 @@
 """Training loops that are one compiled program, whoever computes the gradient."""
 
+from jaxbp.training.descent import batch_rows as batch_rows
+from jaxbp.training.descent import descend as descend
 from jaxbp.training.digits import DigitsOutcome as DigitsOutcome
 from jaxbp.training.digits import fit_digits as fit_digits
 from jaxbp.training.digits import predict_digits as predict_digits

@@ -1,0 +1,31 @@
+"""`jaxbp classics [NAME]`: the classic systems, rebuilt and compared."""
+
+from typing import Annotated
+
+import tyro
+
+from ..study.gallery import run_classics
+from .options import PLAIN_FLAGS
+
+
+def run(argv) -> int:
+    """The exit status of `jaxbp classics *argv`: 1 if a number is not as known."""
+    return tyro.cli(classics, args=argv, prog="jaxbp classics", config=PLAIN_FLAGS)
+
+
+def classics(
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = "",
+    /,
+    *,
+    quick: bool = False,
+) -> int:
+    """Rebuild one classic system, or all; each number stands beside the known one.
+
+    Writes numbers, table and picture to results/classics/<name>/; a run of all rewrites
+    the gallery, studies/classics/README.md. Example: `jaxbp classics mazur`.
+
+    Args:
+      name: Of the classic, a script in studies/classics/; without it, all run.
+      quick: Fewer epochs with their own gates, in a folder apart; no gallery.
+    """
+    return run_classics(name, quick)
