@@ -1,0 +1,195 @@
+"""Recurrent networks: how far back does a gradient reach?
+
+In h_t = W h_{t-1} with W = rho Q, Q orthogonal, the gradient of any c.h_T by h_0 is
+(W^T)^T c, of norm rho^T |c|: it vanishes for rho < 1 and explodes for rho > 1. With a
+tanh the slopes below 1 stop the explosion. An LSTM carries its memory past the
+products, through the forget gate: the larger its bias, the longer it remembers.
+Backpropagation through time that is cut after k steps is cheaper and wrong; clipping
+bounds the length of a gradient and keeps its direction.
+
+Source: Hochreiter 1991; Bengio, Simard and Frasconi 1994, doi:10.1109/72.279181;
+Pascanu et al. 2013, arXiv:1211.5063 (clipping); Williams and Peng 1990 (truncation).
+Command: jaxbp classics vanishing
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jaxbp
+from jaxbp import layers
+from jaxbp.study import plots
+from jaxbp.study.classic import Classic, run
+from jaxbp.study.known import at_most, between, within
+
+UNITS, LENGTH, SEEDS = 16, 100, 5
+RHOS = {0.5: "blue", 1.0: "green", 1.5: "vermilion"}
+FORGET = {0.0: "sky", 1.0: "purple", 5.0: "orange"}
+CUTS, SHORT = (1, 3, 10, 20, 30), 30
+
+
+def matrix(key, rho):
+    return layers.orthogonal(rho)(key, (UNITS, UNITS), jnp.float64)
+
+
+def norms_back(W, squash):
+    """|d(c.h_T)/dh_{T-t}| for t = 1 .. LENGTH, by the engine's pullback of each step,
+    over |c|."""
+    step = (lambda h: jnp.tanh(W @ h)) if squash else (lambda h: W @ h)
+    start = jnp.linspace(-0.5, 0.5, UNITS)
+
+    def ahead(h, _):
+        return step(h), h
+
+    _, states = jax.lax.scan(ahead, start, length=LENGTH)
+
+    def back(h_bar, h):
+        _, pull = jaxbp.vjp(step, h)
+        (h_bar,) = pull(h_bar)
+        return h_bar, jnp.linalg.norm(h_bar)
+
+    c = jnp.ones(UNITS)
+    return jax.lax.scan(back, c, states, reverse=True)[1][::-1] / jnp.linalg.norm(c)
+
+
+def reach(layer, params, key):
+    """|d sum(out_T)/dx_{T-t}| for t = 0 .. LENGTH, of a recurrent layer."""
+    x = 0.5 * jax.random.normal(key, (LENGTH + 1, 4))
+    x_bar = jaxbp.grad(lambda x: jnp.sum(layer.apply(params, x)[-1]))(x)
+    return jnp.linalg.norm(x_bar, axis=-1)[::-1]
+
+
+def cells(key):
+    """Reach of a tanh RNN (rho .9) and of LSTMs by forget bias."""
+    first, second, third = jax.random.split(key, 3)
+    start = lambda key, shape, dtype: layers.orthogonal(0.9)(key, shape, dtype)  # noqa: E731
+    rnn = layers.rnn(4, UNITS, recurrent_weights=start)
+    found = {"RNN, rho .9": reach(rnn, rnn.init(first, jnp.float64), third)}
+    for bias in FORGET:
+        lstm = layers.lstm(4, UNITS, forget_bias=bias)
+        name = f"LSTM, forget bias {bias:g}"
+        found[name] = reach(lstm, lstm.init(second, jnp.float64), third)
+    return found
+
+
+def truncated(key):
+    """Relative error of the gradient by W_h, cut k steps back, for each of CUTS."""
+    first, second = jax.random.split(key)
+    W = matrix(first, 0.9)
+    x = 0.5 * jax.random.normal(second, (SHORT, UNITS))
+
+    def last(W, k):
+        """sum(h_T), with the gradient stopped k steps before the end."""
+
+        def step(h, at):
+            t, x_t = at
+            h = jnp.where(t == SHORT - k, jax.lax.stop_gradient(h), h)
+            W_t = jnp.where(t >= SHORT - k, W, jax.lax.stop_gradient(W))
+            return jnp.tanh(W_t @ h + x_t), None
+
+        h, _ = jax.lax.scan(step, jnp.zeros(UNITS), (jnp.arange(SHORT), x))
+        return jnp.sum(h)
+
+    grads = jax.vmap(lambda k: jaxbp.grad(last)(W, k))(jnp.array(CUTS))
+    whole = grads[-1]
+    norm = lambda a: jnp.sqrt(jnp.sum(a * a, axis=(-2, -1)))  # noqa: E731
+    return norm(grads - whole[None]) / norm(whole)
+
+
+@jax.jit
+def measured():
+    key = jax.random.key(0)
+    rhos = jnp.array(list(RHOS))
+    matrices = jax.vmap(lambda rho: matrix(key, rho))(rhos)
+    linear = jax.vmap(lambda W: norms_back(W, False))(matrices)
+    squashed = jax.vmap(lambda W: norms_back(W, True))(matrices)
+    keys = jax.random.split(key, SEEDS)
+    clip = optax.clip_by_global_norm(1.0)
+    long = {"W": 100.0 * jnp.ones(4)}
+    clipped, _ = clip.update(long, clip.init(long))
+    cosine = jnp.sum(clipped["W"] * long["W"]) / jnp.linalg.norm(long["W"])
+    return linear, squashed, jax.vmap(cells)(keys), jax.vmap(truncated)(keys), cosine
+
+
+def compute(quick):
+    linear, squashed, reaches, cuts, cosine = jax.device_get(measured())
+    numbers = {}
+    for rho, norms in zip(RHOS, linear, strict=True):
+        numbers |= {f"linear, rho {rho}, T = {T}": norms[T - 1] for T in (10, 100)}
+        steps = np.arange(1, LENGTH + 1)
+        gap = np.abs(norms / rho**steps - 1).max()
+        numbers[f"linear, rho {rho}: largest |norm / rho^T - 1|"] = gap
+    numbers["tanh, rho 1.5, T = 100"] = squashed[2, -1]
+    for name, found in reaches.items():
+        numbers[f"{name}, T = 100, median"] = np.median(found[:, -1])
+    for k, error in zip(CUTS, np.median(cuts, axis=0), strict=True):
+        numbers[f"cut after {k} of {SHORT} steps, relative error"] = error
+    numbers["clipped gradient: length along the unclipped"] = cosine
+    return numbers, (linear, squashed, reaches, cuts)
+
+
+def draw(drawn, axes):
+    linear, squashed, reaches, cuts = drawn
+    steps = np.arange(1, LENGTH + 1)
+    for k, (rho, colour) in enumerate(RHOS.items()):
+        plots.line(axes[0], steps, linear[k], f"rho {rho}", colour, marker="")
+        axes[0].plot(steps, squashed[k], ":", color=plots.COLOURS[colour])
+    axes[0].set(
+        yscale="log", xlabel="steps back", title="linear (lines) and tanh (dots)"
+    )
+    colours = ["black", *FORGET.values()]
+    for (name, found), colour in zip(reaches.items(), colours, strict=True):
+        label = name.replace("forget bias", "bias")
+        middle = np.median(found, axis=0)
+        plots.line(axes[1], np.arange(LENGTH + 1), middle, label, colour, marker="")
+    axes[1].set(yscale="log", xlabel="steps back", title="|d out / d x|, a median of 5")
+    plots.line(axes[2], CUTS[:-1], np.median(cuts, axis=0)[:-1], "", "blue")
+    title = f"relative error of the gradient, cut (T = {SHORT})"
+    axes[2].set(yscale="log", xlabel="steps kept", title=title)
+
+
+def answer(numbers):
+    half, more = (numbers[f"linear, rho {rho}, T = 100"] for rho in (0.5, 1.5))
+    rnn, lstm = (
+        numbers[f"{name}, T = 100, median"]
+        for name in ("RNN, rho .9", "LSTM, forget bias 5")
+    )
+    return (
+        f"Over 100 steps the norm is {half:.0e} for rho .5 and {more:.0e} for 1.5; a "
+        f"tanh RNN keeps {rnn:.0e}, an LSTM with forget bias 5 {lstm:.0e}."
+    )
+
+
+EXACT = {f"linear, rho {r}: largest |norm / rho^T - 1|": within(0, 1e-12) for r in RHOS}
+
+classic = Classic(
+    file=__file__,
+    text=__doc__,
+    systems={26: "recurrent networks: vanishing and exploding gradients"},
+    compute=compute,
+    known={
+        "linear, rho 0.5, T = 10": within(9.765625e-4, 1e-15, "rho^T"),
+        "linear, rho 0.5, T = 100": within(7.888609052e-31, 1e-39, "rho^T"),
+        "linear, rho 1.0, T = 100": within(1, 1e-12, "rho^T"),
+        "linear, rho 1.5, T = 10": within(57.6650390625, 1e-10, "rho^T"),
+        "linear, rho 1.5, T = 100": within(4.0656117753521e17, 1e6, "rho^T"),
+        **EXACT,
+        "tanh, rho 1.5, T = 100": between(1e-3, 1e3),
+        "RNN, rho .9, T = 100, median": between(1e-16, 1e-6),
+        "LSTM, forget bias 0, T = 100, median": at_most(1e-12),
+        "LSTM, forget bias 1, T = 100, median": between(1e-9, 1e-2),
+        "LSTM, forget bias 5, T = 100, median": between(1e-3, 1),
+        "cut after 1 of 30 steps, relative error": between(0.05, 0.9),
+        "cut after 10 of 30 steps, relative error": between(1e-4, 0.2),
+        "cut after 20 of 30 steps, relative error": between(1e-6, 0.05),
+        "cut after 30 of 30 steps, relative error": within(0, 1e-15, "not cut"),
+        "clipped gradient: length along the unclipped": within(1, 1e-12, "by hand"),
+    },
+    draw=draw,
+    answer=answer,
+    panels=(1, 3),
+)
+
+if __name__ == "__main__":
+    run(classic)
