@@ -1,0 +1,182 @@
+"""Is the Fisher information the Hessian, and what is the empirical Fisher?
+
+For cross-entropy over a network's scores s(w), with p = softmax(s) and J = ds/dw,
+
+    Hessian            H = G + mean sum_k (p_k - q_k) d2s_k/dw2
+    Gauss-Newton       G = mean J^T (diag p - p p^T) J          (generalised)
+    Fisher             F = mean E_{label ~ p} [g g^T] = G, exactly
+    empirical Fisher   E = mean g g^T at the labels given
+
+H - G is a mean of the errors p - q: it vanishes with a good fit, and only then is the
+Fisher the Hessian. E is something else at every fit. Levenberg-Marquardt descends with
+(J^T J + lambda I) and lowers lambda where the model holds.
+
+Source: Schraudolph 2002, doi:10.1162/08997660260028683; Martens 2020, arXiv:1412.1193;
+Kunstner et al. 2019, arXiv:1905.12558; Marquardt 1963, doi:10.1137/0111030.
+Command: jaxbp classics fisher
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+
+import jaxbp
+from jaxbp import layers, problems, training
+from jaxbp.study import plots
+from jaxbp.study.classic import Classic, run
+from jaxbp.study.known import at_least, at_most, within
+
+STAGES = (0, 60, 300)  # updates
+MODEL = layers.mlp([2, 8, 2], activation="tanh")
+POINTS, LABELS = problems.moons(100, noise=0.1, seed=1337)
+
+
+def loss(params, x, labels):
+    return layers.softmax_cross_entropy.apply(MODEL.apply(params, x), labels)
+
+
+def stages():
+    """Parameters after each number of updates, training on from one to the next."""
+    params, rows = MODEL.init(jax.random.key(0), jnp.float64), jnp.arange(100)
+    found = [params]
+    for before, after in zip(STAGES[:-1], STAGES[1:], strict=True):
+        every = jnp.tile(rows, (after - before, 1))
+        data = (POINTS, LABELS)
+        by_hand = layers.value_and_grad(MODEL, layers.softmax_cross_entropy)
+        params, _ = training.descend(by_hand, optax.adam(0.02), params, data, every)
+        found.append(params)
+    return found
+
+
+@jax.jit
+def curvatures(params):
+    """Loss, and H, G, F, E of all examples."""
+    w, back = ravel_pytree(params)
+    f = lambda w: loss(back(w), POINTS, LABELS)  # noqa: E731
+    scores = MODEL.apply(params, POINTS)  # (n, 2)
+    J = jaxbp.jacrev(lambda w: MODEL.apply(back(w), POINTS))(w)  # (n, 2, w)
+    p = jax.nn.softmax(scores)
+    inner = jax.vmap(lambda p: jnp.diag(p) - jnp.outer(p, p))(p)
+    n = len(POINTS)
+    G = jnp.einsum("nki,nkl,nlj->ij", J, inner, J) / n
+    # The gradient of one example, were its label k: J^T (p - onehot k).
+    slopes = jnp.einsum("nkl,nli->nki", p[:, None] - jnp.eye(2)[None], J)
+    F = jnp.einsum("nk,nki,nkj->ij", p, slopes, slopes) / n
+    own = jnp.take_along_axis(slopes, LABELS[:, None, None], axis=1)[:, 0]
+    E = own.T @ own / n
+    return f(w), jaxbp.hessian(f)(w), G, F, E
+
+
+def levenberg_marquardt(steps=12):
+    """Losses of a 1-6-1 network fitted to a sine: by LM, and by gradient descent."""
+    model = layers.mlp([1, 6, 1], activation="tanh")
+    x = jnp.linspace(-1, 1, 40)[:, None]
+    target = jnp.sin(3 * x)[:, 0]
+    w, back = ravel_pytree(model.init(jax.random.key(1), jnp.float64))
+    residuals = lambda w: model.apply(back(w), x)[:, 0] - target  # noqa: E731
+    f = lambda w: 0.5 * jnp.mean(residuals(w) ** 2)  # noqa: E731
+
+    def newton_like(state, _):
+        w, damping = state
+        r, J = residuals(w), jaxbp.jacrev(residuals)(w)
+        step = jnp.linalg.solve(J.T @ J + damping * jnp.eye(w.size), J.T @ r)
+        better = f(w - step) < f(w)
+        w = jnp.where(better, w - step, w)
+        return (w, jnp.where(better, damping / 3, damping * 3)), f(w)
+
+    def descent(w, _):
+        w = w - 0.3 * jaxbp.grad(f)(w)
+        return w, f(w)
+
+    _, by_lm = jax.lax.scan(newton_like, (w, jnp.asarray(1.0)), length=steps)
+    _, by_gradient = jax.lax.scan(descent, w, length=steps)
+    return by_lm, by_gradient
+
+
+def relative(a, b):
+    """|a - b| / |b|, in the Frobenius norm."""
+    return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+def compute(quick):
+    found = [jax.device_get(curvatures(params)) for params in jax.jit(stages)()]
+    numbers = {}
+    for updates, (value, H, G, F, E) in zip(STAGES, found, strict=True):
+        at = f"after {updates} updates"
+        numbers |= {
+            f"loss, {at}": value,
+            f"|F - G| / |G|, {at}": relative(F, G),
+            f"|G - H| / |H|, {at}": relative(G, H),
+            f"|E - F| / |F|, {at}": relative(E, F),
+        }
+    gaps = [numbers[f"|G - H| / |H|, after {updates} updates"] for updates in STAGES]
+    numbers["steps at which the gap to the Hessian falls"] = np.sum(np.diff(gaps) < 0)
+    by_lm, by_gradient = jax.device_get(jax.jit(levenberg_marquardt)())
+    numbers["gradient descent over Levenberg-Marquardt, loss"] = (
+        by_gradient[-1] / by_lm[-1]
+    )
+    return numbers, (found, by_lm, by_gradient)
+
+
+def draw(drawn, axes):
+    found, by_lm, by_gradient = drawn
+    _, *matrices = found[-1]
+    largest = max(np.abs(m).max() for m in matrices[:3])
+    names = ("Hessian", "Gauss-Newton", "Fisher", "empirical Fisher")
+    for axis, matrix, name in zip(axes, matrices, names, strict=False):
+        top = largest if name != "empirical Fisher" else np.abs(matrix).max()
+        axis.imshow(np.cbrt(matrix / top), cmap="PuOr", vmin=-1, vmax=1)
+        told = f"{name}, well fitted" if name == "Hessian" else name
+        axis.set(title=told, xticks=[], yticks=[])
+        axis.grid(False)
+    losses = [value for value, *_ in found]
+    near = [relative(G, H) for _, H, G, _, _ in found]
+    far = [relative(E, F) for _, _, _, F, E in found]
+    plots.line(axes[4], losses, near, "Gauss-Newton, Hessian", "blue")
+    plots.line(axes[4], losses, far, "empirical, Fisher", "vermilion")
+    plots.log_log(axes[4], "loss", "relative distance")
+    axes[4].invert_xaxis()
+    steps = np.arange(1, len(by_lm) + 1)
+    plots.line(axes[5], steps, by_lm, "Levenberg-Marquardt", "green")
+    plots.line(axes[5], steps, by_gradient, "gradient", "grey")
+    axes[5].set(yscale="log", xlabel="steps", title="loss, a curve fitted")
+
+
+def answer(numbers):
+    gaps = [numbers[f"|G - H| / |H|, after {updates} updates"] for updates in STAGES]
+    worst = max(
+        numbers[f"|F - G| / |G|, after {updates} updates"] for updates in STAGES
+    )
+    return (
+        f"Gauss-Newton is the Fisher to {worst:.0e} at every fit; its distance to the "
+        f"Hessian falls from {gaps[0]:.2f} to {gaps[-1]:.3f} as the loss falls, and "
+        "the empirical Fisher is another matrix."
+    )
+
+
+IDENTICAL = {f"|F - G| / |G|, after {n} updates": within(0, 1e-14) for n in STAGES}
+OTHER = {f"|E - F| / |F|, after {n} updates": at_least(0.1) for n in STAGES}
+
+classic = Classic(
+    file=__file__,
+    text=__doc__,
+    systems={15: "Hessian approximated by the Fisher information"},
+    compute=compute,
+    known={
+        **IDENTICAL,
+        **OTHER,
+        "|G - H| / |H|, after 0 updates": at_least(0.2, ".752 on another network"),
+        "|G - H| / |H|, after 300 updates": at_most(0.15, ".016 on another network"),
+        "steps at which the gap to the Hessian falls": at_least(2),
+        "gradient descent over Levenberg-Marquardt, loss": at_least(2),
+    },
+    draw=draw,
+    answer=answer,
+    panels=(2, 3),
+    inches=(4.4, 3.6),
+)
+
+if __name__ == "__main__":
+    run(classic)
