@@ -24,3 +24,10 @@ def test_every_number_meets_the_known_one_and_the_picture_is_drawn(name):
     axes = list(Figure().subplots(*classic.panels, squeeze=False).flat)
     classic.draw(drawn, axes)
     assert all(axis.has_data() for axis in axes)
+
+
+def test_every_system_is_rebuilt():
+    classics = gallery.all_classics()
+    assert {number for c in classics for number in c.systems} == set(range(1, 29))
+    assert all(c.text.strip().endswith(f"jaxbp classics {c.name}") for c in classics)
+    assert all("\nSource: " in c.text for c in classics)
