@@ -89,9 +89,9 @@ def draw(drawn, axes):
     axes[1].imshow(shown, cmap="Oranges")
     for (true, predicted), count in np.ndenumerate(counts):
         if count:
-            weight = "normal" if true == predicted else "bold"
-            axes[1].text(predicted, true, count, ha="center", va="center", fontsize=7.5,
-                         fontweight=weight)  # fmt: skip
+            ink = "white" if shown[true, predicted] > 0.6 * shown.max() else "black"
+            style = dict(ha="center", va="center", fontsize=7.5, color=ink)
+            axes[1].text(predicted, true, count, **style)
     axes[1].set(title="true digit (row), read as (column)", xticks=range(10),
                 yticks=range(10))  # fmt: skip
     axes[1].grid(False)

@@ -27,10 +27,10 @@ from jaxbp.study.known import at_least, at_most
 INPUTS, XOR = problems.xor(np.float64)
 TARGETS = 2.0 * XOR[:, None] - 1
 HIDDEN, STARTS, GOAL = (4, 8, 16, 32), 10, 0.1
-POPULATION, GENERATIONS, MUTATION, STEPS = 30, 600, 0.3, 200
+POPULATION, GENERATIONS, MUTATION, STEPS = 30, (600, 150), 0.3, 200  # full, quick
 
 
-def genetic(f, key, size):
+def genetic(f, key, size, generations):
     """Evaluations until the best of the population is below the goal."""
 
     def born(key, parents, scores):
@@ -54,7 +54,7 @@ def genetic(f, key, size):
     first, rest = jax.random.split(key)
     people = jax.random.normal(first, (POPULATION, size))
     state = (people, jax.vmap(f)(people))
-    _, best = jax.lax.scan(generation, state, jax.random.split(rest, GENERATIONS))
+    _, best = jax.lax.scan(generation, state, jax.random.split(rest, generations))
     best = jnp.concatenate([state[1].min()[None], best])
     after = jnp.argmax(best < GOAL)
     return jnp.where(
@@ -74,13 +74,13 @@ def backprop(model, key):
     return jnp.where(jnp.any(losses < GOAL), jnp.argmax(losses < GOAL), -1), losses
 
 
-@partial(jax.jit, static_argnames="model")
-def race(keys, model):
+@partial(jax.jit, static_argnames=("model", "generations"))
+def race(keys, model, generations):
     """Both, from every start."""
     example, back = ravel_pytree(model.init(keys[0], jnp.float64))
     loss = layers.loss_fn(model, layers.mean_squared_error)
     f = lambda w: loss(back(w), INPUTS, TARGETS)  # noqa: E731
-    by_genes = jax.vmap(lambda key: genetic(f, key, example.size))(keys)
+    by_genes = jax.vmap(lambda key: genetic(f, key, example.size, generations))(keys)
     return by_genes, jax.vmap(lambda key: backprop(model, key))(keys)
 
 
@@ -90,7 +90,9 @@ def compute(quick):
     for hidden in HIDDEN[:1] if quick else HIDDEN:
         model = layers.mlp([2, hidden, 1], activation="tanh")
         n = 4 * hidden + 1
-        (evaluations, best), (steps, losses) = jax.device_get(race(keys, model))
+        (evaluations, best), (steps, losses) = jax.device_get(
+            race(keys, model, GENERATIONS[quick])
+        )
         reached = (evaluations >= 0) & (steps >= 0)
         numbers[f"starts of {STARTS} that reach the goal both ways, n = {n}"] = (
             reached.sum()
