@@ -22,9 +22,9 @@ import numpy as np
 
 import jaxbp
 from jaxbp import layers
-from jaxbp.study import plots
 from jaxbp.study.classic import Classic, run
 from jaxbp.study.known import printed, within
+from jaxbp.study.networks import draw_network
 
 X, TARGET = np.array([0.1, 0.2, 0.3, 0.4]), 1.0
 PARAMS = {
@@ -119,54 +119,20 @@ def compute(quick):
     return numbers, (seen, grads)
 
 
-COLUMNS = ("x", "a2", "a3", "s")
-
-
 def draw(drawn, axes):
     seen, grads = drawn
-    activations = {"x": X, **seen}
-    names = ("W1", "W2", "W3")
-    titles = ("forward: values on units, weights on edges",
-              "backward: dC/dW on edges, dC/db above units")  # fmt: skip
-    units = {c: np.ravel(activations[c]) for c in COLUMNS}
-    biases = {"a2": "b1", "a3": "b2"}
-    for axis, title, weights in zip(axes, titles, (PARAMS, grads), strict=True):
-        largest = max(np.abs(weights[n]).max() for n in names)
-        for layer, name in enumerate(names):
-            for (i, j), w in np.ndenumerate(weights[name]):
-                start = (layer, place(j, weights[name].shape[1]))
-                end = (layer + 1, place(i, weights[name].shape[0]))
-                edge(axis, start, end, w, abs(w) / largest, 0.22 + 0.13 * (j % 4))
-        for layer, column in enumerate(COLUMNS):
-            for k, value in enumerate(units[column]):
-                bias = grads[biases[column]][k] if column in biases else None
-                unit(axis, layer, place(k, len(units[column])), column, k, value,
-                     bias if weights is grads else None)  # fmt: skip
-        axis.set(title=title, xlim=(-0.35, 3.4), ylim=(-0.65, 3.6))
-        axis.axis("off")
-
-
-def place(k, count):
-    """The height of unit k of a column."""
-    return 1.5 + (0.5 * (count - 1) - k) * (1.0 if count == 4 else 1.7)
-
-
-def edge(axis, start, end, value, share, along):
-    colour = plots.COLOURS["blue" if value >= 0 else "vermilion"]
-    axis.plot(*zip(start, end, strict=True), color=colour, linewidth=0.5 + 2.5 * share,
-              alpha=0.55, zorder=1)  # fmt: skip
-    x, y = (a + along * (b - a) for a, b in zip(start, end, strict=True))
-    box = dict(facecolor="white", edgecolor="none", pad=0.6)
-    style = dict(fontsize=7.5, ha="center", va="center", color=colour, bbox=box)
-    axis.text(x, y, f"{value:.2g}", **style)
-
-
-def unit(axis, layer, height, column, k, value, bias):
-    axis.scatter(layer, height, s=1100, color="white", edgecolor=plots.INK, zorder=2)
-    axis.text(layer, height, f"{value:.3f}", ha="center", va="center", fontsize=8.5)
-    name = column if column == "s" else f"{column}[{k}]"
-    told = name if bias is None else f"{name}  db {bias:.2g}"
-    axis.text(layer, height + 0.32, told, ha="center", fontsize=8, color=plots.INK)
+    values = {"x": X, "a2": seen["a2"], "a3": seen["a3"], "s": seen["s"]}
+    names = {c: [f"{c}[{k}]" for k in range(len(v))] for c, v in values.items()}
+    weights = ("W1", "W2", "W3")
+    forward = [(names[c], values[c]) for c in values]
+    title = "forward: values on units, weights on edges"
+    draw_network(axes[0], forward, [PARAMS[w] for w in weights], title)
+    for column, bias in (("a2", "b1"), ("a3", "b2")):
+        told = zip(names[column], grads[bias], strict=True)
+        names[column] = [f"{name}, db {slope:.2g}" for name, slope in told]
+    backward = [(names[c], values[c]) for c in values]
+    title = "backward: dC/dW on edges, dC/db above units"
+    draw_network(axes[1], backward, [grads[w] for w in weights], title, digits=2)
 
 
 def answer(numbers):

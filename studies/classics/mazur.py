@@ -24,6 +24,7 @@ from jaxbp import layers
 from jaxbp.study import plots
 from jaxbp.study.classic import Classic, run
 from jaxbp.study.known import PUBLISHED, exactly, printed, within
+from jaxbp.study.networks import draw_network
 
 RATE = 0.5
 INPUTS = np.array([0.05, 0.10])
@@ -193,36 +194,43 @@ def witnesses(params):
 
 def draw(drawn, axes):
     seen, back, curves = drawn
-    steps = np.arange(len(curves["gradient"])) + 1
-    for (name, losses), colour in zip(
-        curves.items(), ("blue", "vermilion"), strict=True
-    ):
-        plots.line(axes[0], steps, losses, name, colour, marker="")
-    plots.log_log(
-        axes[0], "updates + 1", "loss E: at this scale the two orders coincide"
+    names = ("i1", "i2"), ("h1", "h2"), ("o1", "o2")
+    numbers = INPUTS, np.asarray(seen["out_h"]), np.asarray(seen["out_o"])
+    columns = list(zip(names, numbers, strict=True))
+    weights = [PARAMS[name] for name in WEIGHTS]
+    draw_network(
+        axes[0], columns, weights, "forward: outputs on units, weights on edges"
     )
+    deltas = np.asarray(back["delta_h"]), np.asarray(back["delta_o"])
+    told = [
+        [f"{name}, delta {delta:.4f}" for name, delta in zip(unit, ds, strict=True)]
+        for unit, ds in zip(names[1:], deltas, strict=True)
+    ]
+    slopes = [np.asarray(back[name]) for name in WEIGHTS]
+    columns = list(zip((names[0], *told), numbers, strict=True))
+    title = "backward: deltas above units, dE/dw on edges"
+    draw_network(axes[1], columns, slopes, title)
+    draw_effects(axes[2], np.asarray(back["by_output"]))
+    updates = np.arange(1, len(curves["gradient"]))
     gap = np.abs(np.asarray(curves["published"] / curves["gradient"] - 1))[1:]
-    plots.line(axes[1], steps[1:], gap, "", "black", marker="")
-    plots.log_log(axes[1], "updates + 1", "|published / gradient descent - 1|")
-    effects = np.asarray(back["by_output"])
-    for k, colour in enumerate(("sky", "orange")):
+    plots.line(axes[3], updates, gap, "", "black", marker="")
+    plots.log_log(axes[3], "updates", "loss: |published / gradient descent - 1|")
+
+
+def draw_effects(axis, effects):
+    """dE_k/dout_h as bars for each hidden unit, and their sum."""
+    bars = ("on E1", effects[0], "sky"), ("on E2", effects[1], "orange")
+    bars = (*bars, ("sum", effects.sum(0), "grey"))
+    for k, (name, heights, colour) in enumerate(bars):
         places = np.arange(2) + 0.3 * k
-        axes[2].bar(places, effects[k], 0.28, color=plots.COLOURS[colour])
-    axes[2].bar(np.arange(2) + 0.6, effects.sum(0), 0.28, color=plots.INK)
-    for unit in (0, 1):
-        bars = ("on E1", "on E2", "sum")
-        for k, (text, height) in enumerate(
-            zip(bars, (*effects[:, unit], effects[:, unit].sum()), strict=True)
-        ):
-            place = (unit + 0.3 * k, height)
-            above = 3 if height > 0 else -11
-            axes[2].annotate(
-                f"{text}\n{height:.4f}" if height > 0 else f"{text} {height:.4f}",
-                place, (0, above), textcoords="offset points", ha="center", fontsize=8,
-            )  # fmt: skip
-    axes[2].set_xticks(np.arange(2) + 0.3, ["h1", "h2"])
-    axes[2].set(title="effect of a hidden output on the errors", ylim=(-0.03, 0.075))
-    axes[2].axhline(0, color=plots.INK, linewidth=0.8)
+        axis.bar(places, heights, 0.28, color=plots.COLOURS[colour])
+        for x, y in zip(places, heights, strict=True):
+            offset, side = ((0, 3), "bottom") if y > 0 else ((0, -3), "top")
+            axis.annotate(f"{name}\n{y:.4f}", (x, y), offset, ha="center", va=side,
+                          textcoords="offset points", fontsize=8)  # fmt: skip
+    axis.set_xticks(np.arange(2) + 0.3, ["h1", "h2"])
+    axis.set(title="effect of a hidden unit's output on the errors", ylim=(-0.04, 0.08))
+    axis.axhline(0, color=plots.INK, linewidth=0.8)
 
 
 def answer(numbers):
@@ -290,7 +298,8 @@ classic = Classic(
     quick_known=dict.fromkeys(AT_THE_END),
     draw=draw,
     answer=answer,
-    panels=(1, 3),
+    panels=(2, 2),
+    inches=(6.2, 3.9),
 )
 
 if __name__ == "__main__":
