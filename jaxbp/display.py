@@ -8,24 +8,23 @@ PRE = "line-height: 1.25; overflow-x: auto"
 
 def as_text(renderable, width: int = WIDTH) -> str:
     """The text without colours or spaces at line ends, for `str` and for files."""
-    console = _console(width)
-    console.print(renderable)
-    lines = console.file.getvalue().rstrip().split("\n")
+    stream = io.StringIO()
+    _console(stream, width=width).print(renderable)
+    lines = stream.getvalue().rstrip().split("\n")
     return "\n".join(line.rstrip() for line in lines)
 
 
 def as_html(renderable) -> str:
     """The same lines, preformatted and in colour."""
-    console = _console(WIDTH, record=True)
+    console = _console(io.StringIO(), width=WIDTH, record=True)
     console.print(renderable)
     form = f'<pre style="{PRE}">{{code}}</pre>'
     return console.export_html(inline_styles=True, code_format=form)
 
 
-def _console(width: int, **options):
-    """A console that writes to memory; left to itself, rich would in a notebook write
-    into the cell instead."""
+def _console(stream, **options):
+    """A console that writes there; left to itself, rich would in a notebook write into
+    the cell instead."""
     from rich.console import Console  # heavy: only when something is shown
 
-    quiet = dict(width=width, color_system=None, force_jupyter=False)
-    return Console(file=io.StringIO(), **quiet, **options)
+    return Console(file=stream, color_system=None, force_jupyter=False, **options)
