@@ -13,6 +13,7 @@ from ..linear.base import Edge
 from ..linear.call import Opaque
 from ..rules.registry import register
 from .linearize import linearize_flat, solid
+from .live import run_live
 
 _strict: list[bool] = []
 
@@ -41,7 +42,9 @@ def strict_custom_vjp():
 def custom_jvp(walker, primitive, values, dots, params):
     """Through the function's own pushforward; what it does to tangents is recorded."""
     params = _bound(primitive, params)
-    _, jvp = params["subfuns"]
+    fun, jvp = params["subfuns"]
+    if any(type(v) is ir.Hole for v in values):
+        return _of_tangents(walker, fun, values, dots)
     symbolic = params["symbolic_zeros"]
 
     def rule(primals, tangents):
@@ -79,6 +82,15 @@ def custom_vjp(walker, primitive, values, dots, params):
     rule.targets = targets
     edge = Edge(Opaque(rule.push, rule.pull), residuals, ins, targets)
     return list(outs), walker.extend([edge], dots, outs)
+
+
+def _of_tangents(walker, fun, values, dots):
+    """The function in the tangent part of a rule, maybe its own: it is linear there,
+    and its own operations are recorded."""
+    outs, out_dots, _ = run_live(
+        walker, lambda *tangents: (list(fun.call_wrapped(*tangents)), []), values, dots
+    )
+    return outs, out_dots
 
 
 def _bound(primitive, params):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from .. import ir
 from ..linear.base import Edge
 from ..rules import registry
+from ..rules.borrowed import borrowed_rule
 
 ALLOCATING = ("new_ref", "empty_ref")  # a tangent may be written there later
 
@@ -30,7 +31,7 @@ class Walker:
         """One primitive with at least one dot; `params` as an equation has them."""
         rule = registry.lookup(primitive)
         if rule is None:
-            rule = registry.foreign_rule(primitive)
+            rule = borrowed_rule(primitive)
             if rule is None:
                 raise registry.missing(primitive, self._place())
         return rule(self, primitive, values, dots, params)

@@ -1,5 +1,7 @@
 """while: forward mode carries the tangents along; reverse mode has no tape for it."""
 
+import jax
+import jax.numpy as jnp
 from jax import lax
 
 from .. import ir
@@ -86,14 +88,39 @@ class _While:
             found = [d for d, m in zip(out_dots, self.moving, strict=True) if m]
             return outs, filled(found, avals)
 
+        start = list(self.init), filled([d for _, d, m in pairs if m], avals)
+        outs, moved = self._repeated(step, start)
+        moved = iter(moved)
+        return outs, [next(moved) if m else None for m in self.moving]
+
+    def _repeated(self, step, start):
+        """`step` from `start` on, as long as the condition holds of the values.
+
+        Under vmap it may be an array: loops of several lengths run together as long as
+        one goes on, and those that have ended keep their carry.
+        """
+
         def goes_on(carry):
             operands = [*self.cond_consts, *carry[0]]
             return ir.evaluate_program(self.cond, operands)[0]
 
-        start = list(self.init), filled([d for _, d, m in pairs if m], avals)
-        outs, moved = lax.while_loop(goes_on, step, start)
-        moved = iter(moved)
-        return outs, [next(moved) if m else None for m in self.moving]
+        def step_of_some(carry):
+            going = goes_on(carry)
+            return jax.tree.map(
+                lambda new, old: _chosen(going, new, old), step(carry), carry
+            )
+
+        condition = ir.inner(self.cond)[0].outvars[0].aval
+        if condition.shape == ():
+            return lax.while_loop(goes_on, step, start)
+        return lax.while_loop(lambda c: jnp.any(goes_on(c)), step_of_some, start)
+
+
+def _chosen(which, new, old):
+    """`new` where `which`, of its leading axes, is true; else `old`."""
+    aval = ir.typeof(new)
+    axes = tuple(range(ir.typeof(which).ndim))
+    return lax.select(lax.broadcast_in_dim(which, aval.shape, axes), new, old)
 
 
 register("while", while_rule)

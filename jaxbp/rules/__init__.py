@@ -21,9 +21,9 @@ from . import (
     spectral,
     windows,
 )
+from .borrowed import foreign
 from .registry import (
     bilinear,
-    foreign,
     general,
     known,
     linear,

@@ -14,12 +14,9 @@ The first argument is a primitive, or the name of one of JAX's (a name that the
 installed JAX lacks is skipped). Registering a primitive twice is an error.
 """
 
-import contextlib
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
-
-import jax
 
 from .. import ir
 from ..errors import InvalidArgument, MissingRule
@@ -29,7 +26,6 @@ from ..linear.diagonal import Broadcast, Diagonal, Scaled
 
 _rules: dict[ir.Primitive, Callable] = {}
 _named: dict[str, Callable] = {}  # JAX's own that are exported nowhere
-_foreign: list[str] = []
 
 
 # The table ------------------------------------------------------------------
@@ -76,50 +72,6 @@ def lookup(primitive: ir.Primitive) -> Callable | None:
     if rule is None and primitive.name in _named and _from_jax(primitive):
         rule = _rules[primitive] = _named[primitive.name]
     return rule
-
-
-def foreign_rule(primitive: ir.Primitive) -> Callable | None:
-    """JAX's own rule for `primitive`, inside `with foreign("jax")`; else None."""
-    return General(_jax_pushforward(primitive)) if _foreign else None
-
-
-@contextlib.contextmanager
-def foreign(rules: str):
-    """Lets primitives that have no rule here use those of another system.
-
-    The one door through which JAX's differentiation is used by this engine.
-
-    Args:
-      rules: "jax".
-
-    Raises:
-      InvalidArgument: another name.
-    """
-    if rules != "jax":
-        raise InvalidArgument(f'`rules` must be "jax", but is {rules!r}.')
-    _foreign.append(rules)
-    try:
-        yield
-    finally:
-        _foreign.pop()
-
-
-def _jax_pushforward(primitive):
-    def pushforward(primals, tangents, **params):
-        def function(*active):
-            given = iter(active)
-            whole = [
-                x if t is None else next(given)
-                for x, t in zip(primals, tangents, strict=True)
-            ]
-            return primitive.bind(*whole, **params)
-
-        pairs = zip(primals, tangents, strict=True)
-        moving = [(x, t) for x, t in pairs if t is not None]
-        xs, x_dots = zip(*moving, strict=True)
-        return jax.jvp(function, xs, x_dots)
-
-    return pushforward
 
 
 def table() -> dict[str, Callable]:

@@ -238,6 +238,14 @@ def halts_by_the_input(x):
     return lax.while_loop(lambda c: c.sum() < bound, lambda c: c * c + 1, x)
 
 
+def loops_of_several_lengths(x):
+    def run(start):
+        step = lambda c: (c[0] + 1, jnp.sin(c[1]) + start)  # noqa: E731
+        return lax.while_loop(lambda c: c[1].sum() < 4, step, (0, start))
+
+    return jax.vmap(run)(x + 1)
+
+
 def nested_whiles(x):
     def step(carry):
         n, c = carry
@@ -256,6 +264,7 @@ WHILES = [
     counts,
     halts_by_value,
     halts_by_the_input,
+    loops_of_several_lengths,
     nested_whiles,
     fori_with_computed_bounds,
 ]

@@ -1,0 +1,84 @@
+"""Primitives with rules of JAX's alone: refused, and borrowed on request."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+import jaxbp
+from jaxbp.errors import InvalidArgument, MissingRule
+from tests.modes.standin import same_values
+
+X, W = jnp.arange(1.0, 4.0), jnp.array([0.5, -1.0, 2.0])
+
+
+def primitive(name, function, multiple_results=False):
+    """A primitive as a package defines it: shapes, lowering, batches."""
+    made = Primitive(name)
+    made.multiple_results = multiple_results
+    made.def_impl(function)
+    made.def_abstract_eval(lambda *xs: xs[:2] if multiple_results else xs[0])
+    mlir.register_lowering(made, mlir.lower_fun(function, multiple_results))
+    axes = lambda a: [a, a] if multiple_results else a  # noqa: E731
+    batching.primitive_batchers[made] = lambda xs, dims: (
+        made.bind(*[jnp.moveaxis(x, d, 0) for x, d in zip(xs, dims, strict=True)]),
+        axes(0),
+    )
+    return made
+
+
+swap_p = primitive("swap", lambda x, y: [2 * y, x], multiple_results=True)
+ad.primitive_jvps[swap_p] = lambda xs, x_dots: (
+    swap_p.bind(*xs),
+    swap_p.bind(*map(ad.instantiate_zeros, x_dots)),
+)
+
+
+def swap_transpose(y_bars, *_):
+    first, second = map(ad.instantiate_zeros, y_bars)
+    return [second, 2 * first]
+
+
+ad.primitive_transposes[swap_p] = swap_transpose
+
+halve_p = primitive("halve", lambda x: x / 2)
+ad.deflinear2(halve_p, lambda y_bar, _: [halve_p.bind(y_bar)])
+
+square_p = primitive("square_of_a_package", lambda x: x * x)
+ad.defjvp(square_p, lambda x_dot, x: 4 * halve_p.bind(x_dot) * x)
+
+
+def loss(x, w):
+    a, b = swap_p.bind(square_p.bind(x), jnp.sin(w))
+    return jnp.sum(a * halve_p.bind(b) * x)
+
+
+def products(ad_):
+    """The gradient, a pushforward, and second derivatives in both nestings."""
+    both = (0, 1)
+    return (
+        ad_.grad(loss, both)(X, W),
+        ad_.jvp(loss, (X, W), (W, X)),
+        ad_.linearize(loss, X, W)[1](W, X),
+        jax.jit(ad_.hessian(loss, both))(X, W),
+        jax.jit(ad_.grad(lambda x: jnp.sum(ad_.grad(loss)(x, W) * W)))(X),
+    )
+
+
+def test_borrowed_in_both_modes():
+    with jaxbp.foreign("jax"):
+        found = products(jaxbp)
+    same_values(found, products(jax))
+
+
+@pytest.mark.parametrize("made", [square_p, halve_p], ids=str)
+def test_refused_unless_allowed(made):
+    with pytest.raises(MissingRule, match=f"`{made.name}`.*foreign"):
+        jaxbp.grad(lambda x: jnp.sum(made.bind(x)))(X)
+
+
+def test_only_of_jax():
+    with pytest.raises(InvalidArgument, match='`rules` must be "jax"'):
+        with jaxbp.foreign("torch"):
+            pass
