@@ -37,7 +37,7 @@ __all__ = [
 # Public names whose modules are imported on first use.
 _LAZY = {"check": "checking", "cost": "costs", "trace": "tracing"}
 _SUBMODULES = frozenset(
-    "checks costs layers problems scalar study timing training".split()
+    "checks costs layers problems scalar study timing training worked".split()
 )
 
 

@@ -15,7 +15,7 @@ from .spread import spread
 
 SWEEPS = 12  # over all columns, of ordering and of straightening
 COLUMN_GAP, ROW_GAP, WAY_GAP = 62.0, 16.0, 12.0  # points
-CROWD, CROWD_GAP, MOST_CROWD = 5, 5.0, 100.0  # links beyond 5 widen a gap, so much each
+CROWD, CROWD_GAP, MOST_CROWD = 3, 8.0, 160.0  # links beyond 3 widen a gap, each by 8
 STRAIGHT = 4.0  # how much more a way point insists on its place than a node
 
 

@@ -11,13 +11,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import InvalidArgument
 from ..palette import COLOURS, INK
 from .layered import Placement, layered
 
 FONT, LINE, PAD = 9.0, 12.0, 6.0  # points
 EDGE_FONT = 7.5
-SPOTS = sorted([k * 0.035 for k in range(-10, 11)], key=abs)  # from an edge's middle
+SPOTS = sorted([k * 0.035 for k in range(-11, 12)], key=abs)  # from an edge's middle
+SAMPLES = [k / 24 for k in range(25)]  # along an edge, which texts keep clear of
+CROSSED = 12.0  # what covering a point of another edge costs, in square points
 TITLE = 26.0  # height of a panel's title
 MARGIN = 14.0
 LARGEST_SIDE = 30_000  # pixels that image formats hold with ease
@@ -209,9 +213,11 @@ def _panel(board: _Board, panel: Graph, placement: Placement, top, left) -> None
     ]
     for edge, curve in zip(panel.edges, curves, strict=True):
         _arrow(board, edge, curve)
-    for edge, curve in zip(panel.edges, curves, strict=True):
+    sampled = [[_on(curve, t) for t in SAMPLES] for curve in curves]
+    for i, (edge, curve) in enumerate(zip(panel.edges, curves, strict=True)):
         if edge.text:
-            _edge_text(board, edge, curve)
+            others = [p for j, points in enumerate(sampled) if j != i for p in points]
+            _edge_text(board, edge, curve, np.array(others).reshape(-1, 2))
 
 
 def _heading(board: _Board, panel: Graph, top: float, left: float) -> None:
@@ -301,17 +307,20 @@ def _arrow(board: _Board, edge: Edge, curve) -> None:
     )  # fmt: skip
 
 
-def _edge_text(board: _Board, edge: Edge, curve) -> None:
-    """A text on its edge, at the place that covers least of what stands there."""
-    width, height = _width(edge.text, EDGE_FONT) + 3, EDGE_FONT * 1.25
+def _edge_text(board: _Board, edge: Edge, curve, others: np.ndarray) -> None:
+    """A text on its edge, at the place that covers least of boxes, texts and the other
+    edges, of which `others` are points."""
+    half = np.array([_width(edge.text, EDGE_FONT) + 3, EDGE_FONT * 1.25]) / 2
     spots = [_on(curve, 0.5 + off) for off in SPOTS]
 
-    def box(spot):
-        (x, y) = spot
-        return (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    def cost(spot):
+        (x, y), (w, h) = spot, half
+        box = (x - w, y - h, x + w, y + h)
+        crossed = np.all(np.abs(others - spot) < half, axis=1).sum()
+        return sum(_overlap(box, b) for b in board.taken) + CROSSED * crossed
 
-    best = min(spots, key=lambda s: sum(_overlap(box(s), b) for b in board.taken))
-    board.taken.append(box(best))
+    best = min(spots, key=cost)
+    board.taken.append((*(best - half), *(best + half)))
     board.axes.text(
         *best, edge.text, fontsize=EDGE_FONT, color=TONES[edge.tone], ha="center",
         va="center", zorder=2.5,

@@ -1,0 +1,125 @@
+"""A worked example on a terminal, and as Markdown and LaTeX tables for a handout."""
+
+import re
+from itertools import groupby
+
+DIGITS = 12  # after the point
+
+
+def shown(value: float) -> str:
+    """Twelve digits after the point; of tiny and huge numbers twelve in all."""
+    if value and not 1e-6 <= abs(value) < 1e9:
+        return f"{value:.{DIGITS - 1}e}"
+    return f"{value:.{DIGITS}f}"
+
+
+def heading(worked) -> str:
+    """What is worked through, in a line."""
+    net = worked.net
+    sizes = "-".join(map(str, net.sizes))
+    step = f", step {net.steps}" if net.steps > 1 else ""
+    return f"{net.name} ({sizes}), learning rate {net.learning_rate:g}{step}"
+
+
+def remark(worked) -> str:
+    """The warning that belongs to an order of updates which is no gradient descent."""
+    if worked.net.order == "together":
+        return ""
+    return (
+        "Each layer was updated before errors passed through it: what is called a "
+        "gradient below the last layer is none."
+    )
+
+
+def stages(worked):
+    """(stage, its rows) in order."""
+    for stage, rows in groupby(worked.rows(), key=lambda row: row["stage"]):
+        yield stage, list(rows)
+
+
+def as_rich(worked):
+    """A renderable of rich: a table per stage."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list = [Text(heading(worked), "bold")]
+    if remark(worked):
+        parts.append(Text(remark(worked), "yellow"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    table.add_column("computed")
+    table.add_column("value", justify="right", no_wrap=True)
+    for stage, rows in stages(worked):
+        table.add_section()
+        table.add_row(Text(stage, "bold"), "", "")
+        for row in rows:
+            table.add_row(*map(Text, (row["name"], row["computed"])), _value(row))
+    return Group(*parts, table)
+
+
+def _value(row) -> str:
+    return shown(row["value"]).replace("-", "−")
+
+
+def markdown(worked) -> str:
+    """A heading, and a table per stage."""
+    lines = [f"## {heading(worked)}", ""]
+    if remark(worked):
+        lines += [remark(worked), ""]
+    for stage, rows in stages(worked):
+        lines += [f"### {stage}", "", "| | computed | value |", "|---|---|---:|"]
+        lines += [
+            f"| {row['name']} | {row['computed']} | {_value(row)} |" for row in rows
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def latex(worked) -> str:
+    """A tabular per stage; it needs no package."""
+    lines = [rf"\section*{{{_escaped(heading(worked))}}}"]
+    if remark(worked):
+        lines.append(_escaped(remark(worked)))
+    for stage, rows in stages(worked):
+        lines += [
+            rf"\subsection*{{{stage}}}",
+            r"\begin{tabular}{llr}",
+            r"\hline & computed & value \\ \hline",
+        ]
+        for row in rows:
+            cells = symbol(row["name"]), _formula(row["computed"])
+            lines.append(rf"{cells[0]} & {cells[1]} & ${shown(row['value'])}$ \\")
+        lines += [r"\hline", r"\end{tabular}", ""]
+    return "\n".join(lines)
+
+
+NAME = re.compile(r"^(dE/d)?([A-Za-z])(\d*)(?:\[([\d,]+)\])?$")
+
+
+def symbol(name: str) -> str:
+    r"""dE/dW1[2,1] as $\partial E/\partial W^{(1)}_{2,1}$."""
+    match = NAME.match(name)
+    if match is None:
+        return _escaped(name)
+    partial, letter, layer, unit = match.groups()
+    text = letter + (f"^{{({layer})}}" if layer else "")
+    text += f"_{{{unit}}}" if unit else ""
+    return rf"$\partial E/\partial {text}$" if partial else f"${text}$"
+
+
+def _formula(text: str) -> str:
+    """Numbers and products in mathematics; words with what LaTeX reserves escaped."""
+    signs = (("·", r"$\cdot$"), ("−", "$-$"), ("…", r"$\cdots$"))
+    text = _escaped(text)
+    for sign, command in signs:
+        text = text.replace(sign, command)
+    return text
+
+
+def _escaped(text: str) -> str:
+    spelled = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}"}
+    return "".join(
+        spelled.get(sign, f"\\{sign}" if sign in "#$%&_{}" else sign) for sign in text
+    )
