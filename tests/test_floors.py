@@ -40,8 +40,8 @@ DIFFERENTIATORS = {
     "grad", "value_and_grad", "jvp", "vjp", "linearize", "linear_transpose",
     "jacfwd", "jacrev", "hessian",
 }  # fmt: skip
-# The one documented, opt-in door: (file, function) that may call JAX's derivative.
-FOREIGN_DOOR = ("registry.py", "_jax_pushforward")
+# The one documented, opt-in door: its file, and the functions that may call JAX's.
+FOREIGN_DOOR = "borrowed.py", ("_jax_pushforward", "_jax_transpose")
 STANDARD_OR_DECLARED = {"jax", "jaxbp", "ml_dtypes"}  # ml_dtypes comes with jax
 
 
@@ -73,10 +73,11 @@ def jax_attributes(tree):
 
 
 def behind_the_door(tree, file):
-    """Lines of the one function that may ask JAX for a derivative."""
+    """Lines of the functions that may ask JAX for a derivative."""
+    door, functions = FOREIGN_DOOR
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
-            if (file.name, node.name) == FOREIGN_DOOR:
+            if file.name == door and node.name in functions:
                 yield from range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 

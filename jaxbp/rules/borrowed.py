@@ -42,7 +42,7 @@ def foreign(rules: str):
 
 def borrowed_rule(primitive: ir.Primitive):
     """JAX's own rule for `primitive`, inside `with foreign("jax")`; else None."""
-    return _Borrowed(_pushforward(primitive)) if _allowed else None
+    return _Borrowed(_jax_pushforward(primitive)) if _allowed else None
 
 
 class _Borrowed(General):
@@ -94,13 +94,17 @@ class _Transpose:
         avals = jax.eval_shape(function, *types)
         y_bars = filled([given[i] for i in self.targets], map(ir.typeof, avals))
         x_bars: list = [None] * len(operands)
-        pulled = jax.linear_transpose(function, *types)(y_bars)
+        pulled = _jax_transpose(function, types, y_bars)
         for place, x_bar in zip(self.active, pulled, strict=True):
             x_bars[place] = x_bar
         return x_bars
 
 
-def _pushforward(primitive):
+def _jax_transpose(function, types, y_bars):
+    return jax.linear_transpose(function, *types)(y_bars)
+
+
+def _jax_pushforward(primitive):
     def pushforward(primals, tangents, **params):
         def function(*active):
             given = iter(active)
