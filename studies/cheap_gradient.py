@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 import jaxbp
 from jaxbp.problems.programs import PROGRAMS, program
+from jaxbp.problems.programs.draw import Draw
 from jaxbp.study import (
     QUICK_SETTINGS,
     SETTINGS,
@@ -59,10 +60,10 @@ def prepared(network, sizes, dtype, seed):
     """f, its arguments, f as a baseline, and value and gradient as JAX has them."""
     if network == "MLP":
         width, depth, batch = sizes
-        keys = jax.random.split(jax.random.key(seed), depth + 1)
-        draw = [jax.random.normal(k, (width, width), dtype) for k in keys[1:]]
-        params = [(W / width**0.5, jnp.zeros(width, dtype)) for W in draw]
-        f, args = half_square, (params, jax.random.normal(keys[0], (batch, width)))
+        draw = Draw(seed, dtype)
+        params = [(draw.normal(width, width), draw.zeros(width)) for _ in range(depth)]
+        x = draw.normal(batch, width, scale=1)
+        f, args = half_square, jax.device_put((params, x))
     else:
         told = program(network, sizes, seed=seed, dtype=dtype)
         f, args = told.f, told.args

@@ -21,6 +21,7 @@ from jax import lax
 
 import jaxbp
 from jaxbp import timing
+from jaxbp.problems.programs.draw import Draw
 from jaxbp.study import (
     GAP,
     QUICK_SETTINGS,
@@ -70,11 +71,10 @@ FORMS = {"unrolled": unrolled, "scanned": scanned}
 @lru_cache(maxsize=2)
 def prepared(form, depth, width, batch, dtype, seed):
     """Arguments, and value and gradient as JAX has them."""
-    keys = jax.random.split(jax.random.key(seed), 2)
-    W = jax.random.normal(keys[0], (depth, width, width), dtype) / width**0.5
-    b = jnp.zeros((depth, width), dtype)
+    draw = Draw(seed, dtype)
+    W, b = draw.normal(depth, width, width), draw.zeros(depth, width)
     params = (W, b) if form == "scanned" else list(zip(W, b, strict=True))
-    args = params, jax.random.normal(keys[1], (batch, width), dtype)
+    args = jax.device_put((params, draw.normal(batch, width, scale=1)))
     wanted = jax.device_get(jax.jit(jax.value_and_grad(FORMS[form]))(*args))
     return args, wanted
 

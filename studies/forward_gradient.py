@@ -24,6 +24,7 @@ from jax import lax
 import jaxbp
 from jaxbp import layers, problems
 from jaxbp.checks.closeness import largest_closeness
+from jaxbp.problems.programs.draw import Draw
 from jaxbp.study import (
     QUICK_SETTINGS,
     SETTINGS,
@@ -85,12 +86,12 @@ def step_row(case):
     """One forward step of a published model beside one reverse step."""
     model, dtype = MODELS[case["model"]](case["width"]), case["dtype"]
     f = layers.loss_fn(model, layers.softmax_cross_entropy)
-    keys = jax.random.split(jax.random.key(case["seed"]), 4)
-    params = model.init(keys[0], dtype)
+    key, draw = jax.random.key(case["seed"]), Draw(case["seed"], dtype)
+    params = model.init(key, dtype)
     image = (28, 28, 1) if case["model"] == "CNN" else (784,)
-    x = jax.random.normal(keys[1], (case["batch"], *image), dtype)
-    labels = jax.random.randint(keys[2], (case["batch"],), 0, 10)
-    directions = drawn(keys[3], params, 1)
+    x = draw.normal(case["batch"], *image, scale=1)
+    x, labels = jax.device_put((x, draw.integers(10, case["batch"])))
+    directions = jax.jit(partial(drawn, k=1))(key, params)
     base = measure.baseline(jaxbp.grad(f), params, x, labels, dtype=dtype)
     args = (params, directions, x, labels)
     wanted = jax.jit(partial(expected, f))(*args)
@@ -124,7 +125,7 @@ def trained(tangents, steps, dtype, seed):
     start = perf_counter()
     jax.block_until_ready(program(params, keys))
     step_s = (perf_counter() - start) / steps
-    v = drawn(keys[0], params, max(1, tangents))
+    v = jax.jit(partial(drawn, k=max(1, tangents)))(keys[0], params)
     pairs = zip(
         jax.tree.leaves(jax.jit(partial(forward_gradient, f))(params, v, *data)),
         jax.tree.leaves(jax.jit(partial(expected, f))(params, v, *data)),

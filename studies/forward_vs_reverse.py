@@ -35,7 +35,7 @@ from jaxbp.study import (
     tables,
 )
 
-MINUTES = 6
+MINUTES = 5
 
 # A batch at which the products of f, not its overhead, take most of its time.
 BASE = dict(
@@ -53,7 +53,7 @@ DIGITS = BASE | dict(network="digits", width=32, depth=1)  # 64-32-10, trained
 FAMILIES = [
     BASE | dict(network="cnn", width=8, depth=2),  # channels, doubled; layers
     BASE | dict(network="rnn", width=32, depth=1),  # reads the rows of an image
-    BASE | dict(network="transformer", width=16, depth=1, batch=16),  # reads pixels
+    BASE | dict(network="transformer", width=16, depth=1, batch=4),  # reads pixels
 ]
 
 FULL = SETTINGS | dict(

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxbp
+from jaxbp.problems.programs.draw import Draw
 from jaxbp.study import (
     GAP,
     QUICK_SETTINGS,
@@ -109,12 +110,10 @@ def contender(what, order):
 @lru_cache(maxsize=1)
 def prepared(n, dtype, seed):
     """Arguments, the gradient as a baseline, the Hessian as JAX has it."""
-    keys = jax.random.split(jax.random.key(seed), 5)
+    draw = Draw(seed, dtype)
     shapes = ((n, 128), (128, 128), (128,), (n,), (n,))
-    W1, W2, w3, x, v = (
-        jax.random.normal(key, shape, dtype) / shape[0] ** 0.5
-        for key, shape in zip(keys, shapes, strict=True)
-    )
+    drawn = (draw.normal(*shape, scale=shape[0] ** -0.5) for shape in shapes)
+    W1, W2, w3, x, v = jax.device_put(list(drawn))
     weights = (W1, W2, w3)
     base = measure.baseline(jax.grad(network), x, *weights, dtype=dtype)
     wanted = jax.device_get(jax.jit(jax.hessian(network))(x, *weights))

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxbp
+from jaxbp.problems.programs.draw import Draw
 from jaxbp.study import (
     QUICK_SETTINGS,
     SETTINGS,
@@ -51,13 +52,10 @@ def network(x, W, V):
 @lru_cache(maxsize=1)
 def prepared(n, m, hidden, batch, dtype, seed):
     """Arguments, and the Jacobian as JAX has it."""
-    keys = jax.random.split(jax.random.key(seed), 3)
-    W = {
-        "in": jax.random.normal(keys[0], (n, hidden), dtype) / n**0.5,
-        "batch": jnp.zeros(batch, dtype),  # its length says how many offsets
-    }
-    V = jax.random.normal(keys[1], (hidden, m), dtype) / hidden**0.5
-    args = jax.random.normal(keys[2], (n,), dtype), W, V
+    draw = Draw(seed, dtype)
+    # The length of W["batch"] says how many offsets.
+    W = {"in": draw.normal(n, hidden), "batch": draw.zeros(batch)}
+    args = jax.device_put((draw.normal(n), W, draw.normal(hidden, m)))
     mode = jax.jacfwd if n < m else jax.jacrev
     return args, jax.device_get(jax.jit(mode(network))(*args))
 

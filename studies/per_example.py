@@ -19,6 +19,7 @@ import jax.numpy as jnp
 
 import jaxbp
 from jaxbp import problems
+from jaxbp.problems.programs.draw import Draw
 from jaxbp.study import (
     GAP,
     QUICK_SETTINGS,
@@ -101,13 +102,10 @@ def contender(method):
 def prepared(width, batch, dtype, seed):
     """Arguments, one ordinary gradient as a baseline, JAX's per-example gradients."""
     sizes = (64, width, width, 10)
-    keys = jax.random.split(jax.random.key(seed), 3)
-    params = [
-        (jax.random.normal(key, (m, n), dtype) / m**0.5, jnp.zeros(n, dtype))
-        for key, m, n in zip(keys, sizes[:-1], sizes[1:], strict=True)
-    ]
+    draw, pairs = Draw(seed, dtype), zip(sizes[:-1], sizes[1:], strict=True)
+    params = [(draw.normal(m, n), draw.zeros(n)) for m, n in pairs]
     images = problems.digits(seed, dtype=dtype).train
-    args = (params, *(jax.device_put(part[:batch]) for part in images))
+    args = jax.device_put((params, *(part[:batch] for part in images)))
     each = jax.vmap(jax.grad(one_example), in_axes=(None, 0, 0))
     wanted = jax.device_get(jax.jit(each)(*args))
     return args, measure.baseline(jax.grad(total), *args, dtype=dtype), wanted

@@ -21,6 +21,7 @@ import numpy as np
 from jax import lax
 
 import jaxbp
+from jaxbp.problems.programs.draw import Draw
 from jaxbp.study import (
     QUICK_SETTINGS,
     SETTINGS,
@@ -80,17 +81,13 @@ def network(cell, recomputed):
 @lru_cache(maxsize=1)
 def prepared(cell, length, width, batch, dtype, seed):
     """Arguments, f as a baseline, gradient as JAX has it."""
-    keys = jax.random.split(jax.random.key(seed), 5)
     _, gates, states = CELLS[cell]
-
-    def draw(key, *shape):
-        return jax.random.normal(key, shape, dtype)
-
-    weights = tuple(draw(k, width, gates * width) / width**0.5 for k in keys[:2])
-    weights = weights[0], 0.9 * weights[1]
-    state = tuple(draw(key, batch, width) for key in keys[2 : 2 + states])
-    xs, target = draw(keys[4], length, batch, width), state[0] * 0.5
-    args = (weights, state), xs, target
+    draw = Draw(seed, dtype)
+    shape = width, gates * width
+    weights = draw.normal(*shape), draw.normal(*shape, scale=0.9 * width**-0.5)
+    state = tuple(draw.normal(batch, width, scale=1) for _ in range(states))
+    xs, target = draw.normal(length, batch, width, scale=1), state[0] / 2
+    args = jax.device_put(((weights, state), xs, target))
     f = network(cell, recomputed=False)
     wanted = jax.device_get(jax.jit(jax.grad(f))(*args))
     return args, measure.baseline(f, *args, dtype=dtype), wanted

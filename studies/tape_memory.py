@@ -20,6 +20,7 @@ from jax import lax
 
 import jaxbp
 from jaxbp import costs
+from jaxbp.problems.programs.draw import Draw
 from jaxbp.study import (
     QUICK_SETTINGS,
     SETTINGS,
@@ -77,19 +78,18 @@ def network(family, checkpointed):
 @lru_cache(maxsize=1)
 def prepared(family, length, width, batch, dtype, seed):
     """Arguments, f as a baseline, gradient as JAX has it."""
-    keys = jax.random.split(jax.random.key(seed), 3)
-    scale = 0.3 * width**-0.5
+    draw = Draw(seed, dtype)
 
-    def weights(key, *many):
-        return scale * jax.random.normal(key, (*many, width, width), dtype)
+    def weights():
+        scale = 0.3 * width**-0.5
+        return tuple(draw.normal(width, width, scale=scale) for _ in "WV")
 
     if family == "MLP":
-        params = list(zip(*(weights(k, length) for k in keys[:2]), strict=True))
-        inputs = jnp.zeros(1, dtype)
+        params, inputs = [weights() for _ in range(length)], draw.zeros(1)
     else:
-        params = weights(keys[0]), weights(keys[1])
-        inputs = jax.random.normal(keys[2], (length, batch, width), dtype)
-    args = params, jax.random.normal(keys[2], (batch, width), dtype), inputs
+        params = weights()
+        inputs = draw.normal(length, batch, width, scale=1)
+    args = jax.device_put((params, draw.normal(batch, width, scale=1), inputs))
     f = network(family, checkpointed=False)
     wanted = jax.device_get(jax.jit(jax.grad(f))(*args))
     return args, measure.baseline(f, *args, dtype=dtype), wanted
