@@ -14,11 +14,11 @@ from .errors import JaxbpError, UnknownName, nearest
 COMMANDS = {
     "study [NAME]": "run a study: tables and pictures in results/; without NAME, list",
     "classics [NAME]": "the classic systems, every number beside the known one",
+    "classics worked": "a small network, described in TOML, computed by hand",
     "train digits": "train a network on handwritten digits with one of three gradients",
     "check pkg.mod:fn": "is the gradient of fn right? five witnesses side by side",
     "cost pkg.mod:fn": "what do its derivatives cost in each mode? nothing is run",
     "trace pkg.mod:fn": "every value, tangent and cotangent on the way; table, picture",
-    "worked": "a small network, described in TOML, computed by hand: every number",
     "coverage [WORD]": "every primitive that JAX differentiates, beside the rule here",
 }
 EXAMPLES = """\
@@ -29,7 +29,7 @@ EXAMPLES = """\
   jaxbp check model.py:loss --grad model.py:my_gradient
   jaxbp cost model.py:loss --shapes "f32[4096,4096] f32[64,4096]"
   jaxbp trace model.py:loss --args "2.0, 5.0" --picture loss.svg
-  jaxbp worked --net my.toml --markdown
+  jaxbp classics worked --net my.toml --markdown
   jaxbp coverage scatter
 """
 

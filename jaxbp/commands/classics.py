@@ -5,11 +5,14 @@ from typing import Annotated
 import tyro
 
 from ..study.gallery import run_classics
+from . import worked
 from .options import PLAIN_FLAGS
 
 
 def run(argv) -> int:
     """The exit status of `jaxbp classics *argv`: 1 if a number is not as known."""
+    if argv[:1] == ["worked"]:
+        return worked.run(argv[1:])
     return tyro.cli(classics, args=argv, prog="jaxbp classics", config=PLAIN_FLAGS)
 
 

@@ -1,4 +1,4 @@
-"""`jaxbp worked --net my.toml`: a small network computed by hand."""
+"""`jaxbp classics worked --net my.toml`: a small network computed by hand."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from .options import PLAIN_FLAGS
 
 
 def run(argv) -> int:
-    """The exit status of `jaxbp worked *argv`."""
-    tyro.cli(worked, args=argv, prog="jaxbp worked", config=PLAIN_FLAGS)
+    """The exit status of `jaxbp classics worked *argv`."""
+    tyro.cli(worked, args=argv, prog="jaxbp classics worked", config=PLAIN_FLAGS)
     return 0
 
 
@@ -25,9 +25,9 @@ def worked(
 
     The description is a TOML file: inputs, targets, W1, b1, W2, b2, ..., activation,
     loss, learning_rate, frozen, order, steps. To begin with one:
-    `jaxbp worked --net mazur` works, and so does `four_layers`.
+    `jaxbp classics worked --net mazur` works, and so does `four_layers`.
 
-    Example: `jaxbp worked --net my.toml --markdown > handout.md`.
+    Example: `jaxbp classics worked --net my.toml --markdown > handout.md`.
 
     Args:
       net: A TOML file, or the name of a shipped network: mazur, four_layers.
