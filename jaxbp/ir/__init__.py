@@ -13,6 +13,7 @@ from jax.extend.core import (
     take_current_trace,
 )
 
+from .arithmetic import Arithmetic
 from .programs import (
     addupdate,
     call_params,
@@ -51,6 +52,7 @@ from .values import (
     full,
     is_ref,
     is_tracer,
+    placed,
     replicate,
     struct,
     tangent_aval,
@@ -60,6 +62,7 @@ from .values import (
 )
 
 __all__ = [
+    "Arithmetic",
     "Hole",
     "Literal",
     "Primitive",
@@ -87,6 +90,7 @@ __all__ = [
     "is_staging",
     "is_tracer",
     "perturbed",
+    "placed",
     "primitive",
     "read",
     "replay",

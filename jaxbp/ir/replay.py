@@ -1,40 +1,19 @@
-"""Small functions, traced once per type and replayed.
+"""Small functions of arrays, recorded once per type and replayed.
 
-The Python operators of `jax.numpy` cost several times what binding the primitive costs.
+A slope is a few operations; `jax.numpy` spends more on each than binding its primitive
+costs. It is recorded by a trace of ours, once per type of its operands.
 """
 
 import functools
 from collections.abc import Callable
 
 import jax
-from jax.core import Tracer
-from jax.extend.core import Literal
+from jax.core import Trace, Tracer
+from jax.extend.core import set_current_trace
 
-from .programs import call_params, inner
-from .values import placed, struct
-
-
-def _flatten(jaxpr, consts, operands, steps, env):
-    """Appends the equations of `jaxpr` to `steps`, inner jits inlined."""
-    env.update(zip(jaxpr.constvars, consts, strict=True))
-    env.update(zip(jaxpr.invars, operands, strict=True))
-
-    def read(atom):
-        return atom.val if isinstance(atom, Literal) else env[atom]
-
-    for eqn in jaxpr.eqns:
-        operands = [read(a) for a in eqn.invars]
-        if eqn.primitive.name == "jit":
-            body, body_consts = inner(eqn.params["jaxpr"])
-            outs = _flatten(body, body_consts, operands, steps, {})
-        else:
-            outs = [_Slot() for _ in eqn.outvars]
-            bound = functools.partial(
-                eqn.primitive.bind, **call_params(eqn.primitive, eqn.params)
-            )
-            steps.append((bound, eqn.primitive.multiple_results, operands, outs))
-        env.update(zip(eqn.outvars, outs, strict=True))
-    return [read(a) for a in jaxpr.outvars]
+from .arithmetic import Arithmetic
+from .programs import evaluate_program
+from .values import placed, typeof
 
 
 class _Slot:
@@ -43,22 +22,68 @@ class _Slot:
     __slots__ = ()
 
 
-class _Program:
-    """A small function of arrays as a list of bound primitives.
+class _Recorded(Arithmetic, Tracer):
+    """A value of a function that is being recorded, known by its type."""
 
-    The Python operators of `jax.numpy` cost several times what binding the primitive
-    costs; a slope is therefore traced once per type and replayed.
-    """
+    __slots__ = ("_slot",)
+
+    def __init__(self, trace, aval):
+        super().__init__(trace, aval)
+        self._slot = _Slot()
+
+    def full_lower(self):
+        return self
+
+
+class _Custom(Exception):
+    """The function calls another with a derivative rule of its own."""
+
+
+class _Recording(Trace):
+    """Writes primitives down as bound functions, inner jits in line."""
+
+    __slots__ = ("steps",)
+    staging = True
+
+    def __init__(self):
+        super().__init__()
+        self.steps: list = []
+
+    def process_primitive(self, primitive, tracers, params, /):
+        if primitive.name == "jit":
+            with set_current_trace(self):
+                return evaluate_program(params["jaxpr"], tracers)
+        found, _ = primitive.abstract_eval(*map(typeof, tracers), **params)
+        avals = found if primitive.multiple_results else [found]
+        outs = [_Recorded(self, aval) for aval in avals]
+        bound = functools.partial(primitive.bind, **params)
+        operands = [_place(t) for t in tracers]
+        slots = [out._slot for out in outs]
+        self.steps.append((bound, primitive.multiple_results, operands, slots))
+        return outs if primitive.multiple_results else outs[0]
+
+    def process_custom_jvp_call(self, *_, **__):
+        raise _Custom
+
+    process_custom_vjp_call = process_custom_jvp_call
+
+
+def _place(value):
+    return value._slot if type(value) is _Recorded else value
+
+
+class _Program:
+    """A small function of arrays as a list of bound primitives."""
 
     def __init__(self, fun, avals):
-        structs = [struct(a) for a in avals]
-        with jax.numpy_rank_promotion("allow"):
-            closed, out = jax.make_jaxpr(fun, return_shape=True)(*structs)
-        jaxpr, consts = inner(closed)
-        self.inputs = [_Slot() for _ in jaxpr.invars]
-        self.steps = []
-        self.outputs = _flatten(jaxpr, consts, self.inputs, self.steps, {})
-        self.out_tree = jax.tree.structure(out)
+        trace = _Recording()
+        inputs = [_Recorded(trace, aval) for aval in avals]
+        with jax.numpy_rank_promotion("allow"), set_current_trace(trace):
+            out = fun(*inputs)
+        found, self.out_tree = jax.tree.flatten(out)
+        self.inputs, self.steps = [x._slot for x in inputs], trace.steps
+        self.outputs = [_place(y) for y in found]
+        trace.invalidate()
 
     def __call__(self, *arrays):
         env = dict(zip(self.inputs, arrays, strict=True))
@@ -74,7 +99,10 @@ class _Program:
 
 @functools.lru_cache(maxsize=4096)
 def _program(fun, static, avals, x64):
-    return _Program(functools.partial(fun, *static), avals)
+    try:
+        return _Program(functools.partial(fun, *static), avals)
+    except _Custom:
+        return functools.partial(fun, *static)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -20,6 +20,7 @@ from jax import lax
 
 from .applied import Applied
 from .base import Edge, LinearMap
+from .diagonal import Scaled
 from .program import LinearProgram, Structure
 
 
@@ -108,6 +109,9 @@ def _contracts(edge: Edge, moves) -> bool:
     )
 
 
+_IDENTITY = Scaled(1)
+
+
 class _Cotangents:
     """Where the cotangents of a step's slots come from."""
 
@@ -128,7 +132,7 @@ class _Cotangents:
     def whole(self, slot) -> tuple[int]:
         """The slot whose cotangent that of `slot` is: y = a + b hands its own on."""
         edge = self._only(slot)
-        while edge is not None and edge.map.kind == "scaled" and edge.map.factor == 1:
+        while edge is not None and edge.map == _IDENTITY:
             slot = edge.outs[0]
             edge = self._only(slot)
         return (slot,)

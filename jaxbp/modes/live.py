@@ -10,7 +10,7 @@ from .. import ir
 from .walk import ALLOCATING, Walker, unzip
 
 
-class LiveTracer(ir.Tracer):
+class LiveTracer(ir.Arithmetic, ir.Tracer):
     """A value with its dot: behaves as the value in every Python operation.
 
     Every name but these two is left to the array's own attributes (`x.dot(y)`).
