@@ -5,6 +5,7 @@ import importlib
 from jax import checkpoint
 
 from . import modes as _modes  # noqa: F401 (registers the rules that walk programs)
+from .linear.association import association
 from .linear.loop import loops
 from .modes.custom import strict_custom_vjp
 from .modes.gradients import grad, value_and_grad
@@ -15,6 +16,7 @@ from .rules import foreign
 __version__ = "0.1.0"
 
 __all__ = [
+    "association",
     "check",
     "checkpoint",
     "cost",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from .association import sums_early
 from .base import Edge, add
 
 
@@ -100,6 +101,7 @@ class _Hashed:
 
 def assemble(edges: Sequence[Edge], avals, ins, outs) -> LinearProgram:
     """A program from recorded edges: dead ones dropped, each residual kept once."""
+    edges, avals = sums_early(edges, avals)
     needed = {slot for slot in outs if slot is not None}
     alive = []
     for edge in reversed(edges):

@@ -1,0 +1,108 @@
+"""Sums early, broadcasts late: a pass over linear programs.
+
+Let B repeat a tangent along axes that a contraction C with a held operand keeps. Then
+
+    (C B x)[.., n, ..] = sum_j L[.., j, ..] x[.., j, ..] = (B' C' x)[.., n, ..],
+
+since the terms do not depend on n: C' contracts what is not repeated yet, and B'
+repeats the result. So C B = B' C' and, transposed, B^T C^T = C'^T B'^T: the cotangent
+is summed over n first, and the contraction is smaller by the factor n, both ways. A
+compiler that sees only sums and products after the transposition does not find this.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .. import ir
+from .applied import Applied
+from .base import Edge
+from .diagonal import Broadcast, Scaled
+
+_switch = [True]
+
+
+@contextlib.contextmanager
+def association(early: bool = True):
+    """Sets whether derivatives traced within sum cotangents before they contract them.
+
+    Args:
+      early: True (the default): where a value is broadcast and then contracted with
+        another along other axes, its cotangent is summed first. False: the local
+        derivatives are multiplied in the order of the program, as in JAX.
+    """
+    _switch.append(early)
+    try:
+        yield
+    finally:
+        _switch.pop()
+
+
+def sums_early(edges: Sequence[Edge], avals: Sequence) -> tuple[Sequence, Sequence]:
+    """The edges with broadcasts moved behind contractions; the slots' types.
+
+    Slots may be added; edges that nothing needs any more are left in.
+    """
+    spread = {edge.outs[0]: edge for edge in edges if _spreads(edge)}
+    if not spread or not _switch[-1]:
+        return edges, avals
+    made = Counter(slot for edge in edges for slot in edge.outs)
+    found, avals = [], list(avals)
+
+    def slot(shape, like) -> int:
+        avals.append(ir.ShapedArray(shape, like.dtype, weak_type=like.weak_type))
+        return len(avals) - 1
+
+    for edge in edges:
+        source = spread.get(edge.ins[0])
+        shape = source and made[edge.ins[0]] == 1 and _contracted(edge, source.map)
+        if not shape:
+            found.append(edge)
+            continue
+        narrow = slot(source.map.shape, avals[edge.ins[0]])
+        small = slot(shape, avals[edge.outs[0]])
+        whole = avals[edge.outs[0]].shape
+        found += [
+            Edge(source.map.inner, (), source.ins, (narrow,)),
+            Edge(
+                replace(edge.map, aval=avals[narrow]),
+                edge.residuals,
+                (narrow,),
+                (small,),
+            ),
+            Edge(Broadcast(Scaled(1), shape, whole), (), (small,), edge.outs),
+        ]
+    return found, avals
+
+
+def _spreads(edge: Edge) -> bool:
+    """Whether the edge repeats its tangent along axes of length 1, perhaps scaled."""
+    it = edge.map
+    return (
+        isinstance(it, Broadcast)
+        and isinstance(it.inner, Scaled)
+        and len(it.shape) == len(it.out_shape)
+    )
+
+
+def _contracted(edge: Edge, spread: Broadcast) -> tuple[int, ...] | None:
+    """The shape of the contraction of what `spread` repeats later, if it may."""
+    it = edge.map
+    if not isinstance(it, Applied) or it.primitive.name != "dot_general":
+        return None
+    if ir.placed(it.aval):
+        return None
+    contracted, batch = it.params["dimension_numbers"]
+    used = (*contracted[it.place], *batch[it.place])
+    pairs = enumerate(zip(spread.shape, spread.out_shape, strict=True))
+    repeated = [axis for axis, (short, long) in pairs if short != long]
+    if not set(repeated).isdisjoint(used):
+        return None
+    other = ir.typeof(edge.residuals[0]).shape
+    kept = [n for axis, n in enumerate(spread.shape) if axis not in used]
+    partner = 1 - it.place
+    used = (*contracted[partner], *batch[partner])
+    kept_there = [n for axis, n in enumerate(other) if axis not in used]
+    sides = (kept, kept_there) if it.place == 0 else (kept_there, kept)
+    return (*[other[axis] for axis in batch[partner]], *sides[0], *sides[1])
