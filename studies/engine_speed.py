@@ -5,7 +5,7 @@ each equation has one rule; the compiled gradients run equally fast, but for loo
 where weight gradients contracted once after the loop and fewer stacked residuals
 save time.
 
-18 programs, from networks to physics loops. The two gradients of each are compared
+20 programs, from networks to physics loops. The two gradients of each are compared
 first, then timed in turn in one process. Tracing is timed twice over: cold, every
 cache of JAX and of the engine emptied before each trace, as in a new process; and
 warm, a new function object in a process that has traced before.

@@ -31,6 +31,8 @@ class Windows:
         inner = zip(spans(shape, base_dilation), padding, strict=True)
         self.sizes = [size + low + high for size, (low, high) in inner]
         self.size = math.prod(window_dimensions)
+        pairs = zip(window_dimensions, window_strides, strict=True)
+        self.overlap = any(width > stride for width, stride in pairs)
 
     def pad(self, x, filler):
         """`x` with its padding and gaps filled."""

@@ -82,7 +82,8 @@ def _select_and_gather_add_transpose(
         **params,
     )
     loses = np.array(-np.inf if select_prim is ge_p else np.inf, x.dtype)
-    if windows.size <= FEW_PLACES or any(d != 1 for d in window_dilation):
+    few = windows.size <= FEW_PLACES and not windows.overlap
+    if few or any(d != 1 for d in window_dilation):
         return _to_winners(y_bar, x, select_prim, loses, windows)
     wide = lax.pad(x, loses, [(0, 0, d - 1) for d in base_dilation])
     x_bar = select_and_scatter_add_p.bind(
@@ -92,10 +93,11 @@ def _select_and_gather_add_transpose(
 
 
 # select_and_scatter_add knows no dilated windows, and on a CPU it runs element by
-# element. For windows of few places this is the same, up to 8 times faster there: the
-# place in its window of each winner is found by comparing shifted slices of x; then,
-# per place, the y_bar that belong there are shifted back, and added. The barrier keeps
-# compilers from computing y_bar anew for every place.
+# element. For windows of few places that do not overlap this is the same, up to 8
+# times faster there (where they overlap, 0.6 to 1.2 times): the place in its window of
+# each winner is found by comparing shifted slices of x; then, per place, the y_bar that
+# belong there are shifted back, and added. The barrier keeps compilers from computing
+# y_bar anew for every place.
 def _to_winners(y_bar, x, select_prim, loses, windows):
     y_bar = lax.optimization_barrier(y_bar)
     wide = windows.pad(x, loses)

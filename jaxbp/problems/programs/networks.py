@@ -69,6 +69,23 @@ def attention(params, x, heads):
     return mixed @ params["out"]
 
 
+def residual_layers(params, x, targets):
+    """x + W_out gelu(W_in x), layer after layer by scan over stacked parameters."""
+
+    def layer(x, weights):
+        W_in, W_out = weights
+        return x + jax.nn.gelu(x @ W_in) @ W_out, None
+
+    x, _ = lax.scan(layer, x, (params["in"], params["out"]))
+    return jnp.mean((x - targets) ** 2)
+
+
+def residual_args(draw, *, depth, width, batch):
+    params = {"in": draw.normal(depth, width, width)}
+    params["out"] = draw.normal(depth, width, width, scale=0.1 * width**-0.5)
+    return params, draw.normal(batch, width, scale=1), draw.normal(batch, width)
+
+
 HEADS = 4
 
 

@@ -67,3 +67,28 @@ def pendulum_args(draw, *, steps):
     params = {name: np.asarray(value, draw.dtype) for name, value in values.items()}
     times = (0.01 * np.arange(steps)).astype(draw.dtype)
     return params, draw.uniform(2), times
+
+
+def lorenz(params, start, target):
+    """The Lorenz system, three numbers, classical Runge-Kutta by scan."""
+    h = 0.001
+
+    def slope(state):
+        sigma, rho, beta = params
+        x, y, z = state
+        return jnp.stack([sigma * (y - x), x * (rho - z) - y, x * y - beta * z])
+
+    def step(state, _):
+        k1 = slope(state)
+        k2 = slope(state + h / 2 * k1)
+        k3 = slope(state + h / 2 * k2)
+        k4 = slope(state + h * k3)
+        return state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4), None
+
+    end, _ = lax.scan(step, start, None, length=target.shape[0])
+    return jnp.sum((end - target[-1]) ** 2)
+
+
+def lorenz_args(draw, *, steps):
+    params = np.asarray([10, 28, 8 / 3], draw.dtype)
+    return params, draw.uniform(3, low=1, high=2), draw.uniform(steps, 3)
