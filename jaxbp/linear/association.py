@@ -14,10 +14,11 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from .. import ir
 from .applied import Applied
-from .base import Edge
+from .base import Edge, LinearMap
 from .diagonal import Broadcast, Scaled
 
 _switch = [True]
@@ -44,7 +45,7 @@ def sums_early(edges: Sequence[Edge], avals: Sequence) -> tuple[Sequence, Sequen
 
     Slots may be added; edges that nothing needs any more are left in.
     """
-    spread = {edge.outs[0]: edge for edge in edges if _spreads(edge)}
+    spread: dict[int, Any] = {e.outs[0]: e for e in edges if _spreads(e.map)}
     if not spread or not _switch[-1]:
         return edges, avals
     made = Counter(slot for edge in edges for slot in edge.outs)
@@ -55,30 +56,27 @@ def sums_early(edges: Sequence[Edge], avals: Sequence) -> tuple[Sequence, Sequen
         return len(avals) - 1
 
     for edge in edges:
-        source = spread.get(edge.ins[0])
-        shape = source and made[edge.ins[0]] == 1 and _contracted(edge, source.map)
-        if not shape:
+        source, it = spread.get(edge.ins[0]), edge.map
+        shape = None
+        if source is not None and made[edge.ins[0]] == 1:
+            shape = _contracted(edge, source.map)
+        if source is None or shape is None or not isinstance(it, Applied):
             found.append(edge)
             continue
+        whole = avals[edge.outs[0]]
         narrow = slot(source.map.shape, avals[edge.ins[0]])
-        small = slot(shape, avals[edge.outs[0]])
-        whole = avals[edge.outs[0]].shape
+        small = slot(shape, whole)
+        product = replace(it, aval=avals[narrow])
         found += [
             Edge(source.map.inner, (), source.ins, (narrow,)),
-            Edge(
-                replace(edge.map, aval=avals[narrow]),
-                edge.residuals,
-                (narrow,),
-                (small,),
-            ),
-            Edge(Broadcast(Scaled(1), shape, whole), (), (small,), edge.outs),
+            Edge(product, edge.residuals, (narrow,), (small,)),
+            Edge(Broadcast(Scaled(1), shape, whole.shape), (), (small,), edge.outs),
         ]
     return found, avals
 
 
-def _spreads(edge: Edge) -> bool:
-    """Whether the edge repeats its tangent along axes of length 1, perhaps scaled."""
-    it = edge.map
+def _spreads(it: LinearMap) -> bool:
+    """Whether the map repeats its tangent along axes of length 1, perhaps scaled."""
     return (
         isinstance(it, Broadcast)
         and isinstance(it.inner, Scaled)
