@@ -19,7 +19,7 @@ _LARGEST = 3e4  # a number that no floating type overflows at
 def _partner(x, other):
     """`other` as an operand beside `x`, or None where `jax.numpy` must see it."""
     aval = x.aval
-    if aval.weak_type or not differentiable_dtype(aval.dtype):
+    if getattr(aval, "weak_type", True) or not differentiable_dtype(aval.dtype):
         return None
     if type(other) is float or type(other) is int:
         return aval.dtype.type(other) if abs(other) < _LARGEST else None
