@@ -58,7 +58,7 @@ class Row:
 
     Fields:
       primitive: its name.
-      jax_forward, jax_reverse: what JAX has: "rule", "by tangent" (the transpose of
+      jax_forward, jax_reverse: what JAX has: "rule", "derived" (the transpose of
         the tangent's program) or "".
       forward, reverse: what jaxbp has: the kind of rule ("program": one that walks an
         inner program; "refused": the error that JAX raises, too), or "".
@@ -182,7 +182,7 @@ def _row(name, has_jvp, has_transpose, rule) -> Row:
     return Row(
         primitive=name,
         jax_forward="rule" if has_jvp else "",
-        jax_reverse="rule" if has_transpose else "by tangent",
+        jax_reverse="rule" if has_transpose else "derived",
         forward=kind,
         reverse="" if kind and name in _FORWARD_ONLY else kind,
         reason=_FORWARD_ONLY.get(name, "") if kind else EXCEPTIONS.get(name, ""),

@@ -132,7 +132,13 @@ def places_of(argnums, args, fun) -> tuple[int, ...]:
             f"called with {count}, but is {argnums!r}. Pass the argument by position "
             "to differentiate it."
         )
-    return tuple([place % count for place in wanted])
+    places = tuple([place % count for place in wanted])
+    if len(set(places)) < len(places):
+        raise InvalidArgument(
+            f"`argnums` must name an argument of `{name_of(fun)}` once, but is "
+            f"{argnums!r}: the gradient by a part of an argument is not defined."
+        )
+    return places
 
 
 def chosen(fun, argnums, args, kwargs) -> tuple[Callable, tuple]:

@@ -51,6 +51,7 @@ CASES = [
     (lambda ad: ad.grad(jnp.sin)(), InvalidArgument, "`sin`, which was called with 0"),
     (lambda ad: ad.grad(jnp.sin, 1)(1.0), InvalidArgument, "called with 1, but is 1"),
     (lambda ad: ad.grad(jnp.sin, -2)(1.0), InvalidArgument, "called with 1, but is -2"),
+    (lambda ad: ad.grad(jnp.add, (0, -2))(1.0, 2.0), InvalidArgument, "once, but is"),
     (lambda ad: ad.grad(jnp.sin, "a"), InvalidArgument, "`argnums` must be an integer"),
     (lambda ad: ad.grad(jnp.sin, reduce_axes=("i",)), NotOffered, "psum"),
     # gradients: output
