@@ -75,7 +75,7 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["chek"], "no command `chek`. Did you mean `check`?"),
+        (["chek"], "no command `chek`. Did you mean `check`"),
         (["train", "digts"], "no task `digts`. Did you mean `digits`?"),
         (["study", "forward_vs_revers"], "Did you mean `forward_vs_reverse`"),
         (["check", "cli_model:los"], "Did you mean `loss`"),

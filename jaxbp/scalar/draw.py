@@ -70,5 +70,5 @@ def _box(value: Value, is_output: bool) -> picture.Node:
 
 
 def short(number: float) -> str:
-    """Five digits, with a true minus."""
-    return f"{number:.5g}".replace("-", "−")
+    """Five digits, with a true minus; zero has no sign."""
+    return f"{number + 0.0:.5g}".replace("-", "−")

@@ -12,7 +12,7 @@ from .words import bytes_cell, cell
 
 WIDTH = 132  # columns of the plain text
 COLUMNS = ("equation", "type", "primal", "tangent", "cotangent", "flops", "kept")
-LEAST_EQUATION = 24  # columns that it keeps on a narrow terminal
+LEAST_EQUATION = 18  # columns that it keeps on a narrow terminal
 HEADINGS = (*COLUMNS, "source")
 LEFT = ("equation", "type", "source")
 KEY = "‖2-norm‖ and least … greatest of larger arrays."
@@ -83,8 +83,9 @@ def as_rich(trace):
         side: Any = "left" if heading in LEFT else "right"
         least = min(longest, LEAST_EQUATION) if heading == "equation" else None
         table.add_column(
-            heading, justify=side, style=tones.get(heading), min_width=least
-        )
+            heading, justify=side, style=tones.get(heading), min_width=least,
+            overflow="fold",
+        )  # fmt: skip
     for line in shown:
         style = "bold" if line.row.kind in ("input", "output") else ""
         style = "dim" if line.row.kind == "step" else style

@@ -31,10 +31,10 @@ def _plain(array: np.ndarray) -> np.ndarray:
 
 
 def number(x, digits: int) -> str:
-    """A few significant digits, with a true minus."""
+    """A few significant digits, with a true minus; zero has no sign."""
     if isinstance(x, bool | int):
         return str(x).replace("-", "−")
-    return f"{x:.{digits}g}".replace("-", "−")
+    return f"{x + 0.0:.{digits}g}".replace("-", "−")
 
 
 def _listed(array: np.ndarray) -> str:

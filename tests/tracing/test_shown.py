@@ -51,6 +51,7 @@ def test_table(trace):
 CELLS = [
     (None, "0"),
     (np.float64(-1.5), "−1.5"),
+    (np.float64(-0.0), "0"),
     (np.True_, "True"),
     (np.arange(4).reshape(2, 2), "[[0 1] [2 3]]"),
     (np.arange(9), "0 … 8"),
