@@ -32,7 +32,7 @@ from jaxbp.study import (
     run,
 )
 
-MINUTES = 2.5
+MINUTES = 1.5
 
 SIZES = [4, 16, 64, 256, 1024]
 QUICK_SIZES = [4, 64, 256]

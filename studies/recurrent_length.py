@@ -35,7 +35,7 @@ from jaxbp.study import (
     stacked_bytes,
 )
 
-MINUTES = 2
+MINUTES = 1.5
 
 LENGTHS = [8, 32, 128, 512, 1024]
 QUICK_LENGTHS = [4, 8, 16]

@@ -34,7 +34,7 @@ from jaxbp.study import (
     run,
 )
 
-MINUTES = 2
+MINUTES = 1.5
 
 LENGTHS = dict(
     MLP=dict(length=[2, 4, 8, 16, 32], width=256, batch=256),  # length: layers

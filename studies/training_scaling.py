@@ -38,7 +38,7 @@ from jaxbp.study import (
     tables,
 )
 
-MINUTES = 2.5
+MINUTES = 2
 
 STEPS = 10  # of training, timed together
 BASE = dict(width=256, depth=2, batch=128, dtype="float32")
