@@ -12,7 +12,6 @@ from .words import bytes_cell, cell
 
 WIDTH = 132  # columns of the plain text
 COLUMNS = ("equation", "type", "primal", "tangent", "cotangent", "flops", "kept")
-LEAST_EQUATION = 18  # columns that it keeps on a narrow terminal
 HEADINGS = (*COLUMNS, "source")
 LEFT = ("equation", "type", "source")
 KEY = "‖2-norm‖ and least … greatest of larger arrays."
@@ -78,14 +77,10 @@ def as_rich(trace):
     )  # fmt: skip
     tones: dict[str, Any] = {"primal": "blue", "cotangent": "red", "source": "dim"}
     shown = list(lines(trace))
-    longest = max((len(line.cells[0]) for line in shown), default=0)
     for heading in HEADINGS:
         side: Any = "left" if heading in LEFT else "right"
-        least = min(longest, LEAST_EQUATION) if heading == "equation" else None
-        table.add_column(
-            heading, justify=side, style=tones.get(heading), min_width=least,
-            overflow="fold",
-        )  # fmt: skip
+        tone = tones.get(heading)
+        table.add_column(heading, justify=side, style=tone, overflow="fold")
     for line in shown:
         style = "bold" if line.row.kind in ("input", "output") else ""
         style = "dim" if line.row.kind == "step" else style
