@@ -64,7 +64,8 @@ def trace(
         save(found.picture(), picture)
     if html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(found._repr_html_(), encoding="utf-8")
+        page = f"<!doctype html>\n<meta charset='utf-8'>\n{found._repr_html_()}"
+        html.write_text(page, encoding="utf-8")
 
 
 def _seeds(function: str, tangents: str | None, cotangents: str | None) -> dict:
