@@ -85,10 +85,9 @@ class Outcome:
 
 def compared(classic: Classic, numbers: Numbers, quick: bool) -> list[Row]:
     """Every computed number with the known one beside it; NaN for one not computed."""
-    known = dict(classic.known)
-    if quick:
-        known |= classic.quick_known
-        known = {name: one for name, one in known.items() if one is not None}
+    gates = classic.quick_known if quick else {}
+    both = {**classic.known, **gates}
+    known = {name: one for name, one in both.items() if one is not None}
     rows = []
     for name in (*numbers, *(name for name in known if name not in numbers)):
         row: Row = {"number": name, "computed": numbers.get(name, math.nan)}
