@@ -13,6 +13,7 @@ SQUARE = (normal(3, 3),)
 STACK = (normal(2, 3, 3),)
 PHASES = "LAPACK chooses phases of the vectors that no formula follows"
 JAX_QR = "JAX permutes the columns of one matrix that is not wide, no others"
+FACTOR = "errors grow with the condition number of the triangular factor"
 CONDITION = "errors grow with the inverse of the gap between two eigenvalues"
 
 
@@ -95,13 +96,28 @@ CASES = [
         reason=PHASES,
     ),
     Case("eigh", eigh_squares, STACK, "stack", rtol=1e-11, reason=CONDITION),
-    Case("lu", lambda x: linalg.lu(x), SQUARE, rtol=1e-11),
-    Case("lu", lambda x: linalg.lu(x), (normal(2, 4, 3),), "tall", rtol=1e-11),
-    Case("lu", lambda x: linalg.lu(x), (normal(2, 3, 4),), "wide", COMPLEX, rtol=1e-11),
-    Case("qr", thin_qr, STACK, "square", rtol=1e-11),
-    Case("qr", thin_qr, (normal(4, 3),), "tall", COMPLEX, rtol=1e-11),
-    Case("qr", thin_qr, (normal(2, 3, 4),), "wide", COMPLEX, rtol=1e-11),
-    Case("qr", full_qr, (normal(2, 4, 2),), "full", COMPLEX, rtol=1e-11),
+    Case("lu", lambda x: linalg.lu(x), SQUARE, rtol=1e-11, reason=FACTOR),
+    Case(
+        "lu",
+        lambda x: linalg.lu(x),
+        (normal(2, 4, 3),),
+        "tall",
+        rtol=1e-11,
+        reason=FACTOR,
+    ),
+    Case(
+        "lu",
+        lambda x: linalg.lu(x),
+        (normal(2, 3, 4),),
+        "wide",
+        COMPLEX,
+        rtol=1e-11,
+        reason=FACTOR,
+    ),
+    Case("qr", thin_qr, STACK, "square", rtol=1e-11, reason=FACTOR),
+    Case("qr", thin_qr, (normal(4, 3),), "tall", COMPLEX, rtol=1e-11, reason=FACTOR),
+    Case("qr", thin_qr, (normal(2, 3, 4),), "wide", COMPLEX, rtol=1e-11, reason=FACTOR),
+    Case("qr", full_qr, (normal(2, 4, 2),), "full", COMPLEX, rtol=1e-11, reason=FACTOR),
     Case(
         "qr",
         pivoted_qr,
@@ -123,7 +139,15 @@ CASES = [
         differences=False,
         reason=PHASES,
     ),
-    Case("svd", svd_squares, (normal(3, 4),), "squares", COMPLEX, rtol=1e-11),
+    Case(
+        "svd",
+        svd_squares,
+        (normal(3, 4),),
+        "squares",
+        COMPLEX,
+        rtol=1e-11,
+        reason=CONDITION,
+    ),
     Case(
         "svd",
         lambda x: linalg.svd(x, compute_uv=False),
@@ -131,6 +155,7 @@ CASES = [
         "values",
         COMPLEX,
         rtol=1e-11,
+        reason=CONDITION,
     ),
     Case(
         "svd",

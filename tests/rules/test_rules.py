@@ -10,7 +10,7 @@ import pytest
 
 import jaxbp
 from jaxbp.rules import registry
-from tests.rules.case import draw, floating, primitive_names, seed
+from tests.rules.case import Case, draw, floating, primitive_names, seed
 
 HERE = Path(__file__).parent
 TABLES = [
@@ -260,3 +260,16 @@ def test_table_and_rules_name_the_same():
     }
     assert NO_CASE.keys() <= registry.known()
     assert {case.name for case in CASES} == registry.known() - walked - set(NO_CASE)
+
+
+def test_every_exemption_has_its_reason():
+    """A row that leaves a check out says why."""
+    checks = ("differences", "order", "modes", "jit", "vmap", "single", "rtol")
+    default = Case("", None, ())
+    bare = [
+        f"{case.name} {case.variant}".strip()
+        for case in CASES
+        if not case.reason
+        and any(getattr(case, c) != getattr(default, c) for c in checks)
+    ]
+    assert not bare
