@@ -7,6 +7,7 @@ https://jmlr.org/papers/v18/17-468.html.
 import inspect
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 
 from .. import ir, tree
@@ -30,7 +31,8 @@ def trace(
 
     Args:
       f: a function of arrays or pytrees of them, to arrays or pytrees.
-      *args: pytrees of numbers or arrays; integers and booleans carry no derivative.
+      *args: pytrees of numbers or arrays; integers and booleans carry no derivative,
+        and those of Python are left as they are, so that they may be sizes or flags.
       tangents: the direction of forward mode, a tuple like `args`. Left out, it is 1 in
         every floating element: the tangents are then derivatives along (1, ..., 1).
       cotangents: what reverse mode starts from, like the output. Left out, it is 1 in
@@ -67,7 +69,13 @@ def trace(
     names = _argument_names(f, args)
     refs = [noter.input(n, leaf) for n, leaf in zip(names, leaves, strict=True)]
     flat = doors.Flat(lambda given: f(*given), structure, has_aux, name)
-    outs, out_refs, _ = run_live(noter, flat, leaves, refs)
+    given = [isinstance(leaf, int) for leaf in jax.tree.leaves(args)]  # sizes, flags
+    outs, out_refs, _ = run_live(
+        noter,
+        flat,
+        [x.item() if plain else x for x, plain in zip(leaves, given, strict=True)],
+        [None if plain else ref for ref, plain in zip(refs, given, strict=True)],
+    )
     output = flat.structure.unflatten(outs)
     out_names = [n for n, _ in tree.named_leaves("output", output)]
     for triple in zip(out_names, outs, out_refs, strict=True):
@@ -119,6 +127,10 @@ def _seeds(name: str, given, like_name: str, like, leaves) -> list:
 def _swept(name: str, noter: Noter, in_slots, x_dots, out_slots, y_bars) -> Trace:
     """Both sweeps, and their outcome in every row."""
     rows, edges, notes = noter.rows, noter.recorder.edges, []
+    if in_slots and all(slot is None for slot in in_slots):
+        notes.append(
+            "no argument is floating, so nothing has a derivative: write 2.0, not 2."
+        )
     x_dots = {s: v for s, v in zip(in_slots, x_dots, strict=True) if s is not None}
     seeds: dict = {}
     for slot, y_bar in zip(out_slots, y_bars, strict=True):
@@ -127,7 +139,8 @@ def _swept(name: str, noter: Noter, in_slots, x_dots, out_slots, y_bars) -> Trac
     try:
         dots = sweeps.tangents(edges, x_dots)
     except JaxbpError as error:
-        dots, notes = {}, [f"no tangents: {error}"]
+        dots = {}
+        notes.append(f"no tangents: {error}")
     try:
         bars, brought = sweeps.cotangents(edges, seeds)
     except JaxbpError as error:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from .. import ir
@@ -102,13 +103,10 @@ def _plain(value) -> str:
 def constant(value) -> str:
     """How a value that depends on no input is called: its number, or its type."""
     aval = ir.typeof(value)
-    if aval.shape == () and not ir.is_tracer(value) and _is_number(aval.dtype):
-        return f"{np.asarray(value).item():.6g}".replace("True", "1")
-    return type_name(aval)
-
-
-def _is_number(dtype) -> bool:
-    return dtype.kind in "biufc" if hasattr(dtype, "kind") else False
+    if aval.shape or ir.is_tracer(value) or not jnp.issubdtype(aval.dtype, np.number):
+        return type_name(aval)
+    number = np.asarray(value).item()
+    return f"{number if isinstance(number, complex) else float(number):.6g}"
 
 
 def type_name(aval) -> str:

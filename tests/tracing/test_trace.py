@@ -180,6 +180,14 @@ def test_cotangents_of_several_outputs():
     assert found["output['x']"].cotangents[0] == 1.0
 
 
+def test_python_integers_stay_as_they_are():
+    power = jax.jit(lambda x, n: x**n, static_argnums=1)
+    found = jaxbp.trace(power, 2.0, 3)
+    assert found["v1"].equation == "x**3" and found["x"].cotangents[0] == 12.0
+    (note,) = jaxbp.trace(power, 2, 3).notes
+    assert note.startswith("no argument is floating") and not found.notes
+
+
 def test_where_a_nan_is_born():
     found = jaxbp.trace(lambda x: jnp.sqrt(x) + jnp.log(-x), 0.0)
     said = list(found.suspicions())
