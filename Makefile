@@ -14,7 +14,7 @@ PROGRAMS ?= 20000
 SEED ?= 0
 PYTEST_FLAGS ?= -q -n auto --maxprocesses 8 --dist worksteal --durations 10
 
-.PHONY: help study classics test fuzz lint format clean
+.PHONY: ecosystem help study classics test fuzz lint format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -31,6 +31,9 @@ test: $(VENV)/.with-test ## all tests, on every core
 
 fuzz: $(VENV)/.with-test ## random programs against JAX: PROGRAMS=20000 SEED=0
 	$(BIN)/python -m tests.fuzz --programs $(PROGRAMS) --seed $(SEED) $(FUZZ_FLAGS)
+
+ecosystem: $(VENV)/.with-test $(VENV)/.with-ecosystem ## Equinox, Flax and optax against JAX
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/ecosystem
 
 lint: $(VENV)/.with-lint ## ruff on everything, pyright on the package
 	$(BIN)/ruff check .
