@@ -52,6 +52,7 @@ def open_scan(noter, values, dots, params):
         _stacked(noter, [group[i] for group in stacks], middle, params["reverse"])
         for i in range(len(stacks[0]) if stacks else 0)
     ]
+    noter.also_read = [ref for group in stacks for _, ref in group]
     return _apart([*carry, *stacked])
 
 

@@ -34,7 +34,7 @@ def picture(trace, title: str = ""):
 def _arrows(row: Row):
     """(what it reads, what it brings there), each read once."""
     pairs = zip(row.reads, row.carried, strict=True)
-    return {ref.name: (ref, x_bar) for ref, x_bar in pairs if ref}.values()
+    return {(r.name, r.row): (r, x_bar) for r, x_bar in pairs if r and r.name}.values()
 
 
 def _box(row: Row) -> boxes.Node:

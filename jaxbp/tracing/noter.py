@@ -36,6 +36,7 @@ class Noter(Walker):
         self.recorder = Recorder()
         self.depth, self.steps = depth, steps
         self.level = self.count = 0
+        self.also_read: list = []  # refs that what was opened last has stacked
         self.costs: list[tuple] = []  # (row, its program, types, trips)
 
     # Rows -------------------------------------------------------------------
@@ -132,7 +133,8 @@ class Noter(Walker):
         self.level += 1
         outs, refs = OPENED[name](self, values, dots, params)
         self.level -= 1
-        row.reads = tuple(refs)
+        row.reads = (*refs, *self.also_read)
+        self.also_read = []
         return outs, self.end(row, outs, [ref.slot if ref else None for ref in refs])
 
     def silently(self, function: Callable, values, dots) -> tuple[list, list]:

@@ -119,6 +119,8 @@ def test_scans_closed_and_opened(depth, steps):
         np.testing.assert_allclose(found[name].cotangents[0], bar, rtol=1e-12)
     along = sum(float(bar.sum()) for bar in bars)
     assert found["output"].tangents[0] == pytest.approx(along, rel=1e-12)
+    stacked = [row for row in found.rows if row.kind == "opened"]
+    assert all(len(row.reads) > len(row.names) + min(steps, 7) for row in stacked)
     headings = [row.equation for row in found.rows if row.kind == "step"]
     assert len(headings) == 2 * depth * min(steps, 7)
     between = [r.equation for r in found.rows if r.equation.startswith("steps ")]
