@@ -66,9 +66,9 @@ class Refused(Exception):
 def operands(program: Program):
     """(ints, xs, x_dots, y_bars) of a program; the seeds are random."""
     ints, xs = tuple(program.ints.values()), tuple(program.xs.values())
-    ys = jax.eval_shape(program.function(jax), ints, *xs)
     rng = np.random.default_rng(5)
-    return ints, xs, tuple(seed(rng, x) for x in xs), [seed(rng, y) for y in ys]
+    x_dots = tuple(seed(rng, x) for x in xs)
+    return ints, xs, x_dots, [seed(rng, y) for y in program.ys]
 
 
 def seed(rng, x):

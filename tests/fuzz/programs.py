@@ -55,12 +55,14 @@ class Program(NamedTuple):
     Fields:
       source: `def f(ints, x0, x1, ...)`, which returns a list of arrays.
       xs, ints: name -> numpy array.
+      ys: what it returns there.
       modes: the modes in which JAX can differentiate it.
     """
 
     source: str
     xs: dict
     ints: dict
+    ys: list
     modes: frozenset
 
     def function(self, ad):
@@ -137,5 +139,6 @@ def program(scope, xs, ints) -> Program:
         scope.source("f", outs, ["ints", *[v.name for v in xs]], unpack=ints),
         {v.name: v.array for v in xs},
         {v.name: v.array for v in ints},
+        [v.array for v in outs],
         frozenset(scope.modes),
     )

@@ -74,7 +74,7 @@ def test_a_planted_error_is_found_and_shrunk(replace, monkeypatch):
 
 def asked(source, derivative=derivatives.vjp):
     xs = {"x0": np.array([0.3, 0.7])}
-    program = Program(source, xs, {}, frozenset(("jvp", "vjp")))
+    program = Program(source, xs, {}, [xs["x0"]], frozenset(("jvp", "vjp")))
     return difference(program, Question(derivative, "jaxbp", "jaxbp", "jaxbp"))
 
 
