@@ -24,6 +24,7 @@ jax.config.update("jax_enable_x64", True)
 ANSWER = """\
 def answer(outer, inner, ad):
 {program}
+    f = functools.partial(program, ints)
     derivative = {derivative}(outer, inner, {inside})
     return {outside}(xs, x_dots, y_bars)
 
@@ -40,22 +41,12 @@ def as_test(program: Program, question: Question) -> str:
         functions.append(inspect.getsource(derivatives.batched))
     names = ("ints", "xs", "x_dots", "y_bars")
     pairs = zip(names, operands(program), strict=True)
-    inputs = "\n".join(f"{name} = {literal(values)}" for name, values in pairs)
-    source = f"{program.source}\nf = functools.partial(f, ints)"
-    if question.inside != "f":
-        source += f"\nf = {question.inside}"
+    inputs = "".join(f"{name} = {literal(values)}\n" for name, values in pairs)
     answer = ANSWER.format(
-        program=textwrap.indent(
-            source.replace("def f(", "def program("), "    "
-        ).replace("partial(f, ints)", "partial(program, ints)"),
-        derivative=question.derivative.__name__,
-        inside="f",
-        outside=question.outside,
-        outer=question.outer,
-        inner=question.inner,
-        within=question.within,
+        program=textwrap.indent(program.source, "    "),
+        **question._asdict() | {"derivative": question.derivative.__name__},
     )
-    return "\n\n".join([HEAD, *functions, inputs + "\n", answer])
+    return "\n\n".join([HEAD, *functions, inputs, answer])
 
 
 def literal(x) -> str:

@@ -53,7 +53,7 @@ class Program(NamedTuple):
     """A function of integers and of differentiated arrays, as source, with its inputs.
 
     Fields:
-      source: `def f(ints, x0, x1, ...)`, which returns a list of arrays.
+      source: `def program(ints, x0, x1, ...)`, which returns a list of arrays.
       xs, ints: name -> numpy array.
       ys: what it returns there.
       modes: the modes in which JAX can differentiate it.
@@ -66,10 +66,10 @@ class Program(NamedTuple):
     modes: frozenset
 
     def function(self, ad):
-        """f(ints, *xs), with the derivatives inside of it taken from `ad`."""
+        """program(ints, *xs), with the derivatives inside of it taken from `ad`."""
         space = namespace(ad)
         exec(self.source, space)
-        return space["f"]
+        return space["program"]
 
 
 def grow(body, most):
@@ -136,7 +136,7 @@ def program(scope, xs, ints) -> Program:
     outs = [v for v in outs if jnp.issubdtype(v.dtype, np.inexact)]
     assume(outs)
     return Program(
-        scope.source("f", outs, ["ints", *[v.name for v in xs]], unpack=ints),
+        scope.source("program", outs, ["ints", *[v.name for v in xs]], unpack=ints),
         {v.name: v.array for v in xs},
         {v.name: v.array for v in ints},
         [v.array for v in outs],

@@ -216,7 +216,7 @@ class Scope:
           unpack: Values that its first parameter is a tuple of.
         """
         lines = live(self.statements, [v.name for v in outs])
-        if unpack:
+        if any(v.name in line for v in unpack for line in lines):
             lines.insert(0, f"{', '.join(map(str, unpack))} = {parameters[0]}")
         result = ", ".join(map(str, outs))
         lines.append(f"return [{result}]" if parameters else f"return {result}")

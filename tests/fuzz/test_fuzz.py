@@ -19,9 +19,9 @@ from tests.fuzz.trial import Disagreement, trial
 # Two seeds, so that two processes share them: each compiles what its programs need.
 SEEDS = [1, 2]
 COUNT = 150
-SINE = "def f(ints, x0):\n    return [lax.sin(x0)]"
+SINE = "def program(ints, x0):\n    return [lax.sin(x0)]"
 CANCELS = """
-def f(ints, x0):
+def program(ints, x0):
     y = lax.sin(x0) * 1e9
     return [lax.exp((y + x0) - y)]
 """

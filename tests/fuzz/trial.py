@@ -18,6 +18,7 @@ WHO = [
     ("jaxbp", "jaxbp", "jax"),
     ("jaxbp", "jax", "jax"),
     ("jax", "jaxbp", "jaxbp"),
+    ("jax", "jax", "jaxbp"),
 ]
 RUNS = ["staged"] * 254 + ["live", "compiled"]  # those two compile: a second or more
 
