@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import ShapedArray, Tracer
+from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import primal_dtype_to_tangent_dtype, primitives
 from jax.ref import AbstractRef
 
@@ -124,6 +125,25 @@ def placed(aval) -> bool:
     return bool(sharding is not None and not sharding.mesh.empty) or bool(varying(aval))
 
 
+@jax.custom_jvp
+def _behind(*values):
+    return lax.optimization_barrier_p.bind(*values)
+
+
+def _behind_jvp(primals, tangents):
+    """JAX's own rule makes zero tangents arrays: what was held then seems to move."""
+    moving = [i for i, t in enumerate(tangents) if type(t) is not SymbolicZero]
+    moved = list(tangents)
+    if moving:
+        behind = lax.optimization_barrier_p.bind(*[tangents[i] for i in moving])
+        for place, tangent in zip(moving, behind, strict=True):
+            moved[place] = tangent
+    return _behind(*primals), moved
+
+
+_behind.defjvp(_behind_jvp, symbolic_zeros=True)
+
+
 def barrier(values) -> list:
     """`values` behind an optimization barrier, each of its own type; None passes."""
     behind, groups = list(values), {}
@@ -131,7 +151,7 @@ def barrier(values) -> list:
         if value is not None:  # one barrier takes values that vary along the same axes
             groups.setdefault(varying(typeof(value)), []).append(place)
     for places in groups.values():
-        found = lax.optimization_barrier_p.bind(*[values[i] for i in places])
+        found = _behind(*[values[i] for i in places])
         for place, value in zip(places, found, strict=True):
             behind[place] = value
     return behind

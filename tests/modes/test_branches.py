@@ -181,6 +181,17 @@ def test_a_policy_sees_the_program_alone(wrap):
     same(lambda ad: ad.grad(jaxbp.checkpoint(wrap(f), **POLICIES["everything"]))(X))
 
 
+def test_jax_around_a_checkpoint_moves_what_moves_alone():
+    """What is held in a checkpoint gets no tangent: betainc has none by a and b."""
+    a, b = jnp.array([1.3, 0.8]), jnp.array([0.7, 1.1])
+    f = jax.checkpoint(lambda a, b, x: jnp.sum(lax.betainc(a, b, x)))
+
+    def slope(ad):
+        return jax.grad(lambda x: jnp.sum(ad.grad(f, 2)(a, b, x)))
+
+    same(lambda ad: slope(ad)(X[:2] / 2))
+
+
 def test_checkpoint_with_static_arguments():
     f = jaxbp.checkpoint(lambda x, n: jnp.sum(jnp.sin(x) ** len(n)), static_argnums=1)
     same(lambda ad: ad.grad(f)(X, "abc"))
