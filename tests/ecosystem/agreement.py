@@ -49,7 +49,7 @@ def is_floating(value) -> bool:
 
 
 def weighted(y):
-    return jnp.sum(y * weights(y)).astype(jnp.float64)
+    return jnp.sum(y * weights(y))
 
 
 def weights(value):
