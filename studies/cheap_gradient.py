@@ -26,8 +26,8 @@ from jaxbp.study import (
     along,
     crossed,
     grid,
-    is_gap,
     measure,
+    numbered,
     plots,
     run,
     sweep,
@@ -83,11 +83,6 @@ def measured(case):
     return row | measure.contest(gradient, args, base, case, wanted)
 
 
-def numbered(rows, method):
-    """The rows of a method that have numbers."""
-    return [row for row in rows if row["method"] == method and not is_gap(row)]
-
-
 def summary(rows):
     """Ratios of the MLPs beside the expected one, and of the programs."""
     mlps = [row for row in rows if row["network"] == "MLP"]
@@ -97,7 +92,7 @@ def summary(rows):
     times = tables.pivot(mlps, index, "method", "ratio")
     for line in times:
         line["flops"] = counted[tuple(line[k] for k in index)]
-    shown = numbered(others, "jaxbp")
+    shown = numbered(others, method="jaxbp")
     below = sum(row["flops_ratio"] <= 5 for row in shown)
     faster = sum(row["ratio"] <= 5 for row in shown)
     title = (
@@ -115,16 +110,16 @@ def plot(rows, axes):
     base = BASE if along(rows, BASE, "width") else QUICK_BASE
     by_depth, by_width, programs = axes
     for method, colour in COLOURS.items():
-        deep = numbered(along(rows, base, "depth"), method)
+        deep = numbered(along(rows, base, "depth"), method=method)
         line(by_depth, deep, "depth", "ratio", f"time, {method}", colour)
-        wide = numbered(along(rows, base, "width"), method)
+        wide = numbered(along(rows, base, "width"), method=method)
         line(by_width, wide, "width", "ratio", f"time, {method}", colour)
-    wide = numbered(along(rows, base, "width"), "jaxbp")
+    wide = numbered(along(rows, base, "width"), method="jaxbp")
     line(by_width, wide, "width", "predicted_ratio", "predicted", "orange", ls=":")
-    deep = numbered(along(rows, base, "depth"), "jaxbp")
+    deep = numbered(along(rows, base, "depth"), method="jaxbp")
     line(by_depth, deep, "depth", "flops_ratio", "flops counted", "vermilion", ls="")
     line(by_depth, deep, "depth", "expected_ratio", "(3L - 1)/L", "grey", marker="")
-    others = [row for row in numbered(rows, "jaxbp") if row["network"] != "MLP"]
+    others = [row for row in numbered(rows, method="jaxbp") if row["network"] != "MLP"]
     others.sort(key=lambda row: row["ratio"])
     names = [row["network"].replace("_", " ") for row in others]
     plots.ratio_dots(programs, names, others, "ratio", "blue")

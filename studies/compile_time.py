@@ -27,10 +27,10 @@ from jaxbp.study import (
     QUICK_SETTINGS,
     SETTINGS,
     Study,
-    fit_power,
     grid,
-    is_gap,
+    growth,
     measure,
+    numbered,
     plots,
     run,
 )
@@ -97,35 +97,23 @@ def measured(case):
     return row | {"until_first_s": sum(row[stage] for stage in STAGES)}
 
 
-def numbered(rows, form, method):
-    """The rows of one line that have numbers."""
-    named = {"form": form, "method": method}.items()
-    return [row for row in rows if named <= row.items() and not is_gap(row)]
-
-
 def summary(rows):
     """Stages at the largest depth, and the growth of each with depth."""
     lines, growths = [], []
     for form in FORMS:
         for method in ENGINES:
-            chosen = numbered(rows, form, method)
+            chosen = numbered(rows, form=form, method=method)
             if not chosen:
                 continue
             last = max(chosen, key=lambda row: row["depth"])
             head = {"form": form, "method": method}
             names = ("depth", *STAGES, "until_first_s")
             lines.append(head | {name: last[name] for name in names})
-            growths.append(head | {s[:-2]: growth(chosen, s) for s in STAGES[:3]})
+            deep = [row for row in chosen if row["depth"] >= 4]
+            growths.append(
+                head | {s[:-2]: growth(deep, "depth", s) for s in STAGES[:3]}
+            )
     return {"At the largest depth": lines, "Growth with depth d, from 4 on": growths}
-
-
-def growth(rows, column):
-    """Fitted power of the depth, as text."""
-    chosen = [row for row in rows if row["depth"] >= 4]
-    if len(chosen) < 3:
-        return "-"
-    fit = fit_power([r["depth"] for r in chosen], [r[column] for r in chosen])
-    return f"d^{fit}"
 
 
 def plot(rows, axes):
@@ -133,7 +121,7 @@ def plot(rows, axes):
     for axis, stage, title in zip(axes, STAGES, titles, strict=False):
         for form, style in (("unrolled", "-"), ("scanned", ":")):
             for method, colour in COLOURS.items():
-                chosen = numbered(rows, form, method)
+                chosen = numbered(rows, form=form, method=method)
                 depths = [row["depth"] for row in chosen]
                 times = [row[stage] for row in chosen]
                 label = f"{method}, {form}"

@@ -26,10 +26,10 @@ from jaxbp.study import (
     SETTINGS,
     Study,
     crossed,
-    fit_power,
     grid,
-    is_gap,
+    growth,
     measure,
+    numbered,
     plots,
     run,
 )
@@ -118,24 +118,12 @@ def baseline(n, dtype, seed):
     return measure.baseline(network, *arguments(n, dtype, seed)[0], dtype=dtype)
 
 
-def curve(rows, scheme, dtype):
-    """The rows of one V."""
-    named = {"part": "error", "method": scheme, "dtype": dtype}.items()
-    return [row for row in rows if named <= row.items() and not is_gap(row)]
-
-
-def costs_of(rows, method, dtype="float32"):
-    """The rows of one method's costs."""
-    named = {"part": "cost", "method": method, "dtype": dtype}.items()
-    return [row for row in rows if named <= row.items() and not is_gap(row)]
-
-
 def summary(rows):
     """Each V's lowest point beside the expected one; cost at the largest n."""
     lowest = []
     for scheme, (_, step, error) in SCHEMES.items():
         for dtype in DTYPES:
-            chosen = curve(rows, scheme, dtype)
+            chosen = numbered(rows, part="error", method=scheme, dtype=dtype)
             if not chosen:
                 continue
             best = min(chosen, key=lambda row: row["gradient_error"])
@@ -153,34 +141,27 @@ def summary(rows):
     costs = []
     for method in METHODS:
         for dtype in DTYPES:
-            chosen = costs_of(rows, method, dtype)
+            chosen = numbered(rows, part="cost", method=method, dtype=dtype)
             if chosen:
                 last = max(chosen, key=lambda row: row["n"])
                 line = {name: last[name] for name in ("method", "dtype", "n", "ratio")}
-                costs.append(line | {"growth of time": growth(chosen)})
+                costs.append(line | {"growth of time": growth(chosen, "n", "time_s")})
     return {
         "The lowest point of each V": lowest,
         "Time of a gradient over f's at the largest n, and its growth": costs,
     }
 
 
-def growth(rows):
-    """Fitted power of n of the time, as text."""
-    if len(rows) < 3:
-        return "-"
-    return f"n^{fit_power([r['n'] for r in rows], [r['time_s'] for r in rows])}"
-
-
 def plot(rows, axes):
     for axis, dtype in zip(axes, DTYPES, strict=False):
         for scheme, (colour, _, _) in SCHEMES.items():
-            chosen = curve(rows, scheme, dtype)
+            chosen = numbered(rows, part="error", method=scheme, dtype=dtype)
             h = [row["step"] for row in chosen]
             errors = [max(row["gradient_error"], 1e-17) for row in chosen]
             plots.line(axis, h, errors, scheme, colour)
         plots.log_log(axis, "step h", f"error of the gradient, {dtype}")
     for method, colour in METHODS.items():
-        chosen = costs_of(rows, method)
+        chosen = numbered(rows, part="cost", method=method, dtype="float32")
         n = [row["n"] for row in chosen]
         plots.line(axes[2], n, [row["ratio"] for row in chosen], method, colour)
     plots.over_sizes(axes[2], "inputs n", "time of a gradient / f, float32", "log")

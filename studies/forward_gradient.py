@@ -30,8 +30,8 @@ from jaxbp.study import (
     SETTINGS,
     Study,
     grid,
-    is_gap,
     measure,
+    numbered,
     plots,
     run,
 )
@@ -145,11 +145,6 @@ def measured(case):
     return {"closeness": closeness, "loss": losses[at - 1], "elapsed_s": at * step_s}
 
 
-def part(rows, name):
-    """The rows of one part that have numbers."""
-    return [row for row in rows if row["part"] == name and not is_gap(row)]
-
-
 def named(tangents):
     """A training method in words."""
     many = "s" * (tangents > 1)
@@ -160,10 +155,12 @@ def summary(rows):
     """Prices beside the published ones; the loss each method reaches, and when."""
     names = ("model", "published_ratio", "ratio", "ratio_q25", "ratio_q75")
     names += ("flops_ratio", "predicted_ratio", "base_s", "time_s")
-    prices = [{name: row[name] for name in names} for row in part(rows, "step")]
+    prices = [
+        {name: row[name] for name in names} for row in numbered(rows, part="step")
+    ]
     ends = []
     for tangents in TANGENTS:
-        curve = [r for r in part(rows, "training") if r["tangents"] == tangents]
+        curve = numbered(rows, part="training", tangents=tangents)
         if curve:
             last = max(curve, key=lambda row: row["step"])
             line = {"method": named(tangents), "steps": last["step"]}
@@ -176,14 +173,14 @@ def summary(rows):
 
 def plot(rows, axes):
     price, by_step, by_second = axes
-    shown = part(rows, "step")
+    shown = numbered(rows, part="step")
     names = [row["model"] for row in shown]
     plots.ratio_dots(price, names, shown, "ratio", "blue")
     known = [row["published_ratio"] for row in shown]
     price.plot(known, range(len(known)), "|", color="black", markersize=14)
     price.set_title("forward step / reverse step;  | published")
     for tangents, colour in TANGENTS.items():
-        curve = [r for r in part(rows, "training") if r["tangents"] == tangents]
+        curve = numbered(rows, part="training", tangents=tangents)
         losses = [row["loss"] for row in curve]
         for axis, column in ((by_step, "step"), (by_second, "elapsed_s")):
             x = [row[column] for row in curve]

@@ -26,9 +26,10 @@ from jaxbp.study import (
     Study,
     along,
     crossed,
-    fit_power,
     gradients,
+    growth,
     measure,
+    numbered,
     plots,
     run,
     sweep,
@@ -43,7 +44,7 @@ BASE = dict(
 )  # depth: hidden layers
 SWEEPS = dict(
     width=[16, 24, 32, 48, 64, 128, 256, 512],  # n from 1,482 to 301,066
-    depth=[1, 2, 4, 8],
+    depth=[1, 2, 4, 8, 16],
     batch=[1, 16, 64, 512],
     activation=["relu", "gelu"],
     dtype=["bfloat16", "float64"],
@@ -193,8 +194,11 @@ def summary(rows):
     """Time over f's time by network, and how it grows over each sweep."""
     growths = [
         {"method": method}
-        | {f"time over {axis}": growth(rows, method, axis, "ratio") for axis in GROWN}
-        | {"flops over width": growth(rows, method, "width", "flops_ratio")}
+        | {
+            f"time over {axis}": growth_along(rows, method, axis, "ratio")
+            for axis in GROWN
+        }
+        | {"flops over width": growth_along(rows, method, "width", "flops_ratio")}
         for method in METHODS
     ]
     named = [
@@ -217,33 +221,26 @@ def network_name(row):
     return ", ".join([f"{row['width']}x{row['depth']}, batch {row['batch']}", *told])
 
 
-def growth(rows, method, axis, column):
+def growth_along(rows, method, axis, column):
     """Fitted power of a column along a sweep with its confidence interval, as text."""
-    chosen = numbered(along(rows, BASE, axis), method)
-    x = "batch" if axis == "batch" else "parameters"
-    if len({row[x] for row in chosen}) < 3:
-        return "-"  # two points have an exponent, but no doubt of it
-    fit = fit_power([row[x] for row in chosen], [row[column] for row in chosen])
-    return f"{'b' if axis == 'batch' else 'n'}^{fit}"
-
-
-def numbered(rows, method):
-    """The rows of a method that have numbers."""
-    return [row for row in rows if row["method"] == method and "ratio" in row]
+    chosen = numbered(along(rows, BASE, axis), method=method)
+    if axis == "batch":
+        return growth(chosen, "batch", column)
+    return growth(chosen, "parameters", column, symbol="n")
 
 
 def plot(rows, axes):
     time_axis, flops_axis, memory_axis = axes
     width_rows = along(rows, BASE, "width")
     for method, colour in METHODS.items():
-        chosen = numbered(width_rows, method)
-        exponent = growth(rows, method, "width", "ratio").split(" ")[0]
+        chosen = numbered(width_rows, method=method)
+        exponent = growth_along(rows, method, "width", "ratio").split(" ")[0]
         label = f"{method} {exponent}" if exponent.startswith("n") else method
         draw(time_axis, chosen, "ratio", label, colour)
         draw(flops_axis, chosen, "xla_flops", method, colour, linestyle="")
         draw(flops_axis, chosen, "counted_flops", "", colour, marker="")
         draw(memory_axis, chosen, "xla_peak_bytes", method, colour)
-    tape = numbered(width_rows, "engine reverse")
+    tape = numbered(width_rows, method="engine reverse")
     draw(memory_axis, tape, "tape_bytes", "tape, counted", "blue", linestyle=":")
     plots.log_log(time_axis, "parameters n", "time / time of f, paired median")
     plots.log_log(flops_axis, "parameters n", "flops: lines counted, dots XLA's")

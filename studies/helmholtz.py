@@ -27,11 +27,11 @@ from jaxbp.study import (
     QUICK_SETTINGS,
     SETTINGS,
     Study,
-    fit_power,
     gradients,
     grid,
-    is_gap,
+    growth,
     measure,
+    numbered,
     plots,
     run,
 )
@@ -133,20 +133,6 @@ def measured(case):
     return row | measure.contest(gradient, args, base, case, wanted, terms=terms)
 
 
-def numbered(rows, **wanted):
-    """The rows with these entries that have numbers."""
-    return [r for r in rows if wanted.items() <= r.items() and not is_gap(r)]
-
-
-def growth(rows, column):
-    """Fitted power of n of a ratio from n = 8 on, as text."""
-    chosen = [row for row in rows if row["n"] >= 8]
-    if len(chosen) < 3:
-        return "-"
-    fit = fit_power([row["n"] for row in chosen], [row[column] for row in chosen])
-    return f"n^{fit}"
-
-
 def summary(rows):
     """Every method at the largest n beside the published ratio, and its growth."""
     lines = []
@@ -158,9 +144,10 @@ def summary(rows):
             last = max(chosen, key=lambda row: row["n"])
             names = ("method", "form", "n", "published_ratio", "ratio", "flops_ratio")
             line = {name: last[name] for name in names}
-            line["published_growth"] = growth(chosen, "published_ratio")
-            line["growth"] = growth(chosen, "ratio")
-            line["growth of flops"] = growth(chosen, "flops_ratio")
+            larger = [row for row in chosen if row["n"] >= 8]
+            line["published_growth"] = growth(larger, "n", "published_ratio")
+            line["growth"] = growth(larger, "n", "ratio")
+            line["growth of flops"] = growth(larger, "n", "flops_ratio")
             lines.append(line)
     return {"Gradient over f at the largest n, and growth with n": lines}
 

@@ -26,10 +26,10 @@ from jaxbp.study import (
     QUICK_SETTINGS,
     SETTINGS,
     Study,
-    fit_power,
     grid,
-    is_gap,
+    growth,
     measure,
+    numbered,
     plots,
     run,
     tables,
@@ -138,12 +138,6 @@ def measured(case):
     return measure.contest(f, args, base, case, wanted, terms=terms.get(what, 0.0))
 
 
-def numbered(rows, what, order):
-    """The rows of one line that have numbers."""
-    named = {"what": what, "order": order}.items()
-    return [row for row in rows if named <= row.items() and not is_gap(row)]
-
-
 def summary(rows):
     """Times over the gradient's, every order; the growth with n."""
     told = {}
@@ -154,23 +148,19 @@ def summary(rows):
         )
     told["Growth of the time with n"] = [
         {"what": what}
-        | {order: growth(numbered(rows, what, order)) for order in ORDERS}
+        | {
+            order: growth(numbered(rows, what=what, order=order), "n", "time_s")
+            for order in ORDERS
+        }
         for what in WHAT
     ]
     return told
 
 
-def growth(rows):
-    """Fitted power of n, as text."""
-    if len(rows) < 3:
-        return "-"
-    return f"n^{fit_power([r['n'] for r in rows], [r['time_s'] for r in rows])}"
-
-
 def plot(rows, axes):
     for axis, what in zip(axes, ("product", "hessian", "laplacian"), strict=True):
         for order, colour in ORDERS.items():
-            chosen = numbered(rows, what, order)
+            chosen = numbered(rows, what=what, order=order)
             n = [row["n"] for row in chosen]
             plots.line(axis, n, [row["ratio"] for row in chosen], order, colour)
         plots.over_sizes(axis, "inputs n", f"{what}: time / gradient's", "log")

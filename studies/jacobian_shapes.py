@@ -26,8 +26,8 @@ from jaxbp.study import (
     SETTINGS,
     Study,
     grid,
-    is_gap,
     measure,
+    numbered,
     plots,
     run,
 )
@@ -100,11 +100,7 @@ def measured(case):
 
 def forward_over_reverse(rows):
     """{(n, m): row of the pushforwards}: its ratio is to the pullbacks."""
-    return {
-        (row["n"], row["m"]): row
-        for row in rows
-        if row.get("method") == "pushforwards" and not is_gap(row)
-    }
+    return {(row["n"], row["m"]): row for row in numbered(rows, method="pushforwards")}
 
 
 def summary(rows):
@@ -119,17 +115,12 @@ def summary(rows):
     told = f"{np.median(square):.2f} where n = m" if square else "no square ones"
     chunks = [
         {c: row[c] for c in ("chunk", "time_s", "predicted_s", "xla_temp_bytes")}
-        for row in chunk_rows(rows)
+        for row in numbered(rows, part="chunks")
     ]
     return {
         f"Time of n pushforwards over time of m pullbacks; median {told}": lines,
         "The Jacobian by pushforwards, in chunks": chunks,
     }
-
-
-def chunk_rows(rows):
-    """The rows of the chunks that have numbers."""
-    return [row for row in rows if row["part"] == "chunks" and not is_gap(row)]
 
 
 def plot(rows, axes):
@@ -145,7 +136,7 @@ def plot(rows, axes):
     edge.axhline(1, color=plots.INK, linewidth=0.8)
     edge.axvline(1, color=plots.INK, linewidth=0.8)
     plots.log_log(edge, "n / m", "time of pushforwards / pullbacks")
-    shown = chunk_rows(rows)
+    shown = numbered(rows, part="chunks")
     sizes = [row["chunk"] for row in shown]
     for column, label, colour in (
         ("time_s", "time (s)", "blue"),

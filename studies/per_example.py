@@ -26,9 +26,9 @@ from jaxbp.study import (
     SETTINGS,
     Study,
     crossed,
-    fit_power,
-    is_gap,
+    growth,
     measure,
+    numbered,
     plots,
     run,
     sweep,
@@ -121,17 +121,19 @@ def measured(case):
     return measure.contest(f, args, base, case, wanted, loop_steps=steps)
 
 
-def numbered(rows, axis, method):
+def line(rows, axis, method):
     """The rows of a method along an axis that have numbers."""
     other = next(name for name in BASE if name != axis)
-    named = {"method": method, other: BASE[other]}.items()
-    return [row for row in rows if named <= row.items() and not is_gap(row)]
+    return numbered(rows, **{"method": method, other: BASE[other]})
 
 
 def summary(rows):
     """Time over one ordinary gradient's, and its growth with the batch."""
     growths = [
-        {"method": method, "time over batch": growth(numbered(rows, "batch", method))}
+        {
+            "method": method,
+            "time over batch": growth(line(rows, "batch", method), "batch", "time_s"),
+        }
         for method in METHODS
     ]
     return {
@@ -142,17 +144,10 @@ def summary(rows):
     }
 
 
-def growth(rows):
-    """Fitted power of the batch, as text."""
-    if len(rows) < 3:
-        return "-"
-    return f"b^{fit_power([r['batch'] for r in rows], [r['time_s'] for r in rows])}"
-
-
 def plot(rows, axes):
     for axis, name in zip(axes, ("batch", "width"), strict=True):
         for method, colour in METHODS.items():
-            chosen = numbered(rows, name, method)
+            chosen = line(rows, name, method)
             x = [row[name] for row in chosen]
             plots.line(axis, x, [row["ratio"] for row in chosen], method, colour)
         plots.over_sizes(axis, name, "time / one ordinary gradient's", "log")

@@ -26,10 +26,10 @@ from jaxbp.study import (
     QUICK_SETTINGS,
     SETTINGS,
     Study,
-    fit_power,
     grid,
-    is_gap,
+    growth,
     measure,
+    numbered,
     plots,
     run,
     stacked_bytes,
@@ -108,48 +108,34 @@ def measured(case):
     return row | measure.contest(f, args, base, case, wanted, loop_steps=steps)
 
 
-def numbered(rows, cell, method):
-    """The rows of one line that have numbers."""
-    named = {"cell": cell, "method": method}.items()
-    return [row for row in rows if named <= row.items() and not is_gap(row)]
-
-
 def summary(rows):
     """Each cell and method at the greatest length, and growth with the length."""
     lines = []
     for cell in CELLS:
         for method in METHODS:
-            chosen = numbered(rows, cell, method)
+            chosen = numbered(rows, cell=cell, method=method)
             if not chosen:
                 continue
             last = max(chosen, key=lambda row: row["length"])
             names = ("cell", "method", "length", "ratio", "stacked_bytes")
             line = {name: last[name] for name in (*names, "xla_temp_bytes")}
             line["first state's gradient"] = last["first_state_gradient"]
-            line["growth of time"] = growth(chosen, "time_s")
-            line["growth of stacked"] = growth(chosen, "stacked_bytes")
+            line["growth of time"] = growth(chosen, "length", "time_s")
+            line["growth of stacked"] = growth(chosen, "length", "stacked_bytes")
             lines.append(line)
     return {"At the greatest length; growth with it; ratio: time over f's": lines}
-
-
-def growth(rows, column):
-    """Fitted power of the length, as text."""
-    if len(rows) < 3:
-        return "-"
-    fit = fit_power([r["length"] for r in rows], [max(1e-9, r[column]) for r in rows])
-    return f"l^{fit}"
 
 
 def plot(rows, axes):
     time, memory, norm = axes
     for method, (_, _, colour) in METHODS.items():
-        chosen = numbered(rows, "LSTM", method)
+        chosen = numbered(rows, cell="LSTM", method=method)
         lengths = [row["length"] for row in chosen]
         for axis, column in ((time, "ratio"), (memory, "stacked_bytes")):
             y = [row[column] for row in chosen]
             plots.line(axis, lengths, y, method, colour)
     for cell, style in (("RNN", "-"), ("LSTM", ":")):
-        chosen = numbered(rows, cell, "jaxbp, stacked")
+        chosen = numbered(rows, cell=cell, method="jaxbp, stacked")
         lengths = [row["length"] for row in chosen]
         norms = [max(row["first_state_gradient"], 1e-45) for row in chosen]
         plots.line(norm, lengths, norms, cell, "blue", linestyle=style)

@@ -26,10 +26,10 @@ from jaxbp.study import (
     SETTINGS,
     Study,
     crossed,
-    fit_power,
     grid,
-    is_gap,
+    growth,
     measure,
+    numbered,
     plots,
     run,
 )
@@ -119,35 +119,21 @@ def measured(case):
     return row | measure.contest(gradient(f), args, base, case, wanted)
 
 
-def numbered(rows, family, method):
-    """The rows of one line that have numbers."""
-    named = {"family": family, "method": method}.items()
-    return [row for row in rows if named <= row.items() and not is_gap(row)]
-
-
 def summary(rows):
     """Bytes and time at the largest size, and how bytes grow."""
     lines = []
     for family in LENGTHS:
         for method in METHODS:
-            chosen = numbered(rows, family, method)
+            chosen = numbered(rows, family=family, method=method)
             if not chosen:
                 continue
             last = max(chosen, key=lambda row: row["length"])
             names = ("family", "method", "length", "tape_bytes", "xla_temp_bytes")
             line = {name: last[name] for name in (*names, "ratio")}
             for column in ("tape_bytes", "xla_temp_bytes"):
-                line[f"growth of {column[:-6]}"] = growth(chosen, column)
+                line[f"growth of {column[:-6]}"] = growth(chosen, "length", column)
             lines.append(line)
     return {"At the largest length; growth with it; ratio: time over f's": lines}
-
-
-def growth(rows, column):
-    """Fitted power of the length, as text."""
-    if len(rows) < 3:
-        return "-"
-    fit = fit_power([r["length"] for r in rows], [max(1, r[column]) for r in rows])
-    return f"l^{fit}"
 
 
 def plot(rows, axes):
@@ -161,7 +147,7 @@ def plot(rows, axes):
     ]
     for axis, (family, column, title) in zip(axes, panels, strict=True):
         for method, (_, _, colour) in METHODS.items():
-            chosen = numbered(rows, family, method)
+            chosen = numbered(rows, family=family, method=method)
             x = [row["length"] for row in chosen]
             y = [row[column] / 2**20 for row in chosen]
             plots.line(axis, x, y, method, colour)

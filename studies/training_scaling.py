@@ -29,9 +29,9 @@ from jaxbp.study import (
     along,
     crossed,
     distinct,
-    fit_power,
-    is_gap,
+    growth,
     measure,
+    numbered,
     plots,
     run,
     sweep,
@@ -148,11 +148,6 @@ def python_loop(step, start, data):
     return call
 
 
-def numbered(rows, method):
-    """The rows of a method that have numbers."""
-    return [row for row in rows if row["method"] == method and not is_gap(row)]
-
-
 def base_of(rows):
     """The base that the rows were swept from."""
     return BASE if along(rows, BASE, "width") else QUICK_BASE
@@ -164,7 +159,10 @@ def summary(rows):
     named = [{"parameters": None} | row for row in rows]
     growths = [
         {"method": method}
-        | {axis: growth(rows, method, axis) for axis in ("width", "depth", "batch")}
+        | {
+            axis: growth_along(rows, method, axis)
+            for axis in ("width", "depth", "batch")
+        }
         for method in METHODS
     ]
     return {
@@ -176,21 +174,18 @@ def summary(rows):
     }
 
 
-def growth(rows, method, axis):
+def growth_along(rows, method, axis):
     """Fitted power of an axis, over the larger half of its sweep, as text."""
-    chosen = numbered(along(rows, base_of(rows), axis), method)
+    chosen = numbered(along(rows, base_of(rows), axis), method=method)
     chosen = sorted(chosen, key=lambda row: row[axis])[len(chosen) // 3 :]
-    if len(chosen) < 3:
-        return "-"
-    fit = fit_power([r[axis] for r in chosen], [r["step_s"] for r in chosen])
-    return f"{axis}^{fit}"
+    return growth(chosen, axis, "step_s", symbol=axis)
 
 
 def plot(rows, axes):
     for axis, name in zip(axes, ("width", "batch"), strict=False):
         swept = along(rows, base_of(rows), name)
         for method, (_, _, colour) in METHODS.items():
-            chosen = numbered(swept, method)
+            chosen = numbered(swept, method=method)
             sizes = [row[name] for row in chosen]
             plots.line(axis, sizes, [r["step_s"] for r in chosen], method, colour)
             if method == "scan, jaxbp":
@@ -199,7 +194,7 @@ def plot(rows, axes):
         plots.over_sizes(axis, name, "time of a step (s)", "log")
     swept = along(rows, base_of(rows), "width")
     for method, (_, _, colour) in METHODS.items():
-        chosen = numbered(swept, method)
+        chosen = numbered(swept, method=method)
         widths = [row["width"] for row in chosen]
         plots.line(
             axes[2], widths, [r["roof_fraction"] for r in chosen], method, colour

@@ -15,7 +15,9 @@ from jaxbp.study.grid import along as along
 from jaxbp.study.grid import crossed as crossed
 from jaxbp.study.grid import distinct as distinct
 from jaxbp.study.grid import grid as grid
+from jaxbp.study.grid import numbered as numbered
 from jaxbp.study.grid import sweep as sweep
 from jaxbp.study.scaling import Scaling as Scaling
 from jaxbp.study.scaling import fit_power as fit_power
+from jaxbp.study.scaling import growth as growth
 from jaxbp.study.stacked import stacked_bytes as stacked_bytes

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import product
 
 from jaxbp.errors import InvalidArgument
-from jaxbp.study.base import Case, Row
+from jaxbp.study.base import Case, Row, is_gap
 
 
 def grid(**axes: Iterable) -> list[Case]:
@@ -46,6 +46,11 @@ def along(rows: Iterable[Row], base: Case, axis: str) -> list[Row]:
     """The rows of a sweep's one axis: equal to `base` in all its other entries."""
     fixed = {name: value for name, value in base.items() if name != axis}
     return [row for row in rows if fixed.items() <= row.items()]
+
+
+def numbered(rows: Iterable[Row], **wanted) -> list[Row]:
+    """The rows with these entries that have numbers, not a stated gap."""
+    return [row for row in rows if wanted.items() <= row.items() and not is_gap(row)]
 
 
 def distinct(cases: Iterable[Case]) -> list[Case]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxbp.errors import InvalidArgument
+from jaxbp.study.base import Row
 
 RESAMPLES = 2_000
 CONFIDENCE = 0.95
@@ -60,6 +61,21 @@ def fit_power(x: Sequence[float], y: Sequence[float], *, seed: int = 0) -> Scali
     lower, upper = np.nanquantile(slopes, (tail, 1 - tail))
     numbers = map(float, (exponent, lower, upper, np.exp(intercept)))
     return Scaling(*numbers, points=len(log_x))
+
+
+def growth(rows: Sequence[Row], x: str, y: str, *, symbol: str = "") -> str:
+    """The power of column `x` with which column `y` grows, as text: n^1.02 [.98, 1.05].
+
+    Rows where y is zero or missing are left out; of fewer than three sizes, whose
+    exponent has no doubt, it is "-".
+
+    Args:
+      symbol: of x in the text; its first letter by default.
+    """
+    points = [(row[x], row[y]) for row in rows if row.get(y)]
+    if len({size for size, _ in points}) < 3:
+        return "-"
+    return f"{symbol or x[0]}^{fit_power(*zip(*points, strict=True))}"
 
 
 def positive_logs(values: Sequence[float], name: str) -> np.ndarray:

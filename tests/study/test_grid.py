@@ -3,7 +3,7 @@
 import pytest
 
 from jaxbp.errors import InvalidArgument
-from jaxbp.study import along, crossed, distinct, grid, sweep
+from jaxbp.study import GAP, along, crossed, distinct, grid, numbered, sweep
 from jaxbp.study.grid import case_key
 
 BASE = {"width": 8, "depth": 2}
@@ -49,3 +49,9 @@ def test_along_finds_the_rows_of_one_sweep():
 def test_keys_ignore_the_order_of_entries_and_distinct_keeps_the_first():
     assert case_key({"a": 1, "b": 2}) == case_key({"b": 2, "a": 1})
     assert distinct([{"a": 1}, {"a": 2}, {"a": 1}]) == [{"a": 1}, {"a": 2}]
+
+
+def test_numbered_leaves_out_stated_gaps():
+    rows = [{"a": 1, "b": 2.0}, {"a": 1, GAP: "too dear"}, {"a": 2, "b": 3.0}]
+    assert numbered(rows, a=1) == rows[:1]
+    assert numbered(rows) == [rows[0], rows[2]]

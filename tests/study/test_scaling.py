@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxbp.errors import InvalidArgument
-from jaxbp.study import fit_power
+from jaxbp.study import fit_power, growth
 
 X = np.array([1.0, 2, 5, 10, 30, 100, 300])
 
@@ -56,3 +56,11 @@ def test_it_prints_its_interval():
 def test_what_has_no_exponent_is_refused(x, y, match):
     with pytest.raises(InvalidArgument, match=match):
         fit_power(x, y)
+
+
+def test_growth_is_text_of_the_rows_that_have_a_number():
+    rows = [{"width": w, "time_s": w**2.0, "bytes": 0} for w in (1, 2, 4)]
+    assert growth(rows, "width", "time_s") == "w^2.00 [2.00, 2.00]"
+    assert growth(rows, "width", "time_s", symbol="n").startswith("n^2.00")
+    assert growth(rows[:2], "width", "time_s") == "-"
+    assert growth(rows, "width", "bytes") == growth(rows, "width", "none") == "-"
