@@ -35,10 +35,6 @@ class _Recorded(Arithmetic, Tracer):
         return self
 
 
-class _Custom(Exception):
-    """The function calls another with a derivative rule of its own."""
-
-
 class _Recording(Trace):
     """Writes primitives down as bound functions, inner jits in line."""
 
@@ -62,10 +58,8 @@ class _Recording(Trace):
         self.steps.append((bound, primitive.multiple_results, operands, slots))
         return outs if primitive.multiple_results else outs[0]
 
-    def process_custom_jvp_call(self, *_, **__):
-        raise _Custom
-
-    process_custom_vjp_call = process_custom_jvp_call
+    def stage_value(self, value):
+        return value  # a constant of the program
 
 
 def _place(value):
@@ -101,7 +95,7 @@ class _Program:
 def _program(fun, static, avals, x64):
     try:
         return _Program(functools.partial(fun, *static), avals)
-    except _Custom:
+    except NotImplementedError:  # a call with rules of its own, as custom_jvp's
         return functools.partial(fun, *static)
 
 
