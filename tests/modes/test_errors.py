@@ -180,6 +180,43 @@ def test_tracer_leaked_out_of_jit():
         leaked[0] + 1
 
 
+def branches_on(c, x):
+    return x if c > 0 else -x
+
+
+# Differentiated under jit, of the function's own argument and a closed-over tracer.
+NOT_CONCRETE = {"bool": branches_on, "float": lambda c, x: x * float(c)}
+
+
+@pytest.mark.parametrize("ad", [jax, jaxbp], ids=["jax", "jaxbp"])
+@pytest.mark.parametrize("use", NOT_CONCRETE.values(), ids=NOT_CONCRETE)
+def test_closed_over_tracer_of_jit_is_not_concrete(ad, use):
+    function = jax.jit(lambda c: ad.grad(lambda x: use(c, x))(1.0))
+    with pytest.raises(jax.errors.ConcretizationTypeError, match="argument c"):
+        function(2.0)
+
+
+@pytest.mark.parametrize("ad", [jax, jaxbp], ids=["jax", "jaxbp"])
+@pytest.mark.parametrize("outside", [lambda f: f, jax.jit], ids=["eager", "jit"])
+def test_closed_over_tracer_of_a_jit_that_has_ended(ad, outside):
+    leaked = []
+    jax.jit(lambda c: leaked.append(c) or c)(2.0)
+    for differentiated in (
+        ad.grad(lambda x: x * leaked[0]),
+        lambda x: ad.jvp(lambda x: x * leaked[0], (x,), (x,)),
+    ):
+        with pytest.raises(jax.errors.UnexpectedTracerError, match="side effect"):
+            outside(differentiated)(1.0)
+
+
+@pytest.mark.parametrize("ad", [jax, jaxbp], ids=["jax", "jaxbp"])
+def test_pullback_leaked_out_of_jit(ad):
+    leaked = []
+    jax.jit(lambda c: leaked.append(ad.vjp(lambda x: x * c * x, c)[1]) or c)(2.0)
+    with pytest.raises(jax.errors.UnexpectedTracerError):
+        leaked[0](1.0)
+
+
 def test_exception_of_the_function_passes_and_leaves_no_trace():
     def f(x):
         raise KeyError("mine")
