@@ -82,8 +82,9 @@ def _files_near(path):
 
 
 @contextlib.contextmanager
-def blamed_on_user(doing):
-    """What goes wrong in the user's own code is told in one line, with the place."""
+def blamed_on_user(doing, args=()):
+    """What goes wrong in the user's own code is told in one line, with the place and
+    the types of the arguments of the call."""
     try:
         yield
     except JaxbpError:
@@ -92,8 +93,22 @@ def blamed_on_user(doing):
         place = _user_line(error)
         said = str(error).strip().split("\n")[0]
         raise InvalidArgument(
-            f"{doing} raised {type(error).__name__}: {said}{place}"
+            f"{doing} raised {type(error).__name__}: {said}{place}{_called_with(args)}"
         ) from error
+
+
+def _called_with(args):
+    if not args:
+        return ""
+    kinds = (str(jax.tree.map(_kind, argument)) for argument in args)
+    return f"; called with {', '.join(kinds)}."
+
+
+def _kind(leaf):
+    """`float32[3,4]` of what has a dtype, else the name of its type."""
+    if not hasattr(leaf, "dtype"):
+        return type(leaf).__name__
+    return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
 
 
 def _user_line(error):

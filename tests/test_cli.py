@@ -82,6 +82,7 @@ def test_version(capsys):
         (["check", "cli_modl:loss"], "`cli_model`"),
         (["check", "cli_model"], "named `pkg.mod:fn`"),
         (["check", "cli_model:boom"], "raised TypeError"),
+        (["check", "cli_model:boom"], "called with float64[2], float64[3,2]."),
         (["check", "cli_model:loss", "--shapes", "f31[2]"], "must read like"),
         (["check", "cli_model:loss", "--argnums", "5"], "`argnums` must name one"),
         (["coverage", "tahn"], "no primitive with `tahn` in its name. Did you"),

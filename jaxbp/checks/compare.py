@@ -100,7 +100,7 @@ class _Comparison:
         if xs is None:
             return
         y = self.subject.evaluate(xs)
-        if self._not_finite(point, y):
+        if self._not_finite(point, xs, y):
             return
         self.report.points += 1
         y_bar = [self._cotangent(leaf) for leaf in y]
@@ -169,7 +169,7 @@ class _Comparison:
         shift = share * step_sizes(x) * self.rng.normal(size=x.shape)
         return np.asarray(wide(x) + shift).astype(x.dtype)
 
-    def _not_finite(self, point, y):
+    def _not_finite(self, point, xs, y):
         """Whether f itself is NaN or infinite at the point; named if so."""
         for name, leaf in zip(self.subject.output_names, y, strict=True):
             bad = np.argwhere(~np.isfinite(wide(leaf)))
@@ -183,10 +183,19 @@ class _Comparison:
                 self.report.rows.append(row)
                 self.report.notes.append(
                     f"{row.element} is {value} at {place(point)} ({len(bad)} of "
-                    f"{leaf.size} elements are not finite); no gradient was compared."
+                    f"{leaf.size} elements are not finite); no gradient was compared. "
+                    f"{self._whence(xs)}"
                 )
                 return True
         return False
+
+    def _whence(self, xs):
+        """Where a NaN or an infinity in the output may come from."""
+        names = zip(self.subject.names, xs, strict=True)
+        bad = [f"`{name}`" for name, x in names if not np.isfinite(wide(x)).all()]
+        if bad:
+            return f"The arguments hold such elements already: {', '.join(bad)}."
+        return "The arguments are finite: `jaxbp.trace` shows where the first arises."
 
     def _compare_values(self, point, xs, y):
         """The value that a user's value_and_grad returns beside f's own."""

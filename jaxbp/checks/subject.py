@@ -200,5 +200,5 @@ def _nothing_to_differentiate(leaves):
     found = ", ".join(f"{leaf.name} is {leaf.obstacle}" for leaf in leaves[:4])
     return (
         f"`args` must hold at least one floating-point leaf, but {found}. "
-        "Convert with .astype(jnp.float32)."
+        "Convert with .astype(jnp.float32), or write 2.0, not 2."
     )

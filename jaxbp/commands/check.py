@@ -44,7 +44,7 @@ def check(
     f, args = call.load()
     given = target.load_function(grad)[0] if grad else None
     with Console(stderr=True).status(f"checking {call.function} ..."):
-        with target.blamed_on_user(f"checking `{call.function}`"):
+        with target.blamed_on_user(f"checking `{call.function}`", args):
             report = checking.check(
                 f, *args, grad=given, argnums=call.wanted(None), has_aux=call.has_aux,
                 points=points, probes=probes, seed=call.seed, differences=differences,

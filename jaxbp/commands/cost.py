@@ -31,7 +31,7 @@ def cost(call: TheCall, while_trips: int | None = None):
     from .. import costs, target
 
     f, args = call.load(typed=True)
-    with target.blamed_on_user(f"tracing `{call.function}`"):
+    with target.blamed_on_user(f"tracing `{call.function}`", args):
         report = costs.cost(
             f, *args, argnums=call.wanted(0), has_aux=call.has_aux,
             while_trips=while_trips,

@@ -55,7 +55,7 @@ def trace(
     check_format(picture)
     f, args = call.load()
     seeds = _seeds(call.function, tangents, cotangents)
-    with target.blamed_on_user(f"tracing `{call.function}`"):
+    with target.blamed_on_user(f"tracing `{call.function}`", args):
         found = tracing.trace(
             f, *args, **seeds, has_aux=call.has_aux, depth=depth, steps=steps
         )

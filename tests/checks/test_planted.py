@@ -239,6 +239,13 @@ def test_kinked_but_outside_both_slopes():
 def test_a_value_that_is_not_finite_is_named(f, x, element):
     report = compare(f, (x,), (JAX,))
     assert not report and element in str(report) and report.points == 0
+    assert "The arguments are finite" in report.notes[0]
+
+
+def test_arguments_that_are_not_finite_are_named():
+    point = {"w": jnp.ones(2), "b": jnp.array([0.0, jnp.nan])}
+    report = compare(lambda p: jnp.sum(p["w"] * p["b"]), (point,), (JAX,))
+    assert not report and "already: `p['b']`" in report.notes[0]
 
 
 @pytest.mark.parametrize(
