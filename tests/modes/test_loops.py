@@ -240,8 +240,8 @@ def halts_by_the_input(x):
 
 def loops_of_several_lengths(x):
     def run(start):
-        step = lambda c: (c[0] + 1, jnp.sin(c[1]) + start)  # noqa: E731
-        return lax.while_loop(lambda c: c[1].sum() < 4, step, (0, start))
+        step = lambda c: (c[0] + 1, 1.5 * c[1] + 1 + start**2)  # noqa: E731
+        return lax.while_loop(lambda c: c[1].sum() < 4, step, (0, start))[1]
 
     return jax.vmap(run)(x + 1)
 

@@ -1,5 +1,7 @@
 """Measured roofs, and times read from their curves."""
 
+import re
+
 import pytest
 
 from jaxbp import timing
@@ -22,7 +24,9 @@ def test_a_possible_rate_is_not_refused():
 def test_an_impossible_rate_is_refused_with_its_numbers():
     flops = 3 * ROOF_SLACK * timing.matmul_peak("float32")
     reason = timing.refusal(flops, 1.0)
-    assert reason.startswith("refused:") and "3.15 times" in reason
+    # The roof is measured again before a row is refused, so the multiple is not 3.15.
+    told = re.match(r"refused: .* is ([\d.]+) times the measured matmul roof", reason)
+    assert told and float(told[1]) > ROOF_SLACK
 
 
 def test_a_curve_goes_through_its_points_and_grows_beyond_them():
