@@ -49,7 +49,7 @@ SWEEPS = dict(
     activation=["relu", "gelu"],
     dtype=["bfloat16", "float64"],
 )
-QUICK_SWEEPS = dict(width=[16, 24, 128], batch=[32])
+QUICK_SWEEPS = dict(width=[16, 24, 32, 128], batch=[32])  # three, for a growth
 DIGITS = BASE | dict(network="digits", width=32, depth=1)  # 64-32-10, trained
 FAMILIES = [
     BASE | dict(network="cnn", width=8, depth=2),  # channels, doubled; layers
