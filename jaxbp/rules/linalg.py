@@ -35,18 +35,19 @@ from .matrix import (
 from .mixed import mixed
 from .registry import general
 
-# cholesky: A = L L^H, and A_dot = L_dot L^H + L L_dot^H is Hermitian like A, so with
-#   M = L^-1 A_dot L^-H = N + N^H, where N = L^-1 L_dot is lower triangular with a real
-#   diagonal:  L_dot = L Phi(M).
-# As in JAX, A_dot is taken as it comes, Hermitian or not, though the primitive itself
-# reads the lower triangle of A alone.
+# cholesky: A = L L^H is read from its lower triangle, A = Phi(A) + Phi(A)^H.
+#   A_dot = L_dot L^H + L L_dot^H,  so with M = L^-1 A_dot L^-H = N + N^H, where
+#   N = L^-1 L_dot is lower triangular with a real diagonal:  L_dot = L Phi(M).
+# JAX before 0.12 takes a tangent that is not Hermitian as if it were.
 # Smith 1995; Murray 2016, arXiv:1602.07527.
 
 
 def _cholesky_jvp(primals, tangents, **params):
     (a,), (a_dot,) = primals, tangents  # (..., n, n)
     factor = lower(cholesky_p.bind(a, **params))
-    whitened = solve_triangular(factor, solve_adjoint(factor, a_dot))
+    half = half_lower(a_dot)
+    whitened = solve_adjoint(factor, half + adjoint(half))
+    whitened = solve_triangular(factor, whitened)
     return factor, matmul(factor, half_lower(whitened))
 
 

@@ -106,25 +106,16 @@ def test_pivoted_qr_permutes_every_matrix(shape):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)  # differences: 1e-8
 
 
-@pytest.mark.parametrize("symmetric", [True, False])
-def test_cholesky_of_a_bare_matrix_is_as_in_jax(symmetric):
-    """Without `symmetrize_input`: by tangents that are symmetric, and by any."""
+def test_cholesky_reads_its_lower_triangle():
+    """Tangents of the upper triangle, which is not read, do not matter."""
 
     def function(a):
         return linalg.cholesky(a, symmetrize_input=False)
 
     x, x_dot = jnp.asarray(positive(3)), jnp.asarray(matrix(3, 3))
-    if symmetric:
-        x_dot = x_dot + x_dot.T
     _, found = jaxbp.jvp(function, (x,), (x_dot,))
-    _, expected = jax.jvp(function, (x,), (x_dot,))
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
-    if symmetric:
-        expected = by_differences(function, x, x_dot)
-        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
-    (x_bar,) = jaxbp.vjp(function, x)[1](x_dot)
-    (expected,) = jax.vjp(function, x)[1](x_dot)
-    np.testing.assert_allclose(x_bar, expected, rtol=1e-12, atol=1e-12)
+    expected = by_differences(function, x, x_dot)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_second_derivative_of_eigenvalues():
