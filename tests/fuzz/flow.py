@@ -144,7 +144,9 @@ CALLS = [
 
 # Rules of its own -----------------------------------------------------------------
 # The rule need not be the derivative of the function: who follows it gives the same.
-# Its functions are closed: JAX differentiates no rule in what it closes over.
+# Its functions are closed: JAX differentiates no rule in what it closes over. The value
+# in a rule is the plain function's: in a scan (not in the same loop unrolled) JAX's
+# second derivative is that of the plain function, even where the rule calls its own.
 
 
 def custom_jvp(scope):
@@ -156,7 +158,7 @@ def custom_jvp(scope):
         name,
         f"{name} = jax.custom_jvp({f})\n"
         f"{name}.defjvp(lambda primals, tangents: "
-        f"({name}(*primals), {slope}(*primals) * tangents[0]))",
+        f"({f}(*primals), {slope}(*primals) * tangents[0]))",
     )
     return f"{name}({x}, {y})"
 
