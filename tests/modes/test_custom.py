@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 import jaxbp
@@ -668,3 +669,18 @@ def test_strict_refuses_forward_mode_as_jax_does():
                 2 * jax.grad(lambda x: (jnp.sin(x) * x).sum())(X),
             )
     assert jaxbp.jvp(f, (X, X), (X, X))
+
+
+def test_a_rule_that_calls_its_own_function_is_the_same_in_a_scan():
+    """To second order, where JAX's scan follows the plain function instead."""
+    f = jax.custom_jvp(lambda x: x)
+    f.defjvp(lambda primals, tangents: (f(*primals), primals[0] * tangents[0]))
+
+    def scanned(x):
+        return lax.scan(lambda c, _: (f(c), None), x, None, length=2)[0]
+
+    def second(run):
+        return jaxbp.grad(jaxbp.grad(run))(0.7)
+
+    # (f o f)' = f(x) x, and the derivative of that, f' being x by the rule: x + x^2.
+    assert second(scanned) == second(lambda x: f(f(x))) == pytest.approx(0.7 + 0.7**2)
