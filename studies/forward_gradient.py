@@ -171,6 +171,21 @@ def summary(rows):
     }
 
 
+def claim(rows):
+    """The price of a step, and what steps are worth."""
+    prices, ends = summary(rows).values()
+    loss = {line["method"]: line["loss"] for line in ends}
+    told = ", ".join(
+        f"{line['ratio']:.2f} for the {line['model']} ({line['published_ratio']:.2f})"
+        for line in prices
+    )
+    reached = "; ".join(f"{name}: {value:.2g}" for name, value in loss.items())
+    return (
+        f"A forward step takes this many times a reverse step (published): {told}. "
+        f"The training loss after {ends[0]['steps']} steps: {reached}."
+    )
+
+
 def plot(rows, axes):
     price, by_step, by_second = axes
     shown = numbered(rows, part="step")
@@ -179,12 +194,9 @@ def plot(rows, axes):
     known = [row["published_ratio"] for row in shown]
     price.plot(known, range(len(known)), "|", color="black", markersize=14)
     price.set_title("forward step / reverse step;  | published")
-    for tangents, colour in TANGENTS.items():
-        curve = numbered(rows, part="training", tangents=tangents)
-        losses = [row["loss"] for row in curve]
-        for axis, column in ((by_step, "step"), (by_second, "elapsed_s")):
-            x = [row[column] for row in curve]
-            plots.line(axis, x, losses, named(tangents), colour)
+    for axis, column in ((by_step, "step"), (by_second, "elapsed_s")):
+        told = dict(by="tangents", named=named)
+        plots.lines(axis, rows, column, "loss", TANGENTS, **told)
     plots.over_sizes(by_step, "step", "training loss by step")
     plots.log_log(by_second, "seconds", "training loss by time")
 
@@ -207,13 +219,13 @@ study = Study(
     quick=cases(QUICK_STEPS, dict(model=["MLP"], width=128, batch=8), QUICK_SETTINGS),
     measure=measured,
     columns=(
-        *("part", "model", "tangents", "step", "closeness", "published_ratio"),
-        *("ratio", "ratio_q25", "ratio_q75", "predicted_ratio", "flops_ratio"),
-        *("base_s", "time_s", "predicted_s", "roof_fraction", "loss", "elapsed_s"),
+        *("part", "model", "tangents", "step", "published_ratio"),
+        *(*measure.COMPARED, *measure.TIMED, "loss", "elapsed_s"),
     ),
     plot=plot,
     panels=3,
     summary=summary,
+    claim=claim,
 )
 
 if __name__ == "__main__":

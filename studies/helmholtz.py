@@ -27,9 +27,9 @@ from jaxbp.study import (
     QUICK_SETTINGS,
     SETTINGS,
     Study,
+    at_the_end,
     gradients,
     grid,
-    growth,
     measure,
     numbered,
     plots,
@@ -135,31 +135,38 @@ def measured(case):
 
 def summary(rows):
     """Every method at the largest n beside the published ratio, and its growth."""
-    lines = []
-    for method in METHODS:
-        for form in FORMS:
-            chosen = numbered(rows, method=method, form=form)
-            if not chosen:
-                continue
-            last = max(chosen, key=lambda row: row["n"])
-            names = ("method", "form", "n", "published_ratio", "ratio", "flops_ratio")
-            line = {name: last[name] for name in names}
-            larger = [row for row in chosen if row["n"] >= 8]
-            line["published_growth"] = growth(larger, "n", "published_ratio")
-            line["growth"] = growth(larger, "n", "ratio")
-            line["growth of flops"] = growth(larger, "n", "flops_ratio")
-            lines.append(line)
+    larger = [row for row in rows if row["n"] >= 8]
+    grown = {
+        "published growth": "published_ratio",
+        "growth": "ratio",
+        "growth of flops": "flops_ratio",
+    }
+    names = ("published_ratio", "ratio", "flops_ratio")
+    lines = at_the_end(larger, ("method", "form"), "n", names, grown)
     return {"Gradient over f at the largest n, and growth with n": lines}
+
+
+def claim(rows):
+    """All ways at the largest n."""
+    (lines,) = summary(rows).values()
+    told = {(line["method"], line["form"]): line["ratio"] for line in lines}
+    each = "; ".join(
+        f"{method} {told[method, 'arrays']:.3g} and {told[method, 'scalars']:.3g} "
+        f"({PUBLISHED[method][SIZES.index(lines[0]['n'])]:.3g})"
+        for method in METHODS
+    )
+    return (
+        f"At n = {lines[0]['n']} a gradient takes this many times f, written with "
+        f"arrays and with scalars (published, scalars): {each}."
+    )
 
 
 def plot(rows, axes):
     for axis, form in zip(axes, FORMS, strict=True):
-        for method, colour in COLOURS.items():
-            chosen = numbered(rows, method=method, form=form)
-            n = [row["n"] for row in chosen]
-            plots.line(axis, n, [r["ratio"] for r in chosen], method, colour)
-            known = [row["published_ratio"] for row in chosen]
-            plots.line(axis, n, known, "", colour, linestyle=":", marker="")
+        chosen = numbered(rows, form=form)
+        plots.lines(axis, chosen, "n", "ratio", COLOURS)
+        known = dict(named=lambda method: "", linestyle=":", marker="")
+        plots.lines(axis, chosen, "n", "published_ratio", COLOURS, **known)
         axis.set(yscale="log", xlabel="inputs n")
         axis.set_title(f"gradient over f, {form};  dotted: published")
 
@@ -175,13 +182,13 @@ study = Study(
     quick=cases([1, 8, 15], QUICK_SETTINGS | {"dtype": "float64"}),
     measure=measured,
     columns=(
-        *("form", "n", "method", "closeness", "published_ratio", "ratio"),
-        *("ratio_q25", "ratio_q75", "predicted_ratio", "flops_ratio"),
-        *("base_s", "time_s", "predicted_s", "compile_s"),
+        *("form", "n", "method", "published_ratio"),
+        *(*measure.COMPARED, *measure.TIMED, "compile_s"),
     ),
     plot=plot,
     panels=2,
     summary=summary,
+    claim=claim,
 )
 
 if __name__ == "__main__":

@@ -157,12 +157,32 @@ def summary(rows):
     return told
 
 
+def claim(rows):
+    """The orders at the largest n."""
+    n = max(row["n"] for row in rows)
+    told = {
+        what: {r["order"]: r["ratio"] for r in numbered(rows, what=what, n=n)}
+        for what in ("product", "hessian", "laplacian")
+    }
+    products = [ratio for order, ratio in told["product"].items() if "reverse" in order]
+
+    def each(what):
+        pairs = sorted(told[what].items(), key=lambda pair: pair[1])
+        return ", ".join(
+            f"{order} {tables.shown(ratio, 'ratio')}" for order, ratio in pairs
+        )
+
+    return (
+        f"At n = {n} a product with the Hessian takes {min(products):.2g} to "
+        f"{max(products):.2g} gradients in the three orders with a reverse sweep. In "
+        f"gradients, the whole Hessian takes {each('hessian')}; the Laplacian "
+        f"{each('laplacian')}."
+    )
+
+
 def plot(rows, axes):
     for axis, what in zip(axes, ("product", "hessian", "laplacian"), strict=True):
-        for order, colour in ORDERS.items():
-            chosen = numbered(rows, what=what, order=order)
-            n = [row["n"] for row in chosen]
-            plots.line(axis, n, [row["ratio"] for row in chosen], order, colour)
+        plots.lines(axis, numbered(rows, what=what), "n", "ratio", ORDERS, "order")
         plots.over_sizes(axis, "inputs n", f"{what}: time / gradient's", "log")
 
 
@@ -177,13 +197,13 @@ study = Study(
     quick=cases(QUICK_SIZES, QUICK_SETTINGS),
     measure=measured,
     columns=(
-        *("n", "what", "order", "closeness", "ratio", "ratio_q25", "ratio_q75"),
-        *("predicted_ratio", "flops_ratio", "time_s", "predicted_s", "trace_s"),
-        *("compile_s", "xla_temp_bytes", "roof_fraction"),
+        *("n", "what", "order", *measure.COMPARED, *measure.TIMED),
+        *("trace_s", "compile_s", "xla_temp_bytes"),
     ),
     plot=plot,
     panels=3,
     summary=summary,
+    claim=claim,
 )
 
 if __name__ == "__main__":

@@ -6,20 +6,23 @@ the two cross near n = m, a little on reverse mode's side, since a pullback cost
 than a pushforward. Taking the columns c at a time trades memory for time: memory
 m0 + m1 c, time t0 + t1 / c.
 
-f is a tanh network n -> 256 -> m of one vector. Each mode is timed in turn with the
-other, its Jacobian compared with JAX's first.
+f is a tanh network n -> 256 -> m of one vector; and, at a few shapes, networks of five
+families. Each mode is timed in turn with the other, its Jacobian compared with JAX's
+first.
 
 Command: jaxbp study jacobian_shapes [--quick] [--device cpu|gpu|tpu]
 Source: DESC's documentation for the law of chunks.
 """
 
 from functools import lru_cache
+from math import isqrt
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import jaxbp
+from jaxbp import layers
 from jaxbp.problems.programs.draw import Draw
 from jaxbp.study import (
     QUICK_SETTINGS,
@@ -30,15 +33,22 @@ from jaxbp.study import (
     numbered,
     plots,
     run,
+    tables,
 )
 
 MINUTES = 1.5
 
 SIZES = [4, 16, 64, 256, 1024]
 QUICK_SIZES = [4, 64, 256]
+OTHERS = [(16, 256), (64, 16), (64, 64), (256, 16)]  # (n, m) of the other families
+QUICK_OTHERS = [(16, 4)]
 CHUNKS = [1, 4, 16, 64, 256]
-CHUNKED = dict(part="chunks", n=256, m=256, hidden=2048, batch=64)
-QUICK_CHUNKED = dict(part="chunks", n=64, m=64, hidden=256, batch=8)
+CHUNKED = dict(
+    part="chunks", family="one hidden layer", n=256, m=256, hidden=2048, batch=64
+)
+QUICK_CHUNKED = dict(
+    part="chunks", family="one hidden layer", n=64, m=64, hidden=256, batch=8
+)
 WHOLE = {"pushforwards": jaxbp.jacfwd, "pullbacks": jaxbp.jacrev}
 MODE = {"pushforwards": "forward", "pullbacks": "reverse"}
 
@@ -49,25 +59,57 @@ def network(x, W, V):
     return (jnp.tanh(x[None] @ W["in"] + offsets) @ V).mean(0)
 
 
+def cells(kind):
+    """A recurrent network that reads four numbers a step."""
+    return lambda n, m: (layers.recurrent_classifier(kind, 4, 32, m), (n // 4, 4))
+
+
+def transformer(n, m):
+    """A block over vectors of four, each embedded; the mean over them."""
+    block = layers.transformer_block(16, 2, 32)
+    parts = layers.dense(4, 16), block, layers.mean_over_time, layers.dense(16, m)
+    return layers.sequential(*parts), (n // 4, 4)
+
+
+FAMILIES = {  # name: (n, m) -> layer and how it reads the vector
+    "MLP": lambda n, m: (layers.mlp([n, 128, 128, 128, m]), (n,)),
+    "CNN": lambda n, m: (
+        layers.cnn((isqrt(n), isqrt(n), 1), [8], m),
+        (isqrt(n), isqrt(n), 1),
+    ),
+    "RNN": cells("rnn"),
+    "LSTM": cells("lstm"),
+    "transformer": transformer,
+}
+
+
 @lru_cache(maxsize=1)
-def prepared(n, m, hidden, batch, dtype, seed):
-    """Arguments, and the Jacobian as JAX has it."""
+def prepared(family, n, m, hidden, batch, dtype, seed):
+    """f, its arguments, and the Jacobian as JAX has it."""
     draw = Draw(seed, dtype)
-    # The length of W["batch"] says how many offsets.
-    W = {"in": draw.normal(n, hidden), "batch": draw.zeros(batch)}
-    args = jax.device_put((draw.normal(n), W, draw.normal(hidden, m)))
+    if family in FAMILIES:
+        model, shape = FAMILIES[family](n, m)
+        args = draw.normal(n, scale=1), model.init(jax.random.key(seed), dtype)
+
+        def f(x, params):
+            return model.apply(params, x.reshape(1, *shape))[0]
+    else:
+        # The length of W["batch"] says how many offsets.
+        W = {"in": draw.normal(n, hidden), "batch": draw.zeros(batch)}
+        f, args = network, (draw.normal(n), W, draw.normal(hidden, m))
+    args = jax.device_put(args)
     mode = jax.jacfwd if n < m else jax.jacrev
-    return args, jax.device_get(jax.jit(mode(network))(*args))
+    return f, args, jax.device_get(jax.jit(mode(f))(*args))
 
 
 @lru_cache(maxsize=4)
 def other(mode, *network_and_settings):
     """What a mode is timed beside."""
-    args, _ = prepared(*network_and_settings)
+    f, args, _ = prepared(*network_and_settings)
     dtype = network_and_settings[-2]
     if mode == "f":
-        return measure.baseline(network, *args, dtype=dtype)
-    return measure.baseline(WHOLE[mode](network), *args, dtype=dtype)
+        return measure.baseline(f, *args, dtype=dtype)
+    return measure.baseline(WHOLE[mode](f), *args, dtype=dtype)
 
 
 def in_chunks(chunk):
@@ -85,9 +127,9 @@ def in_chunks(chunk):
 
 def measured(case):
     """The row of one Jacobian, whole or in chunks."""
-    names = ("n", "m", "hidden", "batch", "dtype", "seed")
+    names = ("family", "n", "m", "hidden", "batch", "dtype", "seed")
     setting = tuple(case[name] for name in names)
-    args, wanted = prepared(*setting)
+    f, args, wanted = prepared(*setting)
     if case["part"] == "chunks":
         jacobian, base = in_chunks(case["chunk"]), other("f", *setting)
         return measure.contest(jacobian, args, base, case, wanted)
@@ -95,12 +137,13 @@ def measured(case):
     rival = next(name for name in WHOLE if name != method)
     base = other(rival, *setting)
     told = {"mode": MODE[method]}
-    return told | measure.contest(WHOLE[method](network), args, base, case, wanted)
+    return told | measure.contest(WHOLE[method](f), args, base, case, wanted)
 
 
 def forward_over_reverse(rows):
     """{(n, m): row of the pushforwards}: its ratio is to the pullbacks."""
-    return {(row["n"], row["m"]): row for row in numbered(rows, method="pushforwards")}
+    shapes = numbered(rows, part="shapes", method="pushforwards")
+    return {(row["n"], row["m"]): row for row in shapes}
 
 
 def summary(rows):
@@ -117,10 +160,34 @@ def summary(rows):
         {c: row[c] for c in ("chunk", "time_s", "predicted_s", "xla_temp_bytes")}
         for row in numbered(rows, part="chunks")
     ]
+    others = [
+        row | {"shape": f"{row['n']} -> {row['m']}"}
+        for row in numbered(rows, part="families", method="pushforwards")
+    ]
     return {
         f"Time of n pushforwards over time of m pullbacks; median {told}": lines,
+        "The same ratio in other families": tables.pivot(
+            others, ["shape"], "family", "ratio"
+        ),
         "The Jacobian by pushforwards, in chunks": chunks,
     }
+
+
+def claim(rows):
+    """How often the mode with fewer sweeps is the faster, and where they tie."""
+    modes = [row for row in numbered(rows, method="pushforwards")]
+    fewer = [row for row in modes if row["n"] < row["m"]]
+    more = [row for row in modes if row["n"] > row["m"]]
+    square = [row["ratio"] for row in modes if row["n"] == row["m"]]
+    ahead = sum(row["ratio"] < 1 for row in fewer)
+    behind = sum(row["ratio"] > 1 for row in more)
+    furthest = [pick(row["ratio"] for row in modes) for pick in (min, max)]
+    return (
+        f"n pushforwards are faster than m pullbacks in {ahead} of {len(fewer)} "
+        f"networks with n < m, slower in {behind} of {len(more)} with n > m, and take "
+        f"{np.median(square):.2f} times as long where n = m (median; over all shapes "
+        f"{furthest[0]:.2g} to {furthest[1]:.2g})."
+    )
 
 
 def plot(rows, axes):
@@ -155,8 +222,11 @@ def line(axis, rows, column, label, colour):
     plots.line(axis, x, [row[column] for row in rows], label, colour, linestyle="")
 
 
-def cases(sizes, chunked, settings):
-    shapes = grid(part="shapes", n=sizes, m=sizes, hidden=256, batch=1)
+def cases(sizes, others, chunked, settings):
+    setting = dict(hidden=256, batch=1)
+    shapes = grid(part="shapes", family="one hidden layer", n=sizes, m=sizes, **setting)
+    for n, m in others:
+        shapes += grid(part="families", family=list(FAMILIES), n=n, m=m, **setting)
     whole = [c | settings | {"method": m} for c in shapes for m in WHOLE]
     most = chunked["n"]
     chunks = [c for c in CHUNKS if c <= most]
@@ -166,17 +236,17 @@ def cases(sizes, chunked, settings):
 study = Study(
     file=__file__,
     question=__doc__,
-    cases=cases(SIZES, CHUNKED, SETTINGS),
-    quick=cases(QUICK_SIZES, QUICK_CHUNKED, QUICK_SETTINGS),
+    cases=cases(SIZES, OTHERS, CHUNKED, SETTINGS),
+    quick=cases(QUICK_SIZES, QUICK_OTHERS, QUICK_CHUNKED, QUICK_SETTINGS),
     measure=measured,
     columns=(
-        *("part", "n", "m", "method", "chunk", "closeness"),
-        *("ratio", "ratio_q25", "ratio_q75", "predicted_ratio", "flops_ratio"),
-        *("time_s", "predicted_s", "xla_temp_bytes", "roof_fraction"),
+        *("part", "family", "n", "m", "method", "chunk"),
+        *(*measure.COMPARED, *measure.TIMED, "xla_temp_bytes"),
     ),
     plot=plot,
     panels=3,
     summary=summary,
+    claim=claim,
 )
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ steps in one program avoids and a Python loop of jitted steps pays each step. Th
 loop is as fast as the plainest one written with jax.jit and optax.
 
 MLPs 64-width-...-10 on the 8x8 digits under softmax cross-entropy, ten steps of
-descent with momentum.
-All contenders must reach the plain loop's parameters; each is timed in turn with it.
+descent with momentum. All contenders must reach the plain loop's parameters; each is
+timed in turn with it. Torch takes part where it is installed (its CPU build:
+`pip install -e .[torch]`).
 
 Command: jaxbp study training_scaling [--quick] [--device cpu|gpu|tpu]
 """
@@ -16,6 +17,7 @@ Command: jaxbp study training_scaling [--quick] [--device cpu|gpu|tpu]
 from functools import lru_cache
 
 import jax
+import numpy as np
 import optax
 from jax import lax
 
@@ -55,7 +57,9 @@ METHODS = {  # name: (its gradient, "scan" or a Python "loop" of jitted steps, c
     "scan, jax": (jax.value_and_grad, "scan", "black"),
     "scan, layers": (None, "scan", "green"),
     "loop, jaxbp": (jaxbp.value_and_grad, "loop", "sky"),
+    "loop, torch": (None, "torch", "vermilion"),
 }
+RATE, MOMENTUM = 0.1, 0.9
 
 
 @lru_cache(maxsize=1)
@@ -63,7 +67,7 @@ def prepared(width, depth, batch, dtype, seed):
     """Model, optimizer, (params, state), data, the plain loop, where it arrives."""
     model = layers.mlp([64, *[width] * depth, 10], activation="tanh")
     loss = layers.loss_fn(model, layers.softmax_cross_entropy)
-    optimizer = optax.sgd(0.1, momentum=0.9)
+    optimizer = optax.sgd(RATE, momentum=MOMENTUM)
     params = model.init(jax.random.key(seed), dtype)
     start = params, optimizer.init(params)
     images = problems.digits(seed).train
@@ -116,7 +120,13 @@ def measured(case):
     step = contender(case["method"], model, loss, optimizer)
     program = scanned(step)
     row = measure.priced(program, start, data, dtype=case["dtype"])
-    if METHODS[case["method"]][1] == "scan":
+    kind = METHODS[case["method"]][1]
+    if kind == "torch":
+        call, args = torch_loop(start[0], data), ()
+        if call is None:
+            return {GAP: "not installed: torch"}
+        found = call()
+    elif kind == "scan":
         built = timing.stages(program, start, data)
         row |= built.columns()
         call, args, found = built.compiled, (start, data), built.output
@@ -124,6 +134,7 @@ def measured(case):
         call, args = python_loop(step, start, data), ()
         found = call()
     row["parameters"] = sum(leaf.size for leaf in jax.tree.leaves(wanted))
+    found, wanted = jax.tree.leaves(found), jax.tree.leaves(wanted)
     row |= measure.correctness(found, wanted, 0.0, case["dtype"])
     if GAP in row:
         return row
@@ -144,6 +155,38 @@ def python_loop(step, start, data):
         for _ in range(STEPS):
             now = jitted(*now, *data)[:2]
         return now[0]
+
+    return call
+
+
+def torch_loop(params, data):
+    """A function that runs the same steps in torch, eagerly; None without torch."""
+    try:
+        import torch
+    except ImportError:
+        return None
+
+    def tensor(array):
+        wide = np.asarray(array, np.float32) if array.dtype == "bfloat16" else array
+        made = torch.from_numpy(np.array(wide))
+        return made.to(getattr(torch, str(array.dtype)))
+
+    inputs, labels = tensor(data[0]), tensor(data[1]).long()
+    begun = [(tensor(layer["W"]), tensor(layer["b"])) for layer in params if layer]
+
+    def call():
+        weights = [part.clone().requires_grad_() for pair in begun for part in pair]
+        optimizer = torch.optim.SGD(weights, lr=RATE, momentum=MOMENTUM)
+        for _ in range(STEPS):
+            x = inputs
+            for k in range(0, len(weights), 2):
+                x = torch.addmm(
+                    weights[k + 1], x if k == 0 else torch.tanh(x), weights[k]
+                )
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(x, labels).backward()
+            optimizer.step()
+        return [part.detach().double().numpy() for part in weights]
 
     return call
 
@@ -181,24 +224,33 @@ def growth_along(rows, method, axis):
     return growth(chosen, axis, "step_s", symbol=axis)
 
 
+def claim(rows):
+    """What the scan saves, and how near the roof it comes."""
+    scans = [row for row in numbered(rows) if row["method"].startswith("scan")]
+    ratios = sorted(row["ratio"] for row in scans)
+    best = max(scans, key=lambda row: row["roof_fraction"])
+    return (
+        f"Scanned, a step takes {ratios[0]:.2f} to {ratios[-1]:.2f} of its time in the "
+        f"plain loop (median {ratios[len(ratios) // 2]:.2f}); at best "
+        f"{best['roof_fraction']:.0%} of the roof of matrix products, at width "
+        f"{best['width']}."
+    )
+
+
 def plot(rows, axes):
+    colours = {method: colour for method, (_, _, colour) in METHODS.items()}
+    base, told = base_of(rows), dict(named=lambda m: "predicted", linestyle=":")
     for axis, name in zip(axes, ("width", "batch"), strict=False):
-        swept = along(rows, base_of(rows), name)
-        for method, (_, _, colour) in METHODS.items():
-            chosen = numbered(swept, method=method)
-            sizes = [row[name] for row in chosen]
-            plots.line(axis, sizes, [r["step_s"] for r in chosen], method, colour)
-            if method == "scan, jaxbp":
-                told = [row["predicted_s"] / STEPS for row in chosen]
-                plots.line(axis, sizes, told, "predicted", "orange", linestyle=":")
+        swept = along(rows, base, name)
+        plots.lines(axis, swept, name, "step_s", colours)
+        steps = [
+            row | {"predicted_step_s": row["predicted_s"] / STEPS}
+            for row in numbered(swept, method="scan, jaxbp")
+        ]
+        one = {"scan, jaxbp": "orange"}
+        plots.lines(axis, steps, name, "predicted_step_s", one, **told)
         plots.over_sizes(axis, name, "time of a step (s)", "log")
-    swept = along(rows, base_of(rows), "width")
-    for method, (_, _, colour) in METHODS.items():
-        chosen = numbered(swept, method=method)
-        widths = [row["width"] for row in chosen]
-        plots.line(
-            axes[2], widths, [r["roof_fraction"] for r in chosen], method, colour
-        )
+    plots.lines(axes[2], along(rows, base, "width"), "width", "roof_fraction", colours)
     plots.over_sizes(axes[2], "width", "fraction of the matmul roof")
 
 
@@ -221,6 +273,7 @@ study = Study(
     plot=plot,
     panels=3,
     summary=summary,
+    claim=claim,
 )
 
 if __name__ == "__main__":

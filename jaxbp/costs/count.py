@@ -11,11 +11,12 @@ from typing import NamedTuple
 import jax
 
 from ..timing import Roofs
+from ..timing.roofs import Steps
 from .amount import UNBOUNDED, Amount, exactly
 from .factorizations import FACTORIZATIONS
 from .flat import Flat, Step, flatten, where
 from .flops import work
-from .traffic import Pass, passes_of
+from .traffic import Pass, passes_of, transposed_bytes
 
 # Steps that run at the rate of matrix products.
 PRODUCTS = {
@@ -24,6 +25,7 @@ PRODUCTS = {
     "ragged_dot_general",
     *FACTORIZATIONS,
 }
+LOOPS = ("scan", "while")
 
 
 class Given(NamedTuple):
@@ -53,15 +55,30 @@ def flops(f: Callable, *args) -> float:
     return traced_amount(f, *args).flops.high
 
 
-def flat_amount(flat: Flat, given: Given) -> Amount:
-    """The cost of a flattened program."""
-    moved = sum((_pass_amount(p, given.roofs) for p in passes_of(flat)), Amount())
-    return sum((_step_amount(step, given) for step in flat.steps), moved)
+def flat_amount(flat: Flat, given: Given, looped: bool = False) -> Amount:
+    """The cost of a flattened program, which may be a loop's body."""
+    costs = given.roofs and StepCosts.of(given.roofs, looped)
+    moved = sum((_pass_amount(p, costs) for p in passes_of(flat)), Amount())
+    if costs and not looped:
+        late_s = sum(costs.steps.pass_s(2 * size) for size in transposed_bytes(flat))
+        moved += Amount(time_s=exactly(late_s))
+    return sum((_step_amount(step, given, looped) for step in flat.steps), moved)
 
 
-def _pass_amount(each: Pass, roofs: Roofs | None) -> Amount:
+class StepCosts(NamedTuple):
+    """The roofs, and which of their curves hold where a program runs."""
+
+    roofs: Roofs
+    steps: Steps
+
+    @classmethod
+    def of(cls, roofs: Roofs, looped: bool) -> "StepCosts":
+        return cls(roofs, roofs.looped if looped else roofs.straight)
+
+
+def _pass_amount(each: Pass, costs: StepCosts | None) -> Amount:
     """The traffic of a pass, and its time where there are roofs to read it from."""
-    time_s = _pass_s(each, roofs) if roofs else 0.0
+    time_s = _pass_s(each, costs) if costs else 0.0
     return Amount(
         read_bytes=exactly(each.read_bytes),
         written_bytes=exactly(each.written_bytes),
@@ -69,24 +86,25 @@ def _pass_amount(each: Pass, roofs: Roofs | None) -> Amount:
     )
 
 
-def _pass_s(each: Pass, roofs: Roofs) -> float:
+def _pass_s(each: Pass, costs: StepCosts) -> float:
     """The longer of moving its bytes and computing on them."""
-    moving_s = roofs.pass_s(each.read_bytes + each.written_bytes)
-    return max(moving_s, sum(_computing_s(step, roofs) for step in each.steps))
+    moving_s = costs.steps.pass_s(each.read_bytes + each.written_bytes)
+    return max(moving_s, sum(_computing_s(step, costs) for step in each.steps))
 
 
-def _computing_s(step: Step, roofs: Roofs) -> float:
+def _computing_s(step: Step, costs: StepCosts) -> float:
     """Seconds that the arithmetic of a step takes by itself."""
     flops, transcendentals, _ = work(step)
     if step.name in PRODUCTS:
-        return roofs.product_s(flops)
-    elementwise_s = flops / roofs.elementwise_flops_per_s
-    return elementwise_s + transcendentals / roofs.transcendentals_per_s
+        return costs.steps.product_s(flops)
+    elementwise_s = flops / costs.roofs.elementwise_flops_per_s
+    return elementwise_s + transcendentals / costs.roofs.transcendentals_per_s
 
 
-def _step_amount(step: Step, given: Given) -> Amount:
+def _step_amount(step: Step, given: Given, looped: bool) -> Amount:
     """The arithmetic of a step; of loops and branches everything."""
-    inner = [flat_amount(program, given) for program in step.inner]
+    looped = looped or step.name in LOOPS
+    inner = [flat_amount(program, given, looped) for program in step.inner]
     if step.name == "scan":
         return inner[0].times(exactly(step.params["length"]))
     if step.name == "cond":

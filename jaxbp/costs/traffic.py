@@ -64,6 +64,21 @@ def views_of(steps: Sequence[Step]) -> dict[Value, Value]:
     }
 
 
+def transposed_bytes(flat: Flat) -> list[int]:
+    """Bytes of each output that is a transposed view: it is written out of order, which
+    takes about as long as another pass over it."""
+    made = {out: step for step in flat.steps for out in step.outs}
+
+    def transposed(value):
+        while (step := made.get(value)) and step.name in VIEWS:
+            if step.name == "transpose" and min(step.ins[0].aval.shape, default=0) > 1:
+                return True
+            value = step.ins[0]
+        return False
+
+    return [nbytes(out.aval) for out in flat.outs if transposed(out)]
+
+
 def passes_of(flat: Flat) -> Iterator[Pass]:
     """The passes over memory of one program, loops and branches left out."""
     views = views_of(flat.steps)

@@ -18,6 +18,7 @@ from jaxbp.study.grid import grid as grid
 from jaxbp.study.grid import numbered as numbered
 from jaxbp.study.grid import sweep as sweep
 from jaxbp.study.scaling import Scaling as Scaling
+from jaxbp.study.scaling import at_the_end as at_the_end
 from jaxbp.study.scaling import fit_power as fit_power
 from jaxbp.study.scaling import growth as growth
 from jaxbp.study.stacked import stacked_bytes as stacked_bytes

@@ -34,11 +34,12 @@ class Study:
       measure: case -> columns. `{GAP: reason}` states a gap.
       columns: names of the columns of the full table, in `table.md`.
       plot: (rows, axes) -> None; draws on a list of `panels` matplotlib axes.
-      panels: how many axes the figure has.
+      panels: how many axes the figure has; (rows, columns) of them if not in a row.
       gather: (results folder, device folder, quick) -> rows, for a study of other
         studies' rows: it measures nothing and has no cases.
       summary: rows -> {title: rows} of the tables that answer the question, shown
         on the screen; None shows the full table.
+      claim: rows -> the answer in a sentence, its numbers taken from the rows.
     """
 
     file: str
@@ -48,9 +49,10 @@ class Study:
     measure: Callable[[Case], Row]
     columns: Sequence[str]
     plot: Callable[[list[Row], list], None]
-    panels: int = 1
+    panels: int | tuple[int, int] = 1
     gather: Callable[[Path, str, bool], list[Row]] | None = None
     summary: Callable[[list[Row]], dict[str, list[Row]]] | None = None
+    claim: Callable[[list[Row]], str] | None = None
 
     @property
     def name(self) -> str:

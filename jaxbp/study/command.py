@@ -15,7 +15,7 @@ import jax
 
 from jaxbp import timing
 from jaxbp.errors import DataError, JaxbpError
-from jaxbp.study import plots, provenance, tables
+from jaxbp.study import answers, plots, provenance, tables
 from jaxbp.study.base import GAP, Case, Options, Row, Study, is_gap
 from jaxbp.study.catalogue import describe, load_study, results_folder, study_files
 from jaxbp.study.rows import Journal
@@ -106,6 +106,8 @@ def execute(study: Study, options: Options) -> Outcome:
         # that file gives the same bytes.
         rows = tables.read_csv(tables.csv_text(rows))
         files = publish(study, rows, told, folder)
+        if not options.quick:
+            files.append(answers.write_index(folder.parents[1]))
         show(study, rows, files, measured)
     return Outcome(rows, folder, files, measured)
 
@@ -221,8 +223,8 @@ def publish(study: Study, rows: list[Row], told: dict, folder: Path) -> list[Pat
 def report(study: Study, rows: list[Row], told: dict) -> str:
     """`table.md`: the question, the summary, every row, and where it comes from."""
     device, versions = told["device"], told["versions"]
-    parts = [f"# {study.headline}"]
-    for title, shown in (answers(study, rows) | {"All rows": rows}).items():
+    parts = [f"# {study.headline}", *filter(None, [answers.answer(study, rows)])]
+    for title, shown in (summary(study, rows) | {"All rows": rows}).items():
         columns = study.columns if shown is rows else tables.column_names(shown)[:-1]
         parts += [f"## {title}", tables.markdown(shown, columns).rstrip()]
     parts += [
@@ -233,7 +235,7 @@ def report(study: Study, rows: list[Row], told: dict) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def answers(study: Study, rows: list[Row]) -> dict[str, list[Row]]:
+def summary(study: Study, rows: list[Row]) -> dict[str, list[Row]]:
     """The tables that answer the question, by their titles."""
     return study.summary(rows) if study.summary else {}
 
@@ -246,7 +248,8 @@ def show(study: Study, rows: list[Row], files: list[Path], measured: int) -> Non
     if not console.is_terminal:
         console.width = max(console.width, PIPED_WIDTH)
     console.print(f"\n[bold]{study.headline}[/]")
-    for title, shown in (answers(study, rows) or {"All rows": rows}).items():
+    console.print(answers.answer(study, rows), highlight=False)
+    for title, shown in (summary(study, rows) or {"All rows": rows}).items():
         columns = study.columns if shown is rows else tables.column_names(shown)[:-1]
         console.print(tables.screen_table(shown, columns, title))
     kept = len(rows) - measured

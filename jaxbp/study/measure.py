@@ -26,6 +26,12 @@ from jaxbp.timing import (
     xla_columns,
 )
 
+# The columns of a contest that tables show: is it right and how does it compare; how
+# long, beside the prediction, and how near the roof.
+COMPARED = ("closeness", "ratio", "ratio_q25", "ratio_q75")
+COMPARED += ("predicted_ratio", "flops_ratio")
+TIMED = ("base_s", "time_s", "predicted_s", "roof_fraction")
+
 
 @dataclass(frozen=True)
 class Baseline:

@@ -7,7 +7,7 @@ rows alone: no date, no random ids.
 Source: Okabe and Ito 2008, "Color Universal Design".
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import exp, log
 from pathlib import Path
 from textwrap import fill
@@ -15,6 +15,7 @@ from typing import Any
 
 from ..graphs.spread import spread
 from ..palette import COLOURS, INK
+from .base import is_gap
 
 PANEL_INCHES = (5.0, 4.2)
 LABEL_POINTS = 8.5
@@ -100,6 +101,33 @@ def line(axis, x: Sequence, y: Sequence, label: str, colour: str, **style) -> No
         fontsize=LABEL_POINTS,
         gid="direct-label",
     )
+
+
+def lines(
+    axis,
+    rows: Sequence,
+    x: str,
+    y: str,
+    colours: Mapping[Any, str],
+    by: str = "method",
+    named: Callable[[Any], str] = str,
+    **style,
+) -> None:
+    """A line of column `y` over column `x` for each entry of column `by`.
+
+    Args:
+      rows: those with a stated gap, or without `y`, are left out.
+      colours: entry -> colour, in the order of drawing.
+      named: entry -> label.
+    """
+    for entry, colour in colours.items():
+        shown = [
+            row
+            for row in rows
+            if row.get(by) == entry and not is_gap(row) and row.get(y) is not None
+        ]
+        xs, ys = [row[x] for row in shown], [row[y] for row in shown]
+        line(axis, xs, ys, named(entry), colour, **style)
 
 
 def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: str):

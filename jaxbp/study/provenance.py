@@ -23,7 +23,9 @@ SETTINGS = (
     "rounds",
 )  # of the cases, gathered for the record
 # Files of the package that draw or talk and cannot change a measured number.
-PRESENTATION = {"plots.py", "tables.py", "catalogue.py", "screen.py", "cli.py"}
+PRESENTATION = {
+    *("answers.py", "catalogue.py", "cli.py", "plots.py", "screen.py", "tables.py")
+}
 
 
 def study_fingerprint(study: Study, device: DeviceFacts) -> str:

@@ -1,12 +1,12 @@
 """How does y grow with x? A power law fitted on log-log axes, with its doubt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from jaxbp.errors import InvalidArgument
-from jaxbp.study.base import Row
+from jaxbp.study.base import Row, is_gap
 
 RESAMPLES = 2_000
 CONFIDENCE = 0.95
@@ -76,6 +76,34 @@ def growth(rows: Sequence[Row], x: str, y: str, *, symbol: str = "") -> str:
     if len({size for size, _ in points}) < 3:
         return "-"
     return f"{symbol or x[0]}^{fit_power(*zip(*points, strict=True))}"
+
+
+def at_the_end(
+    rows: Sequence[Row],
+    by: Sequence[str],
+    x: str,
+    columns: Sequence[str],
+    grown: Mapping[str, str],
+) -> list[Row]:
+    """A line for each entry of the columns `by`: some columns where `x` is largest, and
+    how others grow with it.
+
+    Args:
+      rows: gaps among them are left out.
+      grown: title -> column whose growth with `x` stands under it.
+    """
+    groups: dict[tuple, list[Row]] = {}
+    for row in rows:
+        if not is_gap(row) and {*by, x} <= row.keys():
+            groups.setdefault(tuple(row[name] for name in by), []).append(row)
+    lines = []
+    for group in groups.values():
+        last = max(group, key=lambda row: row[x])
+        line = {name: last.get(name) for name in (*by, x, *columns)}
+        lines.append(
+            line | {t: growth(group, x, column) for t, column in grown.items()}
+        )
+    return lines
 
 
 def positive_logs(values: Sequence[float], name: str) -> np.ndarray:

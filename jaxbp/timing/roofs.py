@@ -2,13 +2,15 @@
 
 The roofs are measured, not looked up: the best matrix product and the best pass over
 memory that this process saw. A row that claims more than the roof is wrong, and is
-refused. Curves of small and large work, taken inside a loop so that the cost of a call
-stays apart, are what a predicted time is read from.
+refused. A predicted time is read from curves of small and large work, taken twice
+over: of a step that is a program of its own, which wakes threads and writes to memory
+it was just handed, and of one inside a loop, which finds both as it left them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +20,10 @@ from jax import lax
 from jaxbp.timing.clock import MIN_SAMPLE_S, time_calls
 from jaxbp.timing.device import Device, find_device
 
-ROOF_SLACK = 1.05  # a roof is itself a measurement; a claim may exceed it by this
 LARGEST_SIDE = 16_384
 PASS_BYTES = 256 * 2**20  # far above what a core's own caches hold
 SIDES = (8, 32, 128, 512)  # of products on the curve
-SIZES = tuple(2**k for k in (3, 10, 14, 18, 22, 26))  # bytes of arrays on the curve
+SIZES = tuple(2**k for k in (6, 10, 14, 16, 18, 20, 22, 26))  # bytes of arrays on it
 ELEMENTS = 2**14  # of the transcendental pass: in cache, enough to spread over cores
 CHAIN = 16  # multiply-adds an element of the elementwise pass
 LOOP_S = 1e-3  # a loop of the curves lasts about this
@@ -47,6 +48,18 @@ class Curve:
         return float(np.exp(np.interp(np.log(max(work, 1.0)), x, y)))
 
 
+class Steps(NamedTuple):
+    """Seconds of the two kinds of steps over their work.
+
+    Attributes:
+      product_s: of one matrix product, over its flops.
+      pass_s: of one elementwise pass, over the bytes it reads and writes.
+    """
+
+    product_s: Curve
+    pass_s: Curve
+
+
 @dataclass(frozen=True)
 class Roofs:
     """What a device needs for each kind of work, in one dtype and precision.
@@ -54,8 +67,9 @@ class Roofs:
     Attributes:
       flops_per_s: best rate of a matrix product.
       bytes_per_s: best rate of a pass over main memory.
-      product_s: seconds of one matrix product over its flops.
-      pass_s: seconds of one elementwise pass over the bytes it reads and writes.
+      straight: steps outside of loops, the call's own time taken off.
+      looped: steps inside a loop, which has arrays in cache and its threads awake; a
+        loop over next to nothing is compiled as one piece and takes no time a step.
       elementwise_flops_per_s: rate of multiply-adds on arrays in cache.
       transcendentals_per_s: rate of tanh there.
       call_s: seconds of calling a compiled program that does next to nothing: one
@@ -65,8 +79,8 @@ class Roofs:
 
     flops_per_s: float
     bytes_per_s: float
-    product_s: Curve
-    pass_s: Curve
+    straight: Steps
+    looped: Steps
     elementwise_flops_per_s: float
     transcendentals_per_s: float
     call_s: float
@@ -80,7 +94,7 @@ class Roofs:
 def device_roofs(dtype: str = "float32", device: Device | None = None) -> Roofs:
     """The device's roofs at the current `jax.default_matmul_precision`.
 
-    Measured once per process, dtype and precision, in about 4 s.
+    Measured once per process, dtype and precision, in about 7 s.
     """
     return measured_roofs(*product_setting(dtype, device))
 
@@ -89,47 +103,78 @@ def device_roofs(dtype: str = "float32", device: Device | None = None) -> Roofs:
 def measured_roofs(dtype: str, device: Device, precision: str | None) -> Roofs:
     """`device_roofs`, measured at `precision`, which is the current one."""
     width = jnp.dtype(dtype).itemsize
+    setting = dtype, device, precision
+    measured_matmul_peak(*setting)
     with jax.enable_x64(dtype == "float64"), jax.default_device(device):
-        squares = [jnp.full((n, n), 1 / n, dtype) for n in SIDES]
         small = jnp.zeros(ELEMENTS, dtype)
+        squares = [jnp.full((n, n), 1 / n, dtype) for n in SIDES]
         arrays = [jnp.zeros(size // width, dtype) for size in SIZES]
+        kinds = (
+            ([2 * n**3 for n in SIDES], jnp.matmul, squares),
+            ([2 * size for size in SIZES], multiply_add, arrays),
+        )
+        looped, straight = zip(*(curves(*kind) for kind in kinds), strict=True)
+        chain_s = looped_s(multiply_adds, small)
         return Roofs(
-            flops_per_s=measured_matmul_peak(dtype, device, precision),
+            # Once more, seconds later: the machine may have been busy.
+            flops_per_s=measured_matmul_peak(*setting, again=True),
             bytes_per_s=measured_memory_bandwidth(device),
-            product_s=curve([2 * n**3 for n in SIDES], jnp.matmul, squares),
-            pass_s=curve([2 * size for size in SIZES], lambda c, a: c * a + a, arrays),
-            elementwise_flops_per_s=2
-            * CHAIN
-            * ELEMENTS
-            / looped_s(multiply_adds, small),
+            elementwise_flops_per_s=2 * CHAIN * ELEMENTS / chain_s,
             transcendentals_per_s=ELEMENTS / looped_s(lambda c, a: jnp.tanh(c), small),
-            call_s=least_s(jax.jit(jnp.matmul), squares[0], squares[0]),
+            straight=Steps(*straight),
+            looped=Steps(*looped),
+            call_s=called_s(jnp.matmul, squares[:1])[0],
         )
 
 
-def curve(work: Sequence[float], step: Callable, arrays: Sequence) -> Curve:
-    """Seconds of `step(carry, array)` for each array; never less for more work."""
-    seconds = np.maximum.accumulate([looped_s(step, array) for array in arrays])
-    return Curve(tuple(map(float, work)), tuple(map(float, seconds)))
+def curves(
+    work: Sequence[float], step: Callable, arrays: Sequence
+) -> tuple[Curve, Curve]:
+    """Seconds of `step` for each array, in a loop and as a program of its own less the
+    call's time; never less for more work, nor out of the loop than in it."""
+    looped = np.array([looped_s(step, array) for array in arrays])
+    called = np.array(called_s(step, arrays))
+    straight = np.maximum(looped, called - called[0])
+    seconds = (np.maximum.accumulate(times).tolist() for times in (looped, straight))
+    looped, straight = (Curve(tuple(map(float, work)), tuple(s)) for s in seconds)
+    return looped, straight
+
+
+def multiply_add(carry: jax.Array, array: jax.Array) -> jax.Array:
+    """One pass: two arrays read at most, one written."""
+    return carry * array + array
 
 
 def multiply_adds(carry: jax.Array, array: jax.Array) -> jax.Array:
     """`CHAIN` multiply-adds an element, each needing the last."""
     for _ in range(CHAIN):
-        carry = carry * array + array
+        carry = multiply_add(carry, array)
     return carry
 
 
+def called_s(step: Callable, arrays: Sequence) -> list[float]:
+    """Least seconds of `step(array, array)` as a program of its own, for each array.
+
+    Sampled in turn: threads that a call has to wake take longer at some times."""
+    program = jax.jit(lambda array: step(array, array))
+    calls = {str(k): (program.lower(a).compile(), (a,)) for k, a in enumerate(arrays)}
+    times = time_calls(calls, rounds=9, budget_s=1.5)
+    return [timing.minimum_s for timing in times.values()]
+
+
 def looped_s(step: Callable, array: jax.Array) -> float:
-    """Seconds of one `step(carry, array)` inside a compiled loop of many."""
+    """Seconds of one `step(carry, array)` inside a compiled loop of many, whose length
+    the compiler knows, as it does of a scan."""
 
-    def program(carry, array, trips):
-        return lax.fori_loop(0, trips, lambda _, carry: step(carry, array), carry)
+    def loop(trips):
+        def program(carry, array):
+            return lax.fori_loop(0, trips, lambda _, carry: step(carry, array), carry)
 
-    compiled = jax.jit(program).lower(array, array, 1).compile()
-    once_s = least_s(compiled, array, array, 1)
+        return jax.jit(program).lower(array, array).compile()
+
+    once_s = least_s(loop(4), array, array) / 4
     trips = int(np.clip(LOOP_S / once_s, 4, 10_000))
-    return least_s(compiled, array, array, trips) / trips
+    return least_s(loop(trips), array, array) / trips
 
 
 def least_s(f: Callable, *args) -> float:
@@ -219,10 +264,10 @@ def refusal(
     A roof that a row exceeds is measured once more first: it may have been taken while
     the machine was busy.
     """
-    if roof_fraction(flops, time_s, dtype, device) > ROOF_SLACK:
+    if roof_fraction(flops, time_s, dtype, device) > 1:
         measured_matmul_peak(*product_setting(dtype, device), again=True)
     fraction = roof_fraction(flops, time_s, dtype, device)
-    if fraction <= ROOF_SLACK:
+    if fraction <= 1:
         return ""
     return (
         f"refused: {flops:.3g} flops in {time_s:.3g} s is {fraction:.2f} times the "

@@ -8,14 +8,14 @@ from jax import lax
 import jaxbp
 from jaxbp.costs import traced_amount
 from jaxbp.timing import Roofs
-from jaxbp.timing.roofs import Curve
+from jaxbp.timing.roofs import Curve, Steps
 
 # A device on which a flop takes 1 ns, a byte 1 ns, and a tanh 1 s.
 ROOFS = Roofs(
     flops_per_s=1e9,
     bytes_per_s=1e9,
-    product_s=Curve((1.0, 2.0), (1e-9, 2e-9)),
-    pass_s=Curve((1.0, 2.0), (1e-9, 2e-9)),
+    straight=Steps(*[Curve((1.0, 2.0), (1e-9, 2e-9))] * 2),
+    looped=Steps(*[Curve((1.0, 2.0), (1e-10, 2e-10))] * 2),  # ten times faster
     elementwise_flops_per_s=1e9,
     transcendentals_per_s=1.0,
     call_s=1e-6,
@@ -45,6 +45,20 @@ def test_loops_multiply_and_branches_are_ranges():
     assert seconds(loop, X).low == pytest.approx(5 * 8)
     branch = seconds(lambda p, x: lax.cond(p, jnp.tanh, lambda x: x * x, x), True, X)
     assert branch.low < 1e-3 and branch.high == pytest.approx(8)
+
+
+def test_a_loop_s_steps_take_what_they_take_in_loops():
+    def loop(x):
+        return lax.scan(lambda x, _: (x @ x, None), x, length=5)[0]
+
+    assert seconds(loop, A).low == pytest.approx(5 * 2 * 32**3 * 1e-10)
+
+
+def test_a_transposed_output_takes_another_pass():
+    moved = 8 * 2 * A.size * 1e-9
+    assert seconds(lambda a: 2 * a, A).low == pytest.approx(moved)
+    assert seconds(lambda a: (2 * a).T, A).low == pytest.approx(2 * moved)
+    assert seconds(lambda x: (2 * x[None]).T, X).low == pytest.approx(8 * 16e-9)
 
 
 def test_a_report_tells_times_only_with_roofs():

@@ -11,11 +11,12 @@ from jaxbp.errors import DataError
 from jaxbp.study import Options, command, is_gap, measure, plots, tables
 from jaxbp.study.catalogue import load_study, study_files
 from jaxbp.timing import Roofs
-from jaxbp.timing.roofs import Curve
+from jaxbp.timing.roofs import Curve, Steps
 
 CASES = 5  # of a study: each compiles a program or two
 ONE = Curve((1.0, 2.0), (1e-9, 2e-9))
-ROOFS = Roofs(1e11, 1e10, ONE, ONE, 1e9, 1e9, 1e-6)  # measured ones take seconds
+STEPS = Steps(ONE, ONE)
+ROOFS = Roofs(1e11, 1e10, STEPS, STEPS, 1e9, 1e9, 1e-6)  # measured ones take seconds
 OPTIONAL = {"device_peak_bytes"}  # a CPU's allocator tells none
 SKIPPED = {"engine_speed", "prediction"}  # has a test of its own; measures nothing
 

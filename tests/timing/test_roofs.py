@@ -5,7 +5,7 @@ import re
 import pytest
 
 from jaxbp import timing
-from jaxbp.timing.roofs import ROOF_SLACK, Curve
+from jaxbp.timing.roofs import Curve
 
 
 def test_roofs_are_positive_and_measured_once():
@@ -22,11 +22,11 @@ def test_a_possible_rate_is_not_refused():
 
 
 def test_an_impossible_rate_is_refused_with_its_numbers():
-    flops = 3 * ROOF_SLACK * timing.matmul_peak("float32")
+    flops = 3 * timing.matmul_peak("float32")
     reason = timing.refusal(flops, 1.0)
-    # The roof is measured again before a row is refused, so the multiple is not 3.15.
+    # The roof is measured again before a row is refused, so the multiple is not 3.
     told = re.match(r"refused: .* is ([\d.]+) times the measured matmul roof", reason)
-    assert told and float(told[1]) > ROOF_SLACK
+    assert told and float(told[1]) > 1
 
 
 def test_a_curve_goes_through_its_points_and_grows_beyond_them():
@@ -40,7 +40,9 @@ def test_a_curve_goes_through_its_points_and_grows_beyond_them():
 def test_the_roofs_of_this_device():
     roofs = timing.device_roofs("float32")
     assert roofs.flops_per_s == timing.matmul_peak("float32")
-    assert roofs.product_s(1e9) > roofs.product_s(1e3) > 0
-    assert roofs.pass_s(1e8) > roofs.pass_s(1e3) > 0
+    for curve in (*roofs.straight, *roofs.looped):
+        assert curve(1e9) > curve(1e3) > 0
+    for straight, looped in zip(roofs.straight, roofs.looped, strict=True):
+        assert all(map(float.__ge__, straight.seconds, looped.seconds))
     assert 1e6 < roofs.transcendentals_per_s < 1e14 and 0 < roofs.call_s < 1e-2
     assert {"flops_per_s", "bytes_per_s", "call_s"} < set(roofs.columns())
