@@ -34,7 +34,7 @@ from jaxbp.study import (
     tables,
 )
 
-MINUTES = 2.5
+MINUTES = 1
 
 BASE = dict(network="MLP", width=256, depth=4, batch=128)
 SWEEPS = dict(

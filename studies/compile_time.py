@@ -35,7 +35,7 @@ from jaxbp.study import (
     run,
 )
 
-MINUTES = 1.5
+MINUTES = 0.5
 
 FULL = SETTINGS | dict(width=64, batch=32, builds=3)
 QUICK = QUICK_SETTINGS | dict(width=16, batch=4, builds=1)

@@ -33,7 +33,7 @@ from jaxbp.study import (
     stacked_bytes,
 )
 
-MINUTES = 3
+MINUTES = 2
 
 FULL = dict(
     size="real",  # as PROGRAMS documents them

@@ -34,7 +34,7 @@ from jaxbp.study import (
     run,
 )
 
-MINUTES = 1
+MINUTES = 0.4
 
 WIDTH = 64
 DTYPES = ("float32", "float64")

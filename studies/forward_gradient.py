@@ -36,7 +36,7 @@ from jaxbp.study import (
     run,
 )
 
-MINUTES = 1
+MINUTES = 0.7
 
 PUBLISHED = {"logistic": 0.555, "MLP": 0.593, "CNN": 0.51}
 MODELS = {

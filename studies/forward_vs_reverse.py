@@ -37,7 +37,7 @@ from jaxbp.study import (
     tables,
 )
 
-MINUTES = 5
+MINUTES = 2.5
 
 # A batch at which the products of f, not its overhead, take most of its time.
 BASE = dict(

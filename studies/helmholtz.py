@@ -36,7 +36,7 @@ from jaxbp.study import (
     run,
 )
 
-MINUTES = 1
+MINUTES = 0.4
 
 SIZES = (1, 8, 15, 22, 29, 36, 43, 50)
 POINTS = 64

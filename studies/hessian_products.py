@@ -35,7 +35,7 @@ from jaxbp.study import (
     tables,
 )
 
-MINUTES = 1.5
+MINUTES = 0.4
 
 SIZES = [4, 16, 64, 128]
 QUICK_SIZES = [4, 16]

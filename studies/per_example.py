@@ -35,7 +35,7 @@ from jaxbp.study import (
     tables,
 )
 
-MINUTES = 1
+MINUTES = 0.5
 
 BASE = dict(width=128, batch=64)
 SWEEPS = dict(batch=[1, 4, 16, 64, 256], width=[32, 64, 128, 256, 512])

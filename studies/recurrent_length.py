@@ -35,7 +35,7 @@ from jaxbp.study import (
     stacked_bytes,
 )
 
-MINUTES = 1.5
+MINUTES = 0.7
 
 LENGTHS = [8, 16, 32, 64, 128, 256, 1024]
 QUICK_LENGTHS = [4, 8, 16]

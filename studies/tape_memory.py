@@ -34,7 +34,7 @@ from jaxbp.study import (
     run,
 )
 
-MINUTES = 1.5
+MINUTES = 0.5
 
 # More examples than units: activations that fit into no weight's gradient, where the
 # compiler would hide them.

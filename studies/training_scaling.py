@@ -40,7 +40,7 @@ from jaxbp.study import (
     tables,
 )
 
-MINUTES = 2
+MINUTES = 1.2
 
 STEPS = 10  # of training, timed together
 BASE = dict(width=256, depth=2, batch=128, dtype="float32")
