@@ -44,6 +44,7 @@ SWEEPS = dict(
 )
 QUICK_BASE = BASE | dict(width=32, batch=16)
 QUICK_SWEEPS = dict(width=[16, 32, 64], depth=[1, 2, 4, 8], batch=[1, 16])
+QUICK_PROGRAMS = list(PROGRAMS)[::4]
 METHODS = {"jaxbp": jaxbp.value_and_grad, "jax": jax.value_and_grad}
 COLOURS = {"jaxbp": "blue", "jax": "black"}
 RATIOS = ("flops_ratio", "ratio")  # to f's, counted and timed
@@ -150,8 +151,8 @@ def plot(rows, axes):
     plots.over_sizes(by_width, "width", "f and gradient over f, by width")
 
 
-def cases(base, sweeps, size, settings):
-    others = grid(network=list(PROGRAMS), size=size)
+def cases(base, sweeps, programs, size, settings):
+    others = grid(network=programs, size=size)
     networks = [*sweep(base, **sweeps), *others]
     return crossed(networks, method=list(METHODS), **settings)
 
@@ -159,8 +160,8 @@ def cases(base, sweeps, size, settings):
 study = Study(
     file=__file__,
     question=__doc__,
-    cases=cases(BASE, SWEEPS, "real", SETTINGS),
-    quick=cases(QUICK_BASE, QUICK_SWEEPS, "small", QUICK_SETTINGS),
+    cases=cases(BASE, SWEEPS, list(PROGRAMS), "real", SETTINGS),
+    quick=cases(QUICK_BASE, QUICK_SWEEPS, QUICK_PROGRAMS, "small", QUICK_SETTINGS),
     measure=measured,
     columns=(
         *("network", "width", "depth", "batch", "method", "expected_ratio"),

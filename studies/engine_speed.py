@@ -156,6 +156,8 @@ def mean_ratios(rows):
 def claim(rows):
     """Geometric means and extremes."""
     rows = [row for row in rows if not is_gap(row)]
+    if not rows:
+        return ""
     told, runs = mean_ratios(rows), [row["ratio"] for row in rows]
     return (
         f"Over {len(rows)} programs jaxbp.grad traces in {told['trace']:.2f} of "

@@ -28,6 +28,7 @@ from jaxbp.study import (
     QUICK_SETTINGS,
     SETTINGS,
     Study,
+    crossed,
     grid,
     measure,
     numbered,
@@ -223,14 +224,18 @@ def line(axis, rows, column, label, colour):
 
 
 def cases(sizes, others, chunked, settings):
-    setting = dict(hidden=256, batch=1)
-    shapes = grid(part="shapes", family="one hidden layer", n=sizes, m=sizes, **setting)
-    for n, m in others:
-        shapes += grid(part="families", family=list(FAMILIES), n=n, m=m, **setting)
-    whole = [c | settings | {"method": m} for c in shapes for m in WHOLE]
-    most = chunked["n"]
-    chunks = [c for c in CHUNKS if c <= most]
-    return whole + grid(**chunked, chunk=chunks, **settings)
+    setting = settings | dict(hidden=256, batch=1)
+    shapes = grid(part="shapes", family="one hidden layer", n=sizes, m=sizes)
+    families = [
+        case
+        for n, m in others
+        for case in grid(part="families", family=list(FAMILIES), n=n, m=m)
+    ]
+    whole, rest = (
+        crossed(part, **setting, method=list(WHOLE)) for part in (shapes, families)
+    )
+    chunks = [c for c in CHUNKS if c <= chunked["n"]]
+    return [*whole, *grid(**chunked, chunk=chunks, **settings), *rest]
 
 
 study = Study(
