@@ -113,19 +113,9 @@ def _equation(eqn, ins: tuple[Value, ...], steps: list[Step]) -> Sequence[Value]
         return _inline(*called, steps)
     name = eqn.primitive.name
     outs = tuple(Value(v.aval, name, eqn) for v in eqn.outvars)
-    inner = tuple(map(_flat, _programs(eqn.params))) if name in CONTROL else ()
+    inner = tuple(map(_flat, ir.inner_programs(eqn.params))) if name in CONTROL else ()
     steps.append(Step(name, eqn.params, ins, outs, inner, eqn))
     return outs
-
-
-def _programs(params: dict) -> list:
-    """The programs among an equation's parameters, in their order, closed."""
-    leaves = jax.tree.leaves(list(params.values()), is_leaf=_is_program)
-    return [ir.closed(leaf) for leaf in leaves if _is_program(leaf)]
-
-
-def _is_program(value) -> bool:
-    return hasattr(value, "eqns")
 
 
 def _called(eqn, ins):
@@ -134,7 +124,7 @@ def _called(eqn, ins):
         return None
     if eqn.primitive.name == "custom_linear_solve":
         return _solve(eqn.params, ins)
-    for program in _programs(eqn.params):
+    for program in ir.inner_programs(eqn.params):
         jaxpr, _ = ir.inner(program)
         ends = len(jaxpr.invars), len(jaxpr.outvars)
         if ends == (len(eqn.invars), len(eqn.outvars)):

@@ -33,6 +33,16 @@ def closed(jaxpr, consts=()):
     return jaxpr if hasattr(jaxpr, "consts") else ClosedJaxpr(jaxpr, consts)
 
 
+def inner_programs(params: dict) -> list:
+    """The programs among an equation's parameters, in their order, closed."""
+    leaves = jax.tree.leaves(list(params.values()), is_leaf=_is_program)
+    return [closed(leaf) for leaf in leaves if _is_program(leaf)]
+
+
+def _is_program(value) -> bool:
+    return hasattr(value, "eqns")
+
+
 def called(params: dict):
     """The closed program that a call (jit, closed_call) holds."""
     return params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]

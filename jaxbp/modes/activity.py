@@ -13,10 +13,15 @@ _RANDOM = ("random_bits", "rng_bit_generator", "rng_uniform", "threefry2x32")
 def spread(body, active: set, done=frozenset()) -> None:
     """Adds to `active` the variables of `body` that may carry a tangent."""
     for place, eqn in enumerate(body.eqns):
-        moved = any(not isinstance(a, ir.Literal) and a in active for a in eqn.invars)
+        moved = any(moves(a, active) for a in eqn.invars)
         if place not in done and (moved or eqn.primitive.name in ALLOCATING):
             if not isinstance(registry.lookup(eqn.primitive), registry.ZeroRule):
                 active.update(v for v in eqn.outvars if ir.differentiable(v.aval))
+
+
+def moves(atom, active: set) -> bool:
+    """Whether a variable or literal may carry a tangent."""
+    return not isinstance(atom, ir.Literal) and atom in active
 
 
 def recomputes(body, done, carries) -> bool:

@@ -9,6 +9,7 @@ from .. import ir
 from ..linear.base import Edge, filled
 from ..linear.branch import Branches
 from ..rules.registry import register
+from .activity import moves, spread
 from .forward import Pusher
 from .linearize import linearize_program, solid
 from .refs import carrying, cond_with_contents
@@ -111,20 +112,26 @@ class _Branch:
             *[ir.struct(a) for a in avals]
         )
         self.count = len(shapes[0])
-        outvars = ir.inner(self.program)[0].outvars
-        self.residual_avals = [
-            var.aval.update(weak_type=False) for var in outvars[self.count :]
+        jaxpr, _ = ir.inner(self.program)
+        moving = {v for v in jaxpr.invars if ir.differentiable(v.aval)}
+        spread(jaxpr, moving)
+        self.residuals = [
+            (atom.aval.update(weak_type=False), moves(atom, moving))
+            for atom in jaxpr.outvars[self.count :]
         ]
 
     def share(self, pool: list) -> list[int]:
-        """Places in the pool for the computed residuals; the pool grows as needed."""
+        """Places in the pool for the computed residuals; the pool grows as needed.
+
+        A constant shares with constants: it has no derivative, of any order.
+        """
         taken: set[int] = set()
         places = []
-        for aval in self.residual_avals:
-            free = [i for i, a in enumerate(pool) if a == aval and i not in taken]
+        for residual in self.residuals:
+            free = [i for i, r in enumerate(pool) if r == residual and i not in taken]
             place = free[0] if free else len(pool)
             if not free:
-                pool.append(aval)
+                pool.append(residual)
             taken.add(place)
             places.append(place)
         return places
@@ -136,9 +143,7 @@ class _Branch:
             found = ir.evaluate_program(self.program, operands)
             outs, computed = found[: self.count], found[self.count :]
             at = dict(zip(places, computed, strict=True))
-            zeros = [
-                at[i] if i in at else ir.zeros(aval) for i, aval in enumerate(pool)
-            ]
+            zeros = [at[i] if i in at else ir.zeros(a) for i, (a, _) in enumerate(pool)]
             return outs, zeros
 
         return run

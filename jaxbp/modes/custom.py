@@ -84,6 +84,45 @@ def custom_vjp(walker, primitive, values, dots, params):
     return list(outs), walker.extend([edge], dots, outs)
 
 
+def custom_lin(walker, primitive, values, dots, params):
+    """JAX's own pushforward of a custom_vjp, which JAX can only transpose.
+
+    It is linear in its tangents. Where these are open they are recorded; else it is
+    computed, by the transpose of the backward rule, and that moves with what it holds.
+    """
+    count = params["num_res"]
+    if not any(type(v) is ir.Hole for v in values):
+        rule = _linear_part(params, [True] * (len(values) - count), values)
+
+        def push(*operands):
+            return rule.dense_push(operands[:count], operands[count:]), []
+
+        outs, out_dots, _ = run_live(walker, push, values, dots)
+        return outs, out_dots
+    rule = _linear_part(params, [d is not None for d in dots[count:]], values)
+    ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
+    edge = Edge(Opaque(rule.push, rule.pull), tuple(values[:count]), ins, rule.targets)
+    outs = [ir.Hole(aval) for aval in rule.out_avals]
+    return outs, walker.extend([edge], dots, outs)
+
+
+def _linear_part(params, moving, values):
+    """The backward function of a custom_lin, with those of its tangents that move."""
+    tangents = iter(zip(moving, values[params["num_res"] :], strict=True))
+    none = False, None
+    pairs = [none if zero else next(tangents) for zero in params["in_zeros"]]
+    out_avals = tuple(params["out_avals"])
+    return _Backward(
+        params["bwd"],
+        tuple(active for active, _ in pairs),
+        tuple(None if v is None else ir.typeof(v) for _, v in pairs),
+        out_avals,
+        params["symbolic_zeros"],
+        is_strict(),
+        tuple(i for i, aval in enumerate(out_avals) if ir.differentiable(aval)),
+    )
+
+
 def _of_tangents(walker, fun, values, dots):
     """The function in the tangent part of a rule, maybe its own: it is linear there,
     and its own operations are recorded."""
@@ -140,6 +179,12 @@ class _Backward:
         _, program, _ = linearize_flat(backward, at, [True] * len(at))
         return program.pull(x_dots)
 
+    def dense_push(self, residuals, x_dots):
+        """A tangent for every output, zeros where it has none."""
+        y_dots = dict(zip(self.targets, self.push(residuals, x_dots), strict=True))
+        pairs = enumerate(self.out_avals)
+        return [ir.zeros(a) if y_dots.get(i) is None else y_dots[i] for i, a in pairs]
+
     def _dense(self, residuals, y_bars):
         avals = [a for a, on in zip(self.in_avals, self.active, strict=True) if on]
         x_bars = self.pull(residuals, y_bars)
@@ -182,5 +227,6 @@ def optimized_remat(walker, primitive, values, dots, params):
 
 
 register("custom_jvp_call", custom_jvp)
+register("custom_lin", custom_lin)
 register("custom_vjp_call", custom_vjp)
 register("remat_opt", optimized_remat)

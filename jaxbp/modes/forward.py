@@ -24,8 +24,15 @@ class Pusher(Walker):
         return out
 
     def through(self, jvp, values, dots, params):
-        outs, tangents = jvp(values, dots, **params)
-        return list(outs), list(tangents)
+        found: list = []
+
+        def rule():  # live: what only we evaluate may stand in a user's rule
+            outs, tangents = jvp(values, dots, **params)
+            found.extend(outs)
+            return list(tangents), []
+
+        tangents, _, _ = run_live(self, rule, [], [])
+        return found, tangents
 
 
 def push_forward(function: Callable, primals: Sequence, tangents: Sequence):

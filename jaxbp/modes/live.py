@@ -7,7 +7,7 @@ is traced twice. The trace hands every primitive to a walker.
 from collections.abc import Callable, Sequence
 
 from .. import ir
-from .walk import ALLOCATING, Walker, unzip
+from .walk import OWN, Walker, unzip
 
 
 class LiveTracer(ir.Arithmetic, ir.Tracer):
@@ -84,7 +84,7 @@ class LiveTrace(ir.Trace):
             elif any(type(v) is ir.Hole for v in values):
                 outs = ir.evaluate(primitive, values, params)
                 dots = [None] * len(outs)
-            elif primitive.name in ALLOCATING:
+            elif primitive.name in OWN:
                 outs, dots = self.walker.apply(primitive, values, dots, params)
             else:
                 return primitive.bind(*values, **params)

@@ -15,11 +15,12 @@ from ..linear.deferral import nbytes
 from ..linear.loop import Loop, Taped, loop_options
 from ..linear.slopes import slope_bytes
 from ..rules import registry
-from .activity import recomputes, spread
+from .activity import moves, recomputes, spread
 from .derived import layout
 from .forward import Pusher
 from .hoist import hoist
 from .linearize import Recorder, solid
+from .primal import Primal
 from .refs import carrying, scan_with_contents
 from .walk import Walker
 
@@ -132,11 +133,9 @@ class _Scan:
         moving = [dot is not None for _, _, dot in changing[:carries]]
         while True:
             pairs = zip(changing[:carries], moving, strict=True)
-            active = known | {var for (var, _, _), moves in pairs if moves}
+            active = known | {var for (var, _, _), moved in pairs if moved}
             spread(jaxpr, active, done)
-            outs = [
-                not isinstance(a, ir.Literal) and a in active for a in jaxpr.outvars
-            ]
+            outs = [moves(atom, active) for atom in jaxpr.outvars]
             grown = [m or o for m, o in zip(moving, outs[:carries], strict=True)]
             if grown == moving:
                 return moving, moving + outs[carries:]
@@ -206,7 +205,7 @@ class _Scan:
         carries = len(self.init)
 
         def step(carry, xs):
-            outs, _, _ = self.body.run(Walker(), [*self.held, *carry, *xs], none)
+            outs, _, _ = self.body.run(Primal(), [*self.held, *carry, *xs], none)
             return outs[:carries], (outs[carries:], carry)
 
         carry, (ys, stack) = self._loop(step, self.init, self.xs)

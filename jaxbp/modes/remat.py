@@ -4,15 +4,20 @@ All else is computed again when the derivative is applied: the program is linear
 anew at its operands, with the saved values in the place of recomputed ones.
 """
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
+
+import jax
 
 from .. import ir
 from ..linear.base import Edge
 from ..linear.call import Opaque
 from ..rules.registry import register
+from .activity import moves, spread
 from .forward import Pusher
 from .linearize import Recorder, record, solid
+from .primal import Primal, has_rules
 from .walk import Walker, unzip
 
 
@@ -25,7 +30,7 @@ def remat_rule(walker, primitive, values, dots, params):
     active = tuple(d is not None for d in dots)
     ins = tuple(i for i, a in enumerate(active) if a)
     outs, saved = _forward(primitive, program, values, params)
-    targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
+    targets = _moving(ir.inner(program)[0], active)
     again = _Again(
         program, active, targets, params["prevent_cse"], params.get("policy")
     )
@@ -34,13 +39,30 @@ def remat_rule(walker, primitive, values, dots, params):
     return outs, walker.extend([edge], dots, outs)
 
 
+def _moving(jaxpr, active) -> tuple[int, ...]:
+    """The outputs that carry a tangent where these inputs do."""
+    moving = {var for var, moved in zip(jaxpr.invars, active, strict=True) if moved}
+    spread(jaxpr, moving)
+    return tuple(i for i, a in enumerate(jaxpr.outvars) if moves(a, moving))
+
+
 def _forward(primitive, program, values, params):
     """The program's outputs, and the values that its policy saves."""
     if params.get("policy") is None:
+        if has_rules(program):
+            return _primal(program, params["prevent_cse"])(*values), []
         return ir.evaluate(primitive, values, params), []
     saver = _Saver(params["policy"])
     outs, _ = saver.run(program, values, [None] * len(values))
     return outs, saver.saved
+
+
+@functools.lru_cache(maxsize=1024)
+def _primal(program, prevent_cse):
+    def outputs(*values):
+        return Primal().run(program, values, [None] * len(values))[0]
+
+    return jax.checkpoint(outputs, prevent_cse=prevent_cse)
 
 
 class _InLine(Walker):
@@ -54,7 +76,7 @@ class _InLine(Walker):
         env.update(zip(eqn.outvars, zip(outs, out_dots, strict=True), strict=True))
 
 
-class _Saver(_InLine):
+class _Saver(_InLine, Primal):
     """Evaluates a program and keeps what the policy saves."""
 
     def __init__(self, policy):

@@ -12,6 +12,7 @@ from ..rules import registry
 from ..rules.borrowed import borrowed_rule
 
 ALLOCATING = ("new_ref", "empty_ref")  # a tangent may be written there later
+OWN = (*ALLOCATING, "custom_lin")  # come to their rule without a tangent, too
 
 
 class Walker:
@@ -62,7 +63,7 @@ class Walker:
     def equation(self, eqn, env: dict) -> None:
         """One equation: reads its operands from `env`, writes its outputs there."""
         values, dots = unzip([ir.read(env, atom) for atom in eqn.invars])
-        if all(d is None for d in dots) and eqn.primitive.name not in ALLOCATING:
+        if all(d is None for d in dots) and eqn.primitive.name not in OWN:
             params = ir.call_params(eqn.primitive, eqn.params)
             outs = ir.evaluate(eqn.primitive, values, params)
             out_dots = [None] * len(outs)

@@ -172,7 +172,12 @@ class Scope:
             return list(out) if many[0] else [out]
 
         arrays = [v.array for v in values]
-        return evaluate(jax.make_jaxpr(call)(arrays), arrays), many[0]
+        try:
+            return evaluate(jax.make_jaxpr(call)(arrays), arrays), many[0]
+        except Exception as error:  # the table's row is wrong: say what it wrote
+            shapes = {v.name: v.array.shape for v in values}
+            error.add_note(f"{self.functions()}{text}  # of {shapes}")
+            raise
 
     def define(self, name, text):
         """Adds the definition of a function."""

@@ -192,6 +192,19 @@ def test_jax_around_a_checkpoint_moves_what_moves_alone():
     same(lambda ad: slope(ad)(X[:2] / 2))
 
 
+def test_a_branch_moves_what_moves_alone():
+    """A constant shares no place with what moves: polygamma has no tangent by m."""
+
+    def f(i, x):
+        two = lambda x: lax.polygamma(jnp.full_like(x, 2.0), 2 + lax.sin(x))  # noqa: E731
+        return jnp.sum(lax.cond(i > 0, lambda x: lax.sin(lax.sin(x)), two, x))
+
+    def second(ad):
+        return jax.jit(lambda i: ad.grad(lambda x: jnp.sum(ad.grad(f, 1)(i, x)))(X))
+
+    same(lambda ad: second(ad)(0))
+
+
 def test_checkpoint_with_static_arguments():
     f = jaxbp.checkpoint(lambda x, n: jnp.sum(jnp.sin(x) ** len(n)), static_argnums=1)
     same(lambda ad: ad.grad(f)(X, "abc"))
