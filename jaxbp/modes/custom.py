@@ -103,7 +103,7 @@ def custom_lin(walker, primitive, values, dots, params):
     ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
     edge = Edge(Opaque(rule.push, rule.pull), tuple(values[:count]), ins, rule.targets)
     outs = [ir.Hole(aval) for aval in rule.out_avals]
-    return outs, walker.extend([edge], dots, outs)
+    return outs, walker.extend([edge] if ins else [], dots, outs)
 
 
 def _linear_part(params, moving, values):

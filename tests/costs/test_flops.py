@@ -178,7 +178,8 @@ def test_every_primitive_with_a_rule_has_an_entry():
         "linear_call", "remat_opt", "scan", "shard_map", "while", "cond",
     }  # fmt: skip
     refused = {"ffi_call", "io_callback", "pure_callback"}  # their work is not known
-    assert rules.known() - inlined - refused - set(TABLE) == set()
+    never_run = {"custom_lin"}  # JAX transposes it, or refuses it
+    assert rules.known() - inlined - refused - never_run - set(TABLE) == set()
 
 
 def test_a_primitive_without_an_entry_is_assumed_and_named():

@@ -1,20 +1,18 @@
 """python -m tests.fuzz: compares many random programs with JAX, in parallel.
 
-Each chunk of programs has a seed of its own, `seed`, `seed + 1`, ...; a failing chunk
-prints its seed and the smallest program that shows the failure, as a test.
+Each chunk of programs has a seed of its own, `seed`, `seed + 1`, ...; the seeds that
+failed stand at the end, each with the smallest program that shows it, as a test.
 """
 
 import collections
-import multiprocessing
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from tests.fuzz.chunk import CHUNK, chunk
-
-CHUNKS_A_PROCESS = 6  # then a fresh one: what JAX compiled fills memory
+from tests.fuzz.chunk import CHUNK, run
 
 
 def main(
@@ -31,26 +29,46 @@ def main(
       seed: of the first chunk; chunk i draws from seed + i.
       workers: processes.
     """
-    total, start = collections.Counter(), time.monotonic()
+    start = time.monotonic()
+    done = []
     seeds = range(seed, seed + -(-programs // CHUNK))
-    failures = 0
     columns = "{task.description}", BarColumn(), MofNCompleteColumn()
-    spawn = multiprocessing.get_context("spawn")
-    pool = spawn.Pool(workers, maxtasksperchild=CHUNKS_A_PROCESS)
-    with Progress(*columns, TimeRemainingColumn()) as progress, pool:
+    with (
+        Progress(*columns, TimeRemainingColumn()) as progress,
+        ThreadPoolExecutor(workers) as pool,
+    ):
         task = progress.add_task("programs", total=len(seeds) * CHUNK)
-        for which, counts, failure in pool.imap_unordered(chunk, seeds):
-            total.update(counts)
-            failures += bool(failure)
-            progress.update(task, completed=total["programs"])
-            print(f"seed {which}: {counts['programs']} programs {failure}", flush=True)
+        for future in as_completed([pool.submit(run, seed) for seed in seeds]):
+            chunk = future.result()
+            done.append(chunk)
+            progress.advance(task, CHUNK)
+            failed = "FAILED" if chunk.failure else ""
+            count = chunk.counts.get("programs", 0)
+            print(f"seed {chunk.seed}: {count} programs {failed}", flush=True)
             if minutes and time.monotonic() - start > 60 * minutes:
+                pool.shutdown(wait=False, cancel_futures=True)
                 break
-    print(f"seeds {seeds.start} to {seeds.stop - 1}, {time.monotonic() - start:.0f} s")
+    raise SystemExit(summary(done, time.monotonic() - start))
+
+
+def summary(done, seconds: float) -> bool:
+    """Prints what failed and the counts; gives whether anything failed."""
+    failures = sorted(chunk for chunk in done if chunk.failure)
+    for chunk in failures:
+        print(f"\n# seed {chunk.seed} {'-' * 70}\n{chunk.failure}")
+    total = sum(
+        (collections.Counter(chunk.counts) for chunk in done),
+        start=collections.Counter(),
+    )
     for name, count in total.most_common():
         print(f"{count:8}  {name}")
-    print(f"{failures:8}  seeds with a disagreement")
-    raise SystemExit(failures > 0)
+    print(
+        f"{total['programs']:,} programs in {seconds:.0f} s "
+        f"({total['programs'] / seconds:.1f}/s): {total['questions']:,} questions "
+        f"answered alike, {total['refused by JAX']:,} refused by JAX, "
+        f"{len(failures)} seeds with a disagreement"
+    )
+    return bool(failures)
 
 
 if __name__ == "__main__":

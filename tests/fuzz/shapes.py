@@ -25,8 +25,10 @@ def axis(scope, x):
 
 def transpose(scope):
     x = matrix(scope)
-    order = scope.of([(1, 0), (0, 1)] if x.ndim == 2 else [(2, 0, 1), (0, 2, 1)])
-    return f"lax.transpose({x}, {order})"
+    *before, row, column = range(x.ndim)
+    turned = (column, *before, row), (*before, column, row)
+    orders = [(1, 0), (0, 1)] if x.ndim == 2 else turned
+    return f"lax.transpose({x}, {scope.of(orders)})"
 
 
 def reshape(scope):
