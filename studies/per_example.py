@@ -165,7 +165,6 @@ def plot(rows, axes):
     for axis, name in zip(axes, ("batch", "width"), strict=True):
         plots.lines(axis, swept(rows, name), name, "ratio", METHODS)
         plots.over_sizes(axis, name, "time / one ordinary gradient's", "log")
-    axes[0].set_xlim(right=2 * max(row["batch"] for row in rows))
 
 
 def cases(sweeps, settings):
