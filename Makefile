@@ -32,7 +32,7 @@ test: $(VENV)/.with-test ## all tests, on every core
 fuzz: $(VENV)/.with-test ## random programs against JAX: PROGRAMS=20000 SEED=0
 	$(BIN)/python -m tests.fuzz --programs $(PROGRAMS) --seed $(SEED) $(FUZZ_FLAGS)
 
-ecosystem: $(VENV)/.with-test $(VENV)/.with-ecosystem ## Equinox, Flax and optax against JAX
+ecosystem: $(VENV)/.with-test $(VENV)/.with-ecosystem ## models and solvers of other libraries against JAX
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/ecosystem
 
 lint: $(VENV)/.with-lint ## ruff on everything, pyright on the package

@@ -66,11 +66,12 @@ def custom_vjp(walker, primitive, values, dots, params):
     _, residual_tree, forwarded = params["out_trees"]()
     kept = residual_tree.num_leaves - sum(f is not None for f in forwarded)
     kept_values, outs = iter(flat[:kept]), flat[kept:]
-    residuals = tuple(
+    everything = [
         next(kept_values) if place is None else values[place] for place in forwarded
-    )
+    ]
     rule = _Backward(
         bwd,
+        tuple(value if isinstance(value, _PLAIN) else None for value in everything),
         tuple(d is not None for d in dots),
         tuple(ir.tangent_aval(ir.typeof(v)) for v in values),
         tuple(ir.tangent_aval(ir.typeof(y)) for y in outs),
@@ -80,7 +81,8 @@ def custom_vjp(walker, primitive, values, dots, params):
     ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
     targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
     rule.targets = targets
-    edge = Edge(Opaque(rule.push, rule.pull), residuals, ins, targets)
+    residuals = [v for v in everything if not isinstance(v, _PLAIN)]
+    edge = Edge(Opaque(rule.push, rule.pull), tuple(residuals), ins, targets)
     return list(outs), walker.extend([edge], dots, outs)
 
 
@@ -142,6 +144,7 @@ class _Backward:
     """A custom backward function as a linear map's two directions."""
 
     bwd: Any
+    plain: tuple  # residuals that are no arrays: `bwd` may branch on them; else None
     active: tuple[bool, ...]  # per input: does it carry a tangent
     in_avals: tuple
     out_avals: tuple
@@ -157,7 +160,9 @@ class _Backward:
             _zero(aval, self.symbolic_zeros) if y_bar is None else y_bar
             for y_bar, aval in zip(whole, self.out_avals, strict=True)
         ]
-        x_bars = ir.custom_cotangents(self.bwd, (*residuals, *y_bars))
+        arrays = iter(residuals)
+        whole = [next(arrays) if value is None else value for value in self.plain]
+        x_bars = ir.custom_cotangents(self.bwd, (*whole, *y_bars))
         pairs = zip(self.active, x_bars, strict=True)
         return [_none_if_zero(x_bar) for active, x_bar in pairs if active]
 
@@ -218,6 +223,7 @@ def _jax_zero(value) -> bool:
     return type(value).__name__ == "Zero" and type(value).__module__.startswith("jax.")
 
 
+_PLAIN = bool, int, float, complex, np.generic
 _FLOAT0 = ir.tangent_aval(ir.ShapedArray((), np.dtype("int32"))).dtype
 
 

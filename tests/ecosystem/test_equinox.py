@@ -66,8 +66,7 @@ MODELS = {
 def test_model(name):
     make, call = MODELS[name]
     params, static = eqx.partition(make(), eqx.is_inexact_array)
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        agree(lambda p, xs: call(eqx.combine(p, static), xs), params, X)
+    agree(lambda p, xs: call(eqx.combine(p, static), xs), params, X)
 
 
 def loop(kind, x):

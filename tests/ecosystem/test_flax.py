@@ -47,15 +47,14 @@ LINEN = {
 def test_linen(name):
     make, x = LINEN[name]
     module, rngs = make(), {"params": KEY, "dropout": KEY}
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        variables = module.init(rngs, x)
-        rest = {k: v for k, v in variables.items() if k != "params"}
+    variables = module.init(rngs, x)
+    rest = {k: v for k, v in variables.items() if k != "params"}
 
-        def apply(params, x):
-            given = {"params": params, **rest}
-            return module.apply(given, x, rngs=rngs, mutable=list(rest))[0]
+    def apply(params, x):
+        given = {"params": params, **rest}
+        return module.apply(given, x, rngs=rngs, mutable=list(rest))[0]
 
-        agree(apply, variables["params"], x)
+    agree(apply, variables["params"], x)
 
 
 def layers(rngs):
@@ -75,6 +74,5 @@ def attention(rngs):
 @pytest.mark.parametrize(("make", "dtype"), [(layers, X64), (attention, jnp.float32)])
 def test_nnx(make, dtype):
     definition, params, rest = nnx.split(make(nnx.Rngs(0)), nnx.Param, ...)
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        x = SEQUENCES.astype(dtype)
-        agree(lambda p, x: nnx.merge(definition, p, rest)(x), params, x)
+    x = SEQUENCES.astype(dtype)
+    agree(lambda p, x: nnx.merge(definition, p, rest)(x), params, x)

@@ -49,8 +49,7 @@ def arguments(loss):
 @pytest.mark.parametrize("name", [n for n in LOSSES if n not in NOT_LOSSES])
 def test_loss(name):
     loss = getattr(optax.losses, name)
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        agree(loss, *arguments(loss))
+    agree(loss, *arguments(loss))
 
 
 def test_fenchel_young_loss():
@@ -78,5 +77,4 @@ def test_meta_gradient(name):
         (w, _), values = jax.lax.scan(step, (w, optimizer.init(w)), length=4)
         return w, values
 
-    with jax.numpy_dtype_promotion("standard"):
-        agree(trained, jnp.array([0.3, 0.5, -0.2, 0.8]), 0.05, order=1)
+    agree(trained, jnp.array([0.3, 0.5, -0.2, 0.8]), 0.05, order=1)

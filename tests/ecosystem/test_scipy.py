@@ -1,6 +1,5 @@
 """What programs call of jax.scipy."""
 
-import jax
 import jax.numpy as jnp
 import jax.scipy as jsp
 import pytest
@@ -11,13 +10,6 @@ A = jnp.array([[0.9, -0.3, 0.2], [0.1, 0.7, -0.4], [-0.5, 0.3, 1.1]])
 B = jnp.array([[0.4, -1.2], [0.8, 0.3], [-0.6, 0.5]])
 X = jnp.array([0.3, 0.8, 0.55])  # within (0, 1): every function here is smooth there
 P = jnp.array([1.7, 0.6, 2.4])
-
-
-@pytest.fixture(autouse=True)
-def promotion():
-    """jax.scipy's own code promotes dtypes and ranks."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield
 
 
 def positive(a):

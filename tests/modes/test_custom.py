@@ -684,3 +684,22 @@ def test_a_rule_that_calls_its_own_function_is_the_same_in_a_scan():
 
     # (f o f)' = f(x) x, and the derivative of that, f' being x by the rule: x + x^2.
     assert second(scanned) == second(lambda x: f(f(x))) == pytest.approx(0.7 + 0.7**2)
+
+
+def test_a_rule_may_branch_on_a_residual_that_is_no_array():
+    """Also where the function is compiled on its own within an eager gradient."""
+
+    @jax.custom_vjp
+    def double(x):
+        return 2 * x
+
+    def fwd(x):
+        return double(x), (True, 2.0)
+
+    def bwd(residuals, y_bar):
+        doubles, factor = residuals
+        return (factor * y_bar if doubles else y_bar,)
+
+    double.defvjp(fwd, bwd)
+    for f in (double, jax.jit(double)):
+        same(lambda ad, f=f: ad.grad(f)(3.0))
