@@ -201,11 +201,12 @@ class _Scan:
 
     def _again(self):
         """Stacks the carries alone."""
-        none = [None] * len(self.body.active)
         carries = len(self.init)
 
         def step(carry, xs):
-            outs, _, _ = self.body.run(Primal(), [*self.held, *carry, *xs], none)
+            values, walker = [*self.held, *carry, *xs], Primal()
+            dots = walker.dots(values, self.body.active)
+            outs, _, _ = self.body.run(walker, values, dots)
             return outs[:carries], (outs[carries:], carry)
 
         carry, (ys, stack) = self._loop(step, self.init, self.xs)

@@ -5,28 +5,42 @@ JAX, taking the derivative of a derivative, can go through that part in either m
 """
 
 import functools
+from collections.abc import Sequence
 
 from .. import ir
+from ..rules import registry
 from .linearize import Recorder
-from .walk import Walker
+from .walk import unzip
 
 _RULES = ("custom_jvp_call", "custom_lin", "custom_vjp_call")
 
 
-class Primal(Walker):
-    """Evaluates; with a rule is evaluated what has one, or calls what has one."""
+class Primal(Recorder):
+    """Evaluates; what has a rule of its own, or calls what has one, by its rule.
+
+    Its dots say what moves: to a rule, a constant is one.
+    """
+
+    def values(self, program, values: Sequence, active: Sequence[bool]) -> list:
+        """The outputs of a closed program, some of whose inputs move."""
+        return self.run(program, values, self.dots(values, active))[0]
+
+    def dots(self, values: Sequence, active: Sequence[bool]) -> list:
+        """A slot for each value that moves."""
+        pairs = zip(values, active, strict=True)
+        return [self.slot(value) if moves else None for value, moves in pairs]
 
     def equation(self, eqn, env):
-        if not _by_rule(eqn):
+        if _by_rule(eqn):
             return super().equation(eqn, env)
-        recorder, moved = Recorder(), {}
-        for var in eqn.invars:
-            if not isinstance(var, ir.Literal):
-                value, _ = env[var]
-                moves = ir.differentiable(ir.typeof(value))
-                moved[var] = value, recorder.slot(value) if moves else None
-        recorder.equation(eqn, moved)
-        env.update((var, (moved[var][0], None)) for var in eqn.outvars)
+        values, dots = unzip([ir.read(env, atom) for atom in eqn.invars])
+        params = ir.call_params(eqn.primitive, eqn.params)
+        zero = isinstance(registry.lookup(eqn.primitive), registry.ZeroRule)
+        moves = not zero and any(dot is not None for dot in dots)
+        outs = ir.evaluate(eqn.primitive, values, params)
+        for var, out in zip(eqn.outvars, outs, strict=True):
+            moved = moves and ir.differentiable(ir.typeof(out))
+            env[var] = out, self.slot(out) if moved else None
 
 
 @functools.lru_cache(maxsize=1024)

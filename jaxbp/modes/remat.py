@@ -18,7 +18,7 @@ from .activity import moves, spread
 from .forward import Pusher
 from .linearize import Recorder, record, solid
 from .primal import Primal, has_rules
-from .walk import Walker, unzip
+from .walk import unzip
 
 
 def remat_rule(walker, primitive, values, dots, params):
@@ -29,7 +29,7 @@ def remat_rule(walker, primitive, values, dots, params):
         return walker.run(program, values, dots)
     active = tuple(d is not None for d in dots)
     ins = tuple(i for i, a in enumerate(active) if a)
-    outs, saved = _forward(primitive, program, values, params)
+    outs, saved = _forward(primitive, program, values, active, params)
     targets = _moving(ir.inner(program)[0], active)
     again = _Again(
         program, active, targets, params["prevent_cse"], params.get("policy")
@@ -46,65 +46,72 @@ def _moving(jaxpr, active) -> tuple[int, ...]:
     return tuple(i for i, a in enumerate(jaxpr.outvars) if moves(a, moving))
 
 
-def _forward(primitive, program, values, params):
+def _forward(primitive, program, values, active, params):
     """The program's outputs, and the values that its policy saves."""
-    if params.get("policy") is None:
-        if has_rules(program):
-            return _primal(program, params["prevent_cse"])(*values), []
-        return ir.evaluate(primitive, values, params), []
-    saver = _Saver(params["policy"])
-    outs, _ = saver.run(program, values, [None] * len(values))
-    return outs, saver.saved
+    if params.get("policy") is not None:
+        saver = _Saver(params["policy"])
+        return saver.values(program, values, active), saver.saved
+    if has_rules(program):
+        return _primal(program, active, params["prevent_cse"])(*values), []
+    return ir.evaluate(primitive, values, params), []
 
 
 @functools.lru_cache(maxsize=1024)
-def _primal(program, prevent_cse):
+def _primal(program, active, prevent_cse):
     def outputs(*values):
-        return Primal().run(program, values, [None] * len(values))[0]
+        return Primal().values(program, values, active)
 
     return jax.checkpoint(outputs, prevent_cse=prevent_cse)
 
 
-class _InLine(Walker):
+class _InLine(Recorder):
     """Walks inner jits in line, so that a policy sees their equations."""
 
+    within = False  # a rule, whose own equations the policy never saw
+
+    def __init__(self, policy):
+        super().__init__()
+        self.policy = policy
+
     def equation(self, eqn, env):
-        if eqn.primitive.name != "jit":
-            return super().equation(eqn, env)
-        values, dots = unzip([ir.read(env, atom) for atom in eqn.invars])
-        outs, out_dots = self.run(eqn.params["jaxpr"], values, dots)
-        env.update(zip(eqn.outvars, zip(outs, out_dots, strict=True), strict=True))
+        if eqn.primitive.name == "jit":
+            values, dots = unzip([ir.read(env, atom) for atom in eqn.invars])
+            outs, out_dots = self.run(eqn.params["jaxpr"], values, dots)
+            pairs = zip(outs, out_dots, strict=True)
+            env.update(zip(eqn.outvars, pairs, strict=True))
+        elif self.within:
+            super().equation(eqn, env)
+        else:
+            self.within, start = True, len(self.edges)
+            super().equation(eqn, env)
+            self.within = False
+            if _saves(self.policy, eqn):
+                self.save(eqn, env, start)
+
+    def save(self, eqn, env, start):
+        """An equation that the policy saves; its edges are those from `start` on."""
+        raise NotImplementedError
 
 
 class _Saver(_InLine, Primal):
     """Evaluates a program and keeps what the policy saves."""
 
     def __init__(self, policy):
-        self.policy, self.saved = policy, []
+        super().__init__(policy)
+        self.saved: list = []
 
-    def equation(self, eqn, env):
-        super().equation(eqn, env)
-        if _saves(self.policy, eqn):
-            self.saved += [env[var][0] for var in eqn.outvars]
+    def save(self, eqn, env, start):
+        self.saved += [env[var][0] for var in eqn.outvars]
 
 
-class _Replayer(_InLine, Recorder):
+class _Replayer(_InLine):
     """Records a program with saved values in the place of computed ones."""
 
     def __init__(self, policy, saved):
-        super().__init__()
-        self.policy, self.saved = policy, iter(saved)
-        self.within = False  # a rule, whose own equations the policy never saw
+        super().__init__(policy)
+        self.saved = iter(saved)
 
-    def equation(self, eqn, env):
-        if self.within or eqn.primitive.name == "jit":
-            return super().equation(eqn, env)
-        start = len(self.edges)
-        self.within = True
-        super().equation(eqn, env)
-        self.within = False
-        if not _saves(self.policy, eqn):
-            return
+    def save(self, eqn, env, start):
         swaps = {}
         for var in eqn.outvars:
             value, dot = env[var]
@@ -118,7 +125,7 @@ class _Replayer(_InLine, Recorder):
 
 
 def _saves(policy, eqn) -> bool:
-    if policy is None or eqn.primitive.name == "jit":
+    if policy is None:
         return False
     avals = [atom.aval for atom in eqn.invars]
     return ir.saveable(policy(eqn.primitive, *avals, **eqn.params))

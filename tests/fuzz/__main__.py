@@ -33,22 +33,26 @@ def main(
     done = []
     seeds = range(seed, seed + -(-programs // CHUNK))
     columns = "{task.description}", BarColumn(), MofNCompleteColumn()
-    with (
-        Progress(*columns, TimeRemainingColumn()) as progress,
-        ThreadPoolExecutor(workers) as pool,
-    ):
+    pool = ThreadPoolExecutor(workers)
+    chunks = [pool.submit(run, seed) for seed in seeds]
+    with Progress(*columns, TimeRemainingColumn()) as progress:
         task = progress.add_task("programs", total=len(seeds) * CHUNK)
-        for future in as_completed([pool.submit(run, seed) for seed in seeds]):
-            chunk = future.result()
-            done.append(chunk)
-            progress.advance(task, CHUNK)
-            failed = "FAILED" if chunk.failure else ""
-            count = chunk.counts.get("programs", 0)
-            print(f"seed {chunk.seed}: {count} programs {failed}", flush=True)
-            if minutes and time.monotonic() - start > 60 * minutes:
-                pool.shutdown(wait=False, cancel_futures=True)
-                break
+        try:
+            for future in as_completed(chunks):
+                done.append(future.result())
+                progress.advance(task, CHUNK)
+                print(line(done[-1]), flush=True)
+                if minutes and time.monotonic() - start > 60 * minutes:
+                    break
+        finally:
+            pool.shutdown(cancel_futures=True)
     raise SystemExit(summary(done, time.monotonic() - start))
+
+
+def line(chunk) -> str:
+    """What came of a chunk, in a line."""
+    failed = ", FAILED" if chunk.failure else ""
+    return f"seed {chunk.seed}: {chunk.counts.get('programs', 0)} programs{failed}"
 
 
 def summary(done, seconds: float) -> bool:
