@@ -24,6 +24,14 @@ def moves(atom, active: set) -> bool:
     return not isinstance(atom, ir.Literal) and atom in active
 
 
+def moving_outputs(program, active) -> tuple[int, ...]:
+    """The outputs of a closed program that may move where its inputs `active` do."""
+    jaxpr, _ = ir.inner(program)
+    moving = {var for var, moved in zip(jaxpr.invars, active, strict=True) if moved}
+    spread(jaxpr, moving)
+    return tuple(i for i, atom in enumerate(jaxpr.outvars) if moves(atom, moving))
+
+
 def recomputes(body, done, carries) -> bool:
     """Whether a step is better run again than remembered.
 

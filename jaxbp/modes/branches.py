@@ -9,7 +9,7 @@ from .. import ir
 from ..linear.base import Edge, filled
 from ..linear.branch import Branches
 from ..rules.registry import register
-from .activity import moves, spread
+from .activity import moving_outputs
 from .forward import Pusher
 from .linearize import linearize_program, solid
 from .refs import carrying, cond_with_contents
@@ -27,26 +27,24 @@ def cond_rule(walker, primitive, values, dots, params):
 
 
 def _push(walker, index, operands, dots, branches):
+    active = [d is not None for d in dots]
+    moving = set().union(*[moving_outputs(b, active) for b in branches])
     avals = [ir.tangent_aval(a) for a in _out_avals(branches)]
 
     def branch(program):
         def pushed(operands, dots):
             outs, out_dots = Pusher().run(program, operands, dots)
-            return outs, _floating(filled(out_dots, avals), avals)
+            dense = filled(out_dots, avals)
+            return outs, [d if i in moving else None for i, d in enumerate(dense)]
 
         return pushed
 
-    outs, found = lax.switch(index, [branch(b) for b in branches], operands, dots)
-    found = iter(found)
-    return list(outs), [next(found) if ir.differentiable(a) else None for a in avals]
+    outs, out_dots = lax.switch(index, [branch(b) for b in branches], operands, dots)
+    return list(outs), out_dots
 
 
 def _out_avals(branches) -> list:
     return [atom.aval for atom in ir.inner(branches[0])[0].outvars]
-
-
-def _floating(values, avals) -> list:
-    return [v for v, a in zip(values, avals, strict=True) if ir.differentiable(a)]
 
 
 def _record(walker, index, operands, dots, branches):
@@ -113,12 +111,12 @@ class _Branch:
         )
         self.count = len(shapes[0])
         jaxpr, _ = ir.inner(self.program)
-        moving = {v for v in jaxpr.invars if ir.differentiable(v.aval)}
-        spread(jaxpr, moving)
+        floating = [ir.differentiable(v.aval) for v in jaxpr.invars]
+        moving = moving_outputs(self.program, floating)
         self.residuals = [
-            (atom.aval.update(weak_type=False), moves(atom, moving))
-            for atom in jaxpr.outvars[self.count :]
-        ]
+            (atom.aval.update(weak_type=False), place in moving)
+            for place, atom in enumerate(jaxpr.outvars)
+        ][self.count :]
 
     def share(self, pool: list) -> list[int]:
         """Places in the pool for the computed residuals; the pool grows as needed.

@@ -14,7 +14,7 @@ from .. import ir
 from ..linear.base import Edge
 from ..linear.call import Opaque
 from ..rules.registry import register
-from .activity import moves, spread
+from .activity import moving_outputs
 from .forward import Pusher
 from .linearize import Recorder, record, solid
 from .primal import Primal, has_rules
@@ -30,20 +30,13 @@ def remat_rule(walker, primitive, values, dots, params):
     active = tuple(d is not None for d in dots)
     ins = tuple(i for i, a in enumerate(active) if a)
     outs, saved = _forward(primitive, program, values, active, params)
-    targets = _moving(ir.inner(program)[0], active)
+    targets = moving_outputs(program, active)
     again = _Again(
         program, active, targets, params["prevent_cse"], params.get("policy")
     )
     residuals = (*values, *saved)
     edge = Edge(Opaque(again.push, again.pull), residuals, ins, targets)
     return outs, walker.extend([edge], dots, outs)
-
-
-def _moving(jaxpr, active) -> tuple[int, ...]:
-    """The outputs that carry a tangent where these inputs do."""
-    moving = {var for var, moved in zip(jaxpr.invars, active, strict=True) if moved}
-    spread(jaxpr, moving)
-    return tuple(i for i, a in enumerate(jaxpr.outvars) if moves(a, moving))
 
 
 def _forward(primitive, program, values, active, params):
