@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jaxbp
@@ -120,6 +121,13 @@ def test_forward_mode_of_jax_over_a_checkpointed_custom_vjp():
         return jax.jvp(pull, (X,), (X,))
 
     same_values(doors(jaxbp, squared), doors(jax, squared))
+
+
+def test_constant_of_a_checkpointed_custom_vjp():
+    """It is an operand of the equation, which its rule does not let move."""
+    f = jax.custom_vjp(lambda x: x * np.arange(3.0))
+    f.defvjp(lambda x: (x * np.arange(3.0), None), lambda _, bar: (2 * bar,))
+    same(lambda ad: ad.grad(jax.checkpoint(lambda x: jnp.sum(f(x) ** 2)))(X))
 
 
 def test_checkpoint_in_a_rule_moves_what_moves_alone():
