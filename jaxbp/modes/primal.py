@@ -43,10 +43,14 @@ class Primal(Recorder):
             env[var] = out, self.slot(out) if moved else None
 
 
-@functools.lru_cache(maxsize=1024)
 def has_rules(program) -> bool:
     """Whether a function with a rule of its own is called in a closed program."""
-    return any(map(_by_rule, ir.inner(program)[0].eqns))
+    return _has_rules(ir.inner(program)[0])
+
+
+@functools.lru_cache(maxsize=1024)
+def _has_rules(jaxpr) -> bool:
+    return any(map(_by_rule, jaxpr.eqns))
 
 
 def _by_rule(eqn) -> bool:

@@ -45,14 +45,15 @@ def _forward(primitive, program, values, active, params):
         saver = _Saver(params["policy"])
         return saver.values(program, values, active), saver.saved
     if has_rules(program):
-        return _primal(program, active, params["prevent_cse"])(*values), []
+        primal = _primal(params["jaxpr"], active, params["prevent_cse"])
+        return primal(*values), []
     return ir.evaluate(primitive, values, params), []
 
 
 @functools.lru_cache(maxsize=1024)
-def _primal(program, active, prevent_cse):
+def _primal(jaxpr, active, prevent_cse):
     def outputs(*values):
-        return Primal().values(program, values, active)
+        return Primal().values(ir.closed(jaxpr), values, active)
 
     return jax.checkpoint(outputs, prevent_cse=prevent_cse)
 
