@@ -69,9 +69,10 @@ def custom_vjp(walker, primitive, values, dots, params):
     everything = [
         next(kept_values) if place is None else values[place] for place in forwarded
     ]
+    plain, residuals = _held(everything)
     rule = _Backward(
         bwd,
-        tuple(value if isinstance(value, _PLAIN) else None for value in everything),
+        plain,
         tuple(d is not None for d in dots),
         tuple(ir.tangent_aval(ir.typeof(v)) for v in values),
         tuple(ir.tangent_aval(ir.typeof(y)) for y in outs),
@@ -81,8 +82,7 @@ def custom_vjp(walker, primitive, values, dots, params):
     ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
     targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
     rule.targets = targets
-    residuals = [v for v in everything if not isinstance(v, _PLAIN)]
-    edge = Edge(Opaque(rule.push, rule.pull), tuple(residuals), ins, targets)
+    edge = Edge(Opaque(rule.push, rule.pull), residuals, ins, targets)
     return list(outs), walker.extend([edge], dots, outs)
 
 
@@ -97,25 +97,28 @@ def custom_lin(walker, primitive, values, dots, params):
         rule = _linear_part(params, [True] * (len(values) - count), values)
 
         def push(*operands):
-            return rule.dense_push(operands[:count], operands[count:]), []
+            return rule.dense_push(_held(operands[:count])[1], operands[count:]), []
 
         outs, out_dots, _ = run_live(walker, push, values, dots)
         return outs, out_dots
     rule = _linear_part(params, [d is not None for d in dots[count:]], values)
     ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
-    edge = Edge(Opaque(rule.push, rule.pull), tuple(values[:count]), ins, rule.targets)
+    _, residuals = _held(values[:count])
+    edge = Edge(Opaque(rule.push, rule.pull), residuals, ins, rule.targets)
     outs = [ir.Hole(aval) for aval in rule.out_avals]
     return outs, walker.extend([edge] if ins else [], dots, outs)
 
 
 def _linear_part(params, moving, values):
     """The backward function of a custom_lin, with those of its tangents that move."""
-    tangents = iter(zip(moving, values[params["num_res"] :], strict=True))
+    count = params["num_res"]
+    tangents = iter(zip(moving, values[count:], strict=True))
     none = False, None
     pairs = [none if zero else next(tangents) for zero in params["in_zeros"]]
     out_avals = tuple(params["out_avals"])
     return _Backward(
         params["bwd"],
+        _held(values[:count])[0],
         tuple(active for active, _ in pairs),
         tuple(None if v is None else ir.typeof(v) for _, v in pairs),
         out_avals,
@@ -123,6 +126,12 @@ def _linear_part(params, moving, values):
         is_strict(),
         tuple(i for i, aval in enumerate(out_avals) if ir.differentiable(aval)),
     )
+
+
+def _held(residuals) -> tuple[tuple, tuple]:
+    """Those residuals that are no arrays, None for the others; and the others."""
+    plain = tuple(r if isinstance(r, _PLAIN) else None for r in residuals)
+    return plain, tuple(r for r in residuals if not isinstance(r, _PLAIN))
 
 
 def _of_tangents(walker, fun, values, dots):
