@@ -11,7 +11,8 @@ from jax import lax
 from jax.extend.core.primitives import exp_p, sin_p
 
 from jaxbp.rules import registry
-from tests.fuzz import compare, derivatives, programs
+from tests.fuzz import __main__ as command
+from tests.fuzz import chunk, compare, derivatives, programs
 from tests.fuzz.compare import Question, difference
 from tests.fuzz.programs import Program
 from tests.fuzz.trial import Disagreement, trial
@@ -98,3 +99,19 @@ def test_types_are_compared(monkeypatch):
     )
     monkeypatch.setitem(compare.MODULES, "jaxbp", narrow)
     assert "types" in asked(SINE, derivatives.jvp)
+
+
+def test_the_summary_shows_every_failure(capsys):
+    counts = {"programs": 250, "questions": 700, "refused by JAX": 2}
+    whole, broken = chunk.Chunk(3, counts, ""), chunk.Chunk(4, counts, "def program")
+    assert not command.summary([whole], 10.0)
+    assert command.summary([broken, whole], 10.0)
+    shown = capsys.readouterr().out
+    assert "# seed 4" in shown and "def program" in shown and "# seed 3" not in shown
+    assert "500 programs in 10 s (50.0/s): 1,400 questions" in shown
+    assert "4 refused by JAX, 1 seeds with a disagreement" in shown
+
+
+def test_a_process_that_ends_is_a_failed_chunk(monkeypatch):
+    monkeypatch.setattr(chunk.sys, "executable", "false")
+    assert chunk.run(7) == chunk.Chunk(7, {}, "ended with status 1\n")
