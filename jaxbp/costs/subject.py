@@ -7,6 +7,7 @@ import jax
 from .. import ir
 from ..errors import InvalidArgument
 from ..modes import doors
+from ..modes.calls import opened_calls
 from ..modes.products import jvp, vjp
 from .flat import flatten
 from .linearized import Linearized
@@ -83,7 +84,8 @@ class Subject:
             function, chosen = self.moving(given)
             return vjp(function, *chosen)
 
-        traced, found = jax.make_jaxpr(run, return_shape=True)(*self.types)
+        with opened_calls():
+            traced, found = jax.make_jaxpr(run, return_shape=True)(*self.types)
         return Linearized(flatten(traced), found[1].program)
 
 

@@ -1,6 +1,7 @@
 """Primitives, equations and inner programs."""
 
 import functools
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,6 +47,32 @@ def _is_program(value) -> bool:
 def called(params: dict):
     """The closed program that a call (jit, closed_call) holds."""
     return params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]
+
+
+def inlined(params: dict) -> bool:
+    """Whether a jit asks to be inlined in its caller (an enumeration from 0.11)."""
+    wanted = params.get("inline", False)
+    return wanted is True or getattr(wanted, "name", "") == "JAX_EARLY"
+
+
+def once_per_program(make: Callable) -> Callable:
+    """`make(program, *key)`, remembered as long as the program lives.
+
+    What `make` returns must not hold the program, or neither would ever be freed.
+    """
+    found = weakref.WeakKeyDictionary()
+
+    @functools.wraps(make)
+    def remembered(program, *key):
+        entries = found.get(program)
+        if entries is None:
+            entries = found[program] = {}
+        if key not in entries:
+            entries[key] = make(program, *key)
+        return entries[key]
+
+    remembered.cache_clear = found.clear  # pyright: ignore[reportAttributeAccessIssue]
+    return remembered
 
 
 def evaluate_program(program, operands: Sequence) -> list:

@@ -24,6 +24,11 @@ from .diagonal import Broadcast, Scaled
 _switch = [True]
 
 
+def associates() -> bool:
+    """Whether sums come early here."""
+    return _switch[-1]
+
+
 @contextlib.contextmanager
 def association(early: bool = True):
     """Sets whether derivatives traced within sum cotangents before they contract them.

@@ -33,6 +33,10 @@ class LinearMap:
     def pull(self, residuals, y_bar):
         raise NotImplementedError
 
+    def narrowed(self, edge: "Edge", needed) -> "Edge":
+        """This map's edge without what only outputs outside `needed` ask for."""
+        return edge
+
 
 class Params(Mapping):
     """A primitive's parameters as a hashable mapping."""

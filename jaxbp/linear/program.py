@@ -102,10 +102,31 @@ class _Hashed:
 def assemble(edges: Sequence[Edge], avals, ins, outs) -> LinearProgram:
     """A program from recorded edges: dead ones dropped, each residual kept once."""
     edges, avals = sums_early(edges, avals)
+    return _assembled(edges, avals, ins, outs)
+
+
+def restricted(structure: Structure, wanted: Sequence[bool]) -> tuple:
+    """The program of some of the outputs alone.
+
+    Returns:
+      Its structure; the places of its inputs and of its tape in those of `structure`.
+    """
+    edges, ins, outs, avals = structure
+    outs = [slot for slot, w in zip(outs, wanted, strict=True) if w]
+    program = _assembled(edges, avals, ins, outs)
+    used = {slot for edge in program.structure.edges for slot in edge.ins}
+    places = [i for i, slot in enumerate(ins) if slot in used or slot in outs]
+    found = program.structure._replace(ins=tuple([ins[i] for i in places]))
+    return found, places, program.tape
+
+
+def _assembled(edges, avals, ins, outs) -> LinearProgram:
     needed = {slot for slot in outs if slot is not None}
     alive = []
     for edge in reversed(edges):
         if not needed.isdisjoint(edge.outs):
+            if edge.map.many and not needed.issuperset(edge.outs):
+                edge = edge.map.narrowed(edge, needed)
             needed.update(edge.ins)
             alive.append(edge)
     alive.reverse()

@@ -1,65 +1,191 @@
 """Rules of primitives that hold an inner program: jit and its kin.
 
-Where the walk itself is being staged into a program, an inner jit is walked in line:
-the compiler sees through it anyway, and no program is traced twice. Where operations
-run at once, the inner program stays one compiled call, linearised once per set of
-active inputs.
+An inner jit stays one call: its program is linearised once per set of active inputs,
+however often and in however many traces it is called, as JAX keeps the program itself.
+Where the walk is being staged, a few equations are walked in line: that is faster than
+a call, and passes that look at neighbouring equations see them.
 """
 
-import functools
+import contextlib
+import weakref
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 
 from .. import ir
 from ..errors import InvalidArgument
 from ..linear.applied import JointlyApplied
+from ..linear.association import associates
 from ..linear.base import Edge, Params, filled
-from ..linear.call import Call
+from ..linear.call import Call, Walks
+from ..linear.loop import loop_options
+from ..linear.program import restricted
+from ..rules import registry
+from ..rules.borrowed import borrows
 from ..rules.registry import register
 from .custom import is_strict
 from .forward import Pusher
 from .linearize import linearize_program, solid
 from .refs import call_with_contents, carrying
 
+# Equations that are walked in the time it takes to bind both directions of a call. One
+# whose rule is traced, or that holds programs, is worth a call by itself.
+_FEW = 6
+_opened = [False]
+
+
+@contextlib.contextmanager
+def opened_calls():
+    """Within, inner programs are walked in line: each equation's source is the line
+    that calls it now, not the line that called it first."""
+    _opened.append(True)
+    try:
+        yield
+    finally:
+        _opened.pop()
+
 
 @carrying(call_with_contents)
 def jit_rule(walker, primitive, values, dots, params):
     program = ir.called(params)
-    if ir.is_staging(ir.current_trace()) or any(type(v) is ir.Hole for v in values):
+    if any(type(v) is ir.Hole for v in values) or (
+        ir.is_staging(ir.current_trace()) and _in_line(walker, program, values, params)
+    ):
         return walker.run(program, values, dots)
-    return compiled(walker, program, values, dots)
+    return _called(walker, program, values, dots, params.get("name", "closed_call"))
 
 
-def compiled(walker, program, values, dots):
+def _in_line(walker, program, values, params) -> bool:
+    """Whether a call that is staged is better walked as a part of its caller."""
+    if _opened[-1] or walker.opens_calls or ir.inlined(params):
+        return True
+    placed = any(ir.placed(ir.typeof(v)) for v in values)
+    return placed or _size(program) <= _FEW
+
+
+@ir.once_per_program
+def _size(program) -> float:
+    """In equations; minus infinity where a program must be walked in line.
+
+    It must where it has effects or holds tracers.
+    """
+    jaxpr, consts = ir.inner(program)
+    if jaxpr.effects or any(map(ir.is_tracer, consts)):
+        return float("-inf")
+    return sum(map(_weight, jaxpr.eqns))
+
+
+def _weight(eqn) -> float:
+    if eqn.primitive.name == "jit":
+        return _size(ir.called(eqn.params))
+    traced = isinstance(registry.lookup(eqn.primitive), registry.General)
+    return 1 + _FEW if traced or ir.inner_programs(eqn.params) else 1
+
+
+def _switches() -> tuple:
+    """What a derivative depends on beside its program."""
+    return is_strict(), borrows(), associates(), loop_options()
+
+
+def _called(walker, program, values, dots, name):
     """The inner program and its derivative as compiled calls."""
-    active = tuple(d is not None for d in dots)
+    active = tuple([d is not None for d in dots])
     if isinstance(walker, Pusher):
-        return _pushed(program, active, is_strict())(
-            values, [d for d in dots if d is not None]
-        )
-    outs, inner_program = _linearized(program, active, is_strict())(*values)
-    structure = inner_program.structure
-    targets = tuple(i for i, slot in enumerate(structure.outs) if slot is not None)
-    structure = structure._replace(outs=tuple(structure.outs[i] for i in targets))
-    ins = tuple(i for i, a in enumerate(active) if a)
-    edge = Edge(Call(structure), tuple(inner_program.tape), ins, targets)
+        pushed = _pushed(program, active, name, _switches())
+        return pushed(values, [d for d in dots if d is not None])
+    computed, static = _linearized(program, active, name, _switches())(*values)
+    plan = static.plan
+    at = [*values, *computed, *plan.held]
+    outs = [at[place] for place in plan.outs]
+    if plan.walks is None:
+        return outs, [None] * len(outs)
+    residuals = tuple([at[place] for place in plan.tape])
+    edge = Edge(Call(plan.walks), residuals, plan.ins, plan.targets)
     return outs, walker.extend([edge], dots, outs)
 
 
-# Kept apart by `strict`, in whose force the program is walked.
-@functools.lru_cache(maxsize=1024)
-def _linearized(program, active, strict):
-    return jax.jit(lambda *values: linearize_program(program, values, active))
+class _Plan(NamedTuple):
+    """Where a call's outputs and tape are: among operands, what it computes, `held`."""
+
+    outs: tuple[int, ...]
+    tape: tuple[int, ...]
+    held: tuple  # arrays known when it was traced
+    ins: tuple[int, ...]  # operands whose tangents its linear program takes
+    targets: tuple[int, ...]  # outputs whose tangents it gives
+    walks: Walks | None  # None: no output depends on the active inputs
 
 
-@functools.lru_cache(maxsize=1024)
-def _pushed(program, active, strict):
+@jax.tree_util.register_pytree_node_class
+class _Static:
+    """A plan as an output of a compiled function: no arrays, all structure."""
+
+    def __init__(self, plan: _Plan):
+        self.plan = plan
+
+    def tree_flatten(self):
+        return (), self
+
+    @classmethod
+    def tree_unflatten(cls, static, children):
+        return static
+
+
+@ir.once_per_program
+def _linearized(program, active, name, switches) -> Callable:
+    weakly = weakref.ref(program)
+
+    def linearized(*values):
+        outs, linear = linearize_program(weakly(), values, active)
+        slots = linear.structure.outs
+        targets = tuple([i for i, slot in enumerate(slots) if slot is not None])
+        structure, ins, kept = restricted(
+            linear.structure, [slot is not None for slot in slots]
+        )
+        places = {id(value): i for i, value in enumerate(values)}
+        wanted = [*outs, *[linear.tape[i] for i in kept]]
+        computed, held = _sorted(wanted, places)
+        count = len(outs)
+        found = tuple([places[id(value)] for value in wanted])
+        moving = [i for i, a in enumerate(active) if a]
+        plan = _Plan(
+            found[:count],
+            found[count:],
+            tuple(held),
+            tuple([moving[i] for i in ins]),
+            targets,
+            Walks(structure, name, _switches) if targets else None,
+        )
+        return computed, _Static(plan)
+
+    return _named(linearized, name)
+
+
+def _sorted(wanted: list, places: dict[int, int]) -> tuple[list, list]:
+    """What is computed and what is known already; each gets a place, after others."""
+    apart = {id(v): v for v in wanted if id(v) not in places}
+    computed = [v for v in apart.values() if ir.is_tracer(v)]
+    held = [v for v in apart.values() if not ir.is_tracer(v)]
+    for value in (*computed, *held):
+        places[id(value)] = len(places)
+    return computed, held
+
+
+@ir.once_per_program
+def _pushed(program, active, name, switches) -> Callable:
+    weakly = weakref.ref(program)
+
     def pushed(values, tangents):
         tangents = iter(tangents)
         dots = [next(tangents) if a else None for a in active]
-        return Pusher().run(program, values, dots)
+        return Pusher().run(weakly(), values, dots)
 
-    return jax.jit(pushed)
+    return _named(pushed, f"{name}_jvp")
+
+
+def _named(function, name) -> Callable:
+    function.__name__ = function.__qualname__ = name
+    return jax.jit(function)
 
 
 def inline_rule(walker, primitive, values, dots, params):

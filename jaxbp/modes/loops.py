@@ -58,6 +58,7 @@ class _Body:
     def linearize(self, values):
         """One step's outputs, their slots, its linear program, and the environment."""
         recorder = Recorder()
+        recorder.opens_calls = True  # what waits until after the loop is looked for
         dots = [
             recorder.slot(value) if active else None
             for value, active in zip(values, self.active, strict=True)

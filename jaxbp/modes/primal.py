@@ -21,6 +21,8 @@ class Primal(Recorder):
     Its dots say what moves: to a rule, a constant is one.
     """
 
+    opens_calls = True
+
     def values(self, program, values: Sequence, active: Sequence[bool]) -> list:
         """The outputs of a closed program, some of whose inputs move."""
         return self.run(program, values, self.dots(values, active))[0]

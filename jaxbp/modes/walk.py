@@ -18,6 +18,7 @@ OWN = (*ALLOCATING, "custom_lin")  # come to their rule without a tangent, too
 class Walker:
     """Applies rules to primitives; subclasses say what happens to their edges."""
 
+    opens_calls = False  # inner jits are walked in line: their equations must be seen
     where = None  # (place of the equation, number of equations, equation)
 
     def extend(self, edges: Sequence[Edge], dots: Sequence, outs: Sequence) -> list:

@@ -19,6 +19,11 @@ from .registry import General
 _allowed: list[str] = []
 
 
+def borrows() -> bool:
+    """Whether primitives without a rule use JAX's here."""
+    return bool(_allowed)
+
+
 @contextlib.contextmanager
 def foreign(rules: str):
     """Lets primitives that have no rule here use those of another system.
