@@ -30,15 +30,21 @@ def draw_network(
         there, here = numbers.shape
         for (i, j), number in np.ndenumerate(numbers):
             start, end = (left, height(j, here)), (left + 1, height(i, there))
-            along = 0.22 + 0.13 * (j % 4) if here > 1 else 0.4
-            _edge(axis, start, end, f"{number:.{digits}g}", number / largest, along)
+            along = 0.3 + 0.05 * (j % 4) + 0.15 * (i % 3)  # no number on another
+            _edge(axis, start, end, signed(f"{number:.{digits}g}"), number / largest,
+                  along)  # fmt: skip
     for left, (names, numbers) in enumerate(columns):
         for k, (name, number) in enumerate(zip(names, numbers, strict=True)):
-            _unit(axis, left, height(k, len(names)), name, f"{number:.3f}")
+            _unit(axis, left, height(k, len(names)), name, signed(f"{number:.3f}"))
     top = max(height(0, len(names)) for names, _ in columns)
     axis.set(title=title, xlim=(-0.35, len(columns) - 0.65))
-    axis.set_ylim(-top - 0.45, top + 0.65)
+    axis.set_ylim(-top - 0.45, top + 0.75)
     axis.axis("off")
+
+
+def signed(text: str) -> str:
+    """A number with a true minus."""
+    return text.replace("-", "−")
 
 
 def height(k: int, count: int) -> float:
@@ -59,5 +65,6 @@ def _edge(axis, start, end, text, share, along):
 def _unit(axis, x, y, name, text):
     axis.scatter(x, y, s=1100, color="white", edgecolor=plots.INK, zorder=2)
     axis.text(x, y, text, ha="center", va="center", fontsize=TEXT_POINTS, zorder=3)
-    axis.annotate(name, (x, y), (0, 20), textcoords="offset points", ha="center",
-                  fontsize=TEXT_POINTS, color=plots.INK)  # fmt: skip
+    box = dict(facecolor="white", edgecolor="none", pad=0.3)  # no edge runs through
+    axis.annotate(name, (x, y), (0, 21), textcoords="offset points", ha="center",
+                  fontsize=TEXT_POINTS, color=plots.INK, bbox=box)  # fmt: skip

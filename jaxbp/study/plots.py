@@ -214,12 +214,17 @@ def note(axis, text: str, x: float = 0.02, y: float = 0.97) -> None:
 
 
 def spread_labels(axis) -> None:
-    """Move direct labels up or down until none covers another."""
+    """Move direct labels up or down until none covers another; they stay beside
+    their axes as far as there is room."""
     labels = [t for t in axis.texts if t.get_gid() == "direct-label"]
     points = axis.figure.dpi / 72  # pixels a point
     anchors = [axis.transData.transform(label.xy)[1] / points for label in labels]
     order = sorted(range(len(labels)), key=anchors.__getitem__)
-    places = apart([anchors[i] for i in order], LABEL_POINTS * 1.25)
+    gap, rim, last = LABEL_POINTS * 1.25, LABEL_POINTS / 2, len(labels) - 1
+    places = apart([anchors[i] for i in order], gap)
+    low, high = axis.bbox.y0 / points + rim, axis.bbox.y1 / points - rim
+    places = [min(place, high - gap * (last - k)) for k, place in enumerate(places)]
+    places = [max(place, low + gap * k) for k, place in enumerate(places)]
     for i, place in zip(order, places, strict=True):
         labels[i].xyann = (6, place - anchors[i])
 

@@ -23,7 +23,7 @@ import numpy as np
 from jaxbp import layers, problems, training
 from jaxbp.study import plots
 from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import at_least, at_most, between
+from jaxbp.study.known import at_least, at_most, within
 
 SEEDS = range(5)
 EPOCHS, QUICK_EPOCHS, BATCH, RATE = 20, 4, 32, 0.1
@@ -44,13 +44,13 @@ def round_to(key, w, levels, clip, stochastic):
 
 
 def on_levels(key, params, levels, clip, stochastic):
-    leaves, structure = jax.tree.flatten(params)
-    keys = jax.random.split(key, len(leaves))
-    rounded = [
-        round_to(k, w, levels, clip, stochastic)
-        for k, w in zip(keys, leaves, strict=True)
-    ]
-    return structure.unflatten(rounded)
+    """Every layer's weights rounded; the biases are no devices and stay as they are."""
+    keys = jax.random.split(key, len(params))
+    return tuple(
+        layer | {"W": round_to(k, layer["W"], levels, clip, stochastic)}
+        if "W" in layer else layer
+        for k, layer in zip(keys, params, strict=True)
+    )  # fmt: skip
 
 
 @partial(jax.jit, static_argnames="epochs")
@@ -133,11 +133,14 @@ def draw(numbers, axes):
         right = [numbers[f"trained on: {how}, {n} levels"] for n in levels]
         plots.line(axes[1], levels, right, how, colour)
     axes[1].set_xscale("log", base=2)
+    axes[1].set_xticks(STOCHASTIC, STOCHASTIC)
     axes[1].set(title="trained on levels in [-1, 1]", xlabel="levels", ylim=(0, 1))
     right = [numbers[f"trained on: 64 levels in +-{c}"] for c in RANGES[:-1]]
     right.append(numbers["trained on: stochastic, 64 levels"])
     plots.line(axes[2], RANGES, right, "", "purple")
     axes[2].set(title="64 levels in [-c, c]", xlabel="c", xscale="log", ylim=(0, 1))
+    axes[2].set_xticks(RANGES, [f"{c:g}" for c in RANGES])
+    axes[2].minorticks_off()
 
 
 def answer(numbers):
@@ -151,22 +154,24 @@ def answer(numbers):
     )
 
 
+# Means of five seeds. Where updates are lost a seed decides much: a wide slack there.
 KNOWN = {
-    "trained on: no levels": at_least(0.94),
-    "rounded after training: 8 bit": at_least(0.94),
-    "rounded after training: 6 bit": at_least(0.94),
-    "rounded after training: 5 bit": at_least(0.93),
-    "rounded after training: 4 bit": at_least(0.91),
-    "rounded after training: 2 bit": at_most(0.85),
-    "trained on: stochastic, 256 levels": at_least(0.94),
-    "trained on: stochastic, 64 levels": at_least(0.92),
-    "trained on: stochastic, 16 levels": between(0.8, 0.96),
-    "trained on: stochastic, 4 levels": between(0.3, 0.9),
-    "trained on: nearest, 64 levels": between(0.1, 0.85),
-    "trained on: nearest, 16 levels": at_most(0.5),
-    "trained on: 64 levels in +-0.05": between(0.5, 0.9),
-    "trained on: 64 levels in +-0.2": between(0.8, 0.93),
-    "trained on: 64 levels in +-0.5": at_least(0.92),
+    "trained on: no levels": at_least(0.95),
+    "rounded after training: 8 bit": within(0.965, 0.015),
+    "rounded after training: 6 bit": within(0.967, 0.015),
+    "rounded after training: 5 bit": within(0.964, 0.015),
+    "rounded after training: 4 bit": within(0.960, 0.02),
+    "rounded after training: 3 bit": within(0.921, 0.06),
+    "rounded after training: 2 bit": within(0.447, 0.25),
+    "trained on: stochastic, 256 levels": within(0.966, 0.015),
+    "trained on: stochastic, 64 levels": within(0.957, 0.015),
+    "trained on: stochastic, 16 levels": within(0.928, 0.03),
+    "trained on: stochastic, 4 levels": within(0.753, 0.08),
+    "trained on: nearest, 64 levels": within(0.529, 0.25),
+    "trained on: nearest, 16 levels": within(0.219, 0.12),
+    "trained on: 64 levels in +-0.05": within(0.749, 0.06),
+    "trained on: 64 levels in +-0.2": within(0.880, 0.05),
+    "trained on: 64 levels in +-0.5": within(0.960, 0.02),
 }
 QUICK = dict.fromkeys(KNOWN) | {
     "trained on: no levels": at_least(0.88),

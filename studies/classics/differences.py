@@ -71,11 +71,12 @@ def draw(drawn, axes):
         axes[0].plot(steps, curve, "o-", color=plots.COLOURS[colour])
         best = curve.argmin()
         told = f"{name}: {curve[best]:.0e} at h = {steps[best]:.0e}"
-        style = dict(
-            textcoords="offset points", color=plots.COLOURS[colour], ha="center"
+        offset, side = (
+            ((26, -10), "left") if name == "forward" else ((0, -16), "center")
         )
-        place = steps[best], curve[best]
-        axes[0].annotate(told, place, (0, 12 if name == "forward" else -14), **style)
+        axes[0].annotate(told, (steps[best], curve[best]), offset, ha="center",
+                         textcoords="offset points",
+                         color=plots.COLOURS[colour])  # fmt: skip
     plots.log_log(axes[0], "step h", "largest error of a partial derivative")
     axes[0].set_ylim(bottom=1e-12)
 

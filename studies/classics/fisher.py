@@ -26,20 +26,20 @@ import jaxbp
 from jaxbp import layers, problems, training
 from jaxbp.study import plots
 from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import at_least, at_most, within
+from jaxbp.study.known import at_least, within
 
-STAGES = (0, 60, 300)  # updates
+SEEDS, STAGES = 20, (0, 40, 1000)  # updates
 MODEL = layers.mlp([2, 8, 2], activation="tanh")
-POINTS, LABELS = problems.moons(100, noise=0.1, seed=1337)
+POINTS, LABELS = problems.moons(200, noise=0.2, seed=1337)
 
 
 def loss(params, x, labels):
     return layers.softmax_cross_entropy.apply(MODEL.apply(params, x), labels)
 
 
-def stages():
+def stages(key):
     """Parameters after each number of updates, training on from one to the next."""
-    params, rows = MODEL.init(jax.random.key(0), jnp.float64), jnp.arange(100)
+    params, rows = MODEL.init(key, jnp.float64), jnp.arange(len(POINTS))
     found = [params]
     for before, after in zip(STAGES[:-1], STAGES[1:], strict=True):
         every = jnp.tile(rows, (after - before, 1))
@@ -50,7 +50,6 @@ def stages():
     return found
 
 
-@jax.jit
 def curvatures(params):
     """Loss, and H, G, F, E of all examples."""
     w, back = ravel_pytree(params)
@@ -95,24 +94,35 @@ def levenberg_marquardt(steps=12):
     return by_lm, by_gradient
 
 
+@jax.jit
+def every_seed(keys):
+    """`curvatures` at each stage, from each start: leading axes (seeds,)."""
+    return [jax.vmap(curvatures)(params) for params in jax.vmap(stages)(keys)]
+
+
 def relative(a, b):
-    """|a - b| / |b|, in the Frobenius norm."""
-    return np.linalg.norm(a - b) / np.linalg.norm(b)
+    """|a - b| / |b| (seeds,), in the Frobenius norm."""
+    norm = lambda a: np.linalg.norm(a, axis=(-2, -1))  # noqa: E731
+    return norm(a - b) / norm(b)
 
 
 def compute(quick):
-    found = [jax.device_get(curvatures(params)) for params in jax.jit(stages)()]
+    keys = jax.random.split(jax.random.key(0), SEEDS)
+    found = jax.device_get(every_seed(keys))
     numbers = {}
     for updates, (value, H, G, F, E) in zip(STAGES, found, strict=True):
         at = f"after {updates} updates"
         numbers |= {
-            f"loss, {at}": value,
-            f"|F - G| / |G|, {at}": relative(F, G),
-            f"|G - H| / |H|, {at}": relative(G, H),
-            f"|E - F| / |F|, {at}": relative(E, F),
+            f"loss, {at}, median": np.median(value),
+            f"|F - G| / |G|, {at}, largest": relative(F, G).max(),
+            f"|G - H| / |H|, {at}, median": np.median(relative(G, H)),
+            f"|E - F| / |F|, {at}, smallest": relative(E, F).min(),
         }
-    gaps = [numbers[f"|G - H| / |H|, after {updates} updates"] for updates in STAGES]
-    numbers["steps at which the gap to the Hessian falls"] = np.sum(np.diff(gaps) < 0)
+    gaps = np.array([relative(G, H) for _, H, G, _, _ in found])
+    falls = np.all(np.diff(gaps, axis=0) < 0, axis=0)
+    numbers[f"starts of {SEEDS} whose gap to the Hessian falls at each stage"] = sum(
+        falls
+    )
     by_lm, by_gradient = jax.device_get(jax.jit(levenberg_marquardt)())
     numbers["gradient descent over Levenberg-Marquardt, loss"] = (
         by_gradient[-1] / by_lm[-1]
@@ -122,22 +132,24 @@ def compute(quick):
 
 def draw(drawn, axes):
     found, by_lm, by_gradient = drawn
-    _, *matrices = found[-1]
+    matrices = [each[0] for each in found[-1][1:]]  # of the first start
     largest = max(np.abs(m).max() for m in matrices[:3])
     names = ("Hessian", "Gauss-Newton", "Fisher", "empirical Fisher")
     for axis, matrix, name in zip(axes, matrices, names, strict=False):
         top = largest if name != "empirical Fisher" else np.abs(matrix).max()
         axis.imshow(np.cbrt(matrix / top), cmap="PuOr", vmin=-1, vmax=1)
-        told = {"Hessian": " after 300 updates", "empirical Fisher": ", its own scale"}
+        told = {
+            "Hessian": f" after {STAGES[-1]} updates",
+            "empirical Fisher": ", its own scale",
+        }
         axis.set(title=name + told.get(name, ""), xticks=[], yticks=[])
         axis.grid(False)
-    losses = [value for value, *_ in found]
-    near = [relative(G, H) for _, H, G, _, _ in found]
-    far = [relative(E, F) for _, _, _, F, E in found]
-    plots.line(axes[4], losses, near, "Gauss-Newton, Hessian", "blue")
-    plots.line(axes[4], losses, far, "empirical, Fisher", "vermilion")
-    plots.log_log(axes[4], "loss", "relative distance")
-    axes[4].invert_xaxis()
+    losses = [np.median(value) for value, *_ in found]
+    near = [np.median(relative(G, H)) for _, H, G, _, _ in found]
+    far = [np.median(relative(E, F)) for _, _, _, F, E in found]
+    plots.line(axes[4], losses, near, "Gauss-Newton\nand Hessian", "blue")
+    plots.line(axes[4], losses, far, "empirical\nand Fisher", "vermilion")
+    plots.log_log(axes[4], "loss (training goes to the left)", "relative distance")
     steps = np.arange(1, len(by_lm) + 1)
     plots.line(axes[5], steps, by_lm, "Levenberg-Marquardt", "green")
     plots.line(axes[5], steps, by_gradient, "gradient", "grey")
@@ -145,19 +157,26 @@ def draw(drawn, axes):
 
 
 def answer(numbers):
-    gaps = [numbers[f"|G - H| / |H|, after {updates} updates"] for updates in STAGES]
-    worst = max(
-        numbers[f"|F - G| / |G|, after {updates} updates"] for updates in STAGES
-    )
+    gaps = [numbers[f"|G - H| / |H|, after {n} updates, median"] for n in STAGES]
+    worst = max(numbers[f"|F - G| / |G|, after {n} updates, largest"] for n in STAGES)
     return (
         f"Gauss-Newton is the Fisher to {worst:.0e} at every fit; its distance to the "
-        f"Hessian falls from {gaps[0]:.2f} to {gaps[-1]:.3f} as the loss falls, and "
-        "the empirical Fisher is another matrix."
+        f"Hessian falls from {gaps[0]:.2f} over {gaps[1]:.2f} to {gaps[2]:.3f} as the "
+        "loss falls, and the empirical Fisher is another matrix."
     )
 
 
-IDENTICAL = {f"|F - G| / |G|, after {n} updates": within(0, 1e-14) for n in STAGES}
-OTHER = {f"|E - F| / |F|, after {n} updates": at_least(0.1) for n in STAGES}
+IDENTICAL = {
+    f"|F - G| / |G|, after {n} updates, largest": within(0, 1e-14) for n in STAGES
+}
+OTHER = {f"|E - F| / |F|, after {n} updates, smallest": at_least(0.05) for n in STAGES}
+# Medians of twenty starts; those of fifty others are .742, .091 and .017.
+GAPS = {
+    f"|G - H| / |H|, after {n} updates, median": within(gap, slack)
+    for n, gap, slack in zip(
+        STAGES, (0.752, 0.105, 0.016), (0.15, 0.04, 0.008), strict=True
+    )
+}
 
 classic = Classic(
     file=__file__,
@@ -167,9 +186,8 @@ classic = Classic(
     known={
         **IDENTICAL,
         **OTHER,
-        "|G - H| / |H|, after 0 updates": at_least(0.2, ".752 on another network"),
-        "|G - H| / |H|, after 300 updates": at_most(0.15, ".016 on another network"),
-        "steps at which the gap to the Hessian falls": at_least(2),
+        **GAPS,
+        f"starts of {SEEDS} whose gap to the Hessian falls at each stage": at_least(18),
         "gradient descent over Levenberg-Marquardt, loss": at_least(2),
     },
     draw=draw,

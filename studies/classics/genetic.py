@@ -6,6 +6,10 @@ and needs one evaluation of the loss for every child; backpropagation takes one 
 each evaluation with its gradient, which costs about three evaluations. The gap grows
 with the number of parameters, as a random change is right in fewer and fewer of them.
 
+The known figures for XOR, 750 to 900 evaluations against 27 to 76 steps, come from a
+population that is not described. This one, 30 with mutations of deviation .3, needs
+about 1,100; the steps lie in the range.
+
 Source: Montana and Davis 1989, IJCAI (genetic training of networks); Whitley 1989.
 Command: jaxbp classics genetic
 """
@@ -22,7 +26,7 @@ import jaxbp
 from jaxbp import layers, problems, training
 from jaxbp.study import plots
 from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import at_least, at_most
+from jaxbp.study.known import INDEPENDENT, at_least, between
 
 INPUTS, XOR = problems.xor(np.float64)
 TARGETS = 2.0 * XOR[:, None] - 1
@@ -120,6 +124,8 @@ def draw(drawn, axes):
         )
     title = "evaluations, or steps, until the goal"
     plots.log_log(axes[0], "parameters n", title)
+    axes[0].set_xticks(sizes, sizes)
+    axes[0].minorticks_off()
     best, losses = curves[sizes[0]]
     spent = POPULATION + (POPULATION - 1) * np.arange(best.shape[1])
     axes[1].plot(
@@ -151,8 +157,10 @@ classic = Classic(
     systems={21: "genetic algorithm against backpropagation"},
     compute=compute,
     known={
-        "evaluations of the genetic algorithm, n = 17": at_least(200),
-        "steps of backpropagation, n = 17": at_most(100),
+        "evaluations of the genetic algorithm, n = 17": between(
+            500, 1800, "750 to 900 with another population"
+        ),
+        "steps of backpropagation, n = 17": between(27, 76, INDEPENDENT),
         "evaluations over steps, n = 17": at_least(5),
         "growth of the gap, smallest to largest": at_least(1.2),
     },

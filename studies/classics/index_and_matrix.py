@@ -8,7 +8,8 @@
     dC/db_i = delta_i                      dC/db = delta
 
 The last layer is linear, with output s and C = (s - t)^2 / 2. The loops on the left are
-written out in Python, the products on the right are one line each.
+written out in Python, the products on the right are one line each. Every number with
+how it is computed, as a handout: `jaxbp classics worked --net four_layers`.
 
 Source: layers and letters (x, z2, a2, z3, a3, s, C) as in S. Kostadinov,
 "Understanding Backpropagation Algorithm", 2019.
@@ -24,7 +25,7 @@ import jaxbp
 from jaxbp import layers
 from jaxbp.study.classic import Classic, run
 from jaxbp.study.known import printed, within
-from jaxbp.study.networks import draw_network
+from jaxbp.study.networks import draw_network, signed
 
 X, TARGET = np.array([0.1, 0.2, 0.3, 0.4]), 1.0
 PARAMS = {
@@ -129,7 +130,7 @@ def draw(drawn, axes):
     draw_network(axes[0], forward, [PARAMS[w] for w in weights], title)
     for column, bias in (("a2", "b1"), ("a3", "b2")):
         told = zip(names[column], grads[bias], strict=True)
-        names[column] = [f"{name}, db {slope:.2g}" for name, slope in told]
+        names[column] = [signed(f"{name}\ndb {slope:.2g}") for name, slope in told]
     backward = [(names[c], values[c]) for c in values]
     title = "backward: dC/dW on edges, dC/db above units"
     draw_network(axes[1], backward, [grads[w] for w in weights], title, digits=2)

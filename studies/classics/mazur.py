@@ -9,7 +9,8 @@ E_k = (t_k - y_k)^2 / 2; the biases are fixed. By the chain rule
 
 The published loss after one update, .291027924, is not gradient descent's: there dE/dh
 was taken with the W2 already updated. Both orders are run here. The effect on the loss
-is small, and `jaxbp.check` refuses the wrong one all the same.
+is small, and `jaxbp.check` refuses the wrong one all the same. Every number of the
+example with how it is computed, as a handout: `jaxbp classics worked --net mazur`.
 
 Source: https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/
 Command: jaxbp classics mazur
@@ -24,7 +25,7 @@ from jaxbp import layers
 from jaxbp.study import plots
 from jaxbp.study.classic import Classic, run
 from jaxbp.study.known import PUBLISHED, exactly, printed, within
-from jaxbp.study.networks import draw_network
+from jaxbp.study.networks import draw_network, signed
 
 RATE = 0.5
 INPUTS = np.array([0.05, 0.10])
@@ -203,7 +204,10 @@ def draw(drawn, axes):
     )
     deltas = np.asarray(back["delta_h"]), np.asarray(back["delta_o"])
     told = [
-        [f"{name}, delta {delta:.4f}" for name, delta in zip(unit, ds, strict=True)]
+        [
+            signed(f"{name}\ndelta {delta:.4f}")
+            for name, delta in zip(unit, ds, strict=True)
+        ]
         for unit, ds in zip(names[1:], deltas, strict=True)
     ]
     slopes = [np.asarray(back[name]) for name in WEIGHTS]

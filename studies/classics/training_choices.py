@@ -5,7 +5,8 @@ budget; one choice is changed at a time, over five seeds that draw split, start 
 order. All networks of one activation train side by side in one compiled program.
 
     w <- w + v,  v <- mu v - lr dE/dw        lr, mu: learning rate and momentum
-    start:       0, normal of deviation .01 or 3, Xavier sqrt(2/(n_in + n_out)), He
+    start:       0, normal of deviation .01 or 3, Xavier sqrt(2/(n_in + n_out)), He,
+                 and small: uniform on +-1/sqrt(n_in), from which the rates start
     inputs:      raw 0..16, unit 0..1, standardised to mean 0 and deviation 1
 
 Early stopping keeps the epoch with the best validation loss. Where 30 % of the training
@@ -26,14 +27,22 @@ import optax
 from jaxbp import layers, problems, training
 from jaxbp.study import plots
 from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import at_least, between
+from jaxbp.study.known import at_least, between, within
 
 SEEDS = range(5)
 EPOCHS, QUICK_EPOCHS, BATCH = 20, 4, 32
 BASE = dict(rate=0.1, momentum=0.0, start="Xavier", inputs="unit")
+
+
+def small(key, shape, dtype):
+    """Uniform on +-1/sqrt(n_in), the default of some frameworks."""
+    return layers.uniform(shape[0] ** -0.5)(key, shape, dtype)
+
+
 STARTS = {
     "zero": layers.zeros,
     "normal .01": layers.normal(0.01),
+    "small": small,
     "Xavier": layers.xavier,
     "He": layers.he,
     "normal 3": layers.normal(3.0),
@@ -44,6 +53,9 @@ CHOICES = {
     "start": list(STARTS),
     "inputs": ["raw", "unit", "standard"],
 }
+# The learning rates of the known figures start from the small weights: from Xavier's,
+# rate .01 reaches .88 in as many epochs, not .84.
+OTHERWISE = {"rate": {"start": "small"}}
 AFTER = {"rate": 20, "momentum": 10, "start": 10, "inputs": 10}  # epochs
 SIGMOIDS = [layer.name for layer in layers.SIGMOIDS] + ["logistic"]
 NOISY_HIDDEN, NOISY_EPOCHS, NOISY_EXAMPLES = 256, 60, 400
@@ -92,7 +104,9 @@ def stacked(trees):
 def networks(settings, activation="tanh"):
     """Arguments of `train`: every setting with every seed."""
     splits = {
-        scaling: [problems.digits(s, scaling=scaling, dtype=np.float64) for s in SEEDS]
+        scaling: {
+            s: problems.digits(s, scaling=scaling, dtype=np.float64) for s in SEEDS
+        }
         for scaling in {setting["inputs"] for setting in settings}
     }
     inits = {name: network(activation, start).init for name, start in STARTS.items()}
@@ -142,7 +156,11 @@ def early_stopping(epochs):
 
 def compute(quick):
     epochs = QUICK_EPOCHS if quick else EPOCHS
-    settings = [BASE | {k: v} for k, values in CHOICES.items() for v in values]
+    settings = [
+        BASE | OTHERWISE.get(k, {}) | {k: v}
+        for k, values in CHOICES.items()
+        for v in values
+    ]
     curves = iter(accuracies(settings, epochs))
     found = {k: {v: next(curves) for v in values} for k, values in CHOICES.items()}
     numbers = {}
@@ -206,8 +224,9 @@ def answer(numbers):
 
 
 KNOWN = {
-    "rate 0.001": between(0.15, 0.45), "rate 0.01": between(0.75, 0.93),
-    "rate 0.1": between(0.94, 0.975), "rate 1.0": at_least(0.95),
+    "rate 0.001": within(0.261, 0.06), "rate 0.01": within(0.836, 0.02),
+    "rate 0.1": within(0.958, 0.015), "rate 1.0": within(0.971, 0.02),
+    "rate 3.0": within(0.102, 0.06),
     "start zero": between(0.09, 0.12), "start normal .01": between(0.84, 0.93),
     "start Xavier": between(0.92, 0.96), "start He": between(0.92, 0.96),
     "start normal 3": between(0.5, 0.78),
@@ -220,7 +239,7 @@ KNOWN = {
 SIGMOID_GATES = {f"sigmoid {name}": between(0.94, 0.975) for name in SIGMOIDS[:-1]}
 SIGMOID_GATES["sigmoid logistic"] = between(0.87, 0.93)
 QUICK = {
-    "rate 0.001": between(0.1, 0.35), "rate 0.01": between(0.3, 0.7),
+    "rate 0.001": between(0.05, 0.3), "rate 0.01": between(0.3, 0.7),
     "rate 0.1": between(0.85, 0.95), "rate 1.0": at_least(0.93),
     "start zero": between(0.09, 0.12), "start normal .01": between(0.2, 0.9),
     "start Xavier": between(0.85, 0.95), "start He": between(0.85, 0.95),
