@@ -2,10 +2,11 @@
 
 The commands themselves are in `jaxbp.commands`, each imported when it runs, so that
 help comes at once. Exit status: 0 done, 1 a command's own verdict is no (a check found
-a disagreement), 2 wrong input, 130 interrupted.
+a disagreement), 2 wrong input, 130 interrupted, 141 nobody reads on.
 """
 
 import importlib
+import os
 import sys
 
 from .errors import JaxbpError, UnknownName, nearest
@@ -54,7 +55,12 @@ def main(argv=None):
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        raise SystemExit(_dispatch(argv))
+        status = _dispatch(argv)
+        sys.stdout.flush()
+        raise SystemExit(status)
+    except BrokenPipeError:  # `jaxbp ... | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
     except JaxbpError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         raise SystemExit(2) from None

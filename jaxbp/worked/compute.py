@@ -11,6 +11,7 @@ Activations and losses are differentiated on the scalar tape, one layer at a tim
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 from ..errors import InvalidArgument, ShapeMismatch
@@ -131,11 +132,19 @@ def work(net: Net) -> Worked:
 def _forward(net: Net) -> list[tuple[Vector, Vector, Vector]]:
     """(inputs, z, a) per layer."""
     found, a = [], list(net.inputs)
-    for W, b, f in zip(net.weights, net.biases, net.activations, strict=True):
+    layers = zip(net.weights, net.biases, net.activations, strict=True)
+    for k, (W, b, f) in enumerate(layers, 1):
         z = [
             sum(w * x for w, x in zip(row, a, strict=True)) + _bias(b, i)
             for i, row in enumerate(W)
         ]
+        for i, number in enumerate(z, 1):
+            if not isfinite(number):
+                raise InvalidArgument(
+                    f"`z{k}[{i}]` must be finite, but is {number}: `W{k}`, `b{k}` or "
+                    "what they read is too large. If they grew so in training, lower "
+                    "`learning_rate`."
+                )
         found.append((a, z, [y.data for y in _activated(f, [Value(x) for x in z])]))
         a = found[-1][2]
     return found

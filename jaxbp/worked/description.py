@@ -69,12 +69,24 @@ def load(place: str | Path) -> Net:
         path = SHIPPED / f"{place}.toml"
     if not path.is_file():
         known = [p.stem for p in SHIPPED.glob("*.toml")]
-        raise UnknownName(f"there is no description {place}. {nearest(place, known)}")
-    text = path.read_text(encoding="utf-8")
+        raise UnknownName(
+            f"there is no file {place}, and no shipped network of that name. "
+            f"{nearest(place, known)}"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InvalidArgument(
+            f"{path.name}, line {line}: not text in UTF-8. Save it as such."
+        ) from None
     try:
         description = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidArgument(f"{path.name} is no TOML: {error}.") from None
+        raise InvalidArgument(
+            f"{path.name} is no TOML: {error}. A line reads `key = value`, such as "
+            "`W1 = [[0.1, 0.2], [0.3, 0.4]]`."
+        ) from None
     return _Reader(description, path.name, text).net()
 
 
@@ -88,6 +100,11 @@ def net(**description) -> Net:
       InvalidArgument: what is wrong.
     """
     return _Reader(description, "", "").net()
+
+
+def entry(key: str, *place: int) -> str:
+    """An entry as the tables name it, counted from 1: `W1[2,1]`."""
+    return f"`{key}[{','.join(str(i + 1) for i in place)}]`"
 
 
 class _Reader:
@@ -136,7 +153,10 @@ class _Reader:
         known = [*OPTIONS, *(f"{p}{i + 1}" for i in range(count) for p in "Wb")]
         for key in self.given:
             if key not in known:
-                raise self.wrong(key, f"unknown key `{key}`. {nearest(key, known)}")
+                hint = nearest(key, known)
+                if key[:1] in "Wb" and key[1:].isdigit():
+                    hint = f"It needs `W{count + 1}`, which is missing."
+                raise self.wrong(key, f"unknown key `{key}`. {hint}")
         for key in ("inputs", "targets", "W1"):
             if key not in self.given:
                 said = f"`{key}` is missing: a network needs inputs, targets, W1, ..."
@@ -165,24 +185,23 @@ class _Reader:
     def _vector(self, key: str) -> tuple[float, ...]:
         numbers = self._list(key, self.given[key], (), f"`{key}`")
         return tuple(
-            self._finite(key, x, (i,), f"`{key}[{i}]`") for i, x in enumerate(numbers)
+            self._finite(key, x, (i,), entry(key, i)) for i, x in enumerate(numbers)
         )
 
     def _matrix(self, key: str, columns: int) -> tuple[tuple[float, ...], ...]:
         rows = []
         for i, row in enumerate(self._list(key, self.given[key], (), f"`{key}`")):
-            numbers = self._list(key, row, (i,), f"`{key}[{i}]`")
+            numbers = self._list(key, row, (i,), entry(key, i))
             if len(numbers) != columns:
-                above = "the inputs" if key == "W1" else f"`W{int(key[1:]) - 1}`"
+                each = "input" if key == "W1" else f"row of `W{int(key[1:]) - 1}`"
                 said = (
-                    f"`{key}[{i}]` must have {columns} numbers, as {above} give, but "
+                    f"{entry(key, i)} must have {columns} numbers, one per {each}, but "
                     f"has {len(numbers)}."
                 )
                 raise self.wrong(key, said, (i,))
-            named = f"`{key}[{i}]"
             rows.append(
                 tuple(
-                    self._finite(key, x, (i, j), f"{named}[{j}]`")
+                    self._finite(key, x, (i, j), entry(key, i, j))
                     for j, x in enumerate(numbers)
                 )
             )

@@ -4,13 +4,15 @@ import re
 
 
 def line_of(text: str, key: str, place: tuple[int, ...] = ()) -> int | None:
-    """The line, from 1, of a top-level key, or of an element of its array.
+    """The line, from 1, of a top-level key or table, or of an element of an array.
 
     Args:
       place: indices into the array: (1,) its second entry, (1, 0) the first of that.
     """
     found = re.search(
-        rf"^[ \t]*[\"']?{re.escape(key)}[\"']?[ \t]*=", text, re.MULTILINE
+        rf"^[ \t]*(\[+[ \t]*)?[\"']?{re.escape(key)}[\"']?[ \t]*[=.\]]",
+        text,
+        re.MULTILINE,
     )
     if found is None:
         return None

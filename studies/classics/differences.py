@@ -71,9 +71,7 @@ def draw(drawn, axes):
         axes[0].plot(steps, curve, "o-", color=plots.COLOURS[colour])
         best = curve.argmin()
         told = f"{name}: {curve[best]:.0e} at h = {steps[best]:.0e}"
-        offset, side = (
-            ((26, -10), "left") if name == "forward" else ((0, -16), "center")
-        )
+        offset = (0, 60) if name == "forward" else (0, -16)
         axes[0].annotate(told, (steps[best], curve[best]), offset, ha="center",
                          textcoords="offset points",
                          color=plots.COLOURS[colour])  # fmt: skip

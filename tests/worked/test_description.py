@@ -39,12 +39,17 @@ def test_a_good_one(written):
 
 # What is replaced in the good one, by what, and the complaint.
 WRONG = [
-    ("0.3, 0.4", "0.3", 7, r"`W1\[1\]` must have 2 numbers, as the inputs give, but h"),
-    ("0.3, 0.4", "0.3, nan", 7, r"`W1\[1\]\[1\]` must be finite, but is nan"),
-    ("0.3, 0.4", '0.3, "0.4"', 7, r"`W1\[1\]\[1\]` must be a number, but is '0.4'"),
-    ("[[0.5, 0.6]]", "[[0.5]]", 10, r"`W2\[0\]` must have 2 numbers, as `W1` give"),
-    ("[[0.5, 0.6]]", "[0.5, 0.6]", 10, r"`W2\[0\]` must be a list of numbers, but"),
-    ("0.5, 1]", "inf, 1]", 2, r"`inputs\[0\]` must be finite, but is inf"),
+    ("0.3, 0.4", "0.3", 7, r"`W1\[2\]` must have 2 numbers, one per input, but has 1"),
+    ("0.3, 0.4", "0.3, nan", 7, r"`W1\[2,2\]` must be finite, but is nan"),
+    ("0.3, 0.4", '0.3, "0.4"', 7, r"`W1\[2,2\]` must be a number, but is '0.4'"),
+    (
+        "[[0.5, 0.6]]",
+        "[[0.5]]",
+        10,
+        r"`W2\[1\]` must have 2 numbers, one per row of `W1`",
+    ),
+    ("[[0.5, 0.6]]", "[0.5, 0.6]", 10, r"`W2\[1\]` must be a list of numbers, but"),
+    ("0.5, 1]", "inf, 1]", 2, r"`inputs\[1\]` must be finite, but is inf"),
     ("[1.0]", "[1.0, 0.0]", 3, "`targets` must have 1 entries, one per row of `W2`"),
     ("[1.0]", "1.0", 3, "`targets` must be a list of numbers, but is 1.0"),
     ("[0.0, 0.1]", "[0.0]", 9, "`b1` must be one number, shared, or 2, one per row"),
@@ -57,6 +62,13 @@ WRONG = [
     ("= 0.5\n", '= 0.5\nfrozen = ["b2"]\n', 13, "`frozen` names no parameter `b2`"),
     ("= 0.5\n", '= 0.5\norder = "random"\n', 13, "`order` must be together or output"),
     ("= 0.5\n", "= 0.5\nsteps = 0\n", 13, "`steps` must be an integer from 1 on"),
+    (
+        "= 0.5\n",
+        "= 0.5\nb3 = [0.1]\n",
+        13,
+        "unknown key `b3`. It needs `W3`, which is m",
+    ),
+    ("= 0.5\n", "= 0.5\n[more]\nx = 1\n", 13, "unknown key `more`"),
     (
         "= 0.5\n",
         "= 0.5\nsizes = [2, 3, 1]\n",
@@ -78,7 +90,11 @@ def test_what_has_no_line(written):
         worked.load(written("inputs = [1]\ntargets = [1]\n"))
     with pytest.raises(InvalidArgument, match=r"no TOML: .*\(at line 2, column 12\)"):
         worked.load(written("inputs = [1]\nW1 = [[1], oops"))
-    with pytest.raises(InvalidArgument, match="^`W1.0.` must have 1 numbers, as the"):
+    place = written("")
+    place.write_bytes(b"inputs = [1]\n# \xff")
+    with pytest.raises(InvalidArgument, match=r"^net\.toml, line 2: not text in UTF-8"):
+        worked.load(place)
+    with pytest.raises(InvalidArgument, match="^`W1.1.` must have 1 numbers, one per"):
         worked.net(inputs=[1.0], targets=[1.0], W1=[[1.0, 2.0]])
     with pytest.raises(UnknownName, match="Did you mean `mazur`?"):
         worked.load("mazurr")

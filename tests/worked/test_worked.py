@@ -153,3 +153,6 @@ def test_a_value_that_leaves_the_range():
     )  # fmt: skip
     with pytest.raises(InvalidArgument, match="`log` must have a finite value"):
         worked.work(net)
+    net = worked.net(inputs=[1e200], targets=[0.0], W1=[[1e200]])
+    with pytest.raises(InvalidArgument, match=r"`z1\[1\]` must be finite, but is inf"):
+        worked.work(net)
