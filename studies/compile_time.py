@@ -35,9 +35,9 @@ from jaxbp.study import (
     run,
 )
 
-MINUTES = 0.5
+MINUTES = 1
 
-FULL = SETTINGS | dict(width=64, batch=32, builds=3)
+FULL = SETTINGS | dict(width=64, batch=32, builds=7)
 QUICK = QUICK_SETTINGS | dict(width=16, batch=4, builds=1)
 DEPTHS = [1, 2, 4, 8, 16, 32, 64]
 QUICK_DEPTHS = [1, 2, 4]
