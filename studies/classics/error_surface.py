@@ -95,12 +95,13 @@ def draw(paths, axes):
     axes[0].contourf(w1, w2, error((w1, w2)), levels, cmap="Greys", alpha=0.4)
     axes[0].plot([-1.6, 2.1], [1.6, -2.1], color=plots.INK, linewidth=0.8)
     style = dict(textcoords="offset points", fontsize=plots.LABEL_POINTS)
-    axes[0].annotate("the trough: E = 0", (-1.5, 1.5), (6, -62), rotation=-45, **style)
+    axes[0].annotate("the trough: E = 0", (-1.5, 1.5), (12, -54), rotation=-45, **style)
     for k, (rate, colour) in enumerate(RATES.items()):
         shift = 0.15 * (k - 2)  # the paths lie on one line: shown side by side
         w = paths[k][: 3 if rate > 0.5 else STEPS] + np.array([shift, -shift])
         axes[0].plot(*w.T, color=plots.COLOURS[colour], marker="o", markersize=3.5)
-        axes[0].annotate(f"{rate}", w[0], (3, 5), color=plots.COLOURS[colour], **style)
+        offset = (3, 5) if rate < 0.6 else (6, -8)  # this path goes on past its start
+        axes[0].annotate(f"{rate}", w[0], offset, color=plots.COLOURS[colour], **style)
         losses = error(paths[k].T)[: 2 if rate == 0.25 else 13]
         losses = np.maximum(losses, 1e-9)  # 0 has no place on a logarithmic axis
         label = f"lr {rate}" if rate != 0.25 else "lr 0.25: E = 0"

@@ -181,7 +181,8 @@ def compute(quick):
 
 
 TITLES = {
-    "rate": "learning rate", "momentum": "momentum, learning rate 0.1",
+    "rate": "learning rate, small first weights",
+    "momentum": "momentum, learning rate 0.1",
     "start": "first weights", "inputs": "inputs",
 }  # fmt: skip
 COLOURS = ["blue", "vermilion", "green", "purple", "orange", "sky", "grey"]
