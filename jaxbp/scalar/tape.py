@@ -165,7 +165,15 @@ def order(output: Value) -> list[Value]:
 
     Walking back over this list, a value has received all of its gradient before it
     passes it on. The stack is a list: depth is bounded by memory alone.
+
+    Raises:
+      DtypeMismatch: `output` is no Value.
     """
+    if not isinstance(output, Value):
+        raise DtypeMismatch(
+            f"`output` must be a Value, but is {output!r} of type "
+            f"{type(output).__name__}. Compute it from Values."
+        )
     found, seen, stack = [], set(), [(output, False)]
     while stack:
         value, ready = stack.pop()

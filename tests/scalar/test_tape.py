@@ -221,3 +221,8 @@ def test_a_gradient_that_overflows():
 def test_seeds_are_keyed_by_values():
     with pytest.raises(DtypeMismatch, match="`seeds` is keyed by Values"):
         Value(1.0).forward({"x": 1.0})
+
+
+def test_an_output_that_is_no_value():
+    with pytest.raises(DtypeMismatch, match="`output` must be a Value, but is 3.0 of"):
+        order(3.0)
