@@ -22,7 +22,7 @@ import jaxbp
 from jaxbp import layers
 from jaxbp.study import plots
 from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import INDEPENDENT, between, within
+from jaxbp.study.known import SOUGHT, between, within
 
 UNITS, LENGTH, SEEDS = 16, 100, 100
 RHOS = {0.5: "blue", 1.0: "green", 1.5: "vermilion"}
@@ -181,7 +181,7 @@ EXACT = {f"linear, rho {r}: largest |norm / rho^T - 1|": within(0, 1e-12) for r 
 
 def near(value, factor):
     """A median over starts of a number that spreads over powers of ten."""
-    return between(value / factor, value * factor, f"{value:g}; {INDEPENDENT}")
+    return between(value / factor, value * factor, f"{value:g}; {SOUGHT}")
 
 
 # In six sets of 100 starts no median is off by more than half of these factors.
