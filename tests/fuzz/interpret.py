@@ -59,7 +59,9 @@ def _equation(eqn, values, rounding):
         return FLOW[name](eqn.params, values, rounding)
     noisy = rounding is not None and name not in kernels.EXACT
     if noisy:
-        values = [_rounded(v, rounding) for v in values]
+        whole = kernels.WHOLE.get(name)
+        pairs = enumerate(values)
+        values = [np.rint(v) if i == whole else _rounded(v, rounding) for i, v in pairs]
     kernel = kernels.TABLE.get(name)
     if kernel is not None:
         outs = [np.asarray(kernel(eqn.outvars[0].aval, *values, **eqn.params))]

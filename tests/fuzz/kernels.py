@@ -266,3 +266,6 @@ EXACT = {
     "sort", "split", "squeeze", "stop_gradient", "top_k", "transpose", "reduce_and",
     "reduce_or", "xor", "clz", "nextafter", "reduce_window_max",
 }  # fmt: skip
+
+# Operands that are whole numbers, by place: perturbed, the function has no value.
+WHOLE = {"polygamma": 0}
