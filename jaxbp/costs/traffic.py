@@ -65,18 +65,25 @@ def views_of(steps: Sequence[Step]) -> dict[Value, Value]:
 
 
 def transposed_bytes(flat: Flat) -> list[int]:
-    """Bytes of each output that is a transposed view: it is written out of order, which
-    takes about as long as another pass over it."""
+    """Bytes of each output that is a transposed array or a part of one: it is written
+    out of order, which takes about as long as another pass over it."""
     made = {out: step for step in flat.steps for out in step.outs}
 
     def transposed(value):
-        while (step := made.get(value)) and step.name in VIEWS:
-            if step.name == "transpose" and min(step.ins[0].aval.shape, default=0) > 1:
+        while (step := made.get(value)) and step.name in (*VIEWS, "split"):
+            if step.name == "transpose" and _reorders(step):
                 return True
             value = step.ins[0]
         return False
 
     return [nbytes(out.aval) for out in flat.outs if transposed(out)]
+
+
+def _reorders(step: Step) -> bool:
+    """Does a transpose move elements, not only axes of one entry?"""
+    shape = step.ins[0].aval.shape
+    axes = [axis for axis in step.params["permutation"] if shape[axis] > 1]
+    return axes != sorted(axes)
 
 
 def passes_of(flat: Flat) -> Iterator[Pass]:

@@ -58,6 +58,7 @@ def test_a_transposed_output_takes_another_pass():
     moved = 8 * 2 * A.size * 1e-9
     assert seconds(lambda a: 2 * a, A).low == pytest.approx(moved)
     assert seconds(lambda a: (2 * a).T, A).low == pytest.approx(2 * moved)
+    assert seconds(lambda a: jnp.split((2 * a).T, [8]), A).low > 1.9 * moved
     assert seconds(lambda x: (2 * x[None]).T, X).low == pytest.approx(8 * 16e-9)
 
 
