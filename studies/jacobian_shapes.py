@@ -37,7 +37,7 @@ from jaxbp.study import (
     tables,
 )
 
-MINUTES = 1
+MINUTES = 1.5
 
 SIZES = [4, 16, 64, 256, 1024]
 QUICK_SIZES = [4, 64, 256]
