@@ -33,9 +33,10 @@ class Primal(Recorder):
         return [self.slot(value) if moves else None for value, moves in pairs]
 
     def equation(self, eqn, env):
-        if _by_rule(eqn):
-            return super().equation(eqn, env)
         values, dots = unzip([ir.read(env, atom) for atom in eqn.invars])
+        open_tangents = any(type(value) is ir.Hole for value in values)
+        if _by_rule(eqn) or open_tangents:  # within a rule all is recorded
+            return super().equation(eqn, env)
         params = ir.call_params(eqn.primitive, eqn.params)
         zero = isinstance(registry.lookup(eqn.primitive), registry.ZeroRule)
         moves = not zero and any(dot is not None for dot in dots)

@@ -138,3 +138,13 @@ def test_checkpoint_in_a_rule_moves_what_moves_alone():
         return jax.checkpoint(lambda _, y: y)(y, y) * y
 
     same(lambda ad: ad.grad(lambda x: jnp.sum(by_rule(f, f)(x)))(X))
+
+
+def test_jit_in_a_rule_in_a_checkpoint():
+    """Of its outputs, those that no tangent reaches are values still."""
+
+    def f(x):
+        bend = jax.jit(lambda x: jnp.where(x > 0, x, jnp.expm1(x)))
+        return jax.vjp(lambda x: bend(jnp.sin(x)), x)[1](x)[0]
+
+    same(lambda ad: ad.hessian(lambda x: jnp.sum(jax.checkpoint(by_rule(f, f))(x)))(X))
