@@ -32,6 +32,7 @@ from jaxbp.study import (
     numbered,
     plots,
     run,
+    tables,
 )
 
 MINUTES = 0.4
@@ -158,8 +159,8 @@ def claim(rows):
     return (
         f"At its best step each scheme's error, in float32 and float64: {each}. At n = "
         f"{max(r['n'] for r in costs)} a gradient by forward differences takes "
-        f"{price['forward']:.3g} times f, by central ones {price['central']:.3g}, by "
-        f"jaxbp.grad {price['jaxbp.grad']:.2g}."
+        f"{tables.order(price['forward'])} of times f, by central ones "
+        f"{tables.order(price['central'])}, by jaxbp.grad {price['jaxbp.grad']:.2g}."
     )
 
 

@@ -153,11 +153,12 @@ def claim(rows):
         row["batch"] for row in numbered(rows, width=width, method="jacrev of losses")
     )
     shown = numbered(rows, width=width, batch=batch)
-    pairs = sorted((row["ratio"], row["method"]) for row in shown)
-    each = ", ".join(f"{method} {ratio:.3g}" for ratio, method in pairs)
+    (least, best), *others = sorted((row["ratio"], row["method"]) for row in shown)
     return (
-        f"For {batch} examples at width {width}, in times one ordinary gradient: "
-        f"{each}."
+        f"For {batch} examples at width {width}, {best} take {least:.2g} times as long "
+        f"as one ordinary gradient; "
+        + ", then ".join(method for _, method in others)
+        + " take longer."
     )
 
 

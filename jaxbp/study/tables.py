@@ -18,6 +18,7 @@ SHOWN = 3  # where people read
 DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 SECONDS = ((1.0, " s"), (1e-3, " ms"), (1e-6, " µs"), (1e-9, " ns"))
 BYTES = ((2.0**30, " GiB"), (2.0**20, " MiB"), (2.0**10, " KiB"), (1.0, " B"))
+ORDERS = ("units", "tens", "hundreds", "thousands", "tens of thousands")
 UNITS = {"_s": SECONDS, "_bytes": BYTES, "_flops": DECIMAL}
 
 
@@ -148,3 +149,10 @@ def shortest(file: Path) -> Path:
     """A path as seen from the current folder, where it lies inside."""
     inside = file.resolve().is_relative_to(Path.cwd())
     return file.resolve().relative_to(Path.cwd()) if inside else file
+
+
+def order(value: float) -> str:
+    """A number's order of magnitude in a word: two runs agree on it where they do not
+    agree on the number."""
+    power = math.floor(math.log10(max(value, 1.0)))
+    return ORDERS[min(power, len(ORDERS) - 1)]

@@ -100,3 +100,9 @@ def test_the_screen_table_holds_every_cell():
     console.print(tables.screen_table(ROWS, ["name", "time_s"], "Times"))
     text = console.export_text()
     assert "Times" in text and "1.23 ms" in text and "over budget" in text
+
+
+@pytest.mark.parametrize(("value", "word"), [(0.2, "units"), (40, "tens"),
+                         (1e3, "thousands"), (1e9, "tens of thousands")])  # fmt: skip
+def test_orders_of_magnitude(value, word):
+    assert tables.order(value) == word
