@@ -169,11 +169,14 @@ def test_training_a_little_from_the_command_line(capsys):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path):
-    (tmp_path / "slow.py").write_text("import time\nprint('up', flush=True)\n"
-                                      "time.sleep(60)\n")  # fmt: skip
     # A shell starts what it runs in the background with Ctrl-C ignored.
-    heeds = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    process = started("check", "slow:f", cwd=tmp_path, preexec_fn=heeds)
+    (tmp_path / "slow.py").write_text(
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "print('up', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    process = started("check", "slow:f", cwd=tmp_path)
     assert process.stdout is not None and process.stdout.readline() == "up\n"
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
