@@ -71,7 +71,6 @@ def once_per_program(make: Callable) -> Callable:
             entries[key] = make(program, *key)
         return entries[key]
 
-    remembered.cache_clear = found.clear  # pyright: ignore[reportAttributeAccessIssue]
     return remembered
 
 

@@ -4,7 +4,6 @@ The value that a custom_vjp's forward part gives is what its derivative belongs 
 JAX, taking the derivative of a derivative, can go through that part in either mode.
 """
 
-import functools
 from collections.abc import Sequence
 
 from .. import ir
@@ -51,7 +50,7 @@ def has_rules(program) -> bool:
     return _has_rules(ir.inner(program)[0])
 
 
-@functools.lru_cache(maxsize=1024)
+@ir.once_per_program
 def _has_rules(jaxpr) -> bool:
     return any(map(_by_rule, jaxpr.eqns))
 
