@@ -56,6 +56,7 @@ from .values import full as full
 from .values import is_ref as is_ref
 from .values import is_tracer as is_tracer
 from .values import nbytes as nbytes
+from .values import one as one
 from .values import placed as placed
 from .values import replicate as replicate
 from .values import struct as struct
