@@ -88,13 +88,13 @@ def _freeze(walker, primitive, values, dots, params):
     return outs, [None if cell is None else cell.dot] * len(outs)
 
 
-register("new_ref", _new)
-register("empty_ref", _new)
-register("get", _get)
-register("swap", _swap)
+register("new_ref", _new, kind="moves")
+register("empty_ref", _new, kind="moves")
+register("get", _get, kind="moves")
+register("swap", _swap, kind="moves")
 register("addupdate", _addupdate)
-register("freeze", _freeze)
-register("free_ref", _freeze)
+register("freeze", _freeze, kind="moves")
+register("free_ref", _freeze, kind="moves")
 
 
 # Programs that use refs from outside -----------------------------------------
