@@ -7,6 +7,8 @@ from .. import ir
 from ..rules import registry
 from .walk import ALLOCATING
 
+CALLS = ("jit", "closed_call")  # of a program, and nothing else
+
 # Their derivative is zero, but to run them again is not cheap.
 _RANDOM = ("random_bits", "rng_bit_generator", "rng_uniform", "threefry2x32")
 
@@ -14,10 +16,16 @@ _RANDOM = ("random_bits", "rng_bit_generator", "rng_uniform", "threefry2x32")
 def spread(body, active: set, done=frozenset()) -> None:
     """Adds to `active` the variables of `body` that may carry a tangent."""
     for place, eqn in enumerate(body.eqns):
-        moved = any(moves(a, active) for a in eqn.invars)
-        if place not in done and (moved or eqn.primitive.name in ALLOCATING):
-            if not isinstance(registry.lookup(eqn.primitive), registry.ZeroRule):
-                active.update(v for v in eqn.outvars if ir.differentiable(v.aval))
+        moved = [moves(atom, active) for atom in eqn.invars]
+        if place in done or not (any(moved) or eqn.primitive.name in ALLOCATING):
+            continue
+        if not isinstance(registry.lookup(eqn.primitive), registry.ZeroRule):
+            outs = [v for v in eqn.outvars if ir.differentiable(v.aval)]
+            if eqn.primitive.name in CALLS and not eqn.effects:
+                outs = [
+                    eqn.outvars[i] for i in moving_outputs(ir.called(eqn.params), moved)
+                ]
+            active.update(outs)
 
 
 def moves(atom, active: set) -> bool:
@@ -69,12 +77,16 @@ def moving_carries(
         flags = grown
 
 
-def moving_outputs(program, active) -> tuple[int, ...]:
+def moving_outputs(program, active: Sequence[bool]) -> tuple[int, ...]:
     """The outputs of a closed program that may move where its inputs `active` do."""
-    jaxpr, _ = ir.inner(program)
+    return _moving_outputs(ir.inner(program)[0], tuple(active))
+
+
+@ir.once_per_program
+def _moving_outputs(jaxpr, active) -> tuple[int, ...]:
     moving = {var for var, moved in zip(jaxpr.invars, active, strict=True) if moved}
     spread(jaxpr, moving)
-    return tuple(i for i, atom in enumerate(jaxpr.outvars) if moves(atom, moving))
+    return tuple([i for i, atom in enumerate(jaxpr.outvars) if moves(atom, moving)])
 
 
 def recomputes(body, done, carries) -> bool:
