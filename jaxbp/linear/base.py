@@ -31,7 +31,7 @@ class LinearMap:
 
     __slots__ = ()
     form: Form = OPERATOR
-    waits = False  # `pull_steps` does a loop's pulls at once
+    waits: Any = False  # `pull_steps` does a loop's pulls at once
 
     def push(self, residuals: Sequence, x_dots: list) -> list:
         """One tangent per output, from one per input."""
@@ -40,6 +40,11 @@ class LinearMap:
     def pull(self, residuals: Sequence, y_bars: list) -> list:
         """One cotangent per input, from one per output."""
         raise NotImplementedError
+
+    def pull_onto(self, residuals: Sequence, y_bars: list, x_bars: list) -> list:
+        """What the pull adds up to with what stands at the inputs already."""
+        found = self.pull(residuals, y_bars)
+        return [add(x, new) for x, new in zip(x_bars, found, strict=True)]
 
     def pull_steps(self, residuals: Sequence, y_bar):
         """The sum of the pulls of many steps, one after the other along axis 0 of

@@ -49,13 +49,18 @@ class Waiting(NamedTuple):
         return edge.map.pull_steps([tape[place] for place in edge.residuals], y_bar)
 
 
-def deferral(structure: Structure, moves: Sequence[bool], held: int, limit: int):
+def deferral(
+    structure: Structure, moves: Sequence[bool], held: int, limit: int, length: int
+):
     """What waits, and which invariants have other cotangents, summed in the loop.
 
     Args:
       structure: of one step; its first `held` inputs are the invariants.
       moves: per place of the tape: does the residual change from step to step.
-      limit: how many bytes a step may stack for it.
+      limit: how many bytes a step may stack for it. What is read by index may wait
+        beyond it, as long as all that is stacked takes no more than a few such arrays:
+        in the loop, the whole array is carried and may be copied at every step.
+      length: the number of steps.
     """
     invariants = structure.ins[:held]
     graph = _Cotangents(structure)
@@ -65,7 +70,9 @@ def deferral(structure: Structure, moves: Sequence[bool], held: int, limit: int)
     choices.append([graph.parted(waiting) for waiting in choices[0]])
     waiting, stacked = [], set()
     for candidate in min(choices, key=lambda found: graph.size(_slots(found))):
-        if graph.size(stacked.union(candidate.slots)) <= limit:
+        if graph.size(stacked.union(candidate.slots)) <= limit or _is_small(
+            candidate, graph, length
+        ):
             waiting.append(candidate)
             stacked.update(candidate.slots)
     # A bias beside a product: the sum of what is stacked already.
@@ -82,16 +89,31 @@ def deferral(structure: Structure, moves: Sequence[bool], held: int, limit: int)
     return waiting, [slot in in_loop for slot in invariants]
 
 
-def pull_but(program: LinearProgram, waiting: Sequence[Waiting], y_bars):
-    """Cotangents of the inputs, but for what waits, and those to be stacked by slot."""
+def _is_small(candidate: Waiting, graph: "_Cotangents", length: int) -> bool:
+    """Whether all that is stacked of what is read by index takes at most four times the
+    bytes of what it is read from."""
+    edge = candidate.edge
+    whole = ir.nbytes(graph.avals[edge.ins[0]])
+    indexed = edge.map.form.steps is not None
+    return indexed and length * graph.size(candidate.slots) <= 4 * whole
+
+
+def pull_but(program: LinearProgram, waiting: Sequence[Waiting], y_bars, totals):
+    """Cotangents of the inputs, but for what waits, and those to be stacked by slot.
+
+    Args:
+      totals: of the invariants, the first inputs: what the cotangents are added to.
+    """
+    rest = [None] * (len(program.structure.ins) - len(totals))
     if not waiting:
-        return program.pull(y_bars), {}
+        return program.pull_onto(y_bars, [*totals, *rest]), {}
     structure = program.structure
     apart = {id(candidate.edge) for candidate in waiting}
     kept = tuple(edge for edge in structure.edges if id(edge) not in apart)
     slots = tuple(_slots(waiting))
     partial = structure._replace(edges=kept, ins=(*structure.ins, *slots))
-    bars = LinearProgram(partial, program.tape).pull(y_bars)
+    onto = [*totals, *rest, *[None] * len(slots)]
+    bars = LinearProgram(partial, program.tape).pull_onto(y_bars, onto)
     count = len(structure.ins)
     return bars[:count], dict(zip(slots, bars[count:], strict=True))
 
@@ -101,7 +123,7 @@ def _slots(waiting: Sequence[Waiting]) -> list[int]:
 
 
 def _contracts(edge: Edge, moves) -> bool:
-    return edge.map.waits and moves[edge.residuals[0]]
+    return bool(edge.map.waits) and any(moves[r] for r in edge.residuals)
 
 
 _IDENTITY = Scaled(1)

@@ -83,12 +83,21 @@ class Form:
       labels: labels(map, x, y, residuals) -> Labels or None, where it has any.
       scatters: of what moves: several elements may be added at one place.
       real_only: linear over the real numbers alone.
+      onto: onto(map, residuals, y_bar, x_bar) -> x_bar with the pull of y_bar added in
+        its place, where only a part of x is read.
+      window: window(map, residuals) -> where the part of x that is read begins along
+        each axis, where it is one window, or None.
+      steps: steps(map, residuals, y_bars) -> the sum of the pulls of many steps, along
+        axis 0 of `y_bars` and of those residuals that change.
     """
 
     kind: str = "operator"
     labels: Callable | None = None
     scatters: bool = False
     real_only: bool = False
+    onto: Callable | None = None
+    window: Callable | None = None
+    steps: Callable | None = None
 
 
 OPERATOR = Form()

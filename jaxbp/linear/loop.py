@@ -172,10 +172,12 @@ class Loop(LinearMap):
             carry_bars, totals, following = carry
             slices, element_bars = xs
             program = self.step.program(residuals, slices, following)
-            bars, later = pull_but(program, waiting, [*carry_bars, *element_bars])
+            bars, later = pull_but(
+                program, waiting, [*carry_bars, *element_bars], totals
+            )
             totals = [
-                add(t, b) if a else t
-                for t, b, a in zip(totals, bars[:first], in_loop, strict=True)
+                bar if accumulates else None
+                for bar, accumulates in zip(bars[:first], in_loop, strict=True)
             ]
             carry_bars = filled(bars[first:last], self.carry_avals)
             carry = carry_bars, totals, self.step.before(slices)
@@ -200,4 +202,6 @@ class Loop(LinearMap):
         step, held = self.step, len(self.held_avals)
         if not isinstance(step, Taped):
             return [], [True] * held
-        return deferral(step.structure, step.moves(), held, self.wait_bytes)
+        return deferral(
+            step.structure, step.moves(), held, self.wait_bytes, self.length
+        )

@@ -5,6 +5,7 @@ tangent goes through the primitive itself, the cotangent through a transpose tha
 rule states.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import jax.numpy as jnp
 
 from .. import ir
-from .base import LinearMap, Params, SimpleMap, filled
+from .base import LinearMap, Params, SimpleMap, add, filled
 from .labels import OPERATOR, Form, Labels
+from .windows import MANY_PARTS
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -46,6 +48,25 @@ class ThroughPrimitive(SimpleMap):
     def pull_one(self, residuals, y_bar):
         operands = self.operands(residuals, self.aval)
         return self.transpose(y_bar, *operands, **self.params)
+
+    @property
+    def waits(self) -> bool:
+        return self.form.steps is not None
+
+    def pull_steps(self, residuals, y_bar):
+        assert self.form.steps is not None
+        return self.form.steps(self, residuals, y_bar)
+
+    def pull_onto(self, residuals, y_bars, x_bars):
+        """In place where a small part is read: else the whole is written anyway, and a
+        compiler adds in one pass what comes from several."""
+        (y_bar,), (x_bar,) = y_bars, x_bars
+        onto, whole = self.form.onto, self.aval
+        if x_bar is None or onto is None or ir.placed(whole):
+            return [add(x_bar, self.pull_one(residuals, y_bar))]
+        if math.prod(whole.shape) < MANY_PARTS * math.prod(y_bar.shape):
+            return [add(x_bar, self.pull_one(residuals, y_bar))]
+        return [onto(self, residuals, y_bar, x_bar)]
 
     def labels(self, x, y, residuals) -> Labels | None:
         find = self.form.labels

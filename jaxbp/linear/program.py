@@ -14,6 +14,7 @@ from ..errors import JaxbpError
 from .association import sums_early
 from .base import Edge, add
 from .parts import parts
+from .windows import Waiting
 
 
 class Structure(NamedTuple):
@@ -83,9 +84,34 @@ class LinearProgram:
 
     def pull(self, y_bars: Sequence) -> list:
         """Pullback: one cotangent per output (None: zero) to one per input."""
+        return self.pull_onto(y_bars, [None] * len(self.structure.ins))
+
+    def pull_onto(self, y_bars: Sequence, x_bars: Sequence) -> list:
+        """The pullback added to `x_bars`; parts of an array in their places."""
         env = seeded(self.structure.outs, y_bars)
-        for _ in self.steps("pull", env):
-            pass
+        for slot, x_bar in zip(self.structure.ins, x_bars, strict=True):
+            if x_bar is not None:
+                env[slot] = add(env.get(slot), x_bar)
+        waiting = Waiting(self.structure.avals)
+        for edge in reversed(self.structure.edges):
+            for slot in edge.outs:
+                waiting.settle(slot, env)
+            given = [env.get(slot) for slot in edge.outs]
+            if all(value is None for value in given):
+                continue
+            residuals = self.residuals(edge)
+            if len(given) == 1 and waiting.takes(edge, residuals, given[0]):
+                continue
+            alone = len(set(edge.ins)) == len(edge.ins)
+            there = [env.get(slot) if alone else None for slot in edge.ins]
+            try:
+                found = edge.map.pull_onto(residuals, given, there)
+            except JaxbpError as error:
+                raise error.at(edge.origin) from error.__cause__
+            for slot, value in zip(edge.ins, found, strict=True):
+                env[slot] = value if alone else add(env.get(slot), value)
+        for slot in self.structure.ins:
+            waiting.settle(slot, env)
         return [env.get(slot) for slot in self.structure.ins]
 
     def steps(self, direction: str, env: dict) -> Iterator[tuple[Edge, list, list]]:

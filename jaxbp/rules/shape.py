@@ -122,7 +122,11 @@ def _slice_transpose(y_bar, x, *, start_indices, limit_indices, strides):
     return lax.pad(y_bar, np.zeros((), y_bar.dtype), config)
 
 
-linear("slice", transpose=_slice_transpose, form=MOVES)
+def _slice_window(it, residuals):
+    return it.params["start_indices"] if it.params["strides"] is None else None
+
+
+linear("slice", transpose=_slice_transpose, form=Form("moves", window=_slice_window))
 
 
 def _split_transpose(y_bars, x, *, sizes, axis):
