@@ -2,8 +2,8 @@
 
 Every read of x[i] alone would bring a cotangent as large as x, zero but for one
 element, and n reads would cost n passes over x. Instead the parts wait until the
-cotangent of x is asked for. Then parts of one shape are added by a single scatter, whose
-places are constants where the reads were at constant places.
+cotangent of x is asked for. Then parts of one shape are added by a single scatter, its
+places constants where the reads were at constant places.
 """
 
 import math

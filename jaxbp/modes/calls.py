@@ -37,7 +37,7 @@ def jit_rule(walker, primitive, values, dots, params):
     if (
         opens
         or any(type(v) is ir.Hole for v in values)
-        or (_is_traced(values) and _in_line(program, values, params))
+        or (_is_traced(values) and _in_line(program, params))
     ):
         return walker.run(program, values, dots)
     return _called(walker, program, values, dots, params.get("name", "closed_call"))
@@ -51,12 +51,9 @@ def _is_traced(values) -> bool:
     )
 
 
-def _in_line(program, values, params) -> bool:
+def _in_line(program, params) -> bool:
     """Whether a call that is staged is better walked as a part of its caller."""
-    if ir.inlined(params):
-        return True
-    placed = any(ir.placed(ir.typeof(v)) for v in values)
-    return placed or _size(program) <= _FEW
+    return ir.inlined(params) or _size(program) <= _FEW
 
 
 @ir.once_per_program
