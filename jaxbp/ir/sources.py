@@ -83,6 +83,14 @@ class Origin:
         found = line_of(self._info)
         return found or (self.outer.source if self.outer is not None else "")
 
+    def attributed(self):
+        """A context manager: what is traced within gets this line."""
+        origin: Origin | None = self
+        while origin is not None and not line_of(origin._info):
+            origin = origin.outer
+        found = None if origin is None else origin._info.traceback
+        return source_info_util.user_context(found)
+
     @property
     def equation(self) -> str:
         """ "equation 3 of 9" of its program, or ""."""

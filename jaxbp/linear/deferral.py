@@ -1,5 +1,10 @@
 """Which cotangents of a loop's invariants wait until after the reverse loop.
 
+    h = tanh(h @ w + x[t])           of a step; w is an invariant
+    step by step:   w_bar += h_old[t]^T @ a_bar[t]      n products, n passes over w_bar
+    waiting:        a_bar[t] is stacked, and after the loop
+                    w_bar = h_old^T @ a_bar             one product over all steps
+
 The cotangent of an invariant is a sum over the steps. Where it comes out of a
 contraction (the weight gradient of a recurrent net, sum_t x_t^T y_bar_t), the step's
 y_bar is stacked and one contraction runs after the loop: one large matrix product for

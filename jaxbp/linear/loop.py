@@ -1,5 +1,11 @@
 """The derivative of a loop: one linear program, applied at every step.
 
+    scan of c = sin(c) * w over 5 steps;  the step's tape: sin(c), cos needs c, and w
+    residuals of the Loop   w: held once   c: stacked (5, ..)   sin(c): stacked (5, ..)
+    `slices` of step 2:     c[2], sin(c)[2]           what `lax.scan` hands to a step
+    `follows`: if the step's new carry is a residual too, it is the next step's old one:
+    it is not stacked; `last` gives it for the last step, `before` for those before.
+
 Residuals that do not change from step to step are held once; the others are stacked, or
 computed again from those that are.
 """

@@ -1,5 +1,10 @@
 """Residuals that a loop's step need not keep: sums, products and copies of others.
 
+    k = f(y);  z = y + h * k;  l = f(z);  y_new = ...      of a step
+    the tape asks for y, k, z, l;  z is had from y and k by two operations an element:
+    places  y: the carry, stacked   k: stacked   l: stacked      z: derived
+    order of the tape: y, k, (derived) z, l
+
 With y and f kept, the y + h y f of the next stage is computed again in less time than
 it takes to write and read it. Nothing else is ever kept instead: the tape only shrinks.
 """

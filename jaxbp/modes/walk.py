@@ -4,14 +4,16 @@ A walker carries, beside each value, its *dot*: in forward mode the tangent itse
 linearise mode the slot of the tangent in the linear program; None means zero.
 """
 
+import contextlib
 from collections.abc import Sequence
 
-from .. import ir
+from .. import ir, settings
 from ..errors import JaxbpError
 from ..linear.base import Edge
 from ..rules import registry
 from ..rules.borrowed import borrowed_rule, in_jax
 
+_AS_IT_IS = contextlib.nullcontext()
 ALLOCATING = ("new_ref", "empty_ref")  # a tangent may be written there later
 OWN = (*ALLOCATING, "custom_lin")  # come to their rule without a tangent, too
 
@@ -67,14 +69,17 @@ class Walker:
 
     def walk(self, jaxpr, env: dict, skip=frozenset()) -> None:
         """Walks `jaxpr` with its inputs in `env`: variable -> (value, dot)."""
-        outer = self.where
-        count = len(jaxpr.eqns)
+        outer, count = self.where, len(jaxpr.eqns)
+        read = settings.current().open_calls  # then its lines are asked for
         for place, eqn in enumerate(jaxpr.eqns):
             if place in skip:
                 continue
             name, info = eqn.primitive.name, eqn.source_info
             self.where = ir.Origin(name, info, place, count, outer)
-            with ir.equation_context(eqn):
+            with (
+                ir.equation_context(eqn),
+                self.where.attributed() if read else _AS_IT_IS,
+            ):
                 self.equation(eqn, env)
         self.where = outer
 
