@@ -229,7 +229,11 @@ class General:
 
 
 class Rewritten:
-    """The derivative is that of another expression for the same value."""
+    """The derivative is that of another expression for the same value.
+
+    The value itself stays the primitive's own: the expression may round otherwise, and
+    where it is not needed for the derivative no compiler keeps it.
+    """
 
     def __init__(self, function):
         self.function = function
@@ -237,7 +241,10 @@ class Rewritten:
     def __call__(self, walker, primitive, values, dots, params):
         avals = tuple(map(ir.typeof, values))
         program = ir.traced(self.function, Params(params), avals)
-        return walker.run(program, values, dots)
+        outs, dots = walker.run(program, values, dots)
+        if any(type(v) is ir.Hole for v in values):
+            return outs, dots
+        return ir.evaluate(primitive, values, params), dots
 
 
 class ZeroRule:

@@ -15,11 +15,27 @@ from tests.rules import cases_windows as windows
 from tests.rules.case import distinct, normal
 
 STEP = 1e-5
+
+
+def started(operation, padding):
+    """Windows with a start value that changes the result; the start moves it, too."""
+
+    def call(x, start):
+        return lax.reduce_window(x, start, operation, (2, 2), (1, 2), padding, (1, 2))
+
+    return call
+
+
 CLIPPED = indexing.scattered(lax.scatter_max, indexing.OUTSIDE, mode="clip")
 CALLS = {
     "dilated pooling": (windows.extreme(lax.max, windows.DILATED), windows.ORDERED),
     "any window": (reduction.windows, (normal(3, 5),)),
     "paired windows": (reduction.paired_windows, (distinct(3, 4), normal(3, 4))),
+    "started windows": (started(lax.add, "SAME"), (normal(3, 4), normal())),
+    "started products": (
+        started(lambda a, b: a + b + a * b, ((1, 2), (2, 1))),
+        (normal(3, 4), normal()),
+    ),
     "sums of groups": (
         contraction.ragged(contraction.SUMS),
         (normal(6, 4), normal(6, 2)),
@@ -74,6 +90,16 @@ def test_reduce_counts_its_start_value():
     y, slopes = jaxbp.value_and_grad(call, (0, 1))(x, start)
     np.testing.assert_allclose(y, call(x, start))
     np.testing.assert_allclose(slopes[1], 24.0)  # (1 + x_1)(1 + x_2)(1 + x_3)
+
+
+@pytest.mark.parametrize("operation", [lax.add, lax.mul, lax.max], ids=str)
+def test_windows_count_their_start_value_once(operation):
+    """What lies in the padding does not count, though the start is not neutral."""
+    x, start = jnp.arange(6.0).reshape(2, 3), jnp.array(2.0)
+    call = started(operation, ((1, 2), (2, 1)))
+    y, _ = jaxbp.jvp(call, (x, start), (x, start))
+    np.testing.assert_array_equal(y, call(x, start))
+    assert y[0, 0] == start  # a window of padding alone
 
 
 def test_scatter_mul_refuses_repeated_places():

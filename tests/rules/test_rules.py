@@ -199,6 +199,32 @@ def test_first_order(case, kind):
         check_adjoint(point, max(1e-9, 10 * case.rtol))
 
 
+@rows()
+def test_value(case, kind):
+    """What a derivative returns beside it is what the function gives without it.
+
+    To the last bit, as JAX's is; where JAX's own is not, to rounding.
+    """
+    point = Point(case, DOUBLE[kind])
+    own = point.call(*point.xs)
+    for value in values(jaxbp, point):
+        if not all(map(same_bits, value, own)):
+            assert_close(value, own, case.rtol)
+            theirs = values(jax, point)
+            assert not any(all(map(same_bits, value, own)) for value in theirs)
+
+
+def values(ad, point):
+    """The value as each mode returns it, where JAX has the mode."""
+    yield ad.jvp(point.call, point.xs, point.x_dots)[0]
+    if ad is jaxbp or point.case.modes == "both":
+        yield ad.vjp(point.call, *point.xs)[0]
+
+
+def same_bits(a, b) -> bool:
+    return np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
 def check_adjoint(point, rtol):
     _, y_dots = jaxbp.jvp(point.call, point.xs, point.x_dots)
     x_bars = jaxbp.vjp(point.call, *point.xs)[1](point.y_bars)
