@@ -84,6 +84,9 @@ bilinear("dot_general", left=_dot_left, right=_dot_right)
 # exchanged; stride and kernel dilation change places. Low padding l, and a high padding
 # that makes the result k' long. Groups of channels become groups of the batch, and the
 # other way round.
+#
+# Both operands of a convolution have one type, so that where it accumulates in a wider
+# one (`preferred_element_type`) the operand held is widened to that of y_bar.
 
 
 def _sizes(aval, spec, dilation):
@@ -133,7 +136,7 @@ def _conv_left(y_bar, x0, x1, **params):
         x1 = _group_to(x1, rhs[0], groups * batches, rhs[1])
     x_bar = lax.conv_general_dilated(
         y_bar,
-        lax.rev(x1, rhs[2:]),
+        lax.convert_element_type(lax.rev(x1, rhs[2:]), y_bar.dtype),
         window_strides=params["lhs_dilation"],
         padding=_padding(before, after),
         lhs_dilation=params["window_strides"],
@@ -141,8 +144,9 @@ def _conv_left(y_bar, x0, x1, **params):
         dimension_numbers=lax.ConvDimensionNumbers(out, _exchanged(rhs), lhs),
         feature_group_count=groups * batches,
         precision=params["precision"],
-        preferred_element_type=x0.dtype,
+        preferred_element_type=params["preferred_element_type"],
     )
+    x_bar = lax.convert_element_type(x_bar, x0.dtype)
     return x_bar if batches == 1 else _group_to(x_bar, lhs[1], batches, lhs[0])
 
 
@@ -151,8 +155,8 @@ def _conv_right(y_bar, x0, x1, **params):
         return ir.zeros(x1)
     lhs, rhs, out = params["dimension_numbers"]
     image, kernel, output, low = _all_sizes(y_bar, x0, x1, params)
-    return lax.conv_general_dilated(
-        x0,
+    x_bar = lax.conv_general_dilated(
+        lax.convert_element_type(x0, y_bar.dtype),
         y_bar,
         window_strides=params["rhs_dilation"],
         padding=_padding(low, kernel + output - 1 - image - low),
@@ -164,8 +168,9 @@ def _conv_right(y_bar, x0, x1, **params):
         feature_group_count=params["batch_group_count"],
         batch_group_count=params["feature_group_count"],
         precision=params["precision"],
-        preferred_element_type=x1.dtype,
+        preferred_element_type=params["preferred_element_type"],
     )
+    return lax.convert_element_type(x_bar, x1.dtype)
 
 
 bilinear("conv_general_dilated", left=_conv_left, right=_conv_right)

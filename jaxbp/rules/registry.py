@@ -18,6 +18,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jax import lax
+
 from .. import ir
 from ..errors import InvalidArgument, MissingRule
 from ..linear.applied import JointlyApplied, hold
@@ -141,6 +143,8 @@ class Elementwise:
         self.nonlinear = any(callable(s) for s in slopes)
 
     def __call__(self, walker, primitive, values, dots, params):
+        if params.get("out_dtype") is not None:
+            return _converted(walker, primitive, values, dots, params)
         (y,) = ir.evaluate(primitive, values, params)
         if not ir.differentiable(ir.typeof(y)):
             return [y], [None]
@@ -245,6 +249,19 @@ class Rewritten:
         if any(type(v) is ir.Hole for v in values):
             return outs, dots
         return ir.evaluate(primitive, values, params), dots
+
+
+# `lax.mul(x0, x1, out_dtype=...)`, and what else has that parameter: its operands, of
+# any types, are converted first.
+def _in_out_dtype(*operands, primitive, out_dtype, **params):
+    converted = [lax.convert_element_type(x, out_dtype) for x in operands]
+    return primitive.bind(*converted, out_dtype=None, **params)
+
+
+def _converted(walker, primitive, values, dots, params):
+    avals = tuple(map(ir.typeof, values))
+    program = ir.traced(_in_out_dtype, Params(params | {"primitive": primitive}), avals)
+    return walker.run(program, values, dots)
 
 
 class ZeroRule:
