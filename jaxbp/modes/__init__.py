@@ -1,11 +1,12 @@
 """The two modes; importing this package registers the rules that walk programs."""
 
-from . import branches, calls, custom, loops, remat, sharded, solve, whiles
+from . import branches, calls, custom, high, loops, remat, sharded, solve, whiles
 
 __all__ = [
     "branches",
     "calls",
     "custom",
+    "high",
     "loops",
     "remat",
     "sharded",
