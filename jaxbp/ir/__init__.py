@@ -14,6 +14,7 @@ from jax.extend.core import (
 )
 
 from .arithmetic import Arithmetic
+from .precision import cast, in_precision, precision_of, x64
 from .programs import (
     addupdate,
     call_params,
@@ -78,6 +79,7 @@ __all__ = [
     "barrier",
     "call_params",
     "called",
+    "cast",
     "closed",
     "content",
     "current_trace",
@@ -88,6 +90,7 @@ __all__ = [
     "evaluate",
     "evaluate_program",
     "full",
+    "in_precision",
     "inlined",
     "inner",
     "inner_programs",
@@ -97,6 +100,7 @@ __all__ = [
     "once_per_program",
     "perturbed",
     "placed",
+    "precision_of",
     "primitive",
     "read",
     "replay",
@@ -113,5 +117,6 @@ __all__ = [
     "typeof",
     "user_line",
     "varying",
+    "x64",
     "zeros",
 ]

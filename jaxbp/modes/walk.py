@@ -46,8 +46,13 @@ class Walker:
             env[var] = const, None
         for var, value, dot in zip(jaxpr.invars, values, dots, strict=True):
             env[var] = value, dot
-        self.walk(jaxpr, env)
-        return unzip([ir.read(env, atom) for atom in jaxpr.outvars])
+        with ir.precision_of(program):
+            self.walk(jaxpr, env)
+        outs, out_dots = unzip([ir.read(env, atom) for atom in jaxpr.outvars])
+        for place, atom in enumerate(jaxpr.outvars):
+            if isinstance(atom, ir.Literal):  # user code may go on with it
+                outs[place] = ir.array(outs[place])
+        return outs, out_dots
 
     def walk(self, jaxpr, env: dict, skip=frozenset()) -> None:
         """Walks `jaxpr` with its inputs in `env`: variable -> (value, dot)."""

@@ -28,9 +28,7 @@ def as_operand(value, order, own):
     """`value`, whose axis i is the operand's axis order[i], as a cotangent of it."""
     if list(order) != sorted(order):
         value = lax.transpose(value, [int(i) for i in np.argsort(order)])
-    if value.dtype == own.dtype:
-        return value
-    return lax.convert_element_type(value, own.dtype)
+    return ir.cast(value, own.dtype)
 
 
 def _dot_transpose(y_bar, own, other, axes, other_axes, swapped, **params):
@@ -136,7 +134,7 @@ def _conv_left(y_bar, x0, x1, **params):
         x1 = _group_to(x1, rhs[0], groups * batches, rhs[1])
     x_bar = lax.conv_general_dilated(
         y_bar,
-        lax.convert_element_type(lax.rev(x1, rhs[2:]), y_bar.dtype),
+        ir.cast(lax.rev(x1, rhs[2:]), y_bar.dtype),
         window_strides=params["lhs_dilation"],
         padding=_padding(before, after),
         lhs_dilation=params["window_strides"],
@@ -146,7 +144,7 @@ def _conv_left(y_bar, x0, x1, **params):
         precision=params["precision"],
         preferred_element_type=params["preferred_element_type"],
     )
-    x_bar = lax.convert_element_type(x_bar, x0.dtype)
+    x_bar = ir.cast(x_bar, x0.dtype)
     return x_bar if batches == 1 else _group_to(x_bar, lhs[1], batches, lhs[0])
 
 
@@ -156,7 +154,7 @@ def _conv_right(y_bar, x0, x1, **params):
     lhs, rhs, out = params["dimension_numbers"]
     image, kernel, output, low = _all_sizes(y_bar, x0, x1, params)
     x_bar = lax.conv_general_dilated(
-        lax.convert_element_type(x0, y_bar.dtype),
+        ir.cast(x0, y_bar.dtype),
         y_bar,
         window_strides=params["rhs_dilation"],
         padding=_padding(low, kernel + output - 1 - image - low),
@@ -170,7 +168,7 @@ def _conv_right(y_bar, x0, x1, **params):
         precision=params["precision"],
         preferred_element_type=params["preferred_element_type"],
     )
-    return lax.convert_element_type(x_bar, x1.dtype)
+    return ir.cast(x_bar, x1.dtype)
 
 
 bilinear("conv_general_dilated", left=_conv_left, right=_conv_right)

@@ -18,8 +18,6 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jax import lax
-
 from .. import ir
 from ..errors import InvalidArgument, MissingRule
 from ..linear.applied import JointlyApplied, hold
@@ -254,7 +252,7 @@ class Rewritten:
 # `lax.mul(x0, x1, out_dtype=...)`, and what else has that parameter: its operands, of
 # any types, are converted first.
 def _in_out_dtype(*operands, primitive, out_dtype, **params):
-    converted = [lax.convert_element_type(x, out_dtype) for x in operands]
+    converted = [ir.cast(x, out_dtype) for x in operands]
     return primitive.bind(*converted, out_dtype=None, **params)
 
 
