@@ -17,6 +17,7 @@ from .arithmetic import Arithmetic
 from .precision import cast, in_precision, precision_of, x64
 from .programs import (
     addupdate,
+    call_beside,
     call_params,
     called,
     closed,
@@ -27,6 +28,7 @@ from .programs import (
     inlined,
     inner,
     inner_programs,
+    jax_differentiates,
     once_per_program,
     primitive,
     read,
@@ -77,6 +79,7 @@ __all__ = [
     "array",
     "as_weak_as",
     "barrier",
+    "call_beside",
     "call_params",
     "called",
     "cast",
@@ -97,6 +100,7 @@ __all__ = [
     "is_ref",
     "is_staging",
     "is_tracer",
+    "jax_differentiates",
     "once_per_program",
     "perturbed",
     "placed",

@@ -1,6 +1,7 @@
 """Primitives, equations and inner programs."""
 
 import functools
+import importlib
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,6 +23,13 @@ def primitive(name: str) -> Primitive | None:
     """
     found = getattr(primitives, f"{name}_p", None)
     return found if found is not None else getattr(lax, f"{name}_p", None)
+
+
+def jax_differentiates(primitive: Primitive) -> bool:
+    """Whether JAX's tables hold a derivative of a primitive; read, never used here."""
+    tables = importlib.import_module("jax.interpreters.ad")
+    names = "primitive_jvps", "primitive_linearizations"
+    return any(primitive in getattr(tables, name, ()) for name in names)
 
 
 def inner(program) -> tuple[Any, Sequence]:
@@ -97,6 +105,20 @@ def custom_cotangents(bwd, operands: Sequence) -> Sequence:
     found = call(*operands)
     logged = isinstance(found, tuple) and len(found) == 2
     return found[0] if logged and isinstance(found[0], (list, tuple)) else found
+
+
+def call_beside(function, args: Sequence) -> list:
+    """A custom_vjp's own function beside its forward part, which is to speak for it.
+
+    JAX asks the one of the two that was called for the structure of the outputs, and
+    refuses where both were.
+    """
+    try:
+        return list(function.call_wrapped(*args))
+    finally:
+        for store in getattr(function, "stores", ()):
+            if store is not None:
+                store.reset()
 
 
 def read(env: dict, atom) -> tuple:

@@ -1,5 +1,6 @@
 """Functions that bring derivative rules of their own: custom_jvp and custom_vjp."""
 
+import collections
 import contextlib
 from dataclasses import dataclass
 from typing import Any
@@ -8,14 +9,16 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from .. import ir
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, MissingRule, NonlinearTangent, NoTranspose
 from ..linear.base import Edge
 from ..linear.call import Opaque
+from ..rules.effects import custom_rule
 from ..rules.registry import register
 from .linearize import linearize_flat, solid
 from .live import run_live
 
 _strict: list[bool] = []
+odd_types = collections.deque(maxlen=4)  # what to add to an error about types
 
 
 def is_strict() -> bool:
@@ -39,6 +42,18 @@ def strict_custom_vjp():
         _strict.pop()
 
 
+@contextlib.contextmanager
+def types_explained():
+    """Adds to an error about types which backward rules gave unexpected ones."""
+    odd_types.clear()
+    try:
+        yield
+    except TypeError as error:
+        for text in dict.fromkeys(odd_types):
+            error.add_note(text)
+        raise
+
+
 def custom_jvp(walker, primitive, values, dots, params):
     """Through the function's own pushforward; what it does to tangents is recorded."""
     params = _bound(primitive, params)
@@ -49,7 +64,8 @@ def custom_jvp(walker, primitive, values, dots, params):
 
     def rule(primals, tangents):
         tangents = _instantiated(primals, tangents, symbolic)
-        flat = jvp.call_wrapped(*primals, *tangents)
+        with custom_rule():
+            flat = jvp.call_wrapped(*primals, *tangents)
         half = len(flat) // 2
         return flat[:half], [_none_if_zero(t) for t in flat[half:]]
 
@@ -59,7 +75,7 @@ def custom_jvp(walker, primitive, values, dots, params):
 def custom_vjp(walker, primitive, values, dots, params):
     """Through the function's own forward part; its backward part becomes a map."""
     params = _bound(primitive, params)
-    _, fwd, bwd = params["subfuns"]
+    fun, fwd, bwd = params["subfuns"]
     values = solid(values)
     pairs = zip(values, dots, strict=True)
     flat = fwd.call_wrapped(*[x for v, d in pairs for x in (v, d is not None)])
@@ -78,12 +94,36 @@ def custom_vjp(walker, primitive, values, dots, params):
         tuple(ir.tangent_aval(ir.typeof(y)) for y in outs),
         params["symbolic_zeros"],
         is_strict(),
+        name=name_of(fun),
     )
     ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
     targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
     rule.targets = targets
     edge = Edge(Opaque(rule.push, rule.pull), residuals, ins, targets)
-    return list(outs), walker.extend([edge], dots, outs)
+    try:
+        return list(outs), walker.extend([edge], dots, outs)
+    except (NoTranspose, MissingRule):  # forward mode: a solver's loop, a callback
+        return list(outs), _through_itself(walker, fun, values, dots)
+
+
+def _through_itself(walker, fun, values, dots):
+    """Tangents by the function's own operations, where its backward rule is of no use.
+
+    A rule that iterates until its cotangent is small (an adjoint by fixed points) is a
+    derivative that cannot be transposed; what it is the derivative of can be pushed
+    through.
+    """
+
+    def function(*args):
+        return ir.call_beside(fun, args), []
+
+    return run_live(walker, function, values, dots)[1]
+
+
+def name_of(fun) -> str:
+    """`name at file:line` of a user's function that JAX has wrapped."""
+    info = getattr(fun, "debug_info", None)
+    return getattr(info, "func_src_info", None) or getattr(fun, "__name__", "unnamed")
 
 
 def custom_lin(walker, primitive, values, dots, params):
@@ -160,6 +200,7 @@ class _Backward:
     symbolic_zeros: bool
     strict: bool
     targets: tuple[int, ...] = ()
+    name: str = "of JAX's own pushforward"
 
     def pull(self, residuals, y_bars):
         whole = [None] * len(self.out_avals)
@@ -171,7 +212,9 @@ class _Backward:
         ]
         arrays = iter(residuals)
         whole = [next(arrays) if value is None else value for value in self.plain]
-        x_bars = ir.custom_cotangents(self.bwd, (*whole, *y_bars))
+        with custom_rule():
+            x_bars = ir.custom_cotangents(self.bwd, (*whole, *y_bars))
+        self._note(x_bars)
         pairs = zip(self.active, x_bars, strict=True)
         return [_none_if_zero(x_bar) for active, x_bar in pairs if active]
 
@@ -190,8 +233,28 @@ class _Backward:
         def backward(*y_bars):
             return (self._dense(residuals, y_bars), [])
 
-        _, program, _ = linearize_flat(backward, at, [True] * len(at))
+        try:
+            _, program, _ = linearize_flat(backward, at, [True] * len(at))
+        except NonlinearTangent as error:
+            raise NonlinearTangent(
+                f"the backward rule of the custom_vjp function `{self.name}` is not "
+                "linear in its cotangent, so that it has no transpose to push tangents "
+                "forward with. Use reverse mode (grad, vjp, jacrev), or define the "
+                f"function by jax.custom_jvp. Where it is not: {error}"
+            ) from error
         return program.pull(x_dots)
+
+    def _note(self, x_bars):
+        """Remembers a cotangent of a type that is not its argument's: JAX takes it, and
+        so do we, but where it meets another of the right type nobody says why."""
+        for place, (x_bar, aval) in enumerate(zip(x_bars, self.in_avals, strict=True)):
+            dtype = getattr(x_bar, "dtype", None)
+            if ir.differentiable(aval) and dtype is not None and dtype != aval.dtype:
+                odd_types.append(
+                    f"The backward rule of the custom_vjp function `{self.name}` gives "
+                    f"a cotangent of type {dtype} for argument {place} of type "
+                    f"{aval.dtype}. Convert it there with .astype."
+                )
 
     def dense_push(self, residuals, x_dots):
         """A tangent for every output, zeros where it has none."""

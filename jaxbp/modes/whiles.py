@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from .. import ir
-from ..errors import InvalidArgument
+from ..errors import NoTranspose
 from ..linear.base import Edge, filled
 from ..linear.call import Opaque
 from ..rules.registry import register
@@ -18,10 +18,17 @@ from .refs import carrying, while_with_contents
 @carrying(while_with_contents)
 def while_rule(walker, primitive, values, dots, params):
     """lax.while_loop: the pushforward runs the loop again with its tangents."""
+    held = [type(v) is ir.Hole for v in values]
+    if any(held) and _decides(params, held):
+        raise NoTranspose(
+            "the number of steps of a lax.while_loop depends on a tangent or cotangent "
+            f"({walker._place()}), so that what it computes is not linear in that."
+        )
     values = solid(values)
     loop = _While(values, dots, params)
     if isinstance(walker, Pusher):
         return loop.push(dots)
+    where = walker._place()
     outs = ir.evaluate(primitive, values, params)
     ins = tuple(i for i, d in enumerate(dots) if d is not None)
     moving = [i for i, m in enumerate(loop.moving) if m]
@@ -33,17 +40,39 @@ def while_rule(walker, primitive, values, dots, params):
         _, y_dots = _While(residuals, whole, params).push(whole)
         return [y_dots[i] for i in moving]
 
-    edge = Edge(Opaque(push_with, _no_reverse), tuple(values), ins, tuple(moving))
+    def no_reverse(residuals, y_bars):
+        raise NoTranspose(
+            "reverse-mode differentiation does not work for lax.while_loop, or for "
+            f"lax.fori_loop with dynamic start or stop values ({where}): the number of "
+            "steps, and so the size of the tape, is not known. Use lax.scan, or "
+            "fori_loop with static bounds, or forward mode (jvp, jacfwd)."
+        )
+
+    edge = Edge(Opaque(push_with, no_reverse), tuple(values), ins, tuple(moving))
     return outs, walker.extend([edge], dots, outs)
 
 
-def _no_reverse(residuals, y_bars):
-    raise InvalidArgument(
-        "reverse-mode differentiation does not work for lax.while_loop, or for "
-        "lax.fori_loop with dynamic start or stop values: the number of steps, and so "
-        "the size of the tape, is not known. Use lax.scan, or fori_loop with static "
-        "bounds, or forward mode (jvp, jacfwd)."
-    )
+def _decides(params, held) -> bool:
+    """Whether any operand marked in `held` reaches the condition, at any step."""
+    first = params["cond_nconsts"]
+    last = first + params["body_nconsts"]
+    cond, body = (ir.inner(params[f"{name}_jaxpr"])[0] for name in ("cond", "body"))
+    flags = list(held[first:])
+    count = last - first
+    while True:
+        active = {v for v, on in zip(body.invars, flags, strict=True) if on}
+        spread(body, active)
+        grown = flags[:count] + [
+            on or (not isinstance(o, ir.Literal) and o in active)
+            for on, o in zip(flags[count:], body.outvars, strict=True)
+        ]
+        if grown == flags:
+            break
+        flags = grown
+    read = [*held[:first], *flags[count:]]
+    used = {v for eqn in cond.eqns for v in eqn.invars if not isinstance(v, ir.Literal)}
+    used.update(v for v in cond.outvars if not isinstance(v, ir.Literal))
+    return any(on and v in used for on, v in zip(read, cond.invars, strict=True))
 
 
 class _While:

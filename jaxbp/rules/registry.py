@@ -86,10 +86,15 @@ def known() -> frozenset[str]:
 
 def missing(primitive: ir.Primitive, where: str) -> MissingRule:
     """The error for a primitive without a rule, met at `where`."""
+    remedy = (
+        'or allow JAX\'s own rule for it: `with jaxbp.foreign("jax"): ...`.'
+        if ir.jax_differentiates(primitive)
+        else "or give the function that uses it a derivative by jax.custom_jvp or "
+        "jax.custom_vjp. JAX has no rule for it, either."
+    )
     return MissingRule(
         f"no rule for primitive `{primitive.name}` ({where}). Register one, for "
-        "example `jaxbp.rules.elementwise(primitive, slope=lambda x: ...)`, or allow "
-        'JAX\'s own rule for it: `with jaxbp.foreign("jax"): ...`.'
+        f"example `jaxbp.rules.elementwise(primitive, slope=lambda x: ...)`, {remedy}"
     )
 
 
