@@ -102,10 +102,24 @@ def test_windows_count_their_start_value_once(operation):
     assert y[0, 0] == start  # a window of padding alone
 
 
-def test_scatter_mul_refuses_repeated_places():
-    call = indexing.scattered(lax.scatter_mul, indexing.REPEATED)
-    with pytest.raises(MissingRule, match="unique_indices=True"):
-        jaxbp.grad(lambda u: call(jnp.ones((5, 3)), u).sum())(jnp.ones((4, 3)))
+@pytest.mark.parametrize("zeros", [0, 1, 2])
+def test_scatter_mul_at_repeated_places(zeros):
+    """Against the product written out, to second order, also where factors are 0."""
+    segments = jnp.array([0, 1, 0, 0, 2])
+    factors = jnp.array([0.7, 2.0, 1.3, -0.4, 0.5]).at[jnp.array([0, 2])[:zeros]].set(0)
+
+    def by_segments(u):
+        return jax.ops.segment_prod(u, segments, 3)
+
+    def written(u):
+        return jnp.stack([u[0] * u[2] * u[3], u[1], u[4]])
+
+    for derivative in (lambda f: jaxbp.jacrev(f), lambda f: jaxbp.jacfwd(f)):
+        found = derivative(by_segments)(factors)
+        np.testing.assert_allclose(found, jax.jacrev(written)(factors), atol=1e-15)
+        twice = derivative(derivative(by_segments))(factors)
+        expected = jax.jacrev(jax.jacrev(written))(factors)
+        np.testing.assert_allclose(twice, expected, atol=1e-15)
 
 
 def test_scatter_apply_is_refused():
