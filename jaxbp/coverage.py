@@ -165,6 +165,8 @@ def coverage() -> Report:
 
 def _jax_tables():
     ad = import_module("jax.interpreters.ad")
+    for module in ("sparse", "sparse.linalg"):  # which fill their rows when imported
+        import_module(f"jax.experimental.{module}")
     try:
         return ad.primitive_jvps, ad.primitive_transposes
     except AttributeError:
