@@ -71,6 +71,7 @@ def _by_pullback(walker, prim, values, dots):
         tuple([ir.tangent_aval(ir.typeof(y)) for y in outs]),
         bool(prim.params.get("symbolic_zeros")),
         is_strict(),
+        name=type(prim).__name__,
     )
     ins = tuple([place for place, moves in enumerate(active) if moves])
     rule.targets = tuple(

@@ -7,6 +7,7 @@ the rules are registered by name.
 """
 
 import importlib
+from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
@@ -46,7 +47,7 @@ for _name in (
 
 # COO and CSR: y_i = sum over the elements k of row i of data_k v_col(k). Elements
 # outside of the shape are padding.
-def _matmul(data, row, col, b, *, spinfo=None, shape=None, transpose):
+def _matmul(data, row, col, b, *, spinfo: Any = None, shape=None, transpose):
     shape = spinfo.shape if shape is None else shape
     if transpose:
         row, col, shape = col, row, shape[::-1]
@@ -55,7 +56,7 @@ def _matmul(data, row, col, b, *, spinfo=None, shape=None, transpose):
     return jnp.zeros((shape[0], *b.shape[1:]), data.dtype).at[row].add(scale * terms)
 
 
-def _todense(data, row, col, *, spinfo=None, shape=None):
+def _todense(data, row, col, *, spinfo: Any = None, shape=None):
     shape = spinfo.shape if shape is None else shape
     return jnp.zeros(shape, data.dtype).at[row, col].add(data)
 
