@@ -53,6 +53,10 @@ class InvalidArgument(WrongInput):
     """An argument's value is outside what the function accepts."""
 
 
+class NoTranspose(InvalidArgument):
+    """A part of a program can be pushed through but not be pulled back through."""
+
+
 class UnknownName(JaxbpError, KeyError):
     """A name that is not in a table; the message lists the nearest ones."""
 

@@ -24,8 +24,9 @@ def test_no_hole():
 
 
 def test_every_primitive_of_jax_has_a_row():
+    rows = coverage().rows  # which imports what fills the tables: sparse arrays
     names = {p.name for p in (*ad.primitive_jvps, *ad.primitive_transposes)}
-    assert [row.primitive for row in coverage().rows] == sorted(names)
+    assert [row.primitive for row in rows] == sorted(names)
 
 
 def test_no_exception_has_a_rule():

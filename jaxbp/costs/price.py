@@ -84,8 +84,8 @@ def _amounts(subject: Subject, given: Given) -> tuple[dict[str, Any], list]:
     def attempt(what: str, count: Callable, *args):
         try:
             return count(*args)
-        except UNAVAILABLE as error:
-            missing.setdefault(str(error), []).append(what)
+        except (*UNAVAILABLE, ValueError) as error:  # JAX maps not all that uses refs
+            missing.setdefault(str(error).splitlines()[0], []).append(what)
 
     def traced(f):
         return traced_amount(f, *subject.types, **given._asdict())

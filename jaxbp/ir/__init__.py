@@ -14,8 +14,13 @@ from jax.extend.core import set_current_trace as set_current_trace
 from jax.extend.core import take_current_trace as take_current_trace
 
 from .arithmetic import Arithmetic as Arithmetic
+from .precision import cast as cast
+from .precision import in_precision as in_precision
+from .precision import precision_of as precision_of
+from .precision import x64 as x64
 from .programs import Static as Static
 from .programs import addupdate as addupdate
+from .programs import call_beside as call_beside
 from .programs import call_params as call_params
 from .programs import called as called
 from .programs import closed as closed
@@ -28,6 +33,7 @@ from .programs import inlined as inlined
 from .programs import inner as inner
 from .programs import inner_programs as inner_programs
 from .programs import is_zero as is_zero
+from .programs import jax_differentiates as jax_differentiates
 from .programs import once_per_program as once_per_program
 from .programs import primitive as primitive
 from .programs import read as read

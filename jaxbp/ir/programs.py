@@ -1,6 +1,7 @@
 """Primitives, equations and inner programs."""
 
 import functools
+import importlib
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +22,13 @@ def primitive(name: str) -> Primitive | None:
     """
     found = getattr(primitives, f"{name}_p", None)
     return found if found is not None else getattr(lax, f"{name}_p", None)
+
+
+def jax_differentiates(primitive: Primitive) -> bool:
+    """Whether JAX's tables hold a derivative of a primitive; read, never used here."""
+    tables = importlib.import_module("jax.interpreters.ad")
+    names = "primitive_jvps", "primitive_linearizations"
+    return any(primitive in getattr(tables, name, ()) for name in names)
 
 
 def inner(program) -> tuple[Any, Sequence]:
@@ -160,6 +168,20 @@ def _key(value, told):
     if isinstance(value, (bool, int, float, complex, str, jax.tree_util.PyTreeDef)):
         return type(value), value
     return value if isinstance(value, ShapedArray) else _Identity(value)
+
+
+def call_beside(function, args: Sequence) -> list:
+    """A custom_vjp's own function beside its forward part, which is to speak for it.
+
+    JAX asks the one of the two that was called for the structure of the outputs, and
+    refuses where both were.
+    """
+    try:
+        return list(function.call_wrapped(*args))
+    finally:
+        for store in getattr(function, "stores", ()):
+            if store is not None:
+                store.reset()
 
 
 def read(env: dict, atom) -> tuple:

@@ -20,6 +20,8 @@ def _scaled(slope, params, x, *residuals):
     factor = _factor(slope, params, *residuals)
     if factor.dtype == bool:
         return jnp.where(factor, x, jnp.zeros_like(x))
+    if factor.dtype != x.dtype:  # a cotangent wider than what it belongs to
+        factor = ir.cast(factor, x.dtype)
     return x * factor
 
 

@@ -4,6 +4,7 @@ import jax
 from jax import lax
 
 from .. import ir
+from ..errors import NonlinearTangent
 from ..linear.base import Edge, filled
 from ..linear.branch import Branches
 from ..rules.registry import register
@@ -17,6 +18,11 @@ from .refs import carrying, cond_with_contents
 @carrying(cond_with_contents)
 def cond_rule(walker, primitive, values, dots, params):
     """A branch known now is walked in line; else all are differentiated."""
+    if type(values[0]) is ir.Hole:
+        raise NonlinearTangent(
+            "a derivative rule must be linear in its tangents, but a lax.cond or "
+            "lax.switch chooses its branch by one of them. Correct the rule's formula."
+        )
     index, *operands = solid(values)
     dots = dots[1:]
     if not ir.is_tracer(index):

@@ -1,5 +1,7 @@
 """Functions that bring derivative rules of their own: custom_jvp and custom_vjp."""
 
+import collections
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,11 +9,26 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from .. import ir, settings
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, MissingRule, NonlinearTangent, NoTranspose
 from ..linear.base import Edge, LinearMap
+from ..rules.effects import custom_rule
 from ..rules.registry import register
 from .linearize import linearize_flat, solid
 from .live import run_live
+
+odd_types = collections.deque(maxlen=4)  # what to add to an error about types
+
+
+@contextlib.contextmanager
+def types_explained():
+    """Adds to an error about types which backward rules gave unexpected ones."""
+    odd_types.clear()
+    try:
+        yield
+    except TypeError as error:
+        for text in dict.fromkeys(odd_types):
+            error.add_note(text)
+        raise
 
 
 def custom_jvp(walker, primitive, values, dots, params):
@@ -25,9 +42,10 @@ def custom_jvp(walker, primitive, values, dots, params):
     def rule(primals, tangents):
         tangents = _instantiated(primals, tangents, symbolic)
         walker.own_lines = True
-        flat = jvp.call_wrapped(*primals, *tangents)
+        with custom_rule():
+            flat = jvp.call_wrapped(*primals, *tangents)
         half = len(flat) // 2
-        return flat[:half], [_none_if_zero(t) for t in flat[half:]]
+        return flat[:half], [none_if_zero(t) for t in flat[half:]]
 
     return walker.through(rule, values, dots, {})
 
@@ -35,7 +53,7 @@ def custom_jvp(walker, primitive, values, dots, params):
 def custom_vjp(walker, primitive, values, dots, params):
     """Through the function's own forward part; its backward part becomes a map."""
     params = _bound(primitive, params)
-    _, fwd, bwd = params["subfuns"]
+    fun, fwd, bwd = params["subfuns"]
     values = solid(values)
     pairs = zip(values, dots, strict=True)
     flat = fwd.call_wrapped(*[x for v, d in pairs for x in (v, d is not None)])
@@ -45,7 +63,7 @@ def custom_vjp(walker, primitive, values, dots, params):
     everything = [
         next(kept_values) if place is None else values[place] for place in forwarded
     ]
-    plain, residuals = _held(everything)
+    plain, residuals = held(everything)
     targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
     rule = Backward(
         bwd,
@@ -60,10 +78,34 @@ def custom_vjp(walker, primitive, values, dots, params):
         params["symbolic_zeros"],
         targets,
         settings.current(),
+        name_of(fun),
     )
     ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
     edge = Edge(rule, residuals, ins, targets)
-    return list(outs), walker.extend([edge], dots, outs)
+    try:
+        return list(outs), walker.extend([edge], dots, outs)
+    except (NoTranspose, MissingRule):  # forward mode: a solver's loop, a callback
+        return list(outs), _through_itself(walker, fun, values, dots)
+
+
+def _through_itself(walker, fun, values, dots):
+    """Tangents by the function's own operations, where its backward rule is of no use.
+
+    A rule that iterates until its cotangent is small (an adjoint by fixed points) is a
+    derivative that cannot be transposed; what it is the derivative of can be pushed
+    through.
+    """
+
+    def function(*args):
+        return ir.call_beside(fun, args), []
+
+    return run_live(walker, function, values, dots)[1]
+
+
+def name_of(fun) -> str:
+    """`name at file:line` of a user's function that JAX has wrapped."""
+    info = getattr(fun, "debug_info", None)
+    return getattr(info, "func_src_info", None) or getattr(fun, "__name__", "unnamed")
 
 
 def custom_lin(walker, primitive, values, dots, params):
@@ -77,13 +119,13 @@ def custom_lin(walker, primitive, values, dots, params):
         rule = _linear_part(params, [True] * (len(values) - count), values)
 
         def push(*operands):
-            return rule.dense_push(_held(operands[:count])[1], operands[count:]), []
+            return rule.dense_push(held(operands[:count])[1], operands[count:]), []
 
         outs, out_dots, _ = run_live(walker, push, values, dots)
         return outs, out_dots
     rule = _linear_part(params, [d is not None for d in dots[count:]], values)
     ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
-    _, residuals = _held(values[:count])
+    _, residuals = held(values[:count])
     edge = Edge(rule, residuals, ins, rule.targets)
     outs = [ir.Hole(aval) for aval in rule.out_avals]
     return outs, walker.extend([edge] if ins else [], dots, outs)
@@ -99,7 +141,7 @@ def _linear_part(params, moving, values):
     return Backward(
         params["bwd"],
         ir.function_key(params["bwd"]),
-        _held(values[:count])[0],
+        held(values[:count])[0],
         tuple(active for active, _ in pairs),
         tuple(None if v is None else ir.typeof(v) for _, v in pairs),
         out_avals,
@@ -109,7 +151,7 @@ def _linear_part(params, moving, values):
     )
 
 
-def _held(residuals) -> tuple[tuple, tuple]:
+def held(residuals) -> tuple[tuple, tuple]:
     """Those residuals that are no arrays, None for the others; and the others."""
     plain = tuple(r if isinstance(r, _PLAIN) else None for r in residuals)
     return plain, tuple(r for r in residuals if not isinstance(r, _PLAIN))
@@ -142,6 +184,7 @@ class Backward(LinearMap):
     symbolic_zeros: bool
     targets: tuple[int, ...]  # the outputs that carry tangents
     options: settings.Options
+    name: str = field(default="of JAX's own pushforward", compare=False)
 
     def pull(self, residuals, y_bars):
         whole = [None] * len(self.out_avals)
@@ -153,9 +196,11 @@ class Backward(LinearMap):
         ]
         arrays = iter(residuals)
         whole = [next(arrays) if value is None else value for value in self.plain]
-        x_bars = ir.custom_cotangents(self.bwd, (*whole, *y_bars))
+        with custom_rule():
+            x_bars = ir.custom_cotangents(self.bwd, (*whole, *y_bars))
+        self._note(x_bars)
         pairs = zip(self.active, x_bars, strict=True)
-        return [_none_if_zero(x_bar) for active, x_bar in pairs if active]
+        return [none_if_zero(x_bar) for active, x_bar in pairs if active]
 
     def push(self, residuals, x_dots):
         if self.options.strict_custom_vjp:
@@ -172,9 +217,29 @@ class Backward(LinearMap):
         def backward(*y_bars):
             return (self._dense(residuals, y_bars), [])
 
-        with settings.using(self.options):
-            _, program, _ = linearize_flat(backward, at, [True] * len(at))
+        try:
+            with settings.using(self.options):
+                _, program, _ = linearize_flat(backward, at, [True] * len(at))
+        except NonlinearTangent as error:
+            raise NonlinearTangent(
+                f"the backward rule of the custom_vjp function `{self.name}` is not "
+                "linear in its cotangent, so that it has no transpose to push tangents "
+                "forward with. Use reverse mode (grad, vjp, jacrev), or define the "
+                f"function by jax.custom_jvp. Where it is not: {error}"
+            ) from error
         return program.pull(x_dots)
+
+    def _note(self, x_bars):
+        """Remembers a cotangent of a type that is not its argument's: JAX takes it, and
+        so do we, but where it meets another of the right type nobody says why."""
+        for place, (x_bar, aval) in enumerate(zip(x_bars, self.in_avals, strict=True)):
+            dtype = getattr(x_bar, "dtype", None)
+            if ir.differentiable(aval) and dtype is not None and dtype != aval.dtype:
+                odd_types.append(
+                    f"The backward rule of the custom_vjp function `{self.name}` gives "
+                    f"a cotangent of type {dtype} for argument {place} of type "
+                    f"{aval.dtype}. Convert it there with .astype."
+                )
 
     def dense_push(self, residuals, x_dots):
         """A tangent for every output, zeros where it has none."""
@@ -202,7 +267,7 @@ def _instantiated(primals, tangents, symbolic):
     ]
 
 
-def _none_if_zero(value):
+def none_if_zero(value):
     """A rule's own ways to say zero, as None."""
     if value is None or type(value) is SymbolicZero or ir.is_zero(value):
         return None

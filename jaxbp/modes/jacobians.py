@@ -48,10 +48,8 @@ def jacfwd(
         def push(seeds):
             return directional(partial, fun, primals, seeds, has_aux)
 
-        axes = (None, -1, None) if has_aux else (None, -1)
         with settings.using(options):
-            found = jax.vmap(push, out_axes=axes)(tree.basis(primals))
-        y, columns, *aux = found
+            y, columns, *aux = _columns(push, tree.basis(primals), has_aux)
         if holomorphic:
             doors.check_outputs(y, holomorphic, "jacfwd")
         wanted = primals[0] if isinstance(argnums, int) else primals
@@ -61,6 +59,19 @@ def jacfwd(
         return (jacobian, aux[0]) if has_aux else jacobian
 
     return jacfwd_of
+
+
+def _columns(push: Callable, seeds, has_aux: bool):
+    """What `push` gives for all seeds: values as they are, tangents as columns."""
+    axes = (None, -1, None) if has_aux else (None, -1)
+    try:
+        return jax.vmap(push, out_axes=axes)(seeds)
+    except ValueError as error:
+        if "out_axes" not in str(error):
+            raise
+    # What is read from a ref has an axis of seeds in a vmap, whatever was written.
+    y, columns, *aux = jax.vmap(push, out_axes=tuple(axis or 0 for axis in axes))(seeds)
+    return jax.tree.map(lambda v: v[0], y), columns, *jax.tree.map(lambda v: v[0], aux)
 
 
 def jacrev(

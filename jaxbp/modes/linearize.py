@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from .. import ir
 from ..errors import NonlinearTangent
 from ..linear.base import Edge
+from ..linear.precision import InPrecision
 from ..linear.program import LinearProgram, assemble
 from .live import run_live
 from .walk import Walker
@@ -19,6 +20,7 @@ class Recorder(Walker):
 
     def __init__(self):
         self.edges: list[Edge] = []
+        self.x64 = ir.x64()
         self.avals: list = []  # per slot: the type of the value whose tangent it is
 
     def slot(self, value) -> int:
@@ -27,6 +29,7 @@ class Recorder(Walker):
 
     def extend(self, edges, dots, outs):
         out: list = [None] * len(outs)
+        x64 = ir.x64()
         for edge in edges:
             if any(type(r) is ir.Hole for r in edge.residuals):
                 raise NonlinearTangent(
@@ -39,7 +42,10 @@ class Recorder(Walker):
                     out[place] = self.slot(outs[place])
             ins = tuple([dots[place] for place in edge.ins])
             targets = tuple([out[place] for place in edge.outs])
-            self.edges.append(Edge(edge.map, edge.residuals, ins, targets, self.where))
+            it = edge.map
+            if x64 != self.x64:  # the walks of the program come later
+                it = InPrecision(it, x64)
+            self.edges.append(Edge(it, edge.residuals, ins, targets, self.where))
         return out
 
     def finish(self, ins, outs) -> LinearProgram:

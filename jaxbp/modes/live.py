@@ -52,6 +52,8 @@ class LiveTrace(ir.Trace):
         self.walker = walker
         self.parent = parent
         self.staging = ir.is_staging(parent)
+        if hasattr(self, "requires_low"):  # hi-primitives come, not what they lower to
+            self.requires_low = False
 
     def wrap(self, values, dots) -> list:
         """Tracers for what carries a dot, and for what no Python code may see."""

@@ -17,7 +17,7 @@ from ..rules import registry
 from .linearize import Recorder
 from .walk import unzip
 
-_RULES = ("custom_jvp_call", "custom_lin", "custom_vjp_call")
+_RULES = ("call_hi_primitive", "custom_jvp_call", "custom_lin", "custom_vjp_call")
 
 
 class Primal(Recorder):

@@ -9,7 +9,7 @@ import numpy as np
 from .. import ir, settings, tree
 from ..errors import DtypeMismatch, InvalidArgument, NotOffered, StructureMismatch
 from ..settings import Options
-from . import doors
+from . import custom, doors
 from .forward import push_forward
 from .linearize import linearize_flat
 
@@ -156,7 +156,8 @@ class Pullback(_LinearFunction):
         it = self.signature
         pairs = zip(y_bars, it.out_avals, strict=True)
         given = [y_bar if ir.differentiable(a) else None for y_bar, a in pairs]
-        x_bars = iter(self.program.pull(given))
+        with custom.types_explained():
+            x_bars = iter(self.program.pull(given))
         whole = [next(x_bars) if a else None for a in it.active]
         return tree.dense(whole, it.avals)
 

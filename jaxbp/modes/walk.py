@@ -11,7 +11,7 @@ from .. import ir, settings
 from ..errors import JaxbpError
 from ..linear.base import Edge
 from ..rules import registry
-from ..rules.borrowed import borrowed_rule, in_jax
+from ..rules.borrowed import borrowed_rule
 
 _AS_IT_IS = contextlib.nullcontext()
 ALLOCATING = ("new_ref", "empty_ref")  # a tangent may be written there later
@@ -51,7 +51,7 @@ class Walker:
         if rule is None:
             rule = borrowed_rule(primitive)
             if rule is None:
-                raise registry.missing(primitive, in_jax(primitive))
+                raise registry.missing(primitive)
             assert self.where is not None
             self.where.foreign = True
         return rule
@@ -64,8 +64,13 @@ class Walker:
             env[var] = const, None
         for var, value, dot in zip(jaxpr.invars, values, dots, strict=True):
             env[var] = value, dot
-        self.walk(jaxpr, env)
-        return unzip([ir.read(env, atom) for atom in jaxpr.outvars])
+        with ir.precision_of(program):
+            self.walk(jaxpr, env)
+        outs, out_dots = unzip([ir.read(env, atom) for atom in jaxpr.outvars])
+        for place, atom in enumerate(jaxpr.outvars):
+            if isinstance(atom, ir.Literal):  # user code may go on with it
+                outs[place] = ir.array(outs[place])
+        return outs, out_dots
 
     def walk(self, jaxpr, env: dict, skip=frozenset()) -> None:
         """Walks `jaxpr` with its inputs in `env`: variable -> (value, dot)."""

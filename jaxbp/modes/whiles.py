@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from .. import ir, settings
-from ..errors import InvalidArgument
+from ..errors import NoTranspose
 from ..linear.base import Edge, LinearMap, Params, filled
 from ..rules.registry import register
 from .activity import Moving, moving_carries
@@ -19,6 +19,13 @@ from .refs import carrying, while_with_contents
 @carrying(while_with_contents)
 def while_rule(walker, primitive, values, dots, params):
     """lax.while_loop: the pushforward runs the loop again with its tangents."""
+    held = [type(v) is ir.Hole for v in values]
+    if any(held) and _decides(params, held):
+        raise NoTranspose(
+            "the number of steps of a lax.while_loop depends on a tangent or "
+            "cotangent, so that what it computes is not linear in that. Let the "
+            "condition look at primal values only."
+        )
     values = solid(values)
     loop = _While(values, dots, params)
     if isinstance(walker, Pusher):
@@ -30,6 +37,20 @@ def while_rule(walker, primitive, values, dots, params):
     again = Again(Params(params), ins, tuple(moving), settings.current())
     edge = Edge(again, tuple(values), ins, tuple(moving))
     return outs, walker.extend([edge], dots, outs)
+
+
+def _decides(params, held) -> bool:
+    """Whether any operand marked in `held` reaches the condition, at any step."""
+    cond, body = (ir.inner(params[f"{name}_jaxpr"])[0] for name in ("cond", "body"))
+    tests, consts, starts = ir.while_split(held, params)
+    pairs = zip(body.invars[: len(consts)], consts, strict=True)
+    known = {var for var, on in pairs if on}
+    carried = body.invars[len(consts) :]
+    moving, _ = moving_carries(body, known, carried, starts)
+    read = [*tests, *moving.flags]
+    used = {v for eqn in cond.eqns for v in eqn.invars if not isinstance(v, ir.Literal)}
+    used.update(v for v in cond.outvars if not isinstance(v, ir.Literal))
+    return any(on and v in used for on, v in zip(read, cond.invars, strict=True))
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -55,7 +76,7 @@ class Again(LinearMap):
         return [y_dots[i] for i in self.targets]
 
     def pull(self, residuals, y_bars):
-        raise InvalidArgument(
+        raise NoTranspose(
             "reverse-mode differentiation does not work for lax.while_loop, or for "
             "lax.fori_loop with dynamic start or stop values: the number of steps, and "
             "so the size of the tape, is not known. Use lax.scan, or fori_loop with "

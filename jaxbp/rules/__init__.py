@@ -22,6 +22,7 @@ from . import (  # noqa: F401
     scatter,
     shape,
     sorting,
+    sparse,
     special,
     spectral,
     windows,

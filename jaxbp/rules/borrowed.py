@@ -5,9 +5,7 @@ differentiated: a pushforward, and a transpose for those that are linear. A prim
 that has no rule here uses what is registered there, unless options forbid it.
 """
 
-import functools
 from dataclasses import dataclass
-from importlib import import_module
 
 import jax
 
@@ -19,22 +17,9 @@ from .registry import General
 
 def borrowed_rule(primitive: ir.Primitive):
     """JAX's own rule for `primitive`, where options allow it; else None."""
-    if settings.current().foreign_rules is None or not in_jax(primitive):
+    if settings.current().foreign_rules is None or not ir.jax_differentiates(primitive):
         return None
     return _Borrowed(_jax_pushforward(primitive))
-
-
-def in_jax(primitive: ir.Primitive) -> bool:
-    """Whether JAX has a derivative of `primitive` in its tables."""
-    return any(primitive in table for table in _jax_tables())
-
-
-@functools.cache
-def _jax_tables() -> list:
-    """JAX's two tables: pushforwards, and transposes of what is linear."""
-    ad = import_module("jax.interpreters.ad")
-    names = "primitive_jvps", "primitive_transposes"
-    return [getattr(ad, name) for name in names if hasattr(ad, name)]
 
 
 class _Borrowed(General):

@@ -30,9 +30,7 @@ def as_operand(value, order, own):
     """`value`, whose axis i is the operand's axis order[i], as a cotangent of it."""
     if list(order) != sorted(order):
         value = lax.transpose(value, [int(i) for i in np.argsort(order)])
-    if value.dtype == own.dtype:
-        return value
-    return lax.convert_element_type(value, own.dtype)
+    return ir.cast(value, own.dtype)
 
 
 def _dot_transpose(y_bar, own, other, axes, other_axes, swapped, **params):
@@ -88,6 +86,9 @@ bilinear(
 # exchanged; stride and kernel dilation change places. Low padding l, and a high padding
 # that makes the result k' long. Groups of channels become groups of the batch, and the
 # other way round.
+#
+# Both operands of a convolution have one type, so that where it accumulates in a wider
+# one (`preferred_element_type`) the operand held is widened to that of y_bar.
 
 
 def _sizes(aval, spec, dilation):
@@ -137,7 +138,7 @@ def _conv_left(y_bar, x0, x1, **params):
         x1 = _group_to(x1, rhs[0], groups * batches, rhs[1])
     x_bar = lax.conv_general_dilated(
         y_bar,
-        lax.rev(x1, rhs[2:]),
+        ir.cast(lax.rev(x1, rhs[2:]), y_bar.dtype),
         window_strides=params["lhs_dilation"],
         padding=_padding(before, after),
         lhs_dilation=params["window_strides"],
@@ -145,8 +146,9 @@ def _conv_left(y_bar, x0, x1, **params):
         dimension_numbers=lax.ConvDimensionNumbers(out, _exchanged(rhs), lhs),
         feature_group_count=groups * batches,
         precision=params["precision"],
-        preferred_element_type=x0.dtype,
+        preferred_element_type=params["preferred_element_type"],
     )
+    x_bar = ir.cast(x_bar, x0.dtype)
     return x_bar if batches == 1 else _group_to(x_bar, lhs[1], batches, lhs[0])
 
 
@@ -155,8 +157,8 @@ def _conv_right(y_bar, x0, x1, **params):
         return ir.zeros(x1)
     lhs, rhs, out = params["dimension_numbers"]
     image, kernel, output, low = _all_sizes(y_bar, x0, x1, params)
-    return lax.conv_general_dilated(
-        x0,
+    x_bar = lax.conv_general_dilated(
+        ir.cast(x0, y_bar.dtype),
         y_bar,
         window_strides=params["rhs_dilation"],
         padding=_padding(low, kernel + output - 1 - image - low),
@@ -168,8 +170,9 @@ def _conv_right(y_bar, x0, x1, **params):
         feature_group_count=params["batch_group_count"],
         batch_group_count=params["feature_group_count"],
         precision=params["precision"],
-        preferred_element_type=x1.dtype,
+        preferred_element_type=params["preferred_element_type"],
     )
+    return ir.cast(x_bar, x1.dtype)
 
 
 bilinear(

@@ -4,10 +4,26 @@ What watches a value passes; what computes outside JAX has no derivative that JA
 this engine could know, and says so when it is asked for one.
 """
 
+import contextlib
+
+from .. import ir
 from ..errors import MissingRule
 from .registry import register, zero
 
 zero("check", "debug_callback", "debug_print", "inspect_sharding")
+
+
+_rules: list[bool] = []  # custom rules that are running
+
+
+@contextlib.contextmanager
+def custom_rule():
+    """Within, what is evaluated is a user's own derivative rule."""
+    _rules.append(True)
+    try:
+        yield
+    finally:
+        _rules.pop()
 
 
 class Refused:
@@ -19,8 +35,25 @@ class Refused:
     def __call__(self, walker, primitive, values, dots, params):
         raise MissingRule(
             f"{self.what} (`{primitive.name}`) runs outside JAX: its derivative is not "
-            "known. Give it one with jax.custom_jvp or jax.custom_vjp, or stop its "
-            "operands with jax.lax.stop_gradient."
+            f"known. {self._remedy(values)}"
+        )
+
+    def _remedy(self, values) -> str:
+        if any(type(v) is ir.Hole for v in values):
+            return (
+                "The rule of a custom_jvp function hands it a tangent, which reverse "
+                "mode cannot take back. Let the rule compute a slope outside JAX and "
+                "multiply the tangent with it, or define the function by custom_vjp."
+            )
+        if _rules:
+            return (
+                "It is called by the derivative rule of a function, which is to be "
+                "differentiated once more: for that, what the rule calls needs a rule "
+                "of its own (jax.custom_jvp)."
+            )
+        return (
+            "Give it one with jax.custom_jvp or jax.custom_vjp, or stop its operands "
+            "with jax.lax.stop_gradient."
         )
 
 

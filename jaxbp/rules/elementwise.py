@@ -57,11 +57,14 @@ elementwise("mul", slopes=(lambda x1: x1, lambda x0: x0))
 elementwise("neg", slope=-1)
 
 
-# y = x0^x1. An exponent of integer type that is 0 has slope 0 everywhere; where x0 is 0
-# the slope in x1 is 0 y, although the logarithm is not finite there.
+# y = x0^x1. An exponent that is 0 has slope 0, also where x0 is 0 and x0^-1 is not
+# finite (x^0 = 1); where x0 is 0 the slope in x1 is 0 y, although the logarithm is not
+# finite there.
 def _pow_base_slope(x0, x1):
     if jnp.issubdtype(x1.dtype, jnp.inexact):
-        return x1 * lax.pow(x0, x1 - 1)
+        one = jnp.ones_like(x1)
+        below = jnp.where((x0 == 0) & (x1 == 0), 0 * one, x1 - 1)
+        return x1 * lax.pow(x0, below)
     exponent = x1.astype(x0.dtype)
     slope = exponent * lax.pow(x0, exponent - 1)
     return jnp.where(exponent == 0, jnp.zeros_like(slope), slope)

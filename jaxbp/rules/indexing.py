@@ -9,10 +9,11 @@ from ..linear.base import Edge, Params
 from ..linear.labels import Form
 from ..linear.primitive import hold
 from .registry import MOVES, linear, register
+from .shape import nothing
 
 
 def _dynamic_slice_transpose(y_bar, x, *starts, slice_sizes, **params):
-    return lax.dynamic_update_slice(ir.zeros(x), y_bar, starts)
+    return lax.dynamic_update_slice(nothing(x, y_bar), y_bar, starts)
 
 
 def _dynamic_slice_steps(it, residuals, y_bars):
@@ -32,7 +33,7 @@ linear(
 
 
 def _dynamic_update_slice_transpose(y_bar, x, update, *starts, **params):
-    cleared = ir.zeros(update)
+    cleared = nothing(update, y_bar)
     x_bar = lax.dynamic_update_slice(y_bar, cleared, starts)
     update_bar = lax.dynamic_slice(y_bar, starts, update.shape)
     return [x_bar, update_bar, *[None for _ in starts]]
@@ -71,7 +72,7 @@ def _gather_transpose(
     **params,
 ):
     return lax.scatter_add(
-        ir.zeros(x),
+        nothing(x, y_bar),
         indices,
         y_bar,
         scatter_numbers(dimension_numbers),

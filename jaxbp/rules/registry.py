@@ -103,13 +103,16 @@ def known() -> frozenset[str]:
     return frozenset(table())
 
 
-def missing(primitive: ir.Primitive, in_jax: bool) -> MissingRule:
-    """The error for a primitive without a rule; `in_jax`: JAX has one, not allowed."""
+def missing(primitive: ir.Primitive) -> MissingRule:
+    """The error for a primitive without a rule, or with one that options forbid."""
     remedy = "Register one: `jaxbp.rules.elementwise(primitive, slope=lambda x: ...)`"
-    if in_jax:
+    if ir.jax_differentiates(primitive):
         remedy += ', or allow JAX\'s own: `with jaxbp.foreign("jax"): ...`'
     else:
-        remedy += ", for example. JAX has none either"
+        remedy += (
+            ", for example, or give the function that uses it a derivative by "
+            "jax.custom_jvp or jax.custom_vjp. JAX has no rule for it, either"
+        )
     return MissingRule(f"no rule for primitive `{primitive.name}`. {remedy}.")
 
 
@@ -163,6 +166,8 @@ class Elementwise:
         self.nonlinear = any(callable(s) for s in slopes)
 
     def __call__(self, walker, primitive, values, dots, params):
+        if params.get("out_dtype") is not None:
+            return _converted(walker, primitive, values, dots, params)
         (y,) = ir.evaluate(primitive, values, params)
         if not ir.differentiable(ir.typeof(y)):
             return [y], [None]
@@ -259,7 +264,11 @@ class General:
 
 
 class Rewritten:
-    """The derivative is that of another expression for the same value."""
+    """The derivative is that of another expression for the same value.
+
+    The value itself stays the primitive's own: the expression may round otherwise, and
+    where it is not needed for the derivative no compiler keeps it.
+    """
 
     def __init__(self, function):
         self.function = function
@@ -267,7 +276,23 @@ class Rewritten:
     def __call__(self, walker, primitive, values, dots, params):
         avals = tuple(map(ir.typeof, values))
         program = ir.traced(self.function, Params(params), avals)
-        return walker.run(program, values, dots)
+        outs, dots = walker.run(program, values, dots)
+        if any(type(v) is ir.Hole for v in values):
+            return outs, dots
+        return ir.evaluate(primitive, values, params), dots
+
+
+# `lax.mul(x0, x1, out_dtype=...)`, and what else has that parameter: its operands, of
+# any types, are converted first.
+def _in_out_dtype(*operands, primitive, out_dtype, **params):
+    converted = [ir.cast(x, out_dtype) for x in operands]
+    return primitive.bind(*converted, out_dtype=None, **params)
+
+
+def _converted(walker, primitive, values, dots, params):
+    avals = tuple(map(ir.typeof, values))
+    program = ir.traced(_in_out_dtype, Params(params | {"primitive": primitive}), avals)
+    return walker.run(program, values, dots)
 
 
 class ZeroRule:

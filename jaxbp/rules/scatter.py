@@ -140,8 +140,12 @@ def _places(indices, params):
 register("scatter", _scatter_rule, kind="moves")
 
 
-# scatter-mul: y = x times its updates. The slope in an update is x times the other
-# updates of the same place, so it needs places that are written once.
+# scatter-mul: y = x times its updates. The slope in an update u_k is x times the other
+# updates of the same place: y / u_k, unless one of them is 0. With P the product of x
+# and of those that are not 0, z the number of zeros of the place and S their sum, which
+# is 0 but moves with them, it is, to second order in what is 0,
+#   P / u_k for z = 0, S P / u_k for z = 1;  and where u_k = 0,
+#   P for z = 1, (S - u_k) P for z = 2.
 def _mul_transpose(y_bar, x_dot, indices, updates, **params):
     return _scattered(lax.scatter_mul, y_bar, indices, updates, params)
 
@@ -153,27 +157,49 @@ def _mul_jvp(primals, tangents, **params):
     x, indices, updates = primals
     x_dot, _, updates_dot = tangents
     y = scatter_mul_p.bind(x, indices, updates, **params)
-    zero = lax.full(x.shape, 0, x.dtype)
-    added = _scattered(lax.scatter_add, zero, indices, updates_dot, params)
-    y_dot = lax.mul(x, added)
+    if not params["unique_indices"] and _places(indices, params) > 1:
+        slopes = _others(x, indices, updates, params)
+    else:
+        slopes = _gathered(x, indices, updates, params)
+    nothing = lax.full(x.shape, 0, x.dtype)
+    gained = lax.mul(slopes, updates_dot)
+    y_dot = _scattered(lax.scatter_add, nothing, indices, gained, params)
     if x_dot is not None:
         y_dot = lax.add(y_dot, scatter_mul_p.bind(x_dot, indices, updates, **params))
     return y, y_dot
+
+
+def _others(x, indices, updates, params):
+    """Per update: x times the other updates of its place."""
+    zero, one = lax.full_like(updates, 0), lax.full_like(updates, 1)
+    nothing = lax.full(x.shape, 0, x.dtype)
+    is_zero = lax.eq(updates, zero)
+
+    def met(values, scatter=lax.scatter_add, base=nothing):
+        whole = _scattered(scatter, base, indices, values, params)
+        return _gathered(whole, indices, updates, params)
+
+    rest = lax.select(is_zero, one, updates)
+    product = met(rest, lax.scatter_mul, x)
+    count = met(lax.select(is_zero, one, zero))
+    total = met(lax.select(is_zero, updates, zero))
+
+    def where(number, values, otherwise):
+        return lax.select(
+            lax.eq(count, lax.full_like(count, number)), values, otherwise
+        )
+
+    for_zeros = where(1, one, where(2, lax.sub(total, updates), zero))
+    for_rest = lax.div(where(0, one, where(1, total, zero)), rest)
+    return lax.mul(product, lax.select(is_zero, for_zeros, for_rest))
 
 
 _scaled_by = General(_mul_jvp)
 
 
 def _scatter_mul_rule(walker, primitive, values, dots, params):
-    if dots[2] is None:
-        return _scale(walker, primitive, values, dots, params)
-    if not params["unique_indices"] and _places(values[1], params) > 1:
-        raise MissingRule(
-            "the derivative of `scatter_mul` by its updates needs places that are "
-            "written once. Pass unique_indices=True if they are, or multiply before "
-            "scattering."
-        )
-    return _scaled_by(walker, primitive, values, dots, params)
+    rule = _scale if dots[2] is None else _scaled_by
+    return rule(walker, primitive, values, dots, params)
 
 
 register("scatter-mul", _scatter_mul_rule)

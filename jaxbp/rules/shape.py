@@ -4,7 +4,6 @@ The cotangent moves back along the same path; what was dropped comes back as zer
 was repeated is summed.
 """
 
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -12,6 +11,15 @@ from .. import ir
 from ..linear.base import unbroadcast
 from ..linear.labels import IDENTITY, Form, Labels, along, identity, reshaped
 from .registry import MOVES, linear
+
+
+def nothing(x, y_bar):
+    """Zeros like `x` in the type of `y_bar`, which may be wider.
+
+    A custom backward rule may give a cotangent wider than its argument (float8, with
+    cotangents in bfloat16), as JAX allows; moving elements keeps it wide.
+    """
+    return ir.zeros(x if x.dtype == y_bar.dtype else x.update(dtype=y_bar.dtype))
 
 
 def _broadcast_transpose(y_bar, x, *, shape, broadcast_dimensions, **params):
@@ -48,14 +56,11 @@ linear("concatenate", transpose=_concatenate_transpose, operands=None, form=MOVE
 
 
 def _convert_transpose(y_bar, x, **params):
-    from_real = not jnp.issubdtype(x.dtype, jnp.complexfloating)
-    if from_real and jnp.issubdtype(y_bar.dtype, jnp.complexfloating):
-        y_bar = lax.real(y_bar)
-    return lax.convert_element_type(y_bar, x.dtype)
+    return ir.cast(y_bar, x.dtype)
 
 
 def _convert_labels(it, x, y, residuals):
-    drops = jnp.issubdtype(x.dtype, np.complexfloating) and not jnp.issubdtype(
+    drops = np.issubdtype(x.dtype, np.complexfloating) and not np.issubdtype(
         y.dtype, np.complexfloating
     )
     return None if drops else identity(x, y)  # the real part is no complex multiple
@@ -72,7 +77,7 @@ linear(
 # and `interior` between. Back: undo the negative parts first, then slice.
 def _pad_transpose(y_bar, x, padding_value, *, padding_config):
     if x.shape == () or ir.typeof(y_bar).size == 0:
-        x_bar = y_bar if x.shape == () else ir.zeros(x)
+        x_bar = y_bar if x.shape == () else nothing(x, y_bar)
     else:
         back = [(-low, -high, 0) for low, high, _ in padding_config]
         whole = lax.pad(y_bar, np.zeros((), y_bar.dtype), back)
@@ -130,10 +135,11 @@ linear("slice", transpose=_slice_transpose, form=Form("moves", window=_slice_win
 
 
 def _split_transpose(y_bars, x, *, sizes, axis):
+    dtype = next(y_bar.dtype for y_bar in y_bars if y_bar is not None)
     whole = []
     for size, y_bar in zip(sizes, y_bars, strict=True):
         shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
-        whole.append(lax.full(shape, 0, x.dtype) if y_bar is None else y_bar)
+        whole.append(lax.full(shape, 0, dtype) if y_bar is None else y_bar)
     return [lax.concatenate(whole, axis)]
 
 
@@ -185,7 +191,8 @@ linear(
 
 def _unstack_transpose(y_bars, x, *, axis):
     shape = (*x.shape[:axis], *x.shape[axis + 1 :])
-    rows = [lax.full(shape, 0, x.dtype) if y is None else y for y in y_bars]
+    dtype = next(y_bar.dtype for y_bar in y_bars if y_bar is not None)
+    rows = [lax.full(shape, 0, dtype) if y is None else y for y in y_bars]
     return [lax.concatenate([lax.expand_dims(r, (axis,)) for r in rows], axis)]
 
 

@@ -14,6 +14,7 @@ from .. import ir
 from ..errors import MissingRule
 from ..linear.base import add, broadcast
 from .registry import elementwise, general
+from .series import beta_by_parameters, gamma_twice_by_a
 
 
 def _refused(function, operand):
@@ -26,17 +27,31 @@ def _refused(function, operand):
     return slope
 
 
-# y = exp(-|x|) I_0(x): I_0' = I_1. DLMF 10.29.3.
-elementwise("bessel_i0e", slope=lambda x, y: lax.bessel_i1e(x) - lax.sign(x) * y)
+# y = exp(-|x|) I_0(x): I_0' = I_1. DLMF 10.29.3. The slope of |x| at 0 is 1 here, as
+# everywhere, so that exp(|x|) y, which is smooth, has its own derivatives at 0.
+def _side(x):
+    return jnp.where(x >= 0, jnp.ones_like(x), -jnp.ones_like(x))
 
 
-# y = exp(-|x|) I_1(x): I_1' = I_0 - I_1 / x, which is 1/2 at 0. DLMF 10.29.2.
+elementwise("bessel_i0e", slope=lambda x, y: lax.bessel_i1e(x) - _side(x) * y)
+
+
+# y = exp(-|x|) I_1(x): I_1' = I_0 - I_1 / x. DLMF 10.29.2. Near 0 the quotient is its
+# series, I_1(x) / x = 1/2 sum over k of (x^2 / 4)^k / (k! (k + 1)!), DLMF 10.25.2; for
+# |x| < 0.1 the next term is 1e-18 of it.
 def _bessel_i1e_slope(x, y):
-    epsilon = float(jnp.finfo(x.dtype).eps)
-    near_zero = lax.abs(x) <= epsilon
-    safe = jnp.where(near_zero, jnp.full_like(x, epsilon), x)
-    away = lax.bessel_i0e(safe) - y * (lax.sign(safe) + 1 / safe)
-    return jnp.where(near_zero, jnp.full_like(x, 0.5), away)
+    near_zero = lax.abs(x) < 0.1
+    one = jnp.ones_like(x)
+    square = lax.square(jnp.where(near_zero, x, 0 * one)) / 4
+    series = one
+    for k in (4, 3, 2, 1):
+        series = 1 + series * square / (k * (k + 1))
+    quotient = jnp.where(
+        near_zero,
+        lax.exp(-lax.abs(x)) * series / 2,
+        y / jnp.where(near_zero, one, x),
+    )
+    return lax.bessel_i0e(x) - y * _side(x) - quotient
 
 
 elementwise("bessel_i1e", slope=_bessel_i1e_slope)
@@ -57,6 +72,13 @@ elementwise(
     slopes=(
         lambda x0, x1: -igamma_grad_a_p.bind(x0, x1),
         lambda x0, x1: -_gamma_density(x0, x1),
+    ),
+)
+elementwise(
+    "igamma_grad_a",
+    slopes=(
+        lambda x0, x1: gamma_twice_by_a(x0, x1),
+        lambda x0, x1: (lax.log(x1) - lax.digamma(x0)) * _gamma_density(x0, x1),
     ),
 )
 elementwise("log2", slope=lambda x: 1.4426950408889634 / x)
@@ -117,8 +139,8 @@ def _beta_density(x0, x1, x2):
 elementwise(
     "regularized_incomplete_beta",
     slopes=(
-        _refused("regularized_incomplete_beta", "a"),
-        _refused("regularized_incomplete_beta", "b"),
+        lambda x0, x1, x2: beta_by_parameters(x0, x1, x2)[0],
+        lambda x0, x1, x2: beta_by_parameters(x0, x1, x2)[1],
         _beta_density,
     ),
 )

@@ -1,7 +1,8 @@
-"""Eigenvalues and singular values, of matrices without repeated ones.
+"""Eigenvalues and singular values.
 
-Where two of them meet, vectors have no derivative, and the tangents are not finite, as
-in JAX. Every tangent is written for a single matrix; all leading axes are batched.
+Where two of them meet, vectors have no derivative, and tangents are not finite, as in
+JAX. Of what depends on the space alone that the vectors span there is a cotangent: see
+`turning`. Every tangent is written for a single matrix; all leading axes are batched.
 Source: Giles 2008, "An extended collection of matrix derivative results", Oxford
 NA-08/01, sections 3.1 and 3.2.
 """
@@ -9,27 +10,23 @@ NA-08/01, sections 3.1 and 3.2.
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core.primitives import eig_p, eigh_p, svd_p
+from jax.extend.core.primitives import eig_p
 from jax.numpy.linalg import solve
 
+from .. import ir
 from ..errors import MissingRule
 from .matrix import (
     adjoint,
     columns,
     conjugate,
     diagonal,
+    half_lower,
     identity,
     matmul,
     rows,
 )
-from .registry import general
-
-
-def _gaps_inverted(w, one):
-    """1 / (w_j - w_i) off the diagonal, 0 on it."""
-    gaps = rows(w, one.shape) - columns(w, one.shape)
-    return lax.integer_pow(gaps + one, -1) - one
-
+from .registry import general, register
+from .turning import gaps_inverted, nonlinear, turned
 
 # eig: A v_j = w_j v_j, with A V = V diag(w). With P = V^-1 A_dot V:
 #   w_dot = diag(P),  V_dot = V (F * P) + V diag(c),  F_ij = 1 / (w_j - w_i), F_jj = 0.
@@ -65,7 +62,7 @@ def _eig_jvp(primals, tangents, **params):
 
 
 def _eigenvectors_dot(w, v, p):
-    u = matmul(v, lax.mul(_gaps_inverted(w, identity(v)), p))
+    u = matmul(v, lax.mul(gaps_inverted(w, identity(v)), p))
     rows_axis = v.ndim - 2
     largest = lax.expand_dims(lax.argmax(lax.abs(v), rows_axis, np.int32), (rows_axis,))
     places = lax.broadcasted_iota(np.int32, v.shape, rows_axis)
@@ -84,17 +81,35 @@ def _eigenvectors_dot(w, v, p):
 general("eig", jvp=_eig_jvp)
 
 
-# eigh: A = V diag(w) V^H. With P = V^H A_dot V:
+# eigh: A = V diag(w) V^H is read from one triangle, as cholesky's is (JAX takes a
+# tangent that is not Hermitian as if it were). With P = V^H A_dot V:
 #   w_dot = Re diag(P),  V_dot = V (F * P),  F_ij = 1 / (w_j - w_i), F_ii = 0.
 
 
-def _eigh_jvp(primals, tangents, **params):
-    (a,), (a_dot,) = primals, tangents  # (..., n, n)
-    _refuse_subset("eigh", params, a.shape[-1])
-    v, w = eigh_p.bind(a, **params)
-    p = matmul(adjoint(v), matmul(a_dot, v))
-    inverted = _gaps_inverted(lax.convert_element_type(w, v.dtype), identity(v))
-    return [v, w], [matmul(v, lax.mul(inverted, p)), diagonal(_real(p))]
+def _eigh_rule(walker, primitive, values, dots, params):
+    (a,) = values  # (..., n, n)
+    _refuse_subset("eigh", params, ir.typeof(a).shape[-1])
+    v, w = ir.evaluate(primitive, values, params)
+    if type(a) is ir.Hole:
+        raise nonlinear("eigh")
+
+    def projected(primals, tangents):
+        (a_dot,) = tangents
+        half = half_lower(a_dot if params.get("lower", True) else adjoint(a_dot))
+        p = matmul(adjoint(v), matmul(half + adjoint(half), v))
+        return [p], [p]
+
+    (p,), p_dots = walker.through(projected, values, dots, {})
+    turn, w_dot = turned(walker, p, w, p_dots)
+
+    def vectors(primals, tangents):
+        return [v], [None if tangents[0] is None else matmul(v, tangents[0])]
+
+    _, v_dots = walker.through(vectors, [p], [turn], {})
+    return [v, w], [*v_dots, w_dot]
+
+
+register("eigh", _eigh_rule)
 
 
 def _real(x):
@@ -110,21 +125,25 @@ def _refuse_subset(name, params, count):
         )
 
 
-general("eigh", jvp=_eigh_jvp)
-
-
-# svd: A = U diag(s) V^H, with U (m, k), V (n, k), k = min(m, n). With P = U^H A_dot V:
+# svd: A = U diag(s) V^H, with U (m, k), V (n, k), k = min(m, n). With P = U^H A_dot V,
+# H = (P + P^H) / 2 and K = (P - P^H) / 2:
 #   s_dot = Re diag(P),
-#   U^H U_dot = F * (P S + S P^H) + D,  V^H V_dot = F * (S P + P^H S),
-#   F_ij = 1 / (s_j^2 - s_i^2), F_ii = 0, and D = i diag(Im P_jj / s_j): only U turns.
+#   U^H U_dot = F * H + G * K + D,  V^H V_dot = F * H - G * K,
+#   F_ij = 1 / (s_j - s_i), G_ij = 1 / (s_j + s_i), F_ii = G_ii = 0, and
+#   D = i diag(Im P_jj / s_j): only U turns.
+# These are Giles's, where F_ij = 1 / (s_j^2 - s_i^2), in parts: what is singular where
+# two values meet turns U and V alike, and U V^H not at all.
 # What A_dot moves out of the spaces spanned is added where there is room:
 #   U_dot += (1 - U U^H) A_dot V S^-1  if m > n,
 #   V_dot += (1 - V V^H) A_dot^H U S^-1  if n > m.
 
 
-def _svd_jvp(primals, tangents, *, full_matrices, compute_uv, **params):
-    (a,), (a_dot,) = primals, tangents  # (..., m, n)
+def _svd_rule(walker, primitive, values, dots, params):
+    (a,) = values  # (..., m, n)
+    if type(a) is ir.Hole:
+        raise nonlinear("svd")
     m, n = a.shape[-2:]
+    full_matrices, compute_uv = params["full_matrices"], params["compute_uv"]
     if compute_uv and full_matrices and m != n:
         raise MissingRule(
             f"all singular vectors of a matrix of shape {(m, n)} have no derivative: "
@@ -132,32 +151,57 @@ def _svd_jvp(primals, tangents, *, full_matrices, compute_uv, **params):
         )
     if compute_uv:
         _refuse_subset("svd", params, min(m, n))
-    s, u, v_h = svd_p.bind(a, full_matrices=False, compute_uv=True, **params)
-    v, moved = adjoint(v_h), matmul(a_dot, adjoint(v_h))  # A_dot V
+    found = primitive.bind(a, **{**params, "full_matrices": False, "compute_uv": True})
     if not compute_uv:
+        return walker.through(_values_jvp(*found), values, dots, {})
+    s, u, v_h = found
+    v = adjoint(v_h)
+
+    def projected(primals, tangents):
+        (a_dot,) = tangents
+        p = matmul(adjoint(u), matmul(a_dot, v))
+        return [p], [(p + adjoint(p)) * 0.5]
+
+    (p,), h_dots = walker.through(projected, values, dots, {})
+    turn, s_dot = turned(walker, p, s, h_dots)
+
+    def vectors(primals, tangents):
+        u_dot, v_dot = _moved(s, u, v, tangents[1])
+        if tangents[0] is not None:
+            u_dot = u_dot + matmul(u, tangents[0])
+            v_dot = v_dot + matmul(v, tangents[0])
+        return [u, v_h], [u_dot, adjoint(v_dot)]
+
+    _, vector_dots = walker.through(vectors, [p, a], [turn, dots[0]], {})
+    return [s, u, v_h], [s_dot, *vector_dots]
+
+
+def _values_jvp(s, u, v_h):
+    def jvp(primals, tangents):
+        moved = matmul(tangents[0], adjoint(v_h))
         along = lax.reduce_sum(_real(lax.mul(conjugate(u), moved)), (u.ndim - 2,))
         return [s], [along]
+
+    return jvp
+
+
+def _moved(s, u, v, a_dot):
+    """U_dot and V_dot, but for the turn F * H that both share."""
+    m, n = a_dot.shape[-2:]
+    moved = matmul(a_dot, v)
     p = matmul(adjoint(u), moved)
-    u_dot, v_dot = _turned(s, u, v, p)
+    one, wide = identity(p), lax.convert_element_type(s, p.dtype)
+    sums = rows(wide, p.shape) + columns(wide, p.shape)
+    inverted = lax.select(lax.ne(one, lax.full_like(one, 0)), 0 * one, 1 / sums)
+    apart = lax.mul(inverted, (p - adjoint(p)) * 0.5)
+    u_turn = apart if p.dtype == s.dtype else apart + _phase(s, p)
+    u_dot, v_dot = matmul(u, u_turn), lax.neg(matmul(v, apart))
     if m > n:
         u_dot = u_dot + lax.div(moved - matmul(u, p), _along(s, u))
     if n > m:
-        moved_back = matmul(adjoint(a_dot), u) - matmul(v, adjoint(p))
-        v_dot = v_dot + lax.div(moved_back, _along(s, v))
-    return [s, u, v_h], [diagonal(_real(p)), u_dot, adjoint(v_dot)]
-
-
-def _turned(s, u, v, p):
-    """U_dot and V_dot within the spaces that U and V span."""
-    one, p_h, s_wide = identity(p), adjoint(p), lax.convert_element_type(s, p.dtype)
-    by_column, by_row = rows(s_wide, p.shape), columns(s_wide, p.shape)
-    gaps = lax.mul(by_column + by_row, by_column - by_row)
-    inverted = lax.integer_pow(gaps + one, -1) - one
-    u_turn = lax.mul(inverted, lax.mul(p, by_column) + lax.mul(p_h, by_row))
-    v_turn = lax.mul(inverted, lax.mul(p, by_row) + lax.mul(p_h, by_column))
-    if p.dtype != s.dtype:
-        u_turn = u_turn + _phase(s, p)
-    return matmul(u, u_turn), matmul(v, v_turn)
+        back = matmul(adjoint(a_dot), u) - matmul(v, adjoint(p))
+        v_dot = v_dot + lax.div(back, _along(s, v))
+    return u_dot, v_dot
 
 
 def _phase(s, p):
@@ -173,4 +217,4 @@ def _along(s, like):
     return rows(lax.convert_element_type(s, like.dtype), like.shape)
 
 
-general("svd", jvp=_svd_jvp)
+register("svd", _svd_rule)

@@ -135,8 +135,10 @@ def _select_and_scatter_add_transpose(y_bar, x_dot, x, *, select_prim, **params)
 linear("select_and_scatter_add", transpose=_select_and_scatter_add_transpose)
 
 
-# Any other operation. Padding and the gaps between dilated elements are filled with the
-# start value; then, axis by axis, the w places of a window are combined as slices.
+# Any other operation. Places in the padding and between dilated elements do not count,
+# whatever the start value (XLA passes over them, and only where that value changes
+# nothing is there no difference). Axis by axis the w places of a window are combined as
+# slices; which of them count depends on one axis at a time, and is known beforehand.
 def _reduce_window(
     *operands,
     jaxpr,
@@ -153,26 +155,50 @@ def _reduce_window(
         (low, high, d - 1)
         for (low, high), d in zip(padding, base_dilation, strict=True)
     ]
+    counts = [_counting(n, *c) for n, c in zip(operands[0].shape, config, strict=True)]
     xs = [lax.pad(x, start, config) for x, start in pairs]
     combine = on_arrays(ir.closed(jaxpr, consts), xs[0].ndim)
     windows = zip(window_dimensions, window_strides, window_dilation, strict=True)
     for axis, window in enumerate(windows):
-        xs = _along(combine, xs, axis, *window)
+        xs, counts[axis] = _along(combine, xs, axis, counts[axis], *window)
     starts = [lax.broadcast(start, xs[0].shape) for start in operands[half:]]
-    return combine(*starts, *xs)
+    whole = combine(*starts, *xs)
+    for axis, count in enumerate(counts):  # a window without places: the start alone
+        whole = _chosen(count, whole, starts, axis)
+    return whole
 
 
-def _along(combine, xs, axis, width, stride, dilation):
-    """Windows of `width` places along one axis."""
+def _counting(size, low, high, gaps):
+    """Which places of a padded axis hold elements."""
+    places = np.arange(-low, max(size + gaps * (size - 1), 0) + high)
+    inside = (places >= 0) & (places <= (size - 1) * (gaps + 1))
+    return inside & (places % (gaps + 1) == 0)
+
+
+def _along(combine, xs, axis, counts, width, stride, dilation):
+    """Windows of `width` places along one axis, and which of them hold any element."""
     reach = max(xs[0].shape[axis] - (width - 1) * dilation, 0)
 
     def shifted(first):
-        return [lax.slice_in_dim(x, first, first + reach, stride, axis) for x in xs]
+        parts = [lax.slice_in_dim(x, first, first + reach, stride, axis) for x in xs]
+        return parts, counts[first : first + reach : stride]
 
-    whole = shifted(0)
+    whole, counted = shifted(0)
     for first in range(dilation, width * dilation, dilation):
-        whole = combine(*whole, *shifted(first))
-    return whole
+        new, count = shifted(first)
+        both = _chosen(counted, combine(*whole, *new), new, axis)
+        whole = _chosen(count, both, whole, axis)
+        counted = counted | count
+    return whole, counted
+
+
+def _chosen(mask, xs, others, axis):
+    """`xs` where the places along `axis` are in `mask`, else `others`."""
+    if mask.all():
+        return list(xs)
+    wide = lax.broadcast_in_dim(mask, xs[0].shape, (axis,))
+    pairs = zip(xs, others, strict=True)
+    return [lax.select(wide, x, other) for x, other in pairs]
 
 
 rewritten("reduce_window", _reduce_window)

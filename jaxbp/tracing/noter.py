@@ -106,7 +106,8 @@ class Noter(Walker):
         else:
             self.recorder.where = self.where
             outs, slots = self.recorder.apply(primitive, values, slots, params)
-        self.costs.append((row, run, avals, trips))
+        if not any(map(ir.is_ref, (*values, *outs))):  # what moves by refs has no flops
+            self.costs.append((row, run, avals, trips))
         return outs, self.end(row, outs, slots)
 
     def count_flops(self) -> None:

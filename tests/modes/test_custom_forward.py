@@ -6,7 +6,7 @@ import pytest
 from jax import lax
 
 import jaxbp
-from jaxbp.errors import InvalidArgument, NonlinearTangent
+from jaxbp.errors import InvalidArgument, NonlinearTangent, NoTranspose
 from tests.modes.standin import same, same_values
 from tests.modes.test_custom import X
 from tests.modes.test_custom_vjp import doubly_reversed
@@ -44,8 +44,75 @@ def test_forward_mode_with_zeros_and_none():
 def test_forward_mode_where_the_rule_is_not_linear():
     f = jax.custom_vjp(lambda x: x)
     f.defvjp(lambda x: (x, None), lambda _, bar: (jnp.clip(bar, -1.0, 1.0),))
-    with pytest.raises(NonlinearTangent, match="derivative rule must be linear"):
+    text = "custom_vjp function `.*test_custom_forward.py:.*reverse mode.*custom_jvp"
+    with pytest.raises(NonlinearTangent, match=text):
         jaxbp.jvp(f, (1.0,), (1.0,))
+
+
+def test_a_branch_chosen_by_the_cotangent_is_not_linear():
+    f = jax.custom_vjp(lambda x: x)
+    clipped = lambda bar: lax.cond(bar > 1, lambda b: 1.0, lambda b: b, bar)  # noqa: E731
+    f.defvjp(lambda x: (x, None), lambda _, bar: (clipped(bar),))
+    with pytest.raises(NonlinearTangent, match="chooses its branch"):
+        jaxbp.jvp(f, (1.0,), (3.0,))
+
+
+@jax.custom_vjp
+def fixed_point(a):
+    """x = tanh(a x + 1/2)."""
+    return iterated(lambda x: jnp.tanh(a * x + 0.5))
+
+
+def iterated(step):
+    """A number that a contraction leaves as it is."""
+    return lax.while_loop(lambda x: abs(step(x) - x) > 1e-14, step, 0.0)
+
+
+def fixed_point_bwd(residuals, x_bar):
+    a, x = residuals
+    slope = 1 - x * x
+    return (slope * x * iterated(lambda u: x_bar + a * slope * u),)
+
+
+def fixed_point_fwd(a):
+    x = fixed_point(a)
+    return x, (a, x)
+
+
+fixed_point.defvjp(fixed_point_fwd, fixed_point_bwd)
+
+
+def test_forward_mode_where_the_rule_iterates():
+    """The function itself is pushed through: dx/da = s x / (1 - a s), s = 1 - x^2."""
+    a = 0.7
+    x = fixed_point(a)
+    slope = 1 - x * x
+    expected = slope * x / (1 - a * slope)
+
+    def in_scan(a):
+        return lax.scan(lambda c, _: (fixed_point(c), None), a, None, length=1)[0]
+
+    for f in (fixed_point, jax.jit(fixed_point), in_scan, jax.checkpoint(fixed_point)):
+        assert jaxbp.jacfwd(f)(a) == pytest.approx(expected)
+        assert jaxbp.grad(f)(a) == pytest.approx(expected)
+    step = 1e-5
+    curved = (jaxbp.grad(fixed_point)(a + step) - jaxbp.grad(fixed_point)(a)) / step
+    assert jaxbp.hessian(fixed_point)(a) == pytest.approx(float(curved), rel=1e-4)
+
+
+def test_a_pushforward_kept_for_later_names_the_loop():
+    with pytest.raises(NoTranspose, match=r"cotangent.*test_custom_forward.py:"):
+        jaxbp.linearize(fixed_point, 0.7)[1](1.0)
+
+
+def test_the_rule_that_gives_another_type_is_named():
+    """JAX takes the cotangent, too, and fails as we do where it meets another."""
+    f = jax.custom_vjp(lambda x: x)
+    f.defvjp(lambda x: (x, None), lambda _, bar: (bar.astype(float),))
+    with pytest.raises(TypeError) as found:
+        jaxbp.grad(lambda x: f(x) + x)(jnp.float32(1.0))
+    assert "test_custom_forward.py" in found.value.__notes__[-1]
+    assert "cotangent of type float64 for argument 0" in found.value.__notes__[-1]
 
 
 def test_strict_refuses_forward_mode_as_jax_does():

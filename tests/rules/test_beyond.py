@@ -15,11 +15,27 @@ from tests.rules import cases_windows as windows
 from tests.rules.case import distinct, normal
 
 STEP = 1e-5
+
+
+def started(operation, padding):
+    """Windows with a start value that changes the result; the start moves it, too."""
+
+    def call(x, start):
+        return lax.reduce_window(x, start, operation, (2, 2), (1, 2), padding, (1, 2))
+
+    return call
+
+
 CLIPPED = indexing.scattered(lax.scatter_max, indexing.OUTSIDE, mode="clip")
 CALLS = {
     "dilated pooling": (windows.extreme(lax.max, windows.DILATED), windows.ORDERED),
     "any window": (reduction.windows, (normal(3, 5),)),
     "paired windows": (reduction.paired_windows, (distinct(3, 4), normal(3, 4))),
+    "started windows": (started(lax.add, "SAME"), (normal(3, 4), normal())),
+    "started products": (
+        started(lambda a, b: a + b + a * b, ((1, 2), (2, 1))),
+        (normal(3, 4), normal()),
+    ),
     "sums of groups": (
         contraction.ragged(contraction.SUMS),
         (normal(6, 4), normal(6, 2)),
@@ -76,10 +92,34 @@ def test_reduce_counts_its_start_value():
     np.testing.assert_allclose(slopes[1], 24.0)  # (1 + x_1)(1 + x_2)(1 + x_3)
 
 
-def test_scatter_mul_refuses_repeated_places():
-    call = indexing.scattered(lax.scatter_mul, indexing.REPEATED)
-    with pytest.raises(MissingRule, match="unique_indices=True"):
-        jaxbp.grad(lambda u: call(jnp.ones((5, 3)), u).sum())(jnp.ones((4, 3)))
+@pytest.mark.parametrize("operation", [lax.add, lax.mul, lax.max], ids=str)
+def test_windows_count_their_start_value_once(operation):
+    """What lies in the padding does not count, though the start is not neutral."""
+    x, start = jnp.arange(6.0).reshape(2, 3), jnp.array(2.0)
+    call = started(operation, ((1, 2), (2, 1)))
+    y, _ = jaxbp.jvp(call, (x, start), (x, start))
+    np.testing.assert_array_equal(y, call(x, start))
+    assert y[0, 0] == start  # a window of padding alone
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 2])
+def test_scatter_mul_at_repeated_places(zeros):
+    """Against the product written out, to second order, also where factors are 0."""
+    segments = jnp.array([0, 1, 0, 0, 2])
+    factors = jnp.array([0.7, 2.0, 1.3, -0.4, 0.5]).at[jnp.array([0, 2])[:zeros]].set(0)
+
+    def by_segments(u):
+        return jax.ops.segment_prod(u, segments, 3)
+
+    def written(u):
+        return jnp.stack([u[0] * u[2] * u[3], u[1], u[4]])
+
+    for derivative in (lambda f: jaxbp.jacrev(f), lambda f: jaxbp.jacfwd(f)):
+        found = derivative(by_segments)(factors)
+        np.testing.assert_allclose(found, jax.jacrev(written)(factors), atol=1e-15)
+        twice = derivative(derivative(by_segments))(factors)
+        expected = jax.jacrev(jax.jacrev(written))(factors)
+        np.testing.assert_allclose(twice, expected, atol=1e-15)
 
 
 def test_scatter_apply_is_refused():

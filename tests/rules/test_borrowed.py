@@ -82,7 +82,7 @@ def test_refused_where_options_say_so(made):
 
 def test_unknown_to_jax_too():
     lonely_p = primitive("lonely", lambda x: x)
-    with pytest.raises(MissingRule, match="`lonely`.*JAX has none either") as caught:
+    with pytest.raises(MissingRule, match="`lonely`.*JAX has no rule") as caught:
         jaxbp.grad(lambda x: jnp.sum(lonely_p.bind(x)))(X)
     assert "foreign" not in str(caught.value)
     assert "test_borrowed.py:" in str(caught.value)
@@ -102,6 +102,33 @@ def test_a_pullback_used_elsewhere_has_its_rules():
 def test_programs_say_what_they_borrowed():
     _, pushforward = jaxbp.linearize(lambda x: jnp.sin(square_p.bind(x)), X)
     assert "JAX's own rules: square_of_a_package" in repr(pushforward.program)
+
+
+def test_nothing_is_borrowed_that_jax_has_not():
+    """The error does not send its reader to a rule that does not exist."""
+    made = primitive("ruleless", lambda x: x)
+    with pytest.raises(MissingRule, match="JAX has no rule") as found:
+        jaxbp.grad(lambda x: jnp.sum(made.bind(x)))(X)
+    assert "foreign" not in str(found.value)
+
+
+def outside(function):
+    def call(x):
+        return jax.pure_callback(function, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+    return call
+
+
+def test_a_callback_with_a_rule_is_not_told_to_get_one():
+    sine, cosine = outside(jnp.sin), outside(jnp.cos)
+    ruled = jax.custom_jvp(sine)
+    ruled.defjvp(lambda xs, x_dots: (ruled(*xs), cosine(*xs) * x_dots[0]))
+    with pytest.raises(MissingRule, match="differentiated once more"):
+        jaxbp.grad(jaxbp.grad(ruled))(1.0)
+    handed = jax.custom_jvp(sine)
+    handed.defjvp(lambda xs, x_dots: (handed(*xs), sine(*x_dots)))
+    with pytest.raises(MissingRule, match="hands it a tangent"):
+        jaxbp.grad(handed)(1.0)
 
 
 def test_only_of_jax():

@@ -139,11 +139,6 @@ REFUSED = {
         matrix(3, 3),
         "subset_by_index",
     ),
-    "betainc": (
-        lambda a: special.betainc(a, ONES, ONES / 2),
-        ONES,
-        "derivative in `a`",
-    ),
     "polygamma": (lambda m: jax.lax.polygamma(m, ONES), ONES, "derivative in `m`"),
     "callback": (
         lambda x: jax.pure_callback(np.sin, jax.ShapeDtypeStruct(x.shape, x.dtype), x),
