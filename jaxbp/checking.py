@@ -20,7 +20,7 @@ JAX = Witness("jax", jax.jvp, jax.vjp, refusals=(*NO_RULE, TypeError, ValueError
 
 def check(
     f, *args, grad=None, value_and_grad=None, kwargs=None, argnums=None, has_aux=False,
-    points=3, probes=32, seed=0, differences=True, rtol=None,
+    points=3, probes=32, seed=0, differences=True, rtol=None, atol=0.0,
 ) -> Report:  # fmt: skip
     """Compare the derivatives of `f` from five sources that know nothing of each other.
 
@@ -71,5 +71,5 @@ def check(
     return compare(
         f, args, (ENGINE, JAX), grad=grad, value_and_grad=value_and_grad,
         kwargs=kwargs, argnums=argnums, has_aux=has_aux, points=points, probes=probes,
-        seed=seed, differences=differences, relative=rtol,
+        seed=seed, differences=differences, rtol=rtol, atol=atol,
     )  # fmt: skip
