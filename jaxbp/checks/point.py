@@ -14,6 +14,7 @@ from .looks import Looker
 from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED, place, worst
 
 SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive
+CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
 ELEMENTS = 8  # that differ most are set beside the differences
 
 
@@ -183,7 +184,8 @@ class Point:
 
         Where several elements are at kinks of their own, the sum of their one-sided
         slopes need not enclose the sum of the subgradients chosen. A disagreement that
-        is gone in both halves is of that kind, if their kinks reach as far as it.
+        is gone in both halves is of that kind, if their kinks reach as far as it, and
+        noise or kinks beside the point, if it is hardly more than what is allowed.
         """
         probe = look.probe
         if len(probe.members) == 1:
@@ -206,7 +208,9 @@ class Point:
             halves = [seen[half.tobytes()][1] for half in np.array_split(part, 2)]
             reach = sum(half.found.reach for half in halves)
             if reach > abs(last.value - last.found.value) / 4:
-                return replace(row, verdict=KINK, excess=0.0)
+                return replace(row, verdict=KINK)
+            if row.excess < CERTAIN:
+                return replace(row, verdict=UNDECIDED)
         return found if found.failed else row
 
     def _compare_adjoints(self, looks):
