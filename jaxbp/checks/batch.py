@@ -42,11 +42,11 @@ class _Lanes:
         raise NotImplementedError
 
     def width(self, jobs):
-        """How many lanes so many jobs take; few different numbers, each compiles anew."""
+        """How many lanes so many jobs take; each other number compiles anew."""
         return int(np.clip(2 ** int(np.ceil(np.log2(max(jobs, 1)))), 4, self.most))
 
     def copies(self, xs, lanes):
-        """`xs` once for each lane, on the device; kept as long as they are asked for."""
+        """`xs` once for each lane, on the device; kept while they are asked for."""
         if self.kept[0] is not xs or self.kept[1] != lanes:
             copies = [np.broadcast_to(x, (lanes, *x.shape)) for x in xs]
             self.kept = xs, lanes, [jax.device_put(copy) for copy in copies]

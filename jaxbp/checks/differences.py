@@ -1,13 +1,14 @@
 """The slope of a function along a line from its values alone, with an error bar.
 
 Central differences on a ladder of steps that spans all the decades a dtype has, each
-extrapolated from its coarser neighbour (Ridders 1982, doi:10.1016/S0141-1195(82)80057-0).
-Nobody knows beforehand which rung is right: an argument of 59,000 may count periods, so
-that all long steps jump over many of them and agree by chance. Short steps are never
-wrong, only noisy. The rung taken is therefore the one of least error, where a rung's
-error holds how far it lies from every finer rung beyond that one's noise (the balancing
-of Lepski 1991, doi:10.1137/1135065), and the part of its one-sided slopes' gap that does
-not shrink with the step: what straddles a kink is known by it, near the point or at it.
+extrapolated from its coarser neighbour (Ridders 1982,
+doi:10.1016/S0141-1195(82)80057-0). Nobody knows beforehand which rung is right: an
+argument of 59,000 may count periods, so that all long steps jump over many of them and
+agree by chance. Short steps are never wrong, only noisy. The rung taken is therefore
+the one of least error, where a rung's error holds how far it lies from every finer rung
+beyond that one's noise (the balancing of Lepski 1991, doi:10.1137/1135065), and the
+part of its one-sided slopes' gap that does not shrink with the step: what straddles a
+kink is known by it, near the point or at it.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +38,8 @@ class Slope:
       left, right: the one-sided slopes at the rung taken.
       kink: whether these two stay apart as the step shrinks to the finest visible one.
       jump: height of a discontinuity at the point; 0 if there is none.
-      flat: whether no step, however long, changed the value beyond its rounding.
+      flat: whether no step, however long, changed the value beyond its rounding, or
+        none up to about the root of epsilon changed it at all.
     """
 
     value: float
@@ -66,7 +68,7 @@ UNKNOWN = Slope(np.nan, np.inf, np.nan, np.nan)
 
 
 def ladder(dtype):
-    """Steps relative to x, descending powers of two, as far as `dtype` resolves them."""
+    """Steps relative to x, descending powers of two, as far as `dtype` has them."""
     bits = round(-np.log2(epsilon(dtype)))
     span = max(bits - 3 - 2, 2)  # from 1/4 down to 8 eps
     stride = max(1, -(-span // (RUNGS - 1)))
@@ -119,12 +121,11 @@ def slope(steps, ahead, behind, floor, rounding=None):
     best, error, lasting, stays = _least_error(h, central, apart, noise)
     rounding = floor if rounding is None else rounding
     jump = _jump(h, ahead, behind, rounding / np.sqrt(h[-1]))
-    moved = max(np.abs(ahead).max(), np.abs(behind).max())
     half = abs(lasting) / 2
     return Slope(
         float(best), float(error), float(best - half), float(best + half),
         kink=bool(stays and half > max(KINK * error, LEAST_KINK * np.abs(apart).max())),
-        jump=jump, flat=bool(moved <= FLAT * rounding),
+        jump=jump, flat=_is_flat(h, ahead, behind, FLAT * rounding),
     )  # fmt: skip
 
 
@@ -166,6 +167,16 @@ def noise_level(steps, ahead, behind):
     if not pairs.size:
         return 0.0
     return float(np.sort(pairs)[-2:][0])  # the second largest: one may hold a kink
+
+
+def _is_flat(h, ahead, behind, rounding):
+    """Whether no step changed the value beyond its rounding, or none at all up to about
+    the root of epsilon: as a count, or a unit far from where it begins to act."""
+    moved = np.maximum(np.abs(ahead), np.abs(behind))
+    still = np.flatnonzero(moved > 0)
+    first = still[-1] + 1 if still.size else 0
+    long = first < len(h) and h[first] >= np.sqrt(h[-1] / 8)
+    return bool(moved.max() <= rounding or long)
 
 
 def _jump(h, ahead, behind, least):

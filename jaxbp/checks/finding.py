@@ -53,8 +53,8 @@ def _sentence(point, row, values, wrong, found):
         return _exact_sentence(values, exact, row)
     if found is not None and found.kink:
         return (
-            f"The differences speak against {' and '.join(wrong)}: the one-sided slopes "
-            f"are {number(found.left, 6)} and {number(found.right, 6)}."
+            f"The differences speak against {' and '.join(wrong)}: the one-sided "
+            f"slopes are {number(found.left, 6)} and {number(found.right, 6)}."
         )
     everybody = set(point.bars) <= set(wrong) or len(wrong) == len(exact)
     if not everybody or wrong == [YOURS]:
@@ -66,14 +66,14 @@ def _sentence(point, row, values, wrong, found):
 
 
 def _exact_sentence(values, exact, row):
-    """Two exact derivatives differ by more than rounding, by less than f's values see."""
+    """Two exact derivatives differ by more than rounding, by less than values show."""
     gap = abs(row.value - row.other)
     near = [n for n in exact if abs(values[n] - row.value) <= gap / 2]
     far = [n for n in exact if n not in near]
     sides = f"{' and '.join(near)}" + (f" and {' and '.join(far)}" if far else "")
     return (
-        f"{sides} differ by more than rounding explains; the values of f are too coarse "
-        "here to tell who is right."
+        f"{sides} differ by more than rounding explains; the values of f are too "
+        "coarse here to tell who is right."
     )
 
 

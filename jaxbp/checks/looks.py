@@ -63,7 +63,7 @@ class Looker:
         return looks
 
     def _slopes(self, probes):
-        """Slopes from values, without what rounding x + h d changed in the direction."""
+        """Slopes from values, without what rounding x + h d did to the direction."""
         if not self.settings.differences:
             return [UNKNOWN] * len(probes)
         ladders = [ladder(self.dtypes[probe.leaf]) for probe in probes]
@@ -129,7 +129,7 @@ class Looker:
 
     def rows(self, where, look):
         """One row for each witness along one direction."""
-        probe, found = look.probe, look.found
+        probe = look.probe
         rows = []
         if self.settings.differences:
             rows.append(self._beside_differences(where, look))

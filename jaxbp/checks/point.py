@@ -41,7 +41,7 @@ class Point:
         return {"leaf": leaf, "point": self.number, "judged": self.report.judged} | more
 
     def _slacks(self):
-        """What rounding may do to each element of the gradient, by shaking the point."""
+        """What rounding may do to each element of the gradient."""
         points = [
             rounding.shaken(self.xs, self.dtypes, self.rng)
             for _ in range(rounding.SHAKES)
@@ -74,17 +74,18 @@ class Point:
             jumps = [k.found.jump for k in looks if k.probe.leaf == j and k.found.jump]
             if jumps:
                 self.report.notes.append(
-                    f"f is discontinuous in `{name}` at {place(self.number)}: it changes "
-                    f"by {max(jumps):.3g} however short the step. It has no slope there."
+                    f"f is discontinuous in `{name}` at {place(self.number)}: it "
+                    f"changes by {max(jumps):.3g} however short the step, and has no "
+                    "slope there."
                 )
 
     def _again(self, looks):
         """`looks`, where what disagrees or cannot tell was looked at by other steps."""
         best = self.looker.excess
-        doubtful = [place for place, look in enumerate(looks) if best(look) > 1]
-        shorter = self._closer([looks[place] for place in doubtful])
-        for place, look in zip(doubtful, shorter, strict=True):
-            looks[place] = look
+        doubtful = [i for i, look in enumerate(looks) if best(look) > 1]
+        shorter = self._closer([looks[i] for i in doubtful])
+        for i, look in zip(doubtful, shorter, strict=True):
+            looks[i] = look
         told = {k.probe.leaf for k in looks if self._tells(k)}
         blind = {k.probe.leaf for k in looks} - told
         if blind and self.check.settings.differences:

@@ -95,7 +95,8 @@ def one_hot(leaf, x, member):
 
 def steepest(leaf, x, x_bar, one_by_one=False):
     """The direction in which f changes most, elements measured by their sizes: there
-    the signal over the noise is largest. None for a gradient that is zero or not finite.
+    the signal over the noise is largest. None if the
+    gradient is zero or not finite.
     """
     sizes = sizes_of(x, one_by_one)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -91,7 +91,7 @@ class Report:
         return [name for name in self.looked_at if self.verdict_of(name) == UNDECIDED]
 
     def verdict_of(self, leaf) -> str:
-        """ "agree", "kink", "differ", "not finite" or "cannot tell", over all points."""
+        """Of all points: "agree", "kink", "differ", "not finite", "cannot tell"."""
         rows = [row for row in self.rows if row.leaf == leaf]
         if any(row.failed for row in rows):
             return worst(rows).verdict
@@ -165,8 +165,8 @@ class Report:
         self.rows.clear()
         self.notes.append(
             f"Two calls at the same point gave {row.element.removeprefix('value of ')} "
-            f"= {row.value:.9g} and {row.other:.9g}: make the function's random state an "
-            "argument (a key), and hold it fixed."
+            f"= {row.value:.9g} and {row.other:.9g}: make the function's random state "
+            "an argument (a key), and hold it fixed."
         )
 
     def explain_undecided(self):
@@ -193,12 +193,12 @@ class Report:
 
 
 NOTHING_TESTED = (
-    "The gradient by {names} is zero to rounding at {place}, or lost in the rounding of "
-    "f: a wrong one could not be told from a right one there."
+    "The gradient by {names} is zero to rounding at {place}, or lost in the rounding "
+    "of f: a wrong one could not be told from a right one there."
 )
 ON_A_KINK = (
-    "A branch of f sits on its edge for {names} at {place}: the one-sided slopes differ, "
-    "and any value between them was accepted there."
+    "A branch of f sits on its edge for {names} at {place}: the one-sided slopes "
+    "differ, and any value between them was accepted there."
 )
 
 

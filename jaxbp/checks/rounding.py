@@ -17,7 +17,7 @@ SAFETY = 8.0  # a few shakes show less than the largest error
 
 
 def shaken(xs, dtypes, rng):
-    """`xs` with every element moved by a few units in the last place of its precision."""
+    """`xs` with every element moved by a few units in its last place."""
     pairs = zip(xs, dtypes, strict=True)
     return [_shaken(x, epsilon(dtype), rng) for x, dtype in pairs]
 

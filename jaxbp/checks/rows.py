@@ -101,7 +101,7 @@ def place(point):
 
 
 def digits_that_differ(values):
-    """Significant digits that tell all different values apart, and one more; 6 to 17."""
+    """Significant digits that tell all different values apart: 6 to 17."""
     different = {complex(v) for v in values if math.isfinite(abs(v))}
     for digits in range(6, 17):
         if len({number(v, digits) for v in different}) == len(different):

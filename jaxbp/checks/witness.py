@@ -80,7 +80,7 @@ def by_forward_mode(slopes):
 
 
 def given_gradient(grad, subject):
-    """(xs, y_bar) -> (None, x_bar) from a user's `grad(*args, **kwargs)` of a scalar function.
+    """(xs, y_bar) -> (None, x_bar) from a user's `grad(*args, **kwargs)`.
 
     Raises:
       StructureMismatch: it does not return one pytree like each chosen argument.

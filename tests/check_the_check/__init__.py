@@ -1,1 +1,1 @@
-"""Does `jaxbp.check` itself err? Right gradients by the thousand, and planted errors."""
+"""Does `jaxbp.check` err? Right gradients by the thousand, and planted errors."""

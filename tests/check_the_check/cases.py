@@ -1,4 +1,4 @@
-"""Functions whose gradients are right: random programs and models, fresh and trained."""
+"""Functions whose gradients are right: random programs, models fresh and trained."""
 
 from typing import NamedTuple
 
@@ -158,7 +158,12 @@ def model(rng):
         loss, params = make(rng, dtype)
     except ImportError:
         loss, params = mlp(rng, dtype)
-    step = jax.jit(lambda _, p: jax.tree.map(lambda a, g: a - a.dtype.type(0.3) * g, p, jax.grad(loss)(p)))  # fmt: skip
+
+    def step(_, p):
+        return jax.tree.map(
+            lambda a, g: a - a.dtype.type(0.3) * g, p, jax.grad(loss)(p)
+        )
+
     params = jax.lax.fori_loop(0, steps, step, params)
     kind = f"{make.__name__} {jnp.dtype(dtype).name} {'trained' if steps else 'fresh'}"
     return Case(kind, loss, (params,), f"{kind}, {steps} steps, from {state}")

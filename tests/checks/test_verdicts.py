@@ -1,4 +1,4 @@
-"""The faults that outside readers found in the verdicts: right, wrong, and undecided."""
+"""Verdicts that outside readers found wrong: right, wrong, and undecided."""
 
 import jax
 import jax.numpy as jnp
