@@ -4,12 +4,14 @@ The comparison itself (`jaxbp.checks`) knows neither the engine nor JAX; they me
 """
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from . import jvp, vjp
-from .checks import Report, Witness, compare
+from .checks import Report, Subject, Witness, compare
 from .checks.eager import NEEDS_VALUES
 from .checks.progress import progress
-from .errors import JaxbpError
+from .errors import InvalidArgument, JaxbpError
 
 # What each says where it has no derivative to offer: no rule, a function of numpy's
 # that needs its values; from JAX also forward mode of a custom_vjp, reverse mode of a
@@ -22,6 +24,7 @@ JAX = Witness("jax", jax.jvp, jax.vjp, refusals=(*NO_RULE, TypeError, ValueError
 def check(
     f, *args, grad=None, value_and_grad=None, kwargs=None, argnums=None, has_aux=False,
     points=3, probes=32, seed=0, differences=True, rtol=None, atol=0.0,
+    order=1,
 ) -> Report:  # fmt: skip
     """Compare the derivatives of `f` from five sources that know nothing of each other.
 
@@ -60,6 +63,8 @@ def check(
         in float32) and eps^(2/5) to differences (5e-7 and 2e-3), of the coarsest dtype
         between the leaf and the output.
       atol: absolute disagreement allowed in each element.
+      order: 2 checks the derivatives of the gradient as well: the engine's gradient is
+        then the function, differentiated by the engine, by JAX and by differences.
 
     Returns:
       Report: true if all agree, false if anything differs or cannot be told (see
@@ -81,10 +86,36 @@ def check(
     """
     if argnums is None and (grad is not None or value_and_grad is not None):
         argnums = 0
+    if order not in (1, 2):
+        raise InvalidArgument(f"`order` must be 1 or 2, but is {order!r}.")
+    settings = {
+        "points": points, "probes": probes, "seed": seed, "differences": differences,
+        "rtol": rtol, "atol": atol,
+    }  # fmt: skip
     with progress("checking") as advance:
-        return compare(
+        report = compare(
             f, args, (ENGINE, JAX), grad=grad, value_and_grad=value_and_grad,
-            kwargs=kwargs, argnums=argnums, has_aux=has_aux, points=points,
-            probes=probes, seed=seed, differences=differences, rtol=rtol, atol=atol,
-            progress=advance,
+            kwargs=kwargs, argnums=argnums, has_aux=has_aux, progress=advance, **settings,
         )  # fmt: skip
+        if order == 2 and not report.failures:
+            subject = Subject(f, args, kwargs, argnums, has_aux)
+            second = _gradient(subject, seed)
+            xs = tuple(subject.device(subject.x))
+            found = compare(second, xs, (ENGINE, JAX), progress=advance, **settings)
+            report.add(found, subject.names, "order 2")
+    return report
+
+
+def _gradient(subject, seed):
+    """xs -> the engine's gradient of <y_bar, f> for one y_bar."""
+    rng = np.random.default_rng(seed)
+    ones = [np.ones(y.shape) if subject.scalar else rng.normal(size=y.shape)
+            for y in subject.y]  # fmt: skip
+    y_bar = [
+        jnp.asarray(b.astype(y.dtype)) for b, y in zip(ones, subject.y, strict=True)
+    ]
+
+    def gradient(*xs):
+        return vjp(subject.outputs, *xs)[1](y_bar)
+
+    return gradient

@@ -15,7 +15,7 @@ from .closeness import inner, wide
 from .eager import NEEDS_VALUES
 
 ELEMENTS = 2**24  # of all copies of f's arguments held at once
-MOST_LANES = 64
+FEW_LANES, MOST_LANES = 8, 64
 
 
 class _Lanes:
@@ -42,8 +42,9 @@ class _Lanes:
         raise NotImplementedError
 
     def width(self, jobs):
-        """How many lanes so many jobs take; each other number compiles anew."""
-        return int(np.clip(2 ** int(np.ceil(np.log2(max(jobs, 1)))), 4, self.most))
+        """How many lanes so many jobs take: few or all, since each number of lanes is a
+        program to be compiled."""
+        return min(FEW_LANES if jobs <= FEW_LANES else MOST_LANES, self.most)
 
     def copies(self, xs, lanes):
         """`xs` once for each lane, on the device; kept while they are asked for."""
@@ -171,7 +172,7 @@ def moved(x, direction, step):
 
 def _paired(y_bar, ys):
     """(2,): <y_bar, y> and the 2-norm of its terms, in the widest dtype there is."""
-    if not any(isinstance(y, jax.core.Tracer) for y in ys):
+    if not any(ir.is_tracer(y) for y in ys):
         pairs = list(zip(y_bar, map(np.asarray, ys), strict=True))
         squares = sum(np.sum(np.abs(wide(b) * wide(y)) ** 2) for b, y in pairs)
         return sum(inner(b, y) for b, y in pairs), float(squares) ** 0.5

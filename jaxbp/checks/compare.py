@@ -108,7 +108,7 @@ def _sensible(points, probes, rtol, atol):
     for name, value in (("rtol", rtol), ("atol", atol)):
         if value is None and name == "rtol":
             continue
-        if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
+        if not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
             raise InvalidArgument(
                 f"`{name}` must be a finite number from 0, but is {value!r}."
             )

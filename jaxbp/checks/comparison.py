@@ -1,5 +1,7 @@
 """The witnesses by name, and the report as it grows from point to point."""
 
+from typing import Any
+
 import numpy as np
 
 from ..errors import InvalidArgument
@@ -127,7 +129,7 @@ class Comparison:
             "together from one pushforward per element."
         )
 
-    def push(self, name, *operands):
+    def push(self, name, *operands) -> Any:
         """What a forward mode says along directions; None once it has refused."""
         return self.ask(name, self.forwards, self.forwards[name], *operands)
 

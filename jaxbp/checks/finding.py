@@ -48,7 +48,7 @@ def _sentence(point, row, values, wrong, found):
     """Who stands against whom, and the usual cause."""
     exact = [name for name in values if name != DIFFERENCES]
     if row.verdict == NOT_FINITE:
-        return _not_finite_sentence(values, exact)
+        return _not_finite_sentence(values, exact, row)
     if not wrong:
         return _exact_sentence(values, exact, row)
     if found is not None and found.kink:
@@ -77,8 +77,13 @@ def _exact_sentence(values, exact, row):
     )
 
 
-def _not_finite_sentence(values, exact):
+def _not_finite_sentence(values, exact, row):
     bad = [name for name in exact if not np.isfinite(values[name])]
+    if not bad:
+        return (
+            f"Not finite in {row.witness} along a direction: a derivative that is not "
+            "finite elsewhere was multiplied by zero."
+        )
     if len(bad) < len(exact):
         return f"Not finite in {' and '.join(bad)} alone."
     if len(values) > len(exact):

@@ -76,8 +76,8 @@ class Looker:
         ]
         self._learn_noise(probes, ladders, sides)
         return [
-            slope(h, *changes, self.noise[probe.leaf], self._rounding(probe.leaf))
-            for probe, h, changes in zip(probes, ladders, sides, strict=True)
+            slope(h, up, down, self.noise[probe.leaf], self._rounding(probe.leaf))
+            for probe, h, (up, down) in zip(probes, ladders, sides, strict=True)
         ]
 
     def _learn_noise(self, probes, ladders, sides):
@@ -109,7 +109,7 @@ class Looker:
         asked = [(probe.leaf, probe.direction) for probe in probes]
         for name in list(self.check.forwards):
             answers = self.check.push(name, self.xs, self.y_bar, asked)
-            for place, (value, terms) in enumerate(answers or ()):
+            for place, (value, terms) in enumerate(answers or []):
                 eps = epsilon(self.dtypes[probes[place].leaf])
                 said[place][name] = float(value), rounding.ROUNDING * eps * float(terms)
         return said

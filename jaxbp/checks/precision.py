@@ -4,6 +4,8 @@ A float32 program may compute in bfloat16 inside, a float64 attention its softma
 float32. Rounding, steps and tolerances follow the coarsest, not the leaf's own.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,10 +38,10 @@ def coarsest(subject):
     return [_dtype(eps) if eps > epsilon(dtype) else dtype for dtype, eps in pairs]
 
 
-def _walk(jaxpr, given):
+def _walk(jaxpr, given) -> list[Any]:
     """The rows of the outputs: (leaves,) coarsest epsilon by leaf, 0 if unreached."""
     nothing = np.zeros_like(given[0])
-    rows = dict(zip(jaxpr.invars, given, strict=True))
+    rows: dict = dict(zip(jaxpr.invars, given, strict=True))
     read = lambda v: nothing if isinstance(v, ir.Literal) else rows.get(v, nothing)  # noqa: E731
     for equation in jaxpr.eqns:
         inputs = [read(v) for v in equation.invars]

@@ -1,6 +1,6 @@
 """The outcome of a check: a verdict over its rows, printed as a table."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from ..errors import JaxbpError
 from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED, place, worst
@@ -157,6 +157,20 @@ class Report:
         from .render import as_html
 
         return as_html(self)
+
+    def add(self, other, names, label):
+        """Take in the rows of another report, whose leaves are `names` in their order;
+        they are called by these and by `label`."""
+        pairs = zip(other.leaves, names, strict=True)
+        called = {old: f"{new}, {label}" for (old, *_), new in pairs}
+        self.leaves += [(called[old], *rest) for old, *rest in other.leaves]
+
+        def rename(item):
+            return replace(item, leaf=called.get(item.leaf, f"{item.leaf}, {label}"))
+
+        self.rows += map(rename, other.rows)
+        self.findings += map(rename, other.findings)
+        self.notes += [f"{label}: {note}" for note in other.notes]
 
     # What is noted -----------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 AGREE, KINK, DIFFER, NOT_FINITE = "agree", "kink", "differ", "not finite"
 UNDECIDED = "cannot tell"
@@ -56,7 +57,7 @@ class Row:
         return f"{self.leaf}[{place}]" if place else self.leaf
 
 
-def worst(rows):
+def worst(rows) -> Any:
     """The row that decides: the worst failure; else the worst of those that could tell;
     else any that could not. None of no rows."""
     order = {UNDECIDED: 0, KINK: 1, AGREE: 1, DIFFER: 2, NOT_FINITE: 3}

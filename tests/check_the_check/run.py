@@ -26,7 +26,7 @@ def right(seed):
         counts[f"{said}: {case.kind}"] += 1
         if said == "skipped":
             counts[f"skipped because {report[:90]}"] += 1
-        elif said not in ("agree", "nothing to look at"):
+        elif said not in ("agree", "nothing to look at", "not finite"):
             wrong.append(f"{said}: seed {seed}, case {place}, {case.source}\n{report}")
     return counts, wrong
 
@@ -50,7 +50,8 @@ def planted(seed):
         places = tuple(range(len(case.args))) if len(case.args) > 1 else 0
         f = planted.weighted(case)
         try:
-            gradient = jax.grad(f, places)(*case.args)
+            derive = jax.jit(jax.grad(f, places))
+            gradient = derive(*case.args)
         except Exception:
             counts["not differentiated by JAX in reverse"] += 1
             continue
@@ -65,7 +66,7 @@ def planted(seed):
 
         def check():
             if how == "grad":  # noqa: B023
-                g = lambda *a: planted.changed(jax.grad(f, places)(*a), j, change)  # noqa: B023, E731
+                g = lambda *a: planted.changed(derive(*a), j, change)  # noqa: B023, E731
                 return jaxbp.check(f, *case.args, grad=g, argnums=places, points=1)  # noqa: B023
             ruled = planted.with_wrong_rule(f, j, change)  # noqa: B023
             return jaxbp.check(ruled, *case.args, points=1)  # noqa: B023
@@ -84,6 +85,7 @@ def planted(seed):
 
 def _checked(check):
     """(the report as text, its verdict); "skipped" where nobody can differentiate."""
+    from jaxbp.checks.rows import NOT_FINITE
     from jaxbp.errors import JaxbpError
 
     try:
@@ -94,6 +96,8 @@ def _checked(check):
         return str(error).replace("\n", " "), "skipped"
     except Exception:
         return traceback.format_exc(limit=-6), "CRASHED"
+    if report.failures and all(row.verdict == NOT_FINITE for row in report.failures):
+        return str(report), "not finite"  # a program's gradient may well be NaN
     return str(report), report.verdict if report.looked_at else "nothing to look at"
 
 

@@ -260,3 +260,20 @@ def test_a_report_can_raise_itself():
     with pytest.raises(WrongGradient, match="NOT in agreement: x"):
         check(f, x, grad=lambda x: x).raise_if_wrong()
     assert check(f, x).table() == str(check(f, x))
+
+
+def test_second_order_finds_a_rule_whose_slope_is_right_and_its_own_slope_wrong():
+    """The rule's slope is computed by a function whose own derivative lies."""
+    cosine = jax.custom_jvp(jnp.cos)
+    cosine.defjvp(lambda p, t: (jnp.cos(p[0]), jnp.sin(p[0]) * t[0]))  # sign
+    sine = jax.custom_jvp(jnp.sin)
+    sine.defjvp(lambda p, t: (jnp.sin(p[0]), cosine(p[0]) * t[0]))
+    x = jnp.array([0.3, 0.9])
+    f = lambda x: jnp.sum(sine(x))  # noqa: E731
+    assert check(f, x)
+    report = check(f, x, order=2)
+    assert report.verdict == "differ"
+    assert {row.leaf for row in report.failures} == {"x, order 2"}
+    assert check(lambda x: jnp.sum(jnp.sin(x)), x, order=2)
+    with pytest.raises(InvalidArgument, match="`order` must be 1 or 2"):
+        check(f, x, order=3)
