@@ -95,7 +95,8 @@ def check(
     with progress("checking") as advance:
         report = compare(
             f, args, (ENGINE, JAX), grad=grad, value_and_grad=value_and_grad,
-            kwargs=kwargs, argnums=argnums, has_aux=has_aux, progress=advance, **settings,
+            kwargs=kwargs, argnums=argnums, has_aux=has_aux, progress=advance,
+            **settings,
         )  # fmt: skip
         if order == 2 and not report.failures:
             subject = Subject(f, args, kwargs, argnums, has_aux)

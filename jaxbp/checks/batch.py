@@ -53,8 +53,13 @@ class _Lanes:
             self.kept = xs, lanes, [jax.device_put(copy) for copy in copies]
         return self.kept[2]
 
-    def run(self, *operands):
-        """(lanes, 2) float64, by the first way that works."""
+    def run(self, point, lanes, *rest):
+        """(lanes, 2) float64, by the first way that works.
+
+        All lanes go to the device first: which leaf came from the host is part of the
+        key by which a compiled program is looked up.
+        """
+        operands = (point, [jax.device_put(lane) for lane in lanes], *rest)
         while True:
             try:
                 return np.asarray(self.ways[0](*operands), np.float64)

@@ -66,7 +66,7 @@ class Looker:
         """Slopes from values, without what rounding x + h d did to the direction."""
         if not self.settings.differences:
             return [UNKNOWN] * len(probes)
-        ladders = [ladder(self.dtypes[probe.leaf]) for probe in probes]
+        ladders = [ladder(self.xs[probe.leaf].dtype) for probe in probes]
         both = [np.concatenate([h, -h]) for h in ladders]
         asked = [(probe.leaf, probe.direction) for probe in probes]
         found = self.check.values(self.xs, self.y_bar, asked, both)
@@ -100,8 +100,9 @@ class Looker:
         arrays = self.xs[probe.leaf], probe.direction, self.known[probe.leaf]
         x, d, x_bar = (a.ravel()[probe.members] for a in arrays)
         with np.errstate(over="ignore", invalid="ignore"):
-            astray = [wide(moved(x, d, h)) - wide(x) - h * d for h in steps]
-            return np.array([inner(x_bar, a) for a in astray])
+            h = steps[:, None]
+            astray = wide(moved(x, d, h)) - wide(x) - h * d
+            return np.real(np.sum(x_bar * astray, axis=1))
 
     def _pushed(self, probes):
         """name -> (slope, rounding) for each probe; who refuses is left out."""
@@ -110,8 +111,8 @@ class Looker:
         for name in list(self.check.forwards):
             answers = self.check.push(name, self.xs, self.y_bar, asked)
             for place, (value, terms) in enumerate(answers or []):
-                eps = epsilon(self.dtypes[probes[place].leaf])
-                said[place][name] = float(value), rounding.ROUNDING * eps * float(terms)
+                lost = rounding.lost(self.dtypes[probes[place].leaf])
+                said[place][name] = float(value), lost * float(terms)
         return said
 
     # Verdicts ----------------------------------------------------------------------
@@ -160,8 +161,8 @@ class Looker:
             return KINK
         largest = max((np.abs(b).max(initial=0.0) for b in self.known), default=0.0)
         terms = max(self.value_size, float(largest) * abs(look.probe.scale))
-        eps, gap = epsilon(self.dtypes[look.probe.leaf]), abs(value - other)
-        if gap > rounding.ROUNDING * eps * terms:
+        gap = abs(value - other)
+        if gap > rounding.lost(self.dtypes[look.probe.leaf]) * terms:
             return DIFFER
         return AGREE if gap <= NEGLIGIBLE * abs(value) else UNDECIDED
 

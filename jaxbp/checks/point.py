@@ -43,7 +43,7 @@ class Point:
     def _slacks(self):
         """What rounding may do to each element of the gradient."""
         points = [
-            rounding.shaken(self.xs, self.dtypes, self.rng)
+            [rounding.shaken(x, self.rng) for x in self.xs]
             for _ in range(rounding.SHAKES)
         ]
         shaken = [
@@ -227,7 +227,7 @@ class Point:
             left, right, size, allowed = adjoint_sums(here, forward, x_bar)
             dtype = max(self.dtypes, key=epsilon)
             allowed += self.check.settings.rtol(dtype) * size
-            allowed += rounding.ROUNDING * epsilon(dtype) * self.size  # f's own
+            allowed += rounding.lost(dtype) * self.size  # f's own
             where = self.where("adjoint identity", witness=f"{system} adjoint")
             where["judged"] = f"{system} reverse"
             self.report.rows.append(judge_slope(where, None, 1.0, right, left, allowed))

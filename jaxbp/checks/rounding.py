@@ -12,18 +12,18 @@ import numpy as np
 from .closeness import epsilon, quantum, wide
 
 SHAKES = 4
-ROUNDING = 64  # of the leaf's epsilon: what sums and products of a leaf may lose
 SAFETY = 8.0  # a few shakes show less than the largest error
 
 
-def shaken(xs, dtypes, rng):
-    """`xs` with every element moved by a few units in its last place."""
-    pairs = zip(xs, dtypes, strict=True)
-    return [_shaken(x, epsilon(dtype), rng) for x, dtype in pairs]
+def lost(dtype):
+    """What sums and products of a leaf may lose of its largest entry: 64 epsilon, or
+    half of the digits where that is less, as in bfloat16."""
+    return min(64 * epsilon(dtype), epsilon(dtype) ** 0.5)
 
 
-def _shaken(x, eps, rng):
-    draw = 2 * eps * rng.normal(size=x.shape)
+def shaken(x, rng):
+    """`x` with every element moved by a few units in its last place."""
+    draw = 2 * epsilon(x.dtype) * rng.normal(size=x.shape)
     with np.errstate(invalid="ignore", over="ignore"):  # inf times 0
         return np.asarray(wide(x) * (1 + draw)).astype(x.dtype)
 
@@ -62,7 +62,7 @@ def _leaf_slack(bars, shaken_bars, dtype):
     scale = moved.max(initial=0.0) or 1.0
     typical = scale * np.sqrt(np.mean((moved / scale) ** 2)) if moved.size else 0.0
     moved = np.maximum(moved, typical)
-    return SAFETY * moved + ROUNDING * epsilon(dtype) * largest + 4 * quantum(dtype)
+    return SAFETY * moved + lost(dtype) * largest + 4 * quantum(dtype)
 
 
 def across(slacks, direction, j):

@@ -58,7 +58,7 @@ def planted(seed):
         found = planted.plant(gradient, mistake, rng)
         dtypes = {str(x.dtype) for x in jax.tree.leaves(case.args)}
         coarsest = "float32" if dtypes & {"float32", "complex64"} else "float64"
-        low = "bfloat16" in str(jax.make_jaxpr(case.f)(*case.args))
+        low = "bf16" in str(jax.make_jaxpr(case.f)(*case.args))
         if found is None or found[2] < planted.VISIBLE[how, coarsest] or low:
             continue
         j, change, effect = found
