@@ -1,7 +1,10 @@
 """A report as a table on a terminal, as plain text, and in a notebook."""
 
 from .. import display
-from .rows import AGREE, KINK, NOT_FINITE
+from .report import EMPTY, is_empty
+from .rows import AGREE, DIFFER, DIFFERENCES, KINK, NOT_FINITE, UNDECIDED
+
+STYLES = {DIFFER: "bold red", NOT_FINITE: "bold red", UNDECIDED: "yellow"}
 
 
 def as_text(report):
@@ -20,7 +23,7 @@ def as_rich(report):
     from rich.padding import Padding
     from rich.text import Text
 
-    style = "bold green" if report.ok else "bold red"
+    style = "bold " + {DIFFER: "red", UNDECIDED: "yellow"}.get(report.verdict, "green")
     parts: list = [Text(report.headline, style)]
     if report.points:
         parts += [_table(report), Text(_legend(report), "dim")]
@@ -63,8 +66,10 @@ def _line(report, witnesses, leaf, described, obstacle):
         cells = [blank] * (len(witnesses) + 1)
         return [Text(leaf), Text(obstacle), *cells, Text("no derivative", "dim")]
     cells = [_cell(report.worst(leaf, witness)) for witness in witnesses]
-    differences = report.worst(leaf, "differences")
+    differences = report.worst(leaf, DIFFERENCES)
     noise = Text(f"{differences.noise:.0e}") if differences else blank
+    if is_empty(described):
+        return [Text(leaf), Text(described), *cells, noise, Text(EMPTY, "dim")]
     return [Text(leaf), Text(described), *cells, noise, _verdict(report, leaf)]
 
 
@@ -80,13 +85,12 @@ def _cell(row):
 def _verdict(report, leaf):
     from rich.text import Text
 
-    worst = report.worst(leaf)
-    if worst is None:
+    if report.worst(leaf) is None:
         return Text("not looked at", "yellow")
-    if worst.failed:
-        return Text(worst.verdict, "bold red")
+    verdict = report.verdict_of(leaf)
     kinks = any(row.leaf == leaf and row.verdict == KINK for row in report.rows)
-    return Text("agree, at a kink" if kinks else AGREE, "green")
+    shown = "agree, at a kink" if verdict in (AGREE, KINK) and kinks else verdict
+    return Text(shown, STYLES.get(verdict, "green"))
 
 
 def _legend(report):

@@ -1,13 +1,15 @@
-"""`jaxbp check pkg.mod:fn`: is its gradient right? 0 if all witnesses agree, else 1."""
+"""`jaxbp check pkg.mod:fn`: is its gradient right? 0 if all witnesses agree."""
 
 import tyro
 
 from .options import TheCall
 
+STATUS = {"agree": 0, "differ": 1, "cannot tell": 3}
+
 
 def run(argv) -> int:
-    """The exit status of `jaxbp check *argv`."""
-    return 0 if tyro.cli(check, args=argv, prog="jaxbp check") else 1
+    """The exit status of `jaxbp check *argv`: 0, 1 or 3 (2 is a wrong command line)."""
+    return STATUS[tyro.cli(check, args=argv, prog="jaxbp check").verdict]
 
 
 def check(
@@ -17,12 +19,14 @@ def check(
     probes: int = 32,
     differences: bool = True,
     rtol: float | None = None,
+    atol: float = 0.0,
 ):
     """Is the gradient of a function right?
 
     Sets side by side the engine's reverse and forward mode, JAX's reverse and forward
     mode, and central differences, at the point given and at displaced points. Exit
-    status 0 if all agree, 1 if not.
+    status 0 if all agree, 1 if they do not, 3 if it cannot be told: the gradient is no
+    larger than the rounding of the function, or there is nothing to look at.
 
     Examples: `jaxbp check model.py:loss --shapes "f32[8,4] f32[4]"`,
     `jaxbp check model.py:loss --grad model.py:my_gradient --argnums 1`.
@@ -34,7 +38,9 @@ def check(
       points: Points to look at; those after the first are displaced at random.
       probes: Directions to look along in each leaf of the arguments.
       differences: Compare with central differences.
-      rtol: Relative disagreement allowed. Left out: 2 eps^(2/3) of the dtype.
+      rtol: Relative disagreement allowed. Left out: 2 eps^(2/3) of the coarsest dtype
+        on the way, eps^(2/5) for differences.
+      atol: Absolute disagreement allowed in each element.
     """
     from rich.console import Console
 
@@ -48,7 +54,7 @@ def check(
             report = checking.check(
                 f, *args, grad=given, argnums=call.wanted(None), has_aux=call.has_aux,
                 points=points, probes=probes, seed=call.seed, differences=differences,
-                rtol=rtol,
+                rtol=rtol, atol=atol,
             )  # fmt: skip
     Console().print(as_rich(report))
     return report
