@@ -139,7 +139,7 @@ def test_64_bit_is_turned_on_by_the_types(folder):
 def test_cost_prints_the_table(folder, capsys, extra, inputs):
     assert status("cost", "cli_model:loss", *extra) == 0
     shown = capsys.readouterr().out
-    assert f"loss: n = {inputs:,} inputs, m = 1 outputs" in shown
+    assert f"loss: n = {inputs:,} inputs, m = 1 output;" in shown
     assert "Jacobian by pullbacks" in shown and "Tape:" in shown
 
 

@@ -40,14 +40,10 @@ def study(
 
 
 def _show(rows):
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from ..display import show
+    from ..study import tables
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in rows[0] if rows else ():
-        table.add_column(column)
-    for row in rows:
-        cells = ("" if value is None else str(value) for value in row.values())
-        table.add_row(*cells)
-    Console().print(table if rows else "There is no study yet.")
+    if not rows:
+        print("There is no study yet.")
+        return
+    show(tables.table(rows, list(rows[0])))

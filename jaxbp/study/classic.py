@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from jaxbp import timing
+from jaxbp import display, timing
 from jaxbp.study import plots, provenance, tables
 from jaxbp.study.base import Row
 from jaxbp.study.catalogue import results_folder
@@ -188,11 +188,8 @@ def run(classic: Classic, argv: list[str] | None = None) -> None:
 
 def show(outcome: Outcome) -> None:
     """Question, numbers, answer and folder on the screen."""
-    from rich.console import Console
-
     columns = ("number", "computed", "known", "holds")
     question = outcome.classic.question
-    console = Console()
-    console.print(tables.screen_table(readable(outcome.rows), columns, question))
-    console.print(outcome.answer, highlight=False)
-    console.print(f"Wrote {tables.shortest(outcome.folder)}", highlight=False)
+    table = tables.table(readable(outcome.rows), columns, question)
+    wrote = f"Wrote {tables.shortest(outcome.folder)}"
+    display.show(display.Page(table, outcome.answer, wrote))

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import jax
 
-from jaxbp import timing
+from jaxbp import display, timing
+from jaxbp.display import Page, Words
 from jaxbp.errors import DataError, JaxbpError
 from jaxbp.study import answers, plots, provenance, tables
 from jaxbp.study.base import GAP, Case, Options, Row, Study, is_gap
@@ -21,7 +22,6 @@ from jaxbp.study.catalogue import describe, load_study, results_folder, study_fi
 from jaxbp.study.rows import Journal
 
 BUSY = 0.5  # running processes a core, above which times are called noisy
-PIPED_WIDTH = 120  # columns where the output is no terminal
 
 
 @dataclass(frozen=True)
@@ -242,20 +242,14 @@ def summary(study: Study, rows: list[Row]) -> dict[str, list[Row]]:
 
 def show(study: Study, rows: list[Row], files: list[Path], measured: int) -> None:
     """The answer and the file names on the screen."""
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, PIPED_WIDTH)
-    console.print(f"\n[bold]{study.headline}[/]")
-    console.print(answers.answer(study, rows), highlight=False)
+    parts: list = ["", Words(study.headline, "bold"), answers.answer(study, rows)]
     for title, shown in (summary(study, rows) or {"All rows": rows}).items():
         columns = study.columns if shown is rows else tables.column_names(shown)[:-1]
-        console.print(tables.screen_table(shown, columns, title))
+        parts.append(tables.table(shown, columns, title))
     kept = len(rows) - measured
-    console.print(f"{measured} rows measured, {kept} kept from earlier runs. Wrote:")
-    for file in files:
-        console.print(f"  {tables.shortest(file)}", soft_wrap=True, highlight=False)
+    parts.append(f"{measured} rows measured, {kept} kept from earlier runs. Wrote:")
+    parts += [Words(str(tables.shortest(file)), indent=2) for file in files]
+    display.show(Page(*parts))
 
 
 def label(case: Case, cases: Sequence[Case]) -> str:
