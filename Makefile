@@ -18,13 +18,13 @@ PYTEST_FLAGS ?= -q -n auto --maxprocesses 8 --dist worksteal --durations 10
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 study: $(VENV)/.with-base ## the forward-against-reverse table and picture, in minutes
 	$(BIN)/jaxbp study $(STUDY) --quick
 
 classics: $(VENV)/.with-base ## every classic system, its numbers beside the known ones
-	$(BIN)/jaxbp classics
+	$(BIN)/jaxbp classics all
 
 test: $(VENV)/.with-test ## all tests, on every core
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests

@@ -15,6 +15,7 @@ import sys
 import threading
 from typing import NoReturn
 
+LAST_WORDS: list[str] = []  # what is kept, as long as it is
 STATUS = 130  # 128 and the number of the signal
 GRACE_S = 3.0  # for the main thread to save and say so
 
@@ -31,6 +32,16 @@ def interruptible():
             if stop.code == STATUS:  # it has said what was kept
                 leave()
             raise
+
+
+@contextlib.contextmanager
+def last_words(*words: str):
+    """While this lasts, what is said if a Ctrl-C ends the process on the spot."""
+    LAST_WORDS.extend(words)
+    try:
+        yield
+    finally:
+        del LAST_WORDS[len(LAST_WORDS) - len(words) :]
 
 
 def leave(*lines: str) -> NoReturn:
@@ -68,4 +79,4 @@ def _wait(reading: socket.socket, done: threading.Event) -> None:
     with reading:
         while signals := reading.recv(16):
             if signal.SIGINT in signals and not done.wait(GRACE_S):
-                leave("Interrupted.")
+                leave("Interrupted.", *LAST_WORDS)

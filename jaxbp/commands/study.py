@@ -7,12 +7,12 @@ import tyro
 
 from ..study.base import Options
 from ..study.command import list_studies, run_named
-from .options import PLAIN_FLAGS
+from .options import parsed
 
 
 def run(argv) -> int:
     """The exit status of `jaxbp study *argv`."""
-    tyro.cli(study, args=argv, prog="jaxbp study", config=PLAIN_FLAGS)
+    parsed(study, argv, "jaxbp study")
     return 0
 
 
@@ -34,12 +34,13 @@ def study(
       list: List the studies: question, results, minutes.
     """
     if list or not name:
-        return _show(list_studies())
+        return show_list(list_studies())
     fields = dataclasses.fields(options)
     run_named(name, **{f.name: getattr(options, f.name) for f in fields})
 
 
-def _show(rows):
+def show_list(rows):
+    """A line per study, or classic."""
     from ..display import show
     from ..study import tables
 

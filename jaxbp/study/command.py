@@ -7,7 +7,7 @@ through `run_named`.
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,14 @@ import jax
 from jaxbp import display, timing
 from jaxbp.display import Page, Words
 from jaxbp.errors import DataError, JaxbpError
+from jaxbp.interrupts import interruptible, last_words
+from jaxbp.outputs import check_folder
 from jaxbp.study import answers, plots, provenance, tables
 from jaxbp.study.base import GAP, Case, Options, Row, Study, is_gap
 from jaxbp.study.catalogue import describe, load_study, results_folder, study_files
 from jaxbp.study.rows import Journal
 
+KEPT = "Finished rows are kept; the same command goes on."
 BUSY = 0.5  # running processes a core, above which times are called noisy
 
 
@@ -42,10 +45,12 @@ def run(study: Study, argv: list[str] | None = None) -> Outcome:
     """
     import tyro  # heavy: only when a command line is read
 
-    options = tyro.cli(
-        Options, args=argv, prog=f"{study.name}.py", description=study.question
-    )
-    return guarded(study, options)
+    # A script's own command line ends as `jaxbp` does; in a program, run just raises.
+    with interruptible() if argv is None else nullcontext():
+        options = tyro.cli(
+            Options, args=argv, prog=f"{study.name}.py", description=study.question
+        )
+        return guarded(study, options)
 
 
 def run_named(name: str, **options) -> list[Outcome]:
@@ -76,9 +81,10 @@ def guarded(study: Study, options: Options) -> Outcome:
 
     console = Console(stderr=True, soft_wrap=True)
     try:
-        return execute(study, options)
+        with last_words(KEPT):
+            return execute(study, options)
     except KeyboardInterrupt:
-        console.print("Stopped. Finished rows are kept; the same command goes on.")
+        console.print(f"Stopped. {KEPT}")
         raise SystemExit(130) from None
     except JaxbpError as error:
         console.print(f"{type(error).__name__}: {error}", markup=False)
@@ -96,6 +102,7 @@ def execute(study: Study, options: Options) -> Outcome:
     with jax.default_device(device):
         facts = timing.device_facts(device)
         folder = place(study, options, facts.folder)
+        check_folder("--results", folder)
         if study.gather:
             rows, told, measured = gathered(study, options, facts)
         elif options.redraw:
@@ -127,7 +134,6 @@ def gathered(study, options, facts) -> tuple[list[Row], dict, int]:
             f"no rows of other studies for `{facts.folder}` to read. Run some first: "
             "`jaxbp study --list` has their names."
         )
-    place(study, options, facts.folder).mkdir(parents=True, exist_ok=True)
     before = provenance.repository_state(Path(study.file).parent)
     return rows, provenance.record(study, options, facts, rows, before), 0
 

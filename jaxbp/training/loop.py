@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxbp.errors import InvalidArgument
+from jaxbp.interrupts import last_words
 from jaxbp.outputs import check_writable
 from jaxbp.training.data import count_examples, plan_batches
 from jaxbp.training.epochs import Metrics, epochs_program
@@ -116,8 +117,9 @@ def fit(
         save_run()
         return run.result(stopped)
 
+    held = [f"{state_path} holds the state saved last."] if state_path else []
     try:
-        with EpochBar(epochs, run.epoch, progress) as bar:
+        with last_words(*held), EpochBar(epochs, run.epoch, progress) as bar:
             stopped = _advance(run, epochs, bar, callback, save_run, save_every_s)
     except NonFiniteLoss as error:
         error.result = finish("non-finite")
@@ -186,8 +188,8 @@ def _where_saved(path, epoch):
 def _check_parts(value_and_grad, optimizer):
     if not callable(value_and_grad):
         raise InvalidArgument(
-            "`value_and_grad` must be a function, (params, *batch) -> (loss, gradients),"
-            f" but is a {type(value_and_grad).__name__}."
+            "`value_and_grad` must be a function, (params, *batch) -> (loss, grads), "
+            f"but is a {type(value_and_grad).__name__}."
         )
     if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
         raise InvalidArgument(

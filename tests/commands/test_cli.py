@@ -13,7 +13,7 @@ import pytest
 import jaxbp
 from jaxbp import cli
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 MODEL = """
 import jax.numpy as jnp
 
