@@ -5,17 +5,22 @@ import importlib
 from jax import checkpoint
 
 from . import modes as _modes  # noqa: F401 (registers the rules that walk programs)
-from .linear.association import association
-from .linear.loop import loops
-from .modes.custom import strict_custom_vjp
 from .modes.gradients import grad, value_and_grad
 from .modes.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from .modes.products import jvp, linearize, vjp
-from .rules import foreign
+from .settings import (
+    Options,
+    association,
+    foreign,
+    loops,
+    options,
+    strict_custom_vjp,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Options",
     "association",
     "check",
     "checkpoint",
@@ -30,6 +35,7 @@ __all__ = [
     "jvp",
     "linearize",
     "loops",
+    "options",
     "strict_custom_vjp",
     "trace",
     "value_and_grad",

@@ -5,7 +5,20 @@ Every message says what was expected, what came, where, and what to do.
 
 
 class JaxbpError(Exception):
-    """Base of every error that jaxbp raises on purpose."""
+    """Base of every error that jaxbp raises on purpose.
+
+    Attributes:
+      origin: the equation of the differentiated program at which it was met, or None.
+    """
+
+    origin = None
+
+    def at(self, origin):
+        """The same error, its message ending with the first place it is told."""
+        if self.origin is None and origin is not None and self.args:
+            self.origin = origin
+            self.args = (f"{self.args[0]} Met at {origin}.", *self.args[1:])
+        return self
 
 
 class WrongInput(JaxbpError, ValueError, TypeError):

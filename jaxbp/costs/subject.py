@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 
 import jax
 
-from .. import ir, tree
+from .. import ir, settings, tree
 from ..errors import InvalidArgument
 from ..modes import doors
-from ..modes.calls import opened_calls
 from ..modes.products import jvp, vjp
 from .flat import flatten
 from .linearized import Linearized
@@ -99,7 +98,7 @@ class Subject:
             function, chosen = self.moving(given)
             return vjp(function, *chosen)
 
-        with opened_calls():
+        with settings.options(open_calls=True):
             traced, found = jax.make_jaxpr(run, return_shape=True)(*self.types)
         return Linearized(flatten(traced), found[1].program)
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from .. import ir
 from .flat import CONTROL, Flat, Step, Value
 from .flops import ELEMENTWISE, REDUCING, SCATTERING, TRANSCENDENTAL
 
@@ -39,12 +40,6 @@ class Pass(NamedTuple):
     steps: list[Step]
     read_bytes: int
     written_bytes: int
-
-
-def nbytes(aval) -> int:
-    """Bytes of an array of this type; 0 of what is no array."""
-    dtype = getattr(aval, "dtype", None)
-    return 0 if dtype is None else aval.size * dtype.itemsize
 
 
 def root(value: Value, views: dict[Value, Value]) -> Value:
@@ -76,7 +71,7 @@ def transposed_bytes(flat: Flat) -> list[int]:
             value = step.ins[0]
         return False
 
-    return [nbytes(out.aval) for out in flat.outs if transposed(out)]
+    return [ir.nbytes(out.aval) for out in flat.outs if transposed(out)]
 
 
 def _reorders(step: Step) -> bool:
@@ -140,7 +135,7 @@ def _read_bytes(group: Sequence[Step], fused: set[Value], views) -> int:
         for place, operand in enumerate(step.ins):
             source = root(operand, views)
             if source not in fused and source.origin != "literal":
-                needed = min(nbytes(source.aval), _needed(step, place, operand))
+                needed = min(ir.nbytes(source.aval), _needed(step, place, operand))
                 read[source] = max(read.get(source, 0), needed)
     return sum(read.values())
 
@@ -148,14 +143,14 @@ def _read_bytes(group: Sequence[Step], fused: set[Value], views) -> int:
 def _needed(step: Step, place: int, operand: Value) -> int:
     """Bytes of one operand that a step looks at."""
     if place == 0 and step.name in SELECTING:
-        return sum(nbytes(out.aval) for out in step.outs)
+        return sum(ir.nbytes(out.aval) for out in step.outs)
     if place == 0 and step.name in UPDATING:  # sums read what they add to
         adds = step.name in SCATTERING
-        return nbytes(step.ins[UPDATING[step.name]].aval) if adds else 0
-    return nbytes(operand.aval)
+        return ir.nbytes(step.ins[UPDATING[step.name]].aval) if adds else 0
+    return ir.nbytes(operand.aval)
 
 
 def _written_bytes(step: Step, fused: set[Value]) -> int:
     if step.name in UPDATING:
-        return nbytes(step.ins[UPDATING[step.name]].aval)
-    return sum(nbytes(out.aval) for out in step.outs if out not in fused)
+        return ir.nbytes(step.ins[UPDATING[step.name]].aval)
+    return sum(ir.nbytes(out.aval) for out in step.outs if out not in fused)

@@ -13,7 +13,7 @@ from jax.extend.core import set_current_trace
 
 from .arithmetic import Arithmetic
 from .programs import evaluate_program
-from .values import placed, typeof
+from .values import placed, struct, typeof
 
 
 class _Slot:
@@ -137,3 +137,15 @@ def _trace(fun, params, avals):
 @functools.lru_cache(maxsize=1024)
 def _traced(fun, params, avals, x64):
     return _trace(fun, params, avals)
+
+
+def shape_of(fun: Callable, static: tuple, *arrays) -> jax.ShapeDtypeStruct:
+    """Shape and dtype of `fun(*static, *arrays)`; of arrays the types are enough."""
+    avals = tuple([struct(typeof(a)) for a in arrays])
+    return _shape_of(fun, static, avals, jax.config.jax_enable_x64)  # pyright: ignore
+
+
+@functools.lru_cache(maxsize=1024)
+def _shape_of(fun, static, avals, x64):
+    with jax.numpy_rank_promotion("allow"):
+        return jax.eval_shape(functools.partial(fun, *static), *avals)

@@ -1,6 +1,7 @@
 """Values and their types: shapes, dtypes, weak types, what carries a tangent."""
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -155,3 +156,9 @@ def barrier(values) -> list:
         for place, value in zip(places, found, strict=True):
             behind[place] = value
     return behind
+
+
+def nbytes(aval) -> int:
+    """Bytes of an array of this type; 0 of what is no array."""
+    dtype = getattr(aval, "dtype", None)
+    return 0 if dtype is None else math.prod(aval.shape) * dtype.itemsize

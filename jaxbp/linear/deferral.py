@@ -10,15 +10,13 @@ from parts (that of the gates that `split` cut) is stacked by its parts where se
 contractions share these.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jax import lax
 
-from .applied import Applied
+from .. import ir
 from .base import Edge, LinearMap
 from .diagonal import Scaled
 from .program import LinearProgram, Structure
@@ -45,9 +43,10 @@ class Waiting(NamedTuple):
         y_bar, joint = y_bars[0], self.joint
         if joint is not None:
             y_bar = jax.vmap(lambda bars: joint.pull((), bars)[0])(y_bars)
-        if not self.edge.residuals:
-            return self.edge.map.pull((), lax.reduce_sum(y_bar, (0,)))
-        return contract_steps(self.edge.map, tape[self.edge.residuals[0]], y_bar)
+        edge = self.edge
+        if not edge.residuals:
+            return edge.map.pull((), [lax.reduce_sum(y_bar, (0,))])[0]
+        return edge.map.pull_steps([tape[place] for place in edge.residuals], y_bar)
 
 
 def deferral(structure: Structure, moves: Sequence[bool], held: int, limit: int):
@@ -71,7 +70,7 @@ def deferral(structure: Structure, moves: Sequence[bool], held: int, limit: int)
             stacked.update(candidate.slots)
     # A bias beside a product: the sum of what is stacked already.
     for edge in leaving:
-        if not edge.map.many and not edge.residuals:
+        if len(edge.ins) == len(edge.outs) == 1 and not edge.residuals:
             whole = Waiting(edge, graph.whole(edge.outs[0]))
             for candidate in (whole, graph.parted(whole)):
                 if stacked.issuperset(candidate.slots):
@@ -102,11 +101,7 @@ def _slots(waiting: Sequence[Waiting]) -> list[int]:
 
 
 def _contracts(edge: Edge, moves) -> bool:
-    return (
-        isinstance(edge.map, Applied)
-        and edge.map.primitive.name == "dot_general"
-        and moves[edge.residuals[0]]
-    )
+    return edge.map.waits and moves[edge.residuals[0]]
 
 
 _IDENTITY = Scaled(1)
@@ -117,13 +112,7 @@ class _Cotangents:
 
     def __init__(self, structure: Structure):
         self.avals = structure.avals
-        self.after: dict[int, list[Edge | None]] = {}
-        for edge in structure.edges:
-            for slot in edge.ins:
-                self.after.setdefault(slot, []).append(edge)
-        for slot in structure.outs:
-            if slot is not None:
-                self.after.setdefault(slot, []).append(None)
+        self.after = structure.readers()
 
     def _only(self, slot) -> Edge | None:
         after = self.after.get(slot, ())
@@ -146,29 +135,4 @@ class _Cotangents:
         return Waiting(waiting.edge, slots, edge.map)
 
     def size(self, slots) -> int:
-        return sum(nbytes(self.avals[slot]) for slot in set(slots))
-
-
-def nbytes(aval) -> int:
-    """Bytes of an array of this type."""
-    return math.prod(aval.shape) * aval.dtype.itemsize
-
-
-def contract_steps(edge_map, others, y_bars):
-    """sum_t of the pullbacks of a dot product with others[t], as one dot product.
-
-    The steps become one more axis of the other operand that the product keeps; pulling
-    back contracts over all kept axes, so it sums over the steps.
-    """
-    params = dict(edge_map.params)
-    contracted, batch = params["dimension_numbers"]
-    other = 1 - edge_map.place
-    axes = [list(contracted), list(batch)]
-    for pair in axes:
-        pair[other] = tuple(axis + 1 for axis in pair[other])
-    params["dimension_numbers"] = tuple(map(tuple, axes))
-    own_kept = len(edge_map.aval.shape) - len(contracted[edge_map.place])
-    before = len(batch[0]) if other == 0 else own_kept  # axes of y before the other's
-    y_bar = jnp.moveaxis(y_bars, 0, before)
-    operands = [others, edge_map.aval] if other == 0 else [edge_map.aval, others]
-    return edge_map.transpose(y_bar, *operands, **params)
+        return sum(ir.nbytes(self.avals[slot]) for slot in set(slots))

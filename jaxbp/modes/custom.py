@@ -1,42 +1,17 @@
 """Functions that bring derivative rules of their own: custom_jvp and custom_vjp."""
 
-import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
-from .. import ir
+from .. import ir, settings
 from ..errors import InvalidArgument
-from ..linear.base import Edge
-from ..linear.call import Opaque
+from ..linear.base import Edge, LinearMap
 from ..rules.registry import register
 from .linearize import linearize_flat, solid
 from .live import run_live
-
-_strict: list[bool] = []
-
-
-def is_strict() -> bool:
-    """Whether forward mode through a custom_vjp is refused."""
-    return bool(_strict)
-
-
-@contextlib.contextmanager
-def strict_custom_vjp():
-    """Refuses forward mode through custom_vjp functions, as JAX does.
-
-    Without it the pushforward is the transpose of the function's backward rule:
-
-        with jaxbp.strict_custom_vjp():
-            jaxbp.jvp(f, (x,), (x_dot,))  # InvalidArgument, which is a TypeError
-    """
-    _strict.append(True)
-    try:
-        yield
-    finally:
-        _strict.pop()
 
 
 def custom_jvp(walker, primitive, values, dots, params):
@@ -49,6 +24,7 @@ def custom_jvp(walker, primitive, values, dots, params):
 
     def rule(primals, tangents):
         tangents = _instantiated(primals, tangents, symbolic)
+        walker.own_lines = True
         flat = jvp.call_wrapped(*primals, *tangents)
         half = len(flat) // 2
         return flat[:half], [_none_if_zero(t) for t in flat[half:]]
@@ -63,26 +39,30 @@ def custom_vjp(walker, primitive, values, dots, params):
     values = solid(values)
     pairs = zip(values, dots, strict=True)
     flat = fwd.call_wrapped(*[x for v, d in pairs for x in (v, d is not None)])
-    _, residual_tree, forwarded = params["out_trees"]()
+    out_tree, residual_tree, forwarded = params["out_trees"]()
     kept = residual_tree.num_leaves - sum(f is not None for f in forwarded)
     kept_values, outs = iter(flat[:kept]), flat[kept:]
     everything = [
         next(kept_values) if place is None else values[place] for place in forwarded
     ]
     plain, residuals = _held(everything)
-    rule = _Backward(
+    targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
+    rule = Backward(
         bwd,
+        (
+            ir.function_key(bwd, params["out_trees"]),
+            (out_tree, residual_tree, tuple(forwarded)),
+        ),
         plain,
         tuple(d is not None for d in dots),
         tuple(ir.tangent_aval(ir.typeof(v)) for v in values),
         tuple(ir.tangent_aval(ir.typeof(y)) for y in outs),
         params["symbolic_zeros"],
-        is_strict(),
+        targets,
+        settings.current(),
     )
     ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
-    targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
-    rule.targets = targets
-    edge = Edge(Opaque(rule.push, rule.pull), residuals, ins, targets)
+    edge = Edge(rule, residuals, ins, targets)
     return list(outs), walker.extend([edge], dots, outs)
 
 
@@ -104,7 +84,7 @@ def custom_lin(walker, primitive, values, dots, params):
     rule = _linear_part(params, [d is not None for d in dots[count:]], values)
     ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
     _, residuals = _held(values[:count])
-    edge = Edge(Opaque(rule.push, rule.pull), residuals, ins, rule.targets)
+    edge = Edge(rule, residuals, ins, rule.targets)
     outs = [ir.Hole(aval) for aval in rule.out_avals]
     return outs, walker.extend([edge] if ins else [], dots, outs)
 
@@ -116,15 +96,16 @@ def _linear_part(params, moving, values):
     none = False, None
     pairs = [none if zero else next(tangents) for zero in params["in_zeros"]]
     out_avals = tuple(params["out_avals"])
-    return _Backward(
+    return Backward(
         params["bwd"],
+        ir.function_key(params["bwd"]),
         _held(values[:count])[0],
         tuple(active for active, _ in pairs),
         tuple(None if v is None else ir.typeof(v) for _, v in pairs),
         out_avals,
         params["symbolic_zeros"],
-        is_strict(),
         tuple(i for i, aval in enumerate(out_avals) if ir.differentiable(aval)),
+        settings.current(),
     )
 
 
@@ -148,18 +129,19 @@ def _bound(primitive, params):
     return params if "subfuns" in params else ir.call_params(primitive, params)
 
 
-@dataclass
-class _Backward:
-    """A custom backward function as a linear map's two directions."""
+@dataclass(slots=True, unsafe_hash=True)
+class Backward(LinearMap):
+    """A custom backward function: it pulls; its transpose pushes."""
 
-    bwd: Any
+    bwd: Any = field(compare=False)
+    key: Any  # equal for equal functions: JAX wraps them anew at each call
     plain: tuple  # residuals that are no arrays: `bwd` may branch on them; else None
     active: tuple[bool, ...]  # per input: does it carry a tangent
     in_avals: tuple
     out_avals: tuple
     symbolic_zeros: bool
-    strict: bool
-    targets: tuple[int, ...] = ()
+    targets: tuple[int, ...]  # the outputs that carry tangents
+    options: settings.Options
 
     def pull(self, residuals, y_bars):
         whole = [None] * len(self.out_avals)
@@ -176,7 +158,7 @@ class _Backward:
         return [_none_if_zero(x_bar) for active, x_bar in pairs if active]
 
     def push(self, residuals, x_dots):
-        if self.strict:
+        if self.options.strict_custom_vjp:
             raise InvalidArgument(
                 "forward-mode differentiation does not work for a custom_vjp function "
                 "inside strict_custom_vjp(). Leave that, to use the transpose of its "
@@ -190,7 +172,8 @@ class _Backward:
         def backward(*y_bars):
             return (self._dense(residuals, y_bars), [])
 
-        _, program, _ = linearize_flat(backward, at, [True] * len(at))
+        with settings.using(self.options):
+            _, program, _ = linearize_flat(backward, at, [True] * len(at))
         return program.pull(x_dots)
 
     def dense_push(self, residuals, x_dots):
@@ -221,15 +204,11 @@ def _instantiated(primals, tangents, symbolic):
 
 def _none_if_zero(value):
     """A rule's own ways to say zero, as None."""
-    if value is None or type(value) is SymbolicZero or _jax_zero(value):
+    if value is None or type(value) is SymbolicZero or ir.is_zero(value):
         return None
     if isinstance(value, np.ndarray) and value.dtype.names is None:
         return None if ir.typeof(value).dtype == _FLOAT0 else value
     return value
-
-
-def _jax_zero(value) -> bool:
-    return type(value).__name__ == "Zero" and type(value).__module__.startswith("jax.")
 
 
 _PLAIN = bool, int, float, complex, np.generic

@@ -31,15 +31,15 @@ class Recorder(Walker):
             if any(type(r) is ir.Hole for r in edge.residuals):
                 raise NonlinearTangent(
                     "a derivative rule must be linear in its tangents, but one of them "
-                    f"is multiplied with or divided by another ({self._place()}). "
-                    "Correct the rule's formula."
+                    "is multiplied with or divided by another. Correct the rule's "
+                    "formula."
                 )
             for place in edge.outs:
                 if out[place] is None:
                     out[place] = self.slot(outs[place])
             ins = tuple([dots[place] for place in edge.ins])
             targets = tuple([out[place] for place in edge.outs])
-            self.edges.append(Edge(edge.map, edge.residuals, ins, targets))
+            self.edges.append(Edge(edge.map, edge.residuals, ins, targets, self.where))
         return out
 
     def finish(self, ins, outs) -> LinearProgram:

@@ -9,14 +9,14 @@ from typing import Any
 
 from jax import lax
 
-from .. import ir
+from .. import ir, settings
 from ..linear.base import Edge, filled
-from ..linear.deferral import nbytes
-from ..linear.loop import Loop, Taped, loop_options
+from ..linear.loop import Loop, Taped
+from ..linear.program import LinearProgram
 from ..linear.slopes import slope_bytes
 from ..rules import registry
 from .activity import moves, recomputes, spread
-from .derived import layout
+from .derived import tape_plan
 from .forward import Pusher
 from .hoist import hoist
 from .linearize import Recorder, solid
@@ -78,6 +78,7 @@ class _Again:
 
     body: _Body
     targets: tuple[int, ...]  # which outputs carry tangents
+    options: settings.Options
 
     def slices(self, residuals):
         return list(residuals[len(self.body.held) :])
@@ -93,10 +94,10 @@ class _Again:
 
     def program(self, residuals, slices, following):
         held = residuals[: len(self.body.held)]
-        _, slots, program, _ = self.body.linearize([*held, *slices])
-        outs = tuple(slots[i] for i in self.targets)
-        program.structure = program.structure._replace(outs=outs)
-        return program
+        with settings.using(self.options):
+            _, slots, program, _ = self.body.linearize([*held, *slices])
+        outs = tuple([slots[i] for i in self.targets])
+        return LinearProgram(program.structure._replace(outs=outs), program.tape)
 
 
 _STACKED = ("stack", "element", "output")  # residuals that are there for every step
@@ -173,11 +174,13 @@ class _Scan:
     # Linearise mode ---------------------------------------------------------------
 
     def record(self):
-        wish = loop_options().residuals
+        wish = settings.current().scan_residuals
         again = wish == "recompute" or (
             wish == "auto" and recomputes(self.body.jaxpr, self.body.done, self.init)
         )
-        outs, step, residuals, targets = self._again() if again else self._taped()
+        outs, step, residuals, targets, spare = (
+            self._again() if again else self._taped()
+        )
         values = [*self.held, *self.init, *self.xs]
         dots = [*self.held_dots, *self.init_dots, *self.x_dots]
         triples = list(zip(values, dots, self.body.active, strict=True))
@@ -196,9 +199,17 @@ class _Scan:
             self.params["length"],
             self.params["reverse"],
             self.params["unroll"],
+            self._wait_bytes(spare),
         )
         edge = Edge(loop, tuple(residuals), tuple(range(len(slots))), tuple(targets))
         return outs, self.walker.extend([edge], slots, outs)
+
+    def _wait_bytes(self, spare: int) -> int:
+        """How many bytes a step may stack for what waits until after the loop."""
+        limit, length = settings.current().scan_stack_limit_bytes, self.params["length"]
+        if limit is None:
+            limit = min(1 << 30, length * spare)
+        return limit // max(length, 1)
 
     def _again(self):
         """Stacks the carries alone."""
@@ -213,22 +224,21 @@ class _Scan:
         carry, (ys, stack) = self._loop(step, self.init, self.xs)
         targets = tuple(i for i, active in enumerate(self.active_outs) if active)
         residuals = [*self.held, *stack, *self.xs]
-        return [*carry, *ys], _Again(self.body, targets), residuals, targets
+        again = _Again(self.body, targets, settings.current())
+        return [*carry, *ys], again, residuals, targets, 0
 
     def _taped(self):
         """Stacks the residuals that change, are not there already and not derived."""
-        record: dict[str, Any] = {}
         carries = len(self.init)
 
         def step(carry, xs):
             outs, slots, program, env = self.body.linearize([*self.held, *carry, *xs])
-            placed, spare = self._placed(program, env, carry, xs, outs)
-            record.update(
-                program=program.structure, placed=placed, spare=spare, slots=slots
-            )
-            return outs[:carries], (outs[carries:], placed.stack)
+            plan, stack, spare = self._plan(program, env, carry, xs, outs)
+            told = ir.Static((plan, spare, slots, program.structure))
+            return outs[:carries], (outs[carries:], stack, told)
 
-        carry, (ys, stack) = self._loop(step, self.init, self.xs)
+        carry, (ys, stack, told) = self._loop(step, self.init, self.xs)
+        plan, spare, slots, structure = told.value
         find = {
             "held": lambda value: value,
             "late": self._late,
@@ -237,25 +247,23 @@ class _Scan:
             "output": ys.__getitem__,
             "next": carry.__getitem__,
         }
-        placed = record["placed"]
-        residuals = [find[kind](key) for kind, key in placed.places]
-        slots, structure = record["slots"], record["program"]
+        residuals = [find[kind](key) for kind, key in plan.places]
         moved = [i for i, m in enumerate(self.moving) if m]
         rest = [i for i in range(carries, len(slots)) if slots[i] is not None]
         kept = [slot for slot in structure.outs[len(moved) :] if slot is not None]
         outs = (*structure.outs[: len(moved)], *kept)
         step_map = Taped(
             structure._replace(outs=outs),
-            tuple([kind in _STACKED for kind, _ in placed.places]),
-            placed.follows,
-            placed.derive,
-            placed.order,
-            record["spare"],
+            tuple([kind in _STACKED for kind, _ in plan.places]),
+            plan.follows,
+            plan.derive,
+            plan.order,
         )
-        return [*carry, *ys], step_map, residuals, [*moved, *rest]
+        return [*carry, *ys], step_map, residuals, [*moved, *rest], spare
 
-    def _placed(self, program, env, carry, xs, outs):
-        """Where a step's residuals are to be had; what stored slopes would add."""
+    def _plan(self, program, env, carry, xs, outs):
+        """Where a step's residuals are to be had, what must be stacked, and how many
+        bytes stored slopes would add."""
         tape = program.tape
         held: dict = {id(value): ("held", value) for value in self.held}
         held |= {id(env[var][0]): ("late", var) for var in self.late}
@@ -272,12 +280,12 @@ class _Scan:
         }
         places = {id(new): ("next", i) for i, new in enumerate(outs[: len(carry)])}
         known |= {new: places[new] for new in follows}
-        derives = loop_options().residuals == "auto"
-        placed = layout(self.body.jaxpr, env, tape, known, follows, derives)
+        derives = settings.current().scan_residuals == "auto"
+        plan, stack = tape_plan(self.body.jaxpr, env, tape, known, follows, derives)
         avals = [None if id(r) in held else ir.typeof(r) for r in tape]
         whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])
-        kept = sum(nbytes(ir.typeof(r)) for r in placed.stack)
-        return placed, whole - kept
+        kept = sum(ir.nbytes(ir.typeof(r)) for r in stack)
+        return plan, stack, whole - kept
 
     def _late(self, var):
         """The value of an invariant that was left to the loop, computed outside."""

@@ -1,13 +1,14 @@
 """while: forward mode carries the tangents along; reverse mode has no tape for it."""
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .. import ir
+from .. import ir, settings
 from ..errors import InvalidArgument
-from ..linear.base import Edge, filled
-from ..linear.call import Opaque
+from ..linear.base import Edge, LinearMap, Params, filled
 from ..rules.registry import register
 from .activity import spread
 from .forward import Pusher
@@ -26,24 +27,40 @@ def while_rule(walker, primitive, values, dots, params):
     ins = tuple(i for i, d in enumerate(dots) if d is not None)
     moving = [i for i, m in enumerate(loop.moving) if m]
 
-    def push_with(residuals, x_dots):
-        whole: list = [None] * len(residuals)
-        for place, x_dot in zip(ins, x_dots, strict=True):
-            whole[place] = x_dot
-        _, y_dots = _While(residuals, whole, params).push(whole)
-        return [y_dots[i] for i in moving]
-
-    edge = Edge(Opaque(push_with, _no_reverse), tuple(values), ins, tuple(moving))
+    again = Again(Params(params), ins, tuple(moving), settings.current())
+    edge = Edge(again, tuple(values), ins, tuple(moving))
     return outs, walker.extend([edge], dots, outs)
 
 
-def _no_reverse(residuals, y_bars):
-    raise InvalidArgument(
-        "reverse-mode differentiation does not work for lax.while_loop, or for "
-        "lax.fori_loop with dynamic start or stop values: the number of steps, and so "
-        "the size of the tape, is not known. Use lax.scan, or fori_loop with static "
-        "bounds, or forward mode (jvp, jacfwd)."
-    )
+@dataclass(slots=True, unsafe_hash=True)
+class Again(LinearMap):
+    """The loop run again with its tangents; residuals: its operands.
+
+    Fields:
+      params: of the loop.
+      ins, targets: the operands and outputs that carry tangents.
+    """
+
+    params: Params
+    ins: tuple[int, ...]
+    targets: tuple[int, ...]
+    options: settings.Options
+
+    def push(self, residuals, x_dots):
+        whole: list = [None] * len(residuals)
+        for place, x_dot in zip(self.ins, x_dots, strict=True):
+            whole[place] = x_dot
+        with settings.using(self.options):
+            _, y_dots = _While(residuals, whole, self.params).push(whole)
+        return [y_dots[i] for i in self.targets]
+
+    def pull(self, residuals, y_bars):
+        raise InvalidArgument(
+            "reverse-mode differentiation does not work for lax.while_loop, or for "
+            "lax.fori_loop with dynamic start or stop values: the number of steps, and "
+            "so the size of the tape, is not known. Use lax.scan, or fori_loop with "
+            "static bounds, or forward mode (jvp, jacfwd)."
+        )
 
 
 class _While:

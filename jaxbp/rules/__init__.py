@@ -21,7 +21,6 @@ from . import (
     spectral,
     windows,
 )
-from .borrowed import foreign
 from .registry import (
     bilinear,
     general,
@@ -44,7 +43,6 @@ __all__ = [
     "cumulative",
     "effects",
     "elementwise",
-    "foreign",
     "fourier",
     "general",
     "indexing",

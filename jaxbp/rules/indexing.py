@@ -3,16 +3,16 @@
 from jax import lax
 
 from .. import ir
-from ..linear.applied import hold
 from ..linear.base import Edge, Params
-from .registry import linear, register
+from ..linear.primitive import hold
+from .registry import MOVES, linear, register
 
 
 def _dynamic_slice_transpose(y_bar, x, *starts, slice_sizes, **params):
     return lax.dynamic_update_slice(ir.zeros(x), y_bar, starts)
 
 
-linear("dynamic_slice", transpose=_dynamic_slice_transpose)
+linear("dynamic_slice", transpose=_dynamic_slice_transpose, form=MOVES)
 
 
 def _dynamic_update_slice_transpose(y_bar, x, update, *starts, **params):
@@ -23,7 +23,10 @@ def _dynamic_update_slice_transpose(y_bar, x, update, *starts, **params):
 
 
 linear(
-    "dynamic_update_slice", transpose=_dynamic_update_slice_transpose, operands=(0, 1)
+    "dynamic_update_slice",
+    transpose=_dynamic_update_slice_transpose,
+    operands=(0, 1),
+    form=MOVES,
 )
 
 
@@ -68,7 +71,7 @@ def _gather_rule(walker, primitive, values, dots, params):
         return outs, [None]
     filled_with_0 = Params(params | {"fill_value": 0})
     edge_map, residuals = hold(
-        primitive, values, filled_with_0, 0, _gather_transpose, "structural"
+        primitive, values, filled_with_0, 0, _gather_transpose, MOVES
     )
     edge = Edge(edge_map, residuals, (0,), (0,))
     return outs, walker.extend([edge], dots, outs)

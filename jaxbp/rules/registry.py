@@ -20,9 +20,10 @@ from typing import Any
 
 from .. import ir
 from ..errors import InvalidArgument, MissingRule
-from ..linear.applied import JointlyApplied, hold
 from ..linear.base import Edge, LinearMap, Params
 from ..linear.diagonal import Broadcast, Diagonal, Scaled
+from ..linear.labels import OPERATOR, Form
+from ..linear.primitive import JointlyThroughPrimitive, hold
 
 _rules: dict[ir.Primitive, Callable] = {}
 _named: dict[str, Callable] = {}  # JAX's own that are exported nowhere
@@ -84,13 +85,14 @@ def known() -> frozenset[str]:
     return frozenset(table())
 
 
-def missing(primitive: ir.Primitive, where: str) -> MissingRule:
-    """The error for a primitive without a rule, met at `where`."""
-    return MissingRule(
-        f"no rule for primitive `{primitive.name}` ({where}). Register one, for "
-        "example `jaxbp.rules.elementwise(primitive, slope=lambda x: ...)`, or allow "
-        'JAX\'s own rule for it: `with jaxbp.foreign("jax"): ...`.'
-    )
+def missing(primitive: ir.Primitive, in_jax: bool) -> MissingRule:
+    """The error for a primitive without a rule; `in_jax`: JAX has one, not allowed."""
+    remedy = "Register one: `jaxbp.rules.elementwise(primitive, slope=lambda x: ...)`"
+    if in_jax:
+        remedy += ', or allow JAX\'s own: `with jaxbp.foreign("jax"): ...`'
+    else:
+        remedy += ", for example. JAX has none either"
+    return MissingRule(f"no rule for primitive `{primitive.name}`. {remedy}.")
 
 
 # The kinds ------------------------------------------------------------------
@@ -157,8 +159,8 @@ class Elementwise:
 class Linear:
     """The primitive is linear in some operands together, the others are held."""
 
-    def __init__(self, transpose, operands, kind):
-        self.transpose, self.places, self.kind = transpose, operands, kind
+    def __init__(self, transpose, operands=(0,), form: Form = OPERATOR):
+        self.transpose, self.places, self.form = transpose, operands, form
 
     def __call__(self, walker, primitive, values, dots, params):
         outs = ir.evaluate(primitive, values, params)
@@ -176,7 +178,7 @@ class Linear:
         params = Params(params)
         if len(linear) == 1 and not primitive.multiple_results:
             edge_map, residuals = hold(
-                primitive, values, params, active[0], self.transpose, self.kind
+                primitive, values, params, active[0], self.transpose, self.form
             )
         else:
             avals = tuple(
@@ -185,8 +187,8 @@ class Linear:
             residuals = tuple(
                 v for v, a in zip(values, avals, strict=True) if a is None
             )
-            edge_map = JointlyApplied(
-                primitive, params, self.transpose, avals, active, targets, self.kind
+            edge_map = JointlyThroughPrimitive(
+                primitive, params, self.transpose, avals, active, targets, self.form
             )
         edge = Edge(edge_map, residuals, active, targets)
         return outs, walker.extend([edge], dots, outs)
@@ -195,8 +197,8 @@ class Linear:
 class Bilinear:
     """The primitive is linear in each of its first operands with the others held."""
 
-    def __init__(self, transposes, kind):
-        self.transposes, self.kind = transposes, kind
+    def __init__(self, transposes, form: Form):
+        self.transposes, self.form = transposes, form
 
     def __call__(self, walker, primitive, values, dots, params):
         outs = ir.evaluate(primitive, values, params)
@@ -207,7 +209,7 @@ class Bilinear:
         for place, transpose in enumerate(self.transposes):
             if dots[place] is not None:
                 edge_map, residuals = hold(
-                    primitive, values, params, place, transpose, self.kind
+                    primitive, values, params, place, transpose, self.form
                 )
                 edges.append(Edge(edge_map, residuals, (place,), (0,)))
         return outs, walker.extend(edges, dots, outs)
@@ -248,6 +250,9 @@ class ZeroRule:
         return outs, [None] * len(outs)
 
 
+MOVES = Form("moves")
+SCATTERS = Form("moves", scatters=True)
+
 # Declarations ---------------------------------------------------------------
 
 
@@ -265,25 +270,28 @@ def elementwise(primitive, *, slope=None, slopes=None):
     register(primitive, Elementwise((slope,) if slopes is None else slopes))
 
 
-def linear(primitive, *, transpose, operands=(0,), kind="structural"):
+def linear(primitive, *, transpose, operands=(0,), form: Form = OPERATOR):
     """Declares a primitive linear in `operands` together (None: all floating ones).
 
     Args:
       transpose: transpose(y_bar, *operands, **params): linear operands come as types,
         held ones as values; gives x_bar for one linear operand, else a list with one
         cotangent per operand (None for those held).
+      form: what kind of linear operation it is: `MOVES` of one that leaves elements as
+        they are, or a `Form` with the labels of its axes. Else it is an operator, known
+        by its two directions alone.
     """
-    register(primitive, Linear(transpose, operands, kind))
+    register(primitive, Linear(transpose, operands, form))
 
 
-def bilinear(primitive, *, left, right, kind="contraction"):
+def bilinear(primitive, *, left, right, form: Form = OPERATOR):
     """Declares a primitive linear in each of its two operands.
 
     Args:
       left: left(y_bar, x0 (a type), x1, **params) -> x0_bar.
       right: right(y_bar, x0, x1 (a type), **params) -> x1_bar.
     """
-    register(primitive, Bilinear((left, right), kind))
+    register(primitive, Bilinear((left, right), form))
 
 
 def general(primitive, *, jvp):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from .. import ir, tree
 from ..errors import InvalidArgument, JaxbpError
+from ..linear.program import taped
 from ..modes import doors
 from ..modes.live import run_live
 from . import sweeps
@@ -141,15 +142,16 @@ def _swept(name: str, noter: Noter, in_slots, x_dots, out_slots, y_bars) -> Trac
     for slot, y_bar in zip(out_slots, y_bars, strict=True):
         if slot is not None:
             seeds[slot] = sweeps.add(seeds.get(slot), y_bar)
+    program = taped(edges, noter.recorder.avals, (), ())
     try:
-        dots = sweeps.tangents(edges, x_dots)
+        dots = sweeps.tangents(program, x_dots)
     except JaxbpError as error:
         dots = {}
         notes.append(f"no tangents: {error}")
     try:
-        bars, brought = sweeps.cotangents(edges, seeds)
+        bars, brought = sweeps.cotangents(program, seeds)
     except JaxbpError as error:
-        bars, brought = {}, [{} for _ in edges]
+        bars, brought = {}, {}
         notes.append(f"no cotangents: {error}")
     sweeps.kept_bytes(rows, edges, seeds)
     for row in rows:
@@ -167,6 +169,6 @@ def _carried(row, brought) -> list:
         return [None] * len(row.reads)
     found: dict = {}
     for place in range(*row.edges):
-        for slot, x_bar in brought[place].items():
+        for slot, x_bar in brought.get(place, {}).items():
             found[slot] = sweeps.add(found.get(slot), x_bar)
     return [found.get(ref.slot) if ref else None for ref in row.reads]
