@@ -58,10 +58,10 @@ $(VENV)/.made:
 
 $(VENV)/.with-base: pyproject.toml $(VENV)/.made
 	@echo "Installing jaxbp into $(VENV) (once, a minute or two) ..."
-	@$(PIP) -e .
+	@$(PIP) --config-settings editable_mode=compat -e .
 	@touch $@
 
 $(VENV)/.with-%: pyproject.toml $(VENV)/.made
 	@echo "Installing jaxbp[$*] into $(VENV) (once, a minute or two) ..."
-	@$(PIP) -e ".[$*]"
+	@$(PIP) --config-settings editable_mode=compat -e ".[$*]"
 	@touch $@

@@ -24,7 +24,7 @@ FLOOR = {
     "scalar": 1,
     "rules": 2,
     "modes": 3,
-    "costs": 4, "checking": 4, "coverage": 4, "worked": 4,
+    "costs": 4, "checking": 4, "covering": 4, "worked": 4,
     "jacobians": 5, "checkpointing": 5, "tracing": 5,
     "training": 6,
     "study": 7,

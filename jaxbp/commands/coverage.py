@@ -29,7 +29,7 @@ def coverage(
       word: Show only the primitives with this in their name.
       output: How to show it.
     """
-    from ..coverage import coverage
+    from ..covering import coverage
 
     output.check()
     report = coverage()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,7 +26,9 @@ LEAST_ROUNDS = 3  # fewer have no quartiles worth the name
 UNSTABLE = 1.5  # quartiles further apart than this make a row that proves nothing
 MIN_SAMPLE_S = 2e-3  # 10,000 ticks of a 200 ns clock read
 
-Call = tuple[Callable, tuple]  # what is called, and the arguments it gets
+Call = tuple[
+    Callable[..., Any], tuple[Any, ...]
+]  # what is called, and the arguments it gets
 
 
 SCALE = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))

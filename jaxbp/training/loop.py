@@ -38,7 +38,7 @@ def fit(
     shuffle: bool = True,
     last_batch: Literal["keep", "drop"] = "keep",
     callback: Callback | None = None,
-    state_path: str | os.PathLike | None = None,
+    state_path: str | os.PathLike[str] | None = None,
     resume: bool = False,
     save_every_s: float = 10.0,
     notes: Mapping[str, Any] | None = None,

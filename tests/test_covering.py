@@ -6,15 +6,15 @@ import sys
 import pytest
 from jax.interpreters import ad
 
-from jaxbp import coverage as module
-from jaxbp.coverage import EXCEPTIONS, Report, Row, coverage
+from jaxbp import covering as module
+from jaxbp.covering import EXCEPTIONS, Report, Row, coverage
 from jaxbp.errors import MissingRule
 from jaxbp.rules import registry
 
 
 def test_no_hole():
     """In a fresh process: other tests register primitives of their own."""
-    program = "from jaxbp.coverage import coverage; print(*coverage().holes)"
+    program = "from jaxbp.covering import coverage; print(*coverage().holes)"
     found = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
