@@ -24,6 +24,7 @@ from .examples import with_examples
 from .modes.gradients import grad, value_and_grad
 from .modes.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from .modes.products import jvp, linearize, vjp
+from .offered import DERIVATIVES
 from .settings import (
     Options,
     association,
@@ -88,3 +89,4 @@ def __dir__():
 
 
 with_examples(globals())
+DERIVATIVES |= {"value_and_grad": value_and_grad, "jvp": jvp, "vjp": vjp}

@@ -17,6 +17,7 @@ from .interrupts import interruptible
 # How each is called, and what it does; its module is `commands/<first word>.py`.
 COMMANDS = {
     "study [NAME]": "run a study: tables and pictures in results/; without NAME, list",
+    "study compare A B": "two result folders of a study, case by case; what changed?",
     "classics [NAME]": "the classic systems rebuilt; `all` for all; without NAME, list",
     "classics worked": "a small network, described in TOML, computed by hand",
     "train digits": "train a network on handwritten digits with one of three gradients",

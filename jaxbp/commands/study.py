@@ -1,17 +1,21 @@
 """`jaxbp study [NAME]`: run a study, or list them."""
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from ..study.base import Options
 from ..study.command import list_studies, run_named
-from .options import parsed
+from .options import Output, TheOutput, parsed
 
 
 def run(argv) -> int:
     """The exit status of `jaxbp study *argv`."""
+    if argv[:1] == ["compare"]:
+        parsed(compare, argv[1:], "jaxbp study compare")
+        return 0
     parsed(study, argv, "jaxbp study")
     return 0
 
@@ -37,6 +41,28 @@ def study(
         return show_list(list_studies())
     fields = dataclasses.fields(options)
     run_named(name, **{f.name: getattr(options, f.name) for f in fields})
+
+
+def compare(
+    a: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="A")],
+    b: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="B")],
+    /,
+    *,
+    output: TheOutput = Output(),  # noqa: B008
+):
+    """Two runs or devices side by side: ratios, times, what changed beyond the noise.
+
+    Example: `jaxbp study compare engine_speed/cpu-2-cores engine_speed/nvidia-h200`.
+
+    Args:
+      a: A folder with rows.csv and provenance.json, as such or as named in results/.
+      b: Another of the same study.
+      output: How to show it.
+    """
+    from ..study.compare import compare
+
+    output.check()
+    output.give(compare(a, b))
 
 
 def show_list(rows):

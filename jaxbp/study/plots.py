@@ -15,10 +15,13 @@ from typing import Any
 
 from ..graphs.spread import spread
 from ..palette import COLOURS, INK
+from ..timing.clock import UNSTABLE
 from .base import is_gap
+from .unstable import is_unstable
 
 PANEL_INCHES = (5.0, 4.2)
 LABEL_POINTS = 8.5
+UNSTABLE_POINT = "unstable"  # gid of such points
 CHARACTERS_AN_INCH = 9.5  # of a figure's title
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "jaxbp",  # element ids repeat from run to run
@@ -61,12 +64,20 @@ def draw(
         figure = Figure(figsize=size, layout="constrained")
         axes = list(figure.subplots(down, across, squeeze=False).flat)
         plot(rows, axes)
+        _explain_hollow(figure, axes)
         title = fill(title, int(CHARACTERS_AN_INCH * size[0]))
         figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
         figure.draw_without_rendering()  # the layout, which label places depend on
         for axis in axes:
             spread_labels(axis)
     return figure
+
+
+def _explain_hollow(figure, axes) -> None:
+    marks = [a for a in axes for drawn in a.lines if drawn.get_gid() == UNSTABLE_POINT]
+    if marks:
+        said = f"hollow: quartiles more than {UNSTABLE:g} apart, no claim rests on it"
+        figure.supxlabel(said, x=0.99, ha="right", fontsize=LABEL_POINTS, color=INK)
 
 
 def save(figure, folder: Path) -> list[Path]:
@@ -128,6 +139,26 @@ def lines(
         ]
         xs, ys = [row[x] for row in shown], [row[y] for row in shown]
         line(axis, xs, ys, named(entry), colour, **style)
+        mark_unstable(
+            axis, [row for row in shown if _is_doubtful(row, y)], x, y, colour
+        )
+
+
+def mark_unstable(axis, rows: Sequence, x: str, y: str, colour: str) -> None:
+    """Hollow points, with their quartiles, for rows that prove nothing."""
+    for row in rows:
+        axis.plot(
+            [row[x]], [row[y]], "o", color=COLOURS[colour], markerfacecolor="white",
+            gid=UNSTABLE_POINT, zorder=3,
+        )  # fmt: skip
+        if f"{y}_q25" in row:
+            ends = row[f"{y}_q25"], row[f"{y}_q75"]
+            axis.vlines(row[x], *ends, color=COLOURS[colour], alpha=0.5, linewidth=1)
+
+
+def _is_doubtful(row, y: str) -> bool:
+    """Whether a value is a time, or made of one, in a row without a steady ratio."""
+    return is_unstable(row, y) or (y in ("ratio", "time_s") and is_unstable(row))
 
 
 def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: str):
@@ -140,6 +171,12 @@ def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: 
     upper = [row[f"{column}_q75"] for row in rows]
     axis.hlines(places, lower, upper, color=colour, alpha=0.35, linewidth=3.5)
     axis.plot(ratios, places, "o", color=colour)
+    for place, row in zip(places, rows, strict=True):
+        if is_unstable(row, column):
+            axis.plot(
+                [row[column]], [place], "o", color=colour, markerfacecolor="white",
+                gid=UNSTABLE_POINT,
+            )  # fmt: skip
     axis.axvline(1, color=INK, linewidth=0.8)
     centre = exp(mean([log(ratio) for ratio in ratios])) if ratios else 1.0
     axis.axvline(centre, color=colour, linewidth=1.2, linestyle=":")

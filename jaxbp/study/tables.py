@@ -13,6 +13,7 @@ from pathlib import Path
 
 from jaxbp.display import Column, Line, Table
 from jaxbp.study.base import GAP, Row, is_gap
+from jaxbp.study.unstable import MARK, is_unstable
 
 DIGITS = 5  # in the CSV: more than any timing repeats, few enough to read differences
 SHOWN = 3  # where people read
@@ -117,8 +118,12 @@ def _are_words(values: list) -> bool:
 
 
 def shown_cells(row: Row, columns: Sequence[str]) -> list[str]:
-    """One row as people read it, a gap's reason where its numbers would begin."""
-    cells = [shown(row.get(name), name) for name in columns]
+    """One row as people read it, a gap's reason where its numbers would begin; a mark
+    behind a ratio that is not to be relied on."""
+    cells = [
+        shown(row.get(name), name) + f" {MARK}" * is_unstable(row, name)
+        for name in columns
+    ]
     if is_gap(row) and "" in cells:
         cells[cells.index("")] = str(row[GAP])
     return cells
