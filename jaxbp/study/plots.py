@@ -17,7 +17,7 @@ from ..graphs.spread import spread
 from ..palette import COLOURS, INK
 from ..timing.clock import UNSTABLE
 from .base import is_gap
-from .unstable import is_unstable
+from .unstable import MARK, is_unstable
 
 PANEL_INCHES = (5.0, 4.2)
 LABEL_POINTS = 8.5
@@ -139,21 +139,26 @@ def lines(
         ]
         xs, ys = [row[x] for row in shown], [row[y] for row in shown]
         line(axis, xs, ys, named(entry), colour, **style)
-        mark_unstable(
-            axis, [row for row in shown if _is_doubtful(row, y)], x, y, colour
-        )
+        quartile_bars(axis, shown, x, y, colour)
+        doubtful = [row for row in shown if _is_doubtful(row, y)]
+        mark_unstable(axis, doubtful, x, y, colour)
+
+
+def quartile_bars(axis, rows: Sequence, x: str, y: str, colour: str) -> None:
+    """A thin bar from lower to upper quartile, where a row has them."""
+    known = [row for row in rows if f"{y}_q25" in row]
+    ends = ([row[f"{y}_{q}"] for row in known] for q in ("q25", "q75"))
+    at = [row[x] for row in known]
+    axis.vlines(at, *ends, color=COLOURS[colour], alpha=0.4, linewidth=1.2)
 
 
 def mark_unstable(axis, rows: Sequence, x: str, y: str, colour: str) -> None:
-    """Hollow points, with their quartiles, for rows that prove nothing."""
+    """Hollow points for rows that prove nothing."""
     for row in rows:
         axis.plot(
             [row[x]], [row[y]], "o", color=COLOURS[colour], markerfacecolor="white",
             gid=UNSTABLE_POINT, zorder=3,
         )  # fmt: skip
-        if f"{y}_q25" in row:
-            ends = row[f"{y}_q25"], row[f"{y}_q75"]
-            axis.vlines(row[x], *ends, color=COLOURS[colour], alpha=0.5, linewidth=1)
 
 
 def _is_doubtful(row, y: str) -> bool:
@@ -185,12 +190,15 @@ def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: 
     axis.invert_yaxis()
 
 
-def heat_map(axis, cells: dict[tuple, float], names: tuple[str, str, str]) -> None:
+def heat_map(
+    axis, cells: dict[tuple, float], names: tuple[str, str, str], doubtful=frozenset()
+) -> None:
     """A ratio by two sizes, blue below 1 and vermilion above, each cell told.
 
     Args:
       cells: (row's size, column's size) -> ratio.
       names: of the rows, of the columns, of the ratio.
+      doubtful: the cells whose ratio is not to be relied on; they are marked.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -199,7 +207,7 @@ def heat_map(axis, cells: dict[tuple, float], names: tuple[str, str, str]) -> No
     ends = (COLOURS["blue"], "#F7F7F7", COLOURS["vermilion"])
     colours = LinearSegmentedColormap.from_list("ratio", ends)
     limit = max(1.0, max(abs(value) for line in logs for value in line))
-    axis.imshow(
+    image = axis.imshow(
         logs, cmap=colours, vmin=-limit, vmax=limit, origin="lower", aspect="auto"
     )
     for (r, c), ratio in cells.items():
@@ -207,7 +215,7 @@ def heat_map(axis, cells: dict[tuple, float], names: tuple[str, str, str]) -> No
         axis.text(
             columns.index(c),
             rows.index(r),
-            f"{ratio:.2g}",
+            f"{ratio:.2g}" + f" {MARK}" * ((r, c) in doubtful),
             ha="center",
             va="center",
             fontsize=LABEL_POINTS,
@@ -218,6 +226,9 @@ def heat_map(axis, cells: dict[tuple, float], names: tuple[str, str, str]) -> No
     axis.set(ylabel=names[0], xlabel=names[1])
     axis.grid(False)
     axis.set_title(names[2])
+    ticks = [-limit, -limit / 2, 0, limit / 2, limit]
+    bar = axis.figure.colorbar(image, ax=axis, ticks=ticks, pad=0.02, aspect=35)
+    bar.ax.set_yticklabels([f"{10**tick:.2g}" for tick in ticks])
 
 
 def log_log(axis, x_label: str, y_label: str) -> None:
