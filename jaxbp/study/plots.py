@@ -131,6 +131,7 @@ def lines(
       colours: entry -> colour, in the order of drawing.
       named: entry -> label.
     """
+    drawn: dict[str, list] = {}  # label of a line: its points
     for entry, colour in colours.items():
         shown = [
             row
@@ -138,10 +139,34 @@ def lines(
             if row.get(by) == entry and not is_gap(row) and row.get(y) is not None
         ]
         xs, ys = [row[x] for row in shown], [row[y] for row in shown]
+        same = next((n for n, points in drawn.items() if _alike(points, xs, ys)), None)
+        if same is not None:  # it would hide the other: one line with two names
+            _rename(axis, same, f"{same}\n= {named(entry)}")
+            drawn[f"{same}\n= {named(entry)}"] = drawn.pop(same)
+            continue
         line(axis, xs, ys, named(entry), colour, **style)
+        if named(entry):
+            drawn[named(entry)] = list(zip(xs, ys, strict=True))
         quartile_bars(axis, shown, x, y, colour)
         doubtful = [row for row in shown if _is_doubtful(row, y)]
         mark_unstable(axis, doubtful, x, y, colour)
+
+
+ALIKE = 1.01  # values nearer than this are one point to the eye
+
+
+def _alike(points: Sequence, xs: Sequence, ys: Sequence) -> bool:
+    """Whether a line would lie on one that is drawn."""
+    if [x for x, _ in points] != list(xs) or len(points) < 2:
+        return False
+    pairs = zip((y for _, y in points), ys, strict=True)
+    return all(max(a, b) <= ALIKE * min(a, b) for a, b in pairs)
+
+
+def _rename(axis, label: str, new: str) -> None:
+    for text in axis.texts:
+        if text.get_gid() == "direct-label" and text.get_text() == label:
+            text.set_text(new)
 
 
 def quartile_bars(axis, rows: Sequence, x: str, y: str, colour: str) -> None:
@@ -263,18 +288,56 @@ def note(axis, text: str, x: float = 0.02, y: float = 0.97) -> None:
 
 def spread_labels(axis) -> None:
     """Move direct labels up or down until none covers another; they stay beside
-    their axes as far as there is room."""
+    their axes as far as there is room. One that would lie on a point of another line
+    stands above or below its own end, or before it."""
     labels = [t for t in axis.texts if t.get_gid() == "direct-label"]
     points = axis.figure.dpi / 72  # pixels a point
+    crowd = _points_of_lines(axis)
+    labels = [label for label in labels if not _stands_aside(label, crowd, points)]
     anchors = [axis.transData.transform(label.xy)[1] / points for label in labels]
     order = sorted(range(len(labels)), key=anchors.__getitem__)
-    gap, rim, last = LABEL_POINTS * 1.25, LABEL_POINTS / 2, len(labels) - 1
-    places = apart([anchors[i] for i in order], gap)
-    low, high = axis.bbox.y0 / points + rim, axis.bbox.y1 / points - rim
-    places = [min(place, high - gap * (last - k)) for k, place in enumerate(places)]
-    places = [max(place, low + gap * k) for k, place in enumerate(places)]
+    heights = [
+        LABEL_POINTS * 1.25 * (1 + labels[i].get_text().count("\n")) for i in order
+    ]
+    gaps = [(a + b) / 2 for a, b in zip(heights, heights[1:], strict=False)]
+    places = spread([anchors[i] for i in order], gaps, [1.0] * len(order))
+    low, high = axis.bbox.y0 / points, axis.bbox.y1 / points
+    for k in reversed(range(len(places))):  # from the top down, then from below up
+        places[k] = min(places[k], high - heights[k] / 2)
+        high = places[k] - heights[k] / 2
+    for k, height in enumerate(heights):
+        places[k] = max(places[k], low + height / 2)
+        low = places[k] + height / 2
     for i, place in zip(order, places, strict=True):
         labels[i].xyann = (6, place - anchors[i])
+
+
+def _points_of_lines(axis) -> list:
+    """Where all points of all lines with markers stand, in pixels."""
+    return [
+        tuple(axis.transData.transform(point))
+        for drawn in axis.lines
+        if drawn.get_marker() not in ("", "None", None)
+        for point in drawn.get_xydata()
+    ]
+
+
+def _stands_aside(label, crowd, points: float) -> bool:
+    """Whether a label had to leave its place at the right of its line's end."""
+    tries = ((6, 0, "left"), (0, 9, "center"), (0, -9, "center"), (-6, 0, "right"))
+    for x, y, side in tries:
+        label.xyann = (x, y)
+        label.set_horizontalalignment(side)
+        box = label.get_window_extent()
+        inside = [
+            p for p in crowd
+            if box.x0 < p[0] < box.x1 and box.y0 - 2 < p[1] < box.y1 + 2
+        ]  # fmt: skip
+        if not inside:
+            return (x, y) != (6, 0)
+    label.xyann = (6, 0)
+    label.set_horizontalalignment("left")
+    return False
 
 
 def apart(places: Sequence[float], gap: float) -> list[float]:
