@@ -258,3 +258,14 @@ def test_ctrl_c_in_training_says_what_is_kept_and_it_is(tmp_path):
     assert process.returncode == 130
     match = re.search(r"state holds the state after epoch (\d+); .* --resume", said)
     assert match and int(match[1]) > 0 and (tmp_path / "state").exists()
+
+
+def test_flags_that_turn_off_say_what_is_turned_off(capsys):
+    assert status("train", "digits", "--help") == 0
+    shown = re.sub(r"[│\s]+", " ", capsys.readouterr().out)
+    assert "--no-report Whether figures, the confusion of digits" in shown
+
+
+def test_no_name_is_suggested_twice(capsys):
+    assert status("zzz") == 2
+    assert capsys.readouterr().err.count("`classics`") == 1
