@@ -14,10 +14,18 @@ class JaxbpError(Exception):
     origin = None
 
     def at(self, origin):
-        """The same error, its message ending with the first place it is told."""
-        if self.origin is None and origin is not None and self.args:
-            self.origin = origin
-            self.args = (f"{self.args[0]} Met at {origin}.", *self.args[1:])
+        """The same error, its message ending with the first place it is told; a place
+        that knows no line is followed by the next one that does."""
+        if origin is None or not self.args or (self.origin and self.origin.source):
+            return self
+        known, self.origin = self.origin, origin
+        if known is None:
+            text = f"{self.args[0]} Met at {origin}."
+        elif origin.source:
+            text = f"{str(self.args[0])[:-1]}, called at {origin}."
+        else:
+            return self
+        self.args = (text, *self.args[1:])
         return self
 
 

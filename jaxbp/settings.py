@@ -17,7 +17,7 @@ from typing import Any
 from .errors import InvalidArgument, UnknownName, nearest
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class Options:
     """How derivatives are recorded.
 
@@ -66,6 +66,10 @@ class Options:
                 "`scan_stack_limit_bytes` must be a number of bytes, 0 or more, or "
                 f"None for the default, but is {limit!r}."
             )
+        object.__setattr__(self, "_hash", hash(dataclasses.astuple(self)))
+
+    def __hash__(self):  # once: they are part of every cache's key
+        return self._hash  # pyright: ignore[reportAttributeAccessIssue]
 
 
 _WORDS = {
@@ -89,29 +93,41 @@ _in_force: ContextVar[Options] = ContextVar("jaxbp_options", default=_DEFAULT)
 current = _in_force.get  # the options in force here
 
 
-class using(contextlib.ContextDecorator):
-    """Sets the options in force within a `with` block; None leaves them."""
+class Within(contextlib.ContextDecorator):
+    """Sets the options in force within a `with` block."""
 
-    def __init__(self, options: Options | None):
-        if not isinstance(options, (Options, type(None))):
-            raise InvalidArgument(
-                f"`options` must be a jaxbp.Options or None, but is {options!r}. Write "
-                "jaxbp.Options(sums_early=False), for example."
-            )
+    def __init__(self, options: Options):
         self.options = options
         self._tokens: list[Token] = []
 
     def __enter__(self) -> Options:
-        if self.options is not None:
-            self._tokens.append(_in_force.set(self.options))
-        return current()
+        self._tokens.append(_in_force.set(self.options))
+        return self.options
 
     def __exit__(self, *error) -> None:
-        if self.options is not None:
-            _in_force.reset(self._tokens.pop())
+        _in_force.reset(self._tokens.pop())
 
 
-def options(**changes: Any) -> using:
+_NOTHING = contextlib.nullcontext()
+
+
+def using(options: Options | None):
+    """A context manager that sets the options in force; None leaves them.
+
+    Raises:
+      InvalidArgument: `options` is neither.
+    """
+    if options is None:
+        return _NOTHING
+    if not isinstance(options, Options):
+        raise InvalidArgument(
+            f"`options` must be a jaxbp.Options or None, but is {options!r}. Write "
+            "jaxbp.Options(sums_early=False), for example."
+        )
+    return Within(options)
+
+
+def options(**changes: Any) -> Within:
     """Options for all derivatives recorded within: `with jaxbp.options(...):`.
 
     Args:
@@ -130,13 +146,13 @@ def options(**changes: Any) -> using:
     for name in changes:
         if name not in known:
             raise UnknownName(f"no option is called `{name}`. {nearest(name, known)}")
-    return using(dataclasses.replace(current(), **changes))
+    return Within(dataclasses.replace(current(), **changes))
 
 
 # The four switches, as thin spellings of it ------------------------------------
 
 
-def loops(residuals: str = "auto", stack_limit_bytes: int | None = None) -> using:
+def loops(residuals: str = "auto", stack_limit_bytes: int | None = None) -> Within:
     """`with jaxbp.loops("recompute"):` is `options(scan_residuals="recompute")`.
 
     Args:
@@ -146,12 +162,12 @@ def loops(residuals: str = "auto", stack_limit_bytes: int | None = None) -> usin
     return options(scan_residuals=residuals, scan_stack_limit_bytes=stack_limit_bytes)
 
 
-def association(early: bool = True) -> using:
+def association(early: bool = True) -> Within:
     """`with jaxbp.association(False):` is `options(sums_early=False)`."""
     return options(sums_early=early)
 
 
-def strict_custom_vjp() -> using:
+def strict_custom_vjp() -> Within:
     """`with jaxbp.strict_custom_vjp():` is `options(strict_custom_vjp=True)`.
 
     Within, forward mode through a custom_vjp function is an InvalidArgument, which is
@@ -160,7 +176,7 @@ def strict_custom_vjp() -> using:
     return options(strict_custom_vjp=True)
 
 
-def foreign(rules: str | None) -> using:
+def foreign(rules: str | None) -> Within:
     """`with jaxbp.foreign(None):` is `options(foreign_rules=None)`.
 
     Args:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .. import ir
+from ..rules import kind_of
 from .flat import CONTROL, Flat, Step, Value
 from .flops import ELEMENTWISE, REDUCING, SCATTERING, TRANSCENDENTAL
 
@@ -25,13 +26,20 @@ UPDATING = {  # in place: the operand that holds the new elements
     "dynamic_update_slice": 1,
     **dict.fromkeys(["scatter", *SCATTERING], 2),
 }
+# Beside what is elementwise or repeats: cheap movement, and what its rule's kind alone
+# does not tell.
 FUSED = frozenset(
     [*ELEMENTWISE, *TRANSCENDENTAL]
-    + "broadcast_in_dim complex concatenate convert_element_type copy "
-    "dynamic_slice exp2 imag integer_pow iota logistic one_minus_square pad polynomial "
-    "real rev slice split stack tile unstack".split()
+    + "complex concatenate convert_element_type copy dynamic_slice imag iota pad "
+    "polynomial real rev slice split stack unstack".split()
 )
-ENDING = frozenset(REDUCING)  # reads what is fused before it; its output is written
+ENDING = frozenset([*REDUCING, "reduce_sum"])  # reads what is fused before it
+
+
+def fuses(step: Step) -> bool:
+    """Whether the outputs of a step may live in registers."""
+    kind = kind_of(step.equation.primitive)
+    return kind in ("elementwise", "repeats") or step.name in FUSED
 
 
 class Pass(NamedTuple):
@@ -93,9 +101,9 @@ def passes_of(flat: Flat) -> Iterator[Pass]:
 
 def _fused(flat: Flat, steps: Sequence[Step], views) -> set[Value]:
     """The values that live in registers."""
-    found = {out for step in steps if step.name in FUSED for out in step.outs}
+    found = {out for step in steps if fuses(step) for out in step.outs}
     for step in steps:
-        if step.name not in FUSED and step.name not in ENDING:
+        if not fuses(step) and step.name not in ENDING:
             found.difference_update(root(v, views) for v in step.ins)
     found.difference_update(root(v, views) for v in flat.outs)
     return found

@@ -33,7 +33,9 @@ from .programs import primitive as primitive
 from .programs import read as read
 from .programs import saveable as saveable
 from .programs import scan_counts as scan_counts
+from .programs import scan_split as scan_split
 from .programs import staged as staged
+from .programs import while_split as while_split
 from .replay import replay as replay
 from .replay import shape_of as shape_of
 from .replay import traced as traced
@@ -56,6 +58,7 @@ from .values import full as full
 from .values import is_ref as is_ref
 from .values import is_tracer as is_tracer
 from .values import nbytes as nbytes
+from .values import one as one
 from .values import placed as placed
 from .values import replicate as replicate
 from .values import struct as struct

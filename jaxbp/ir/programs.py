@@ -189,6 +189,21 @@ def staged(primitive: Primitive, function: Callable, values: Sequence, params: d
     return jaxpr, consts, found[0].update
 
 
+def scan_split(values: Sequence, params: dict) -> tuple[list, list, list]:
+    """What there is one of per operand of a scan: of constants, carries, elements."""
+    count, carries = scan_counts(params)
+    last = count + carries
+    return list(values[:count]), list(values[count:last]), list(values[last:])
+
+
+def while_split(values: Sequence, params: dict) -> tuple[list, list, list]:
+    """What there is one of per operand of a while loop: of the condition's constants,
+    the body's, and carries."""
+    first = params["cond_nconsts"]
+    last = first + params["body_nconsts"]
+    return list(values[:first]), list(values[first:last]), list(values[last:])
+
+
 @functools.cache
 def addupdate() -> Primitive:
     """The primitive of `jax.ref.addupdate`, which JAX exports nowhere."""

@@ -22,6 +22,7 @@ from ..rules import registry
 from ..rules.registry import register
 from .forward import Pusher
 from .linearize import linearize_program, solid
+from .live import LiveTracer
 from .refs import call_with_contents, carrying
 
 # Equations that are walked in the time it takes to bind both directions of a call. One
@@ -36,10 +37,18 @@ def jit_rule(walker, primitive, values, dots, params):
     if (
         opens
         or any(type(v) is ir.Hole for v in values)
-        or (ir.is_staging(ir.current_trace()) and _in_line(program, values, params))
+        or (_is_traced(values) and _in_line(program, values, params))
     ):
         return walker.run(program, values, dots)
     return _called(walker, program, values, dots, params.get("name", "closed_call"))
+
+
+def _is_traced(values) -> bool:
+    """Whether a call is staged, or recorded by a derivative around this one: each level
+    of nested derivatives would double the programs to compile."""
+    return ir.is_staging(ir.current_trace()) or any(
+        type(value) is LiveTracer for value in values
+    )
 
 
 def _in_line(program, values, params) -> bool:

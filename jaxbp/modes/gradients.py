@@ -58,7 +58,7 @@ def value_and_grad(
             outs, pullback, aux = linearized(Pullback, partial, fun, primals, has_aux)
         structure = pullback.signature.out_structure
         _check_scalar(structure, outs, fun, holomorphic)
-        x_bars = pullback.pull([ir.full(ir.typeof(outs[0]), 1)])
+        x_bars = pullback.pull([ir.one(ir.typeof(outs[0]))])
         gradients = pullback.signature.structure.unflatten(x_bars)
         value = structure.unflatten(outs)
         gradient = gradients[0] if isinstance(argnums, int) else gradients

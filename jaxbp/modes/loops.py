@@ -15,7 +15,7 @@ from ..linear.loop import Loop, Taped
 from ..linear.program import LinearProgram
 from ..linear.slopes import slope_bytes
 from ..rules import registry
-from .activity import moves, recomputes, spread
+from .activity import moving_carries, recomputes
 from .derived import tape_plan
 from .forward import Pusher
 from .hoist import hoist
@@ -109,67 +109,50 @@ class _Scan:
     def __init__(self, walker, values, dots, params):
         self.walker, self.params = walker, params
         jaxpr, consts = ir.inner(params["jaxpr"])
-        count, carries = ir.scan_counts(params)
+        operands, self.init, self.xs = ir.scan_split(values, params)
+        held_dots, self.init_dots, self.x_dots = ir.scan_split(dots, params)
+        held, carried, elements = ir.scan_split(jaxpr.invars, params)
         env = {var: (c, None) for var, c in zip(jaxpr.constvars, consts, strict=True)}
-        triples = list(zip(jaxpr.invars, values, dots, strict=True))
-        env.update({var: (value, dot) for var, value, dot in triples[:count]})
+        for var, value, dot in zip(held, operands, held_dots, strict=True):
+            env[var] = value, dot
         done, self.late = hoist(walker, jaxpr, env)
         self.env = env
         self.held = [value for value, _ in env.values()]
         self.held_dots = [dot for _, dot in env.values()]
-        last = count + carries
-        self.init, self.xs = values[count:last], values[last:]
-        self.init_dots, self.x_dots = dots[count:last], dots[last:]
-        self.moving, found = self._activity(jaxpr, triples[count:], carries, done)
-        flags = [d is not None for d in (*self.held_dots, *self.x_dots)]
-        split = len(self.held)
-        active = (*flags[:split], *self.moving, *flags[split:])
-        self.body = _Body(jaxpr, tuple(env), carries, active, done)
-        self.active_outs = found
-
-    def _activity(self, jaxpr, changing, carries, done):
-        """Which carries carry tangents (the least set that the body maps into itself),
-        and which of the body's outputs do."""
-        known = {var for var, (_, dot) in self.env.items() if dot is not None}
-        known |= {var for var, _, dot in changing[carries:] if dot is not None}
-        moving = [dot is not None for _, _, dot in changing[:carries]]
-        while True:
-            pairs = zip(changing[:carries], moving, strict=True)
-            active = known | {var for (var, _, _), moved in pairs if moved}
-            spread(jaxpr, active, done)
-            outs = [moves(atom, active) for atom in jaxpr.outvars]
-            grown = [m or o for m, o in zip(moving, outs[:carries], strict=True)]
-            if grown == moving:
-                return moving, moving + outs[carries:]
-            moving = grown
+        known = {var for var, (_, dot) in env.items() if dot is not None}
+        pairs = zip(elements, self.x_dots, strict=True)
+        known |= {var for var, dot in pairs if dot is not None}
+        starts = [dot is not None for dot in self.init_dots]
+        self.moving, self.active_outs = moving_carries(
+            jaxpr, known, carried, starts, done
+        )
+        active = (
+            *[dot is not None for dot in self.held_dots],
+            *self.moving.flags,
+            *[dot is not None for dot in self.x_dots],
+        )
+        self.body = _Body(jaxpr, tuple(env), len(self.init), active, done)
 
     def _loop(self, step, carry, xs):
         given = {name: self.params[name] for name in ("length", "reverse", "unroll")}
         return lax.scan(step, carry, xs, **given)
 
-    def _moved(self, values):
-        return [v for v, m in zip(values, self.moving, strict=True) if m]
-
     # Forward mode: primals and tangents in one loop ----------------------------
 
     def push(self):
-        avals = self._moved([ir.typeof(value) for value in self.init])
+        avals = self.moving.of([ir.typeof(value) for value in self.init])
         carries = len(self.init)
 
         def step(carry, xs):
             values = [*self.held, *carry[0], *xs[0]]
-            dots = [*self.held_dots, *self._whole(carry[1]), *xs[1]]
+            dots = [*self.held_dots, *self.moving.whole(carry[1]), *xs[1]]
             outs, out_dots, _ = self.body.run(Pusher(), values, dots)
-            moved = filled(self._moved(out_dots[:carries]), avals)
+            moved = filled(self.moving.of(out_dots[:carries]), avals)
             return (outs[:carries], moved), (outs[carries:], out_dots[carries:])
 
-        carry = self.init, filled(self._moved(self.init_dots), avals)
+        carry = self.init, filled(self.moving.of(self.init_dots), avals)
         (values, moved), (ys, y_dots) = self._loop(step, carry, (self.xs, self.x_dots))
-        return [*values, *ys], [*self._whole(moved), *y_dots]
-
-    def _whole(self, moved):
-        moved = iter(moved)
-        return [next(moved) if m else None for m in self.moving]
+        return [*values, *ys], [*self.moving.whole(moved), *y_dots]
 
     # Linearise mode ---------------------------------------------------------------
 
@@ -195,7 +178,7 @@ class _Scan:
         loop = Loop(
             step,
             tuple(avals[:held]),
-            tuple(avals[held : held + sum(self.moving)]),
+            tuple(avals[held : held + sum(self.moving.flags)]),
             self.params["length"],
             self.params["reverse"],
             self.params["unroll"],
@@ -248,7 +231,7 @@ class _Scan:
             "next": carry.__getitem__,
         }
         residuals = [find[kind](key) for kind, key in plan.places]
-        moved = [i for i, m in enumerate(self.moving) if m]
+        moved = self.moving.of(range(carries))
         rest = [i for i in range(carries, len(slots)) if slots[i] is not None]
         kept = [slot for slot in structure.outs[len(moved) :] if slot is not None]
         outs = (*structure.outs[: len(moved)], *kept)

@@ -77,4 +77,4 @@ def _gather_rule(walker, primitive, values, dots, params):
     return outs, walker.extend([edge], dots, outs)
 
 
-register("gather", _gather_rule)
+register("gather", _gather_rule, kind="moves")

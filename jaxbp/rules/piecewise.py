@@ -105,8 +105,12 @@ def _by_domain(real, complex):
     return rule
 
 
-register("abs", _by_domain(Elementwise((_abs_slope,)), General(_modulus_jvp)))
-register("sign", _by_domain(ZeroRule(), General(_phase_jvp)))
+register(
+    "abs",
+    _by_domain(Elementwise((_abs_slope,)), General(_modulus_jvp)),
+    kind="elementwise",
+)
+register("sign", _by_domain(ZeroRule(), General(_phase_jvp)), kind="elementwise")
 
 # clamp(lo, x, hi): the slope belongs to whichever of the three comes out; between
 # equals it is 0, as in JAX.

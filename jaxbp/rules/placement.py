@@ -27,9 +27,9 @@ def _own_transpose(walker, primitive, values, dots, params):
     return _bound_again(primitive)(walker, primitive, values, dots, params)
 
 
-register("layout_constraint", _own_transpose)
-register("sharding_constraint", _own_transpose)
-register("with_memory_space_constraint", _own_transpose)
+register("layout_constraint", _own_transpose, kind="moves")
+register("sharding_constraint", _own_transpose, kind="moves")
+register("with_memory_space_constraint", _own_transpose, kind="moves")
 
 linear("copy", transpose=lambda y_bar, x: y_bar, form=IDENTITY)
 linear("stage", transpose=lambda y_bar, x: y_bar, form=IDENTITY)
@@ -58,6 +58,7 @@ def _side_by_side(transpose, narrowed):
 register(
     "optimization_barrier",
     _side_by_side(lambda y_bars, *xs: ir.barrier(y_bars), lambda params, _: params),
+    kind="moves",
 )
 
 
@@ -76,7 +77,7 @@ def _of_operands(params, active):
     return {name: tuple(values[i] for i in active) for name, values in params.items()}
 
 
-register("device_put", _side_by_side(_device_put_transpose, _of_operands))
+register("device_put", _side_by_side(_device_put_transpose, _of_operands), kind="moves")
 
 
 # reshard: the cotangent takes the sharding of the operand.
@@ -92,7 +93,7 @@ def _resharded(primitive):
     return Linear(transpose, None, IDENTITY)
 
 
-register("reshard", _reshard)
+register("reshard", _reshard, kind="moves")
 
 
 # name: only the value bears the name, so that a policy that saves it by name keeps one
@@ -110,5 +111,5 @@ def _tie(walker, primitive, values, dots, params):
     return outs, [dots[1]]
 
 
-register("tie", _tie)
+register("tie", _tie, kind="moves")
 zero("dce_sink")

@@ -27,17 +27,19 @@ from ..linear.primitive import JointlyThroughPrimitive, hold
 
 _rules: dict[ir.Primitive, Callable] = {}
 _named: dict[str, Callable] = {}  # JAX's own that are exported nowhere
+_kinds: dict[str, str] = {}  # by name, of rules that do not say it themselves
 
 
 # The table ------------------------------------------------------------------
 
 
-def register(primitive: ir.Primitive | str, rule: Callable) -> None:
+def register(primitive: ir.Primitive | str, rule: Callable, kind: str = "") -> None:
     """Puts `rule` into the table.
 
     Args:
       primitive: a primitive, or the name of one of JAX's.
       rule: rule(walker, primitive, values, dots, params) -> (outputs, output dots).
+      kind: what `kind_of` shall say of it, if the rule does not say it itself.
 
     Raises:
       InvalidArgument: the primitive has a rule already.
@@ -54,11 +56,14 @@ def register(primitive: ir.Primitive | str, rule: Callable) -> None:
             "`jaxbp.rules.unregister` removes a rule."
         )
     table[key] = rule
+    if kind:
+        _kinds[str(key)] = kind
 
 
 def unregister(primitive: ir.Primitive) -> None:
     """Removes the rule of `primitive`, so that another can be registered."""
     _rules.pop(primitive)
+    _kinds.pop(str(primitive), None)
 
 
 def _from_jax(primitive) -> bool:
@@ -73,6 +78,19 @@ def lookup(primitive: ir.Primitive) -> Callable | None:
     if rule is None and primitive.name in _named and _from_jax(primitive):
         rule = _rules[primitive] = _named[primitive.name]
     return rule
+
+
+def kind_of(primitive: ir.Primitive) -> str:
+    """What a primitive does, as its rule knows: from this costs and structure follow.
+
+    Returns:
+      "elementwise"; of linear ones "moves", "repeats", "sums", "contracts" or
+      "operator"; "zero" where no derivative passes; "program" where the rule walks a
+      program or a formula; "" of a primitive without a rule.
+    """
+    rule = lookup(primitive)
+    known = "" if rule is None else getattr(rule, "kind", "program")
+    return _kinds.get(str(primitive), known)
 
 
 def table() -> dict[str, Callable]:
@@ -138,6 +156,8 @@ class _Partial:
 class Elementwise:
     """y_i = f(x0_i, x1_i, ...): a slope per operand."""
 
+    kind = "elementwise"
+
     def __init__(self, slopes: Sequence):
         self.partials = [None if s is None else _Partial(s) for s in slopes]
         self.nonlinear = any(callable(s) for s in slopes)
@@ -158,6 +178,10 @@ class Elementwise:
 
 class Linear:
     """The primitive is linear in some operands together, the others are held."""
+
+    @property
+    def kind(self) -> str:
+        return self.form.kind
 
     def __init__(self, transpose, operands=(0,), form: Form = OPERATOR):
         self.transpose, self.places, self.form = transpose, operands, form
@@ -196,6 +220,10 @@ class Linear:
 
 class Bilinear:
     """The primitive is linear in each of its first operands with the others held."""
+
+    @property
+    def kind(self) -> str:
+        return self.form.kind
 
     def __init__(self, transposes, form: Form):
         self.transposes, self.form = transposes, form
@@ -244,6 +272,8 @@ class Rewritten:
 
 class ZeroRule:
     """The derivative is zero, or the output carries none."""
+
+    kind = "zero"
 
     def __call__(self, walker, primitive, values, dots, params):
         outs = ir.evaluate(primitive, values, params)

@@ -137,7 +137,7 @@ def _places(indices, params):
     return math.prod(n for axis, n in enumerate(shape) if axis not in batched)
 
 
-register("scatter", _scatter_rule)
+register("scatter", _scatter_rule, kind="moves")
 
 
 # scatter-mul: y = x times its updates. The slope in an update is x times the other
