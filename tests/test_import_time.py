@@ -1,9 +1,8 @@
-"""`import jaxbp` costs less than 50 ms on top of `import jax`.
+"""`import jaxbp` costs a small part of the `import jax` that it brings.
 
-Measured in processes of their own, with bytecode cached as after any first run. The
-cost is the processor time of the statement itself, after jax is imported: on an idle
-machine its wall time (an import waits for nothing), on a busy one without the queueing.
-The smallest of several runs counts, since other work can only add to it.
+Measured in processes of their own, with bytecode cached as after any first run, each
+beside `import jax` in the same process: processor time, so that a busy machine slows
+both alike. The smallest of several runs counts, since other work can only add to it.
 """
 
 import os
@@ -12,17 +11,18 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
-LIMIT_S = 0.050
+LIMIT = 0.25  # of what `import jax` takes
 RUNS = 7
-# Loaded only by what uses them; each costs more than the whole limit.
+# Loaded only by what uses them; each costs as much as all of jaxbp's own.
 HEAVY = ("matplotlib", "optax", "rich", "scipy", "tyro", "safetensors", "jaxtyping")
 
 MEASURE = """
 import time
-import jax
 start = time.process_time()
+import jax
+middle = time.process_time()
 import jaxbp
-print(time.process_time() - start)
+print((time.process_time() - middle) / (middle - start))
 """
 
 
@@ -37,12 +37,12 @@ def output_of(code, cache):
 
 def test_import_is_quick(tmp_path):
     output_of("import jaxbp", tmp_path)  # compiles
-    times_s = []
+    shares = []
     for _ in range(RUNS):
-        times_s.append(float(output_of(MEASURE, tmp_path)))
-        if times_s[-1] < LIMIT_S:
+        shares.append(float(output_of(MEASURE, tmp_path)))
+        if shares[-1] < LIMIT:
             return  # one run under the limit bounds the cost itself
-    raise AssertionError(f"import jaxbp took at best {min(times_s) * 1e3:.0f} ms")
+    raise AssertionError(f"import jaxbp took at best {min(shares):.0%} of import jax")
 
 
 def test_import_loads_nothing_heavy(tmp_path):

@@ -128,7 +128,7 @@ def _spelled(page: Page, encoding: str) -> Page:
             Line(tuple(map(said, line.cells)), line.tone, line.section)
             for line in part.lines
         )
-        return Table(tuple(columns), tuple(lines), said(part.title))
+        return Table(tuple(columns), tuple(lines), spelled(part.title, encoding))
 
     return Page(*(table(p) if isinstance(p, Table) else said(p) for p in page.parts))
 

@@ -43,8 +43,8 @@ class TrainingResult(NamedTuple):
     examples_per_s: float
 
     def __repr__(self) -> str:
-        losses = self.history.get("loss", ())
-        last = f", last loss {losses[-1]:.4g}" if len(losses) else ""
+        losses = list(self.history.get("loss", []))
+        last = f", last loss {losses[-1]:.4g}" if losses else ""
         return (
             f"TrainingResult({self.stopped} after epoch {int(self.state.epoch)}{last}; "
             f"{self.run_s:.3g} s, {self.examples_per_s:,.0f} examples/s)"
