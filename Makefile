@@ -26,7 +26,7 @@ study: $(VENV)/.with-base ## the forward-against-reverse table and picture, in m
 	$(BIN)/jaxbp study $(STUDY) --quick
 
 classics: $(VENV)/.with-base ## every classic system, its numbers beside the known ones
-	$(BIN)/jaxbp classics
+	$(BIN)/jaxbp classics all
 
 test: $(VENV)/.with-test ## all tests, on every core
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests
@@ -63,10 +63,10 @@ $(VENV)/.made:
 
 $(VENV)/.with-base: pyproject.toml $(VENV)/.made
 	@echo "Installing jaxbp into $(VENV) (once, a minute or two) ..."
-	@$(PIP) -e .
+	@$(PIP) --config-settings editable_mode=compat -e .
 	@touch $@
 
 $(VENV)/.with-%: pyproject.toml $(VENV)/.made
 	@echo "Installing jaxbp[$*] into $(VENV) (once, a minute or two) ..."
-	@$(PIP) -e ".[$*]"
+	@$(PIP) --config-settings editable_mode=compat -e ".[$*]"
 	@touch $@

@@ -84,8 +84,8 @@ def nearest(name, known, count=3):
     """The sentence that helps after a wrong name: its nearest matches in `known`."""
     import difflib  # only on the way to an error
 
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=count, cutoff=0.4)
+    known = sorted(set(known))
+    close = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
     if close:
         return "Did you mean " + " or ".join(f"`{c}`" for c in close) + "?"
     return "Known: " + ", ".join(f"`{k}`" for k in known) + "."

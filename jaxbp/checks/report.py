@@ -1,7 +1,8 @@
 """The outcome of a check: a verdict over its rows, printed as a table."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
+from ..display import Shown
 from ..errors import JaxbpError
 from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED, place, worst
 
@@ -13,7 +14,7 @@ class WrongGradient(JaxbpError, AssertionError):
 
 
 @dataclass(eq=False, repr=False)
-class Report:
+class Report(Shown):
     """The outcome of a check. True if all witnesses agree; prints as a table.
 
     A leaf agrees if no comparison of it failed, and if at one point at least all of
@@ -64,7 +65,7 @@ class Report:
             report as text.
         """
         if not self.ok:
-            raise WrongGradient(f"{self}")
+            raise WrongGradient(self.page().text())
         return self
 
     @property
@@ -118,14 +119,6 @@ class Report:
         rows = [r for r in self.rows if r.leaf == leaf]
         return worst([r for r in rows if witness in (None, r.witness)])
 
-    def as_dicts(self) -> list:
-        """The rows as dictionaries, for a table or a file."""
-        return [asdict(row) for row in self.rows]
-
-    def table(self) -> str:
-        """The report as plain text."""
-        return str(self)
-
     @property
     def headline(self) -> str:
         if self.stochastic:
@@ -146,17 +139,11 @@ class Report:
             where += f" and {self.points - 1} displaced"
         return f"{self.name}: all witnesses agree at {where}."
 
-    def __str__(self):
-        from .render import as_text
+    def page(self):
+        """All that is shown: the verdict, a line per leaf, findings and notes."""
+        from .render import page
 
-        return as_text(self)
-
-    __repr__ = __str__
-
-    def _repr_html_(self):
-        from .render import as_html
-
-        return as_html(self)
+        return page(self)
 
     def add(self, other, names, label):
         """Take in the rows of another report, whose leaves are `names` in their order;

@@ -83,6 +83,8 @@ class Noter(Walker):
 
     def apply(self, primitive, values, dots, params):
         name = primitive.name
+        if _is_nothing(name, values, params):  # a weak type made strong: no step
+            return ir.evaluate(primitive, values, params), dots
         opened = self.level < self.depth and params.get("length") != 0
         if name in CALLS or (opened and name in REMAT):
             found = (params.get(key) for key in ("jaxpr", "call_jaxpr", "call"))
@@ -147,6 +149,13 @@ def _operands(values, dots) -> list[str]:
 
 def _evaluated(primitive, bound, *values):
     return ir.evaluate(primitive, values, bound)
+
+
+def _is_nothing(name: str, values, params: dict) -> bool:
+    """Whether an equation converts a value to the type that it has."""
+    if name != "convert_element_type" or params.get("sharding") is not None:
+        return False
+    return ir.typeof(values[0]).dtype == params["new_dtype"]
 
 
 def _called(params: dict) -> str:
