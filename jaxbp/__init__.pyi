@@ -130,6 +130,8 @@ def check(
     seed: int = 0,
     differences: bool = True,
     rtol: float | None = None,
+    atol: float = 0.0,
+    order: int = 1,
 ) -> _CheckReport: ...
 def cost(
     f: _Function,

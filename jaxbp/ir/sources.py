@@ -94,8 +94,9 @@ class Origin:
     @property
     def equation(self) -> str:
         """ "equation 3 of 9" of its program, or ""."""
-        known = self.place is not None
-        return f"equation {self.place + 1} of {self.count}" if known else ""
+        if self.place is None:
+            return ""
+        return f"equation {self.place + 1} of {self.count}"
 
     @classmethod
     def nearest(cls, inner: "Origin | None", outer: "Origin | None"):

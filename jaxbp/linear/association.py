@@ -50,14 +50,16 @@ def sums_early(edges: Sequence[Edge], avals: Sequence) -> tuple[Sequence, Sequen
         labels = None
         if source is not None or _may_repeat(edge):
             labels = _labels(edge, source, avals)
-        if labels is not None and isinstance(edge.map, Contraction):
+        if labels is None:
+            found.append(edge)
+        elif source is not None and isinstance(edge.map, Contraction):
             found += _contracted(edge, source, labels, avals)
-            continue
-        found.append(edge)
-        factor = edge.map.coefficient(()) if labels and not edge.residuals else None
-        if factor is not None and made[edge.outs[0]] == 1:
-            before = source or _Spread(edge.ins[0], labels, 1)
-            spread[edge.outs[0]] = _Spread(before.slot, labels, before.factor * factor)
+        else:
+            found.append(edge)
+            factor = None if edge.residuals else edge.map.coefficient(())
+            if factor is not None and made[edge.outs[0]] == 1:
+                slot, _, before = source or _Spread(edge.ins[0], labels, 1)
+                spread[edge.outs[0]] = _Spread(slot, labels, before * factor)
     return found, avals
 
 

@@ -80,7 +80,7 @@ class ThroughPrimitive(SimpleMap):
 class Contraction(ThroughPrimitive):
     """A dot product with its other operand held: that is the coefficient."""
 
-    waits = True
+    waits = True  # pyright: ignore[reportAssignmentType]
 
     def coefficient(self, residuals):
         return residuals[0]

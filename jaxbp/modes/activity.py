@@ -45,8 +45,8 @@ class Moving:
 
     def whole(self, moved: Sequence) -> list:
         """One value per place, None where it does not move."""
-        moved = iter(moved)
-        return [next(moved) if moves else None for moves in self.flags]
+        given = iter(moved)
+        return [next(given) if moves else None for moves in self.flags]
 
 
 def moving_carries(

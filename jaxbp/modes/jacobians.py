@@ -172,6 +172,6 @@ def hvp(
     called.__name__ = doors.name_of(fun)
     gradient = grad(called, tuple(range(len(chosen))), has_aux)
     with settings.using(options):
-        found = jvp(gradient, chosen, tuple(tangents), has_aux)
-    product = found[1][0] if len(chosen) == 1 else found[1]
-    return (product, found[2]) if has_aux else product
+        _, products, *aux = jvp(gradient, chosen, tuple(tangents), has_aux)
+    product = products[0] if len(chosen) == 1 else products
+    return (product, *aux) if has_aux else product

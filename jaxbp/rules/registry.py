@@ -20,7 +20,7 @@ from typing import Any
 
 from .. import ir
 from ..errors import InvalidArgument, MissingRule
-from ..linear.base import Edge, LinearMap, Params
+from ..linear.base import Edge, Params
 from ..linear.diagonal import Broadcast, Diagonal, Scaled
 from ..linear.labels import OPERATOR, Form
 from ..linear.primitive import JointlyThroughPrimitive, hold
@@ -140,7 +140,7 @@ class _Partial:
 
     def __init__(self, slope):
         self.slope, self.places, takes_params = slope, (), False
-        self.map: LinearMap | None = None  # the same whatever the parameters
+        self.map: Diagonal | Scaled | None = None  # the same whatever the parameters
         if callable(slope):
             self.places, takes_params = _operands(slope)
         if not takes_params:
@@ -148,7 +148,7 @@ class _Partial:
 
     def edge(self, place, values, y, params) -> Edge:
         """The edge from the operand at `place` to the output `y`."""
-        linear_map = self.map or Diagonal(self.slope, Params(params))
+        linear_map: Any = self.map or Diagonal(self.slope, Params(params))
         shape, out_shape = ir.typeof(values[place]).shape, ir.typeof(y).shape
         if shape != out_shape:
             linear_map = Broadcast(linear_map, shape, out_shape)
