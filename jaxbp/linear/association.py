@@ -78,8 +78,10 @@ def _labels(edge: Edge, source: _Spread | None, avals) -> Labels | None:
     if ir.placed(x) or ir.placed(y):
         return None
     labels = edge.map.labels(x, y, edge.residuals)
-    if labels is None or source is not None:
-        return labels and labels.after(source.labels)
+    if labels is None:
+        return None
+    if source is not None:
+        return labels.after(source.labels)
     sizes = dict(zip(labels.out, y.shape, strict=True))
     return labels if any(sizes[label] > 1 for label in labels.repeated) else None
 
