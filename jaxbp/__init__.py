@@ -6,6 +6,9 @@ As in JAX: `grad`, `value_and_grad`, `jvp`, `vjp`, `linearize`, `jacfwd`, `jacre
 Ours: `hvp` (Hessian times vector), `check` (is a gradient right?), `cost` (what does it
 take?), `trace` (every value on the way), `coverage` (which primitives have rules).
 
+What `linearize` and `vjp` return: `Pushforward`, `Pullback`; both hold a
+`LinearProgram`, which can be printed.
+
 Options, by `with`: `Options`, `options`, `association`, `foreign`, `loops`,
 `strict_custom_vjp`.
 
@@ -19,25 +22,22 @@ import importlib
 
 from jax import checkpoint
 
-from . import modes as _modes  # noqa: F401 (registers the rules that walk programs)
+from . import control as _control  # noqa: F401 (puts its rules into the table)
 from .examples import with_examples
-from .modes.gradients import grad, value_and_grad
-from .modes.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
-from .modes.products import jvp, linearize, vjp
+from .linear.program import LinearProgram
 from .offered import DERIVATIVES
-from .settings import (
-    Options,
-    association,
-    foreign,
-    loops,
-    options,
-    strict_custom_vjp,
-)
+from .settings import Options, association, foreign, loops, options, strict_custom_vjp
+from .transforms.gradients import grad, value_and_grad
+from .transforms.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
+from .transforms.products import Pullback, Pushforward, jvp, linearize, vjp
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "LinearProgram",
     "Options",
+    "Pullback",
+    "Pushforward",
     "association",
     "check",
     "checkpoint",
@@ -63,10 +63,10 @@ __all__ = [
 # Public names whose modules are imported on first use. What an editor sees of them, and
 # of all names here, is in `__init__.pyi`.
 _LAZY = {
-    "check": "checking",
+    "check": "witnesses",
     "cost": "costs",
     "coverage": "covering",
-    "trace": "tracing",
+    "trace": "evaluation",
 }
 _SUBMODULES = frozenset(
     "checks costs errors layers problems rules scalar study timing training "

@@ -19,11 +19,14 @@ from . import training as training
 from . import worked as worked
 from .checks import Report as _CheckReport
 from .costs import CostReport as _CostReport
-from .covering import Report as _CoverageReport
+from .covering import CoverageReport as _CoverageReport
+from .evaluation import EvaluationTrace as _Trace
+from .linear.program import LinearProgram as LinearProgram
 from .settings import Options as Options
 from .settings import Within as _Within
 from .timing import Roofs as _Roofs
-from .tracing import Trace as _Trace
+from .transforms.products import Pullback as Pullback
+from .transforms.products import Pushforward as Pushforward
 
 __version__: str
 __all__: list[str]
@@ -149,6 +152,7 @@ def trace(
     has_aux: bool = False,
     depth: int = 0,
     steps: int = 3,
+    argnums: _Places | None = None,
 ) -> _Trace: ...
 def coverage() -> _CoverageReport: ...
 

@@ -1,5 +1,5 @@
 """`python -m jaxbp` is the `jaxbp` command."""
 
-from .cli import main
+from .commands.main import main
 
 main()

@@ -11,7 +11,7 @@ from importlib import import_module
 
 import jax
 
-from . import modes  # noqa: F401  (registers the rules that walk programs)
+from . import control  # noqa: F401  (registers the rules that walk programs)
 from .display import Column, Line, Page, Shown, Table, Words
 from .errors import MissingRule, UnknownName, nearest
 from .rules import registry
@@ -57,7 +57,7 @@ _FORWARD_ONLY = {"while": "of a loop whose number of steps is not known"}
 
 
 @dataclass(frozen=True)
-class Row:
+class CoverageRow:
     """One primitive of JAX's tables.
 
     Fields:
@@ -85,7 +85,7 @@ class Row:
 
 
 @dataclass(frozen=True, repr=False)
-class Report(Shown):
+class CoverageReport(Shown):
     """The table, and what it was made with.
 
     Fields:
@@ -93,7 +93,7 @@ class Report(Shown):
       jax_version: of the JAX whose tables were read.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[CoverageRow, ...]
     jax_version: str
 
     @property
@@ -122,7 +122,7 @@ class Report(Shown):
                 names.setdefault(row.reason, []).append(row.primitive)
         return tuple(f"{', '.join(who)}: {reason}." for reason, who in names.items())
 
-    def matching(self, word: str) -> "Report":
+    def matching(self, word: str) -> "CoverageReport":
         """The report on the primitives with `word` in their name.
 
         Raises:
@@ -150,18 +150,19 @@ def _plural(count: int, what: str) -> str:
     return f"{count} {what}{'s' * (count != 1)}"
 
 
-def _line(row: Row) -> Line:
+def _line(row: CoverageRow) -> Line:
     one_way = "one way" if row.reason else ""
     remark = one_way if row.status == "covered" else row.status
     sides = (row.jax_forward, row.jax_reverse, row.forward, row.reverse)
     return Line((row.primitive, *sides, remark), _TONES[row.status])
 
 
-def coverage() -> Report:
+def coverage() -> CoverageReport:
     """Every primitive that the installed JAX differentiates, beside ours, by mode.
 
     Returns:
-      A `Report`; `.holes` is empty where jaxbp differentiates all that JAX does.
+      A `CoverageReport`; `.holes` is empty where jaxbp differentiates all that JAX
+      does.
 
     Raises:
       MissingRule: this JAX shows its tables at another place.
@@ -176,7 +177,7 @@ def coverage() -> Report:
         _row(name, name in has_jvp, name in has_transpose, ours.get(name))
         for name in names
     ]
-    return Report(tuple(rows), jax.__version__)
+    return CoverageReport(tuple(rows), jax.__version__)
 
 
 def _jax_tables():
@@ -193,9 +194,9 @@ def _jax_tables():
         ) from None
 
 
-def _row(name, has_jvp, has_transpose, rule) -> Row:
+def _row(name, has_jvp, has_transpose, rule) -> CoverageRow:
     kind = _KINDS.get(type(rule), "program") if rule is not None else ""
-    return Row(
+    return CoverageRow(
         primitive=name,
         jax_forward="rule" if has_jvp else "",
         jax_reverse="rule" if has_transpose else "derived",

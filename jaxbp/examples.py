@@ -60,6 +60,20 @@ True""",
     "coverage": """\
 >>> jaxbp.coverage().matching("cumsum").rows[0].forward
 'linear'""",
+    "LinearProgram": """\
+>>> program = jaxbp.linearize(lambda x: -x, jnp.ones(3))[1].program
+>>> len(program.structure.edges), repr(program).startswith("LinearProgram: (x0 ")
+(1, True)
+>>> program.pull([jnp.ones(3)])[0].tolist()
+[-1.0, -1.0, -1.0]""",
+    "Pushforward": """\
+>>> value, pushforward = jaxbp.linearize(lambda x: x**3, 2.0)
+>>> isinstance(pushforward, jaxbp.Pushforward), float(pushforward(1.0))
+(True, 12.0)""",
+    "Pullback": """\
+>>> value, pullback = jaxbp.vjp(lambda x: x**3, 2.0)
+>>> isinstance(pullback, jaxbp.Pullback), float(pullback(1.0)[0])
+(True, 12.0)""",
     "Options": """\
 >>> options = jaxbp.Options(scan_residuals="recompute")
 >>> float(jaxbp.grad(lambda x: x**2, options=options)(3.0))

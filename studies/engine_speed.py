@@ -22,16 +22,7 @@ import jaxbp
 from jaxbp import timing
 from jaxbp.errors import MissingRule
 from jaxbp.problems.programs import PROGRAMS, program
-from jaxbp.study import (
-    GAP,
-    Study,
-    grid,
-    is_gap,
-    measure,
-    plots,
-    run,
-    stacked_bytes,
-)
+from jaxbp.study import GAP, Study, grid, is_gap, measure, plots, run, stacked_bytes
 
 MINUTES = 2
 

@@ -7,7 +7,7 @@ import pytest
 from jax.interpreters import ad
 
 from jaxbp import covering as module
-from jaxbp.covering import EXCEPTIONS, Report, Row, coverage
+from jaxbp.covering import EXCEPTIONS, CoverageReport, CoverageRow, coverage
 from jaxbp.errors import MissingRule
 from jaxbp.rules import registry
 
@@ -55,11 +55,11 @@ def test_kinds(name, kinds):
 
 def test_report_counts_and_shows_every_status():
     rows = (
-        Row("tanh", "rule", "derived", "elementwise", "elementwise"),
-        Row("inner", "rule", "derived", "", "", "internal"),
-        Row("new", "rule", "rule", "", ""),
+        CoverageRow("tanh", "rule", "derived", "elementwise", "elementwise"),
+        CoverageRow("inner", "rule", "derived", "", "", "internal"),
+        CoverageRow("new", "rule", "rule", "", ""),
     )
-    report = Report(rows, "9.9")
+    report = CoverageReport(rows, "9.9")
     assert report.holes == ("new",)
     assert report.summary() == (
         "JAX 9.9 differentiates 3 primitives: 1 covered, 1 exception, 1 hole. "

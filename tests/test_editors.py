@@ -14,7 +14,14 @@ import jaxbp
 ROOT = pathlib.Path(__file__).parents[1]
 STUB = ast.parse((ROOT / "jaxbp" / "__init__.pyi").read_text())
 FUNCTIONS = {node.name: node for node in STUB.body if isinstance(node, ast.FunctionDef)}
-ELSEWHERE = {"Options", "checkpoint", "jacobian"}  # named there, described elsewhere
+ELSEWHERE = {
+    "LinearProgram",
+    "Options",
+    "Pullback",
+    "Pushforward",
+    "checkpoint",
+    "jacobian",
+}  # fmt: skip (named there, described elsewhere)
 
 USER = """
 import jaxbp

@@ -45,7 +45,8 @@ def check(
     """
     from rich.console import Console
 
-    from .. import checking, target
+    from .. import witnesses
+    from . import target
 
     _check_settings(points, probes, rtol)
     output.check()
@@ -53,7 +54,7 @@ def check(
     given = target.load_function(grad)[0] if grad else None
     with Console(stderr=True).status(f"checking {call.function} ..."):
         with call.blamed(f"checking `{call.function}`", args):
-            report = checking.check(
+            report = witnesses.check(
                 f, *args, grad=given, argnums=call.wanted(None), has_aux=call.has_aux,
                 points=points, probes=probes, seed=call.seed, differences=differences,
                 rtol=rtol, atol=atol,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import tyro
 
-from ..study.gallery import list_classics, run_classics
+from ..classics.gallery import list_classics, run_classics
 from . import worked
 from .options import parsed
 from .study import show_list

@@ -81,7 +81,7 @@ class Call:
         """
         import jax
 
-        from .. import target
+        from . import target
 
         if self.x64 or target.needs_64_bit(self.shapes or ""):
             jax.config.update("jax_enable_x64", True)
@@ -93,7 +93,7 @@ class Call:
 
     def blamed(self, doing: str, args: Sequence):
         """A context in which errors of the user's code are told in one line."""
-        from .. import target
+        from . import target
 
         given = self.args is not None or self.shapes is not None
         source = "" if given else " The arguments are `example_args` of its module."

@@ -37,9 +37,9 @@ def trace(
       picture: Draw the graph to this file: .svg, .png or .pdf.
       output: How to show it.
     """
-    from .. import tracing
+    from .. import evaluation
+    from ..drawing.picture import check_format, save
     from ..errors import InvalidArgument
-    from ..graphs.picture import check_format, save
     from ..outputs import check_writable
 
     if call.argnums is not None:
@@ -53,7 +53,7 @@ def trace(
     f, args = call.load()
     seeds = _seeds(call.function, tangents, cotangents)
     with call.blamed(f"tracing `{call.function}`", args):
-        found = tracing.trace(
+        found = evaluation.trace(
             f, *args, **seeds, has_aux=call.has_aux, depth=depth, steps=steps
         )
     output.give(found)
@@ -63,7 +63,7 @@ def trace(
 
 def _seeds(function: str, tangents: str | None, cotangents: str | None) -> dict:
     """The seeds that were given, as keyword arguments of `trace`."""
-    from .. import target
+    from . import target
 
     module, found = target.load_function(function)[1], {}
     if tangents is not None:

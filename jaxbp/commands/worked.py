@@ -37,8 +37,8 @@ def worked(
     from dataclasses import replace
 
     from .. import worked
+    from ..drawing.picture import check_format, save
     from ..errors import InvalidArgument
-    from ..graphs.picture import check_format, save
     from ..outputs import check_writable
 
     if markdown + latex + output.json + output.csv > 1:

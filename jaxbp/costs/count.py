@@ -15,8 +15,8 @@ from ..timing.roofs import Steps
 from .amount import UNBOUNDED, Amount, exactly
 from .factorizations import FACTORIZATIONS
 from .flat import Flat, Step, flatten, where
-from .flops import work
 from .traffic import Pass, passes_of, transposed_bytes
+from .work import work
 
 # Steps that run at the rate of matrix products.
 PRODUCTS = {

@@ -8,12 +8,12 @@ import jax
 
 from ..checks.eager import NEEDS_VALUES
 from ..errors import InvalidArgument, JaxbpError
-from ..modes.jacobians import jacfwd, jacrev
 from ..timing import Roofs
+from ..transforms.jacobians import jacfwd, jacrev
 from .amount import Amount
 from .count import Given, traced_amount
 from .report import CostReport
-from .subject import Subject
+from .subject import PricedFunction
 
 UNAVAILABLE = (JaxbpError, NotImplementedError)  # no rule, no such mode, no batching
 
@@ -52,7 +52,7 @@ def cost(
     """
     if while_trips is not None and while_trips < 0:
         raise InvalidArgument(f"`while_trips` must be 0 or more, but is {while_trips}.")
-    subject = Subject(f, args, argnums, has_aux)
+    subject = PricedFunction(f, args, argnums, has_aux)
     try:
         return _report(subject, Given(while_trips, roofs))
     except NEEDS_VALUES as error:
@@ -63,7 +63,7 @@ def cost(
         ) from error
 
 
-def _report(subject: Subject, given: Given) -> CostReport:
+def _report(subject: PricedFunction, given: Given) -> CostReport:
     amounts, remarks = _amounts(subject, given)
     tape = amounts.pop("tape")
     out = jax.eval_shape(subject.plain, *subject.types)
@@ -77,7 +77,7 @@ def _report(subject: Subject, given: Given) -> CostReport:
     )
 
 
-def _amounts(subject: Subject, given: Given) -> tuple[dict[str, Any], list]:
+def _amounts(subject: PricedFunction, given: Given) -> tuple[dict[str, Any], list]:
     """Fields of the report, None where a derivative cannot be had; and why not."""
     missing: dict[str, list[str]] = {}  # per reason: what it prevents
 
@@ -135,7 +135,7 @@ def counted(f: Callable, *args, argnums: int | Sequence[int] = 0) -> dict[str, f
     Raises:
       JaxbpError: a derivative cannot be had.
     """
-    subject = Subject(f, args, argnums, has_aux=False)
+    subject = PricedFunction(f, args, argnums, has_aux=False)
     linear = subject.linearized()
     return {
         "f_flops": traced_amount(subject.plain, *subject.types).flops.high,

@@ -6,13 +6,13 @@ import jax
 
 from .. import ir, settings, tree
 from ..errors import InvalidArgument
-from ..modes import doors
-from ..modes.products import jvp, vjp
+from ..transforms import arguments
+from ..transforms.products import jvp, vjp
 from .flat import flatten
 from .linearized import Linearized
 
 
-class Subject:
+class PricedFunction:
     """A function of the leaves that are known by type; the other leaves are held.
 
     Attributes:
@@ -22,9 +22,9 @@ class Subject:
     """
 
     def __init__(self, f: Callable, args, argnums: int | Sequence[int], has_aux: bool):
-        doors.check_callable(f)
-        self.f, self.has_aux, self.name = f, has_aux, doors.name_of(f)
-        self.places = doors.places_of(argnums, args, f)
+        arguments.check_callable(f)
+        self.f, self.has_aux, self.name = f, has_aux, arguments.name_of(f)
+        self.places = arguments.places_of(argnums, args, f)
         self.leaves, self.structure = jax.tree.flatten(args)
         chosen = [
             place in self.places

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .. import ir
 from ..rules import kind_of
 from .flat import CONTROL, Flat, Step, Value
-from .flops import ELEMENTWISE, REDUCING, SCATTERING, TRANSCENDENTAL
+from .work import ELEMENTWISE, REDUCING, SCATTERING, TRANSCENDENTAL
 
 VIEWS = frozenset(
     "bitcast_convert_type copy_p name optimization_barrier reshape "

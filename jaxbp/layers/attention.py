@@ -6,14 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxbp.errors import InvalidArgument
-from jaxbp.layers.base import (
-    Layer,
-    batch_sum,
-    check_size,
-    lift,
-    make_layer,
-    outer_sum,
-)
+from jaxbp.layers.base import Layer, batch_sum, check_size, lift, make_layer, outer_sum
 from jaxbp.layers.initial import Initialiser, side_by_side, xavier, zeros
 
 

@@ -1,13 +1,6 @@
 """The dense layer: y = x W + b."""
 
-from jaxbp.layers.base import (
-    Layer,
-    batch_sum,
-    check_size,
-    lift,
-    make_layer,
-    outer_sum,
-)
+from jaxbp.layers.base import Layer, batch_sum, check_size, lift, make_layer, outer_sum
 from jaxbp.layers.initial import Initialiser, xavier, zeros
 
 

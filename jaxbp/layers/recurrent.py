@@ -18,14 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxbp.errors import InvalidArgument
-from jaxbp.layers.base import (
-    Layer,
-    batch_sum,
-    check_size,
-    lift,
-    make_layer,
-    outer_sum,
-)
+from jaxbp.layers.base import Layer, batch_sum, check_size, lift, make_layer, outer_sum
 from jaxbp.layers.initial import Initialiser, side_by_side, xavier, zeros
 
 

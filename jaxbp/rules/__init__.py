@@ -5,13 +5,13 @@ Public are the declarations: `elementwise`, `linear`, `bilinear`, `mixed`, `gene
 making, `unregister`; `kind_of` says what a primitive's rule knows of it.
 """
 
-from . import (  # noqa: F401
+# ruff: noqa: F401
+from . import (
     collective,
     complex,
     contraction,
     cumulative,
     effects,
-    elementwise,
     fourier,
     indexing,
     linalg,
@@ -21,6 +21,7 @@ from . import (  # noqa: F401
     reduction,
     scatter,
     shape,
+    smooth,
     sorting,
     sparse,
     special,

@@ -11,14 +11,7 @@ from jax import lax
 
 from .. import ir
 from ..linear.diagonal import stepped
-from .registry import (
-    Elementwise,
-    General,
-    ZeroRule,
-    elementwise,
-    register,
-    zero,
-)
+from .registry import Elementwise, General, ZeroRule, elementwise, register, zero
 
 zero(
     "and",

@@ -21,9 +21,9 @@ from jax.extend.core.primitives import (
 )
 
 from .. import ir
-from .places import Windows, spans
 from .reduction import on_arrays
 from .registry import general, linear, rewritten
+from .spans import Windows, spans
 
 FEW_PLACES = 16  # of a window: 2 by 2, 3 by 3, 4 by 4
 

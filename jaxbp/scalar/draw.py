@@ -1,7 +1,7 @@
 """The graph of a scalar computation: values on nodes, gradients on edges."""
 
+from ..drawing import picture
 from ..errors import InvalidArgument
-from ..graphs import picture
 from .tape import Value, order
 
 SIGNS = {"*": "×", "-": "−", "/": "÷", "neg": "−x"}

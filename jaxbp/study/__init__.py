@@ -1,5 +1,6 @@
 """What every study shares: cases, rows that survive, tables, figures, provenance."""
 
+from jaxbp.costs.stacked import stacked_bytes as stacked_bytes
 from jaxbp.study.base import GAP as GAP
 from jaxbp.study.base import QUICK_SETTINGS as QUICK_SETTINGS
 from jaxbp.study.base import SETTINGS as SETTINGS
@@ -21,4 +22,3 @@ from jaxbp.study.scaling import Scaling as Scaling
 from jaxbp.study.scaling import at_the_end as at_the_end
 from jaxbp.study.scaling import fit_power as fit_power
 from jaxbp.study.scaling import growth as growth
-from jaxbp.study.stacked import stacked_bytes as stacked_bytes

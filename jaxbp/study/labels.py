@@ -1,6 +1,6 @@
 """Where the names of lines stand: at their ends, on no other name and on no point."""
 
-from ..graphs.spread import spread
+from ..drawing.spread import spread
 
 LABEL_POINTS = 8.5
 DIRECT = "direct-label"  # gid of a line's name

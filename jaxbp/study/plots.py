@@ -13,7 +13,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from ..palette import COLOURS, INK
+from ..drawing.palette import COLOURS, INK
 from ..timing.clock import UNSTABLE
 from .base import is_gap
 from .labels import DIRECT, LABEL_POINTS, spread_labels

@@ -1,7 +1,7 @@
 """The steps of backpropagation as panels: values forward, errors back, new weights."""
 
+from ..drawing import picture as boxes
 from ..errors import InvalidArgument
-from ..graphs import picture as boxes
 from ..scalar.draw import short
 from .rows import activation_name
 

@@ -17,9 +17,9 @@ import optax
 
 import jaxbp
 from jaxbp import layers, problems, training
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import at_least, exactly
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import at_least, exactly
 
 INPUTS, XOR = problems.xor(np.float64)
 STARTS, UPDATES = 20, 300

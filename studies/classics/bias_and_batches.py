@@ -16,9 +16,9 @@ import numpy as np
 
 import jaxbp
 from jaxbp import layers, problems
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import between, exactly, within
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import between, exactly, within
 
 HIDDEN = 32
 SIZES = (1, 4, 16, 64, 256, 1024)

@@ -19,10 +19,10 @@ import math
 import jax.numpy as jnp
 
 import jaxbp
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import exactly, printed, within
 from jaxbp.scalar import Value
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import exactly, printed, within
 
 
 def two_routes(a):

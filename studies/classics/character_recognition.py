@@ -18,9 +18,9 @@ import numpy as np
 import optax
 
 from jaxbp import layers, problems, training
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import at_least, exactly
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import at_least, exactly
 
 SEEDS = range(5)
 RECIPES = {  # activation and optimiser; first weights He after relu, else Xavier

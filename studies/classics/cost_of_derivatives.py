@@ -26,9 +26,9 @@ import jax.numpy as jnp
 
 import jaxbp
 from jaxbp import layers, scalar
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import INDEPENDENT, SOUGHT, at_least, at_most, exactly, within
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import INDEPENDENT, SOUGHT, at_least, at_most, exactly, within
 
 INPUTS, HIDDEN = 10, (4, 8, 16, 32, 64, 128)
 

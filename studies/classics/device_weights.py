@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbp import layers, problems, training
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import SOUGHT, at_least, at_most, within
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import SOUGHT, at_least, at_most, within
 
 SEEDS = range(5)
 EPOCHS, QUICK_EPOCHS, BATCH, RATE = 20, 4, 32, 0.1

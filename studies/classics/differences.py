@@ -15,9 +15,9 @@ from jax.flatten_util import ravel_pytree
 
 import jaxbp
 from jaxbp import layers, problems
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import at_most, between, exactly
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import at_most, between, exactly
 
 EXPONENTS = range(1, 14)  # of h = 10^-k
 SEEDS = 5

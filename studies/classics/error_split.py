@@ -20,9 +20,9 @@ import numpy as np
 
 import jaxbp
 from jaxbp import layers
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import SOUGHT, at_least, exactly, within
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import SOUGHT, at_least, exactly, within
 
 STARTS, POINTS, UPDATES, RATE = 200, 60, 400, 1.0
 HIDDEN = 5

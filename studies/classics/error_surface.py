@@ -22,9 +22,9 @@ from jax.flatten_util import ravel_pytree
 
 import jaxbp
 from jaxbp import layers, problems
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import between, exactly, within
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import between, exactly, within
 
 START = np.array([1.0, 0.5])
 RATES = {0.1: "blue", 0.25: "green", 0.4: "purple", 0.5: "orange", 0.6: "vermilion"}

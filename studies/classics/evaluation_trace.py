@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 
 import jaxbp
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import printed, within
 from jaxbp.scalar import Value
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import printed, within
 
 POINT = (2.0, 5.0)
 LINES = ("ln x1", "x1 x2", "sin x2", "v1 + v2", "v4 - v3")

@@ -24,9 +24,9 @@ from jax.flatten_util import ravel_pytree
 
 import jaxbp
 from jaxbp import layers, problems, training
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import SOUGHT, at_least, within
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import SOUGHT, at_least, within
 
 SEEDS, STAGES = 20, (0, 40, 1000)  # updates
 MODEL = layers.mlp([2, 8, 2], activation="tanh")

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxbp
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import at_most, within
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import at_most, within
 
 UNITS, STEPS = 8, 200
 NETWORKS = ("state", "adjoint")

@@ -15,10 +15,10 @@ import numpy as np
 
 import jaxbp
 from jaxbp import layers, problems
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import at_least, exactly, within
 from jaxbp.errors import InvalidArgument
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import at_least, exactly, within
 
 INPUTS, XOR = problems.xor(np.float64)
 TARGETS = 1.0 * XOR[:, None]

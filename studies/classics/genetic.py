@@ -20,9 +20,9 @@ from jax.flatten_util import ravel_pytree
 
 import jaxbp
 from jaxbp import layers, problems, training
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import INDEPENDENT, SOUGHT, at_least, between
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import INDEPENDENT, SOUGHT, at_least, between
 
 INPUTS, XOR = problems.xor(np.float64)
 TARGETS = 2.0 * XOR[:, None] - 1

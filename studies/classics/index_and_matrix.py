@@ -23,9 +23,9 @@ import numpy as np
 
 import jaxbp
 from jaxbp import layers
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import printed, within
-from jaxbp.study.networks import draw_network, signed
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import printed, within
+from jaxbp.classics.networks import draw_network, signed
 
 X, TARGET = np.array([0.1, 0.2, 0.3, 0.4]), 1.0
 PARAMS = {

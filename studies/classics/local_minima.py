@@ -18,9 +18,9 @@ import optax
 
 import jaxbp
 from jaxbp import layers, problems, training
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import at_least, between
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import at_least, between
 
 INPUTS, XOR = problems.xor(np.float64)
 STARTS, UPDATES, RATE, MOMENTUM = 100, 4000, 2.0, 0.9

@@ -22,10 +22,10 @@ import numpy as np
 
 import jaxbp
 from jaxbp import layers
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import PUBLISHED, exactly, printed, within
+from jaxbp.classics.networks import draw_network, signed
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import PUBLISHED, exactly, printed, within
-from jaxbp.study.networks import draw_network, signed
 
 RATE = 0.5
 INPUTS = np.array([0.05, 0.10])

@@ -21,10 +21,10 @@ import numpy as np
 
 import jaxbp
 from jaxbp import layers, problems
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import at_least, between, exactly, within
 from jaxbp.scalar import flat, mlp, values
 from jaxbp.study import plots, tables
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import at_least, between, exactly, within
 
 STEPS, DECAY = 100, 1e-4
 SHOWN = (0, 1, 10, 50, 99)

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxbp
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import exactly, within
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import exactly, within
 
 INPUTS = np.array([0.0, 1.0, 2.0])
 TARGETS = np.array([0.0, 2.0, 4.0])

@@ -22,9 +22,9 @@ import numpy as np
 
 import jaxbp
 from jaxbp import layers
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import exactly, printed, within
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import exactly, printed, within
 
 NAMES = [layer.name for layer in layers.SIGMOIDS]
 COLOURS = ["blue", "vermilion", "green", "purple", "orange", "sky"]

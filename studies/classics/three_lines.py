@@ -12,10 +12,10 @@ import importlib.util
 import jax
 
 import jaxbp
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import within
 from jaxbp.scalar import Value
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import within
 
 X, Y, W, RATE = 1.0, 2.0, 1.0, 0.01
 

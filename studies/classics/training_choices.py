@@ -25,9 +25,9 @@ import numpy as np
 import optax
 
 from jaxbp import layers, problems, training
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import SOUGHT, at_least, between, within
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import SOUGHT, at_least, between, within
 
 SEEDS = range(5)
 EPOCHS, QUICK_EPOCHS, BATCH = 20, 4, 32

@@ -20,9 +20,9 @@ from jax.flatten_util import ravel_pytree
 
 import jaxbp
 from jaxbp import layers
+from jaxbp.classics.classic import Classic, run
+from jaxbp.classics.known import SOUGHT, between, within
 from jaxbp.study import plots
-from jaxbp.study.classic import Classic, run
-from jaxbp.study.known import SOUGHT, between, within
 
 UNITS, LENGTH, SEEDS = 16, 100, 100
 RHOS = {0.5: "blue", 1.0: "green", 1.5: "vermilion"}

@@ -6,8 +6,8 @@ Files and gallery are tested on a toy in `tests/study/test_classic.py`.
 import pytest
 from matplotlib.figure import Figure
 
-from jaxbp.study import gallery
-from jaxbp.study.classic import compared
+from jaxbp.classics import gallery
+from jaxbp.classics.classic import compared
 
 NAMES = list(gallery.classic_files())
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 import jaxbp
-from jaxbp import cli
+from jaxbp.commands import main
 
 ROOT = pathlib.Path(__file__).parents[2]
 MODEL = """
@@ -47,7 +47,7 @@ def folder(tmp_path, monkeypatch):
 def status(*argv):
     """The exit status of `jaxbp *argv`, run in this process."""
     with pytest.raises(SystemExit) as stopped:
-        cli.main(list(argv))
+        main.main(list(argv))
     return stopped.value.code or 0
 
 
@@ -63,7 +63,7 @@ def started(*argv, cwd=ROOT, **settings):
 def test_help_has_the_commands_and_examples(capsys, argv):
     assert status(*argv) == 0
     shown = capsys.readouterr().out
-    for word in (*cli.COMMANDS, "examples:", "--quick"):
+    for word in (*main.COMMANDS, "examples:", "--quick"):
         assert word in shown
 
 
@@ -155,7 +155,7 @@ def test_the_studies_are_listed(capsys):
     assert "forward_vs_reverse" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("call", cli.COMMANDS)
+@pytest.mark.parametrize("call", main.COMMANDS)
 def test_each_command_explains_itself(capsys, call):
     command = [word for word in call.split() if word.isalpha() and word.islower()]
     assert status(*command, "--help") == 0

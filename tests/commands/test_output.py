@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from jaxbp import cli
+from jaxbp.commands import main
 
 ROOT = pathlib.Path(__file__).parents[2]
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
@@ -33,7 +33,7 @@ def folder(tmp_path, monkeypatch):
 
 def status(*argv):
     with pytest.raises(SystemExit) as stopped:
-        cli.main(list(argv))
+        main.main(list(argv))
     return stopped.value.code or 0
 
 

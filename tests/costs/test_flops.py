@@ -11,7 +11,7 @@ from jax.extend.core import Primitive
 import jaxbp
 from jaxbp import rules
 from jaxbp.costs import traced_amount
-from jaxbp.costs.flops import BY_KIND, TABLE
+from jaxbp.costs.work import BY_KIND, TABLE
 from jaxbp.rules import registry
 
 A, B = jnp.ones((3, 5)), jnp.ones((5, 7))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxbp
-from tests.modes.standin import same_values
+from tests.transforms.standin import same_values
 
 
 def agree(function, *args, order=2):

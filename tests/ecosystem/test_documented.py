@@ -9,7 +9,7 @@ from jax.experimental.ode import odeint
 
 import jaxbp
 from tests.ecosystem.agreement import agree
-from tests.modes.standin import same_values
+from tests.transforms.standin import same_values
 
 # The fixed point of a contraction, by the implicit function theorem ----------------
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxbp
-from tests.modes.standin import same_values
+from tests.transforms.standin import same_values
 
 WHY = "needs the ecosystem: pip install .[ecosystem]"
 diffrax = pytest.importorskip("diffrax", reason=WHY)

@@ -116,7 +116,7 @@ CASES = [
     Case("Checkpoint: jax.checkpoint", jax.checkpoint(lambda x: jnp.sin(x) * x), (V,)),
     Case("Backward: custom_vjp", doubled, (V,)),
     Case("Loop: scan", scanned, (V,)),
-    Case("Again: while", looped, (V,), reverse=False),
+    Case("RunAgain: while", looped, (V,), reverse=False),
     Case("Read, Write, Addition: refs", by_ref, (draw(4),)),
     Case("Solve: custom_linear_solve",
          lambda b: lax.custom_linear_solve(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxbp
-from jaxbp.linear.loop import Loop, Taped
+from jaxbp.linear.loop.loop import Loop, Taped
 from jaxbp.linear.parts import parts
 from jaxbp.linear.program import LinearProgram, seeded
 from jaxbp.problems.programs import PROGRAMS, program

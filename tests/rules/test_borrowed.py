@@ -8,7 +8,7 @@ from jax.interpreters import ad, batching, mlir
 
 import jaxbp
 from jaxbp.errors import InvalidArgument, MissingRule
-from tests.modes.standin import same_values
+from tests.transforms.standin import same_values
 
 X, W = jnp.arange(1.0, 4.0), jnp.array([0.5, -1.0, 2.0])
 

@@ -5,8 +5,8 @@ from itertools import combinations
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from jaxbp.drawing.picture import save
 from jaxbp.errors import InvalidArgument
-from jaxbp.graphs.picture import save
 from jaxbp.scalar import Value, draw, log, sin
 
 

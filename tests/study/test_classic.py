@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from jaxbp.classics import gallery
+from jaxbp.classics.classic import Classic, compared, execute, run
+from jaxbp.classics.known import at_least, at_most, between, exactly, printed, within
 from jaxbp.errors import UnknownName
-from jaxbp.study import gallery
-from jaxbp.study.classic import Classic, compared, execute, run
-from jaxbp.study.known import at_least, at_most, between, exactly, printed, within
 
 
 def toy(**changes):

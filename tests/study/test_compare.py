@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from jaxbp import cli
+from jaxbp.commands import main
 from jaxbp.errors import DataError
 from jaxbp.study import tables
 from jaxbp.study.catalogue import results_folder
@@ -51,7 +51,7 @@ def test_a_run_beside_itself_has_not_changed(runs):
 
 def test_on_the_command_line(runs, capsys):
     with pytest.raises(SystemExit) as stopped:
-        cli.main(["study", "compare", *map(str, runs), "--json"])
+        main.main(["study", "compare", *map(str, runs), "--json"])
     assert not stopped.value.code
     rows = json.loads(capsys.readouterr().out)
     assert sum(row["changed"] for row in rows) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxbp.graphs.spread import spread
+from jaxbp.drawing.spread import spread
 from jaxbp.study import plots
 
 ROWS = [{"n": n, "a": n**2, "b": n**2 * 1.01} for n in (1, 10, 100)]

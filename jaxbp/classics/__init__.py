@@ -1,0 +1,1 @@
+"""The classic systems: how one is run, its known numbers, its gallery."""

@@ -1,0 +1,175 @@
+"""Residuals that a loop's step need not keep: sums, products and copies of others.
+
+    k = f(y);  z = y + h * k;  l = f(z);  y_new = ...      of a step
+    the tape asks for y, k, z, l;  z is had from y and k by two operations an element:
+    places  y: the carry, stacked   k: stacked   l: stacked      z: derived
+    order of the tape: y, k, (derived) z, l
+
+With y and f kept, the y + h y f of the next stage is computed again in less time than
+it takes to write and read it. Nothing else is ever kept instead: the tape only shrinks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ... import ir
+from ...walkers.walker import Walker
+
+# One operation an element or none, on any device.
+_ARITHMETIC = frozenset(
+    "abs add and broadcast_in_dim convert_element_type eq ge gt integer_pow is_finite "
+    "le lt max min mul ne neg not or reshape select_n sign slice square squeeze "
+    "stop_gradient sub transpose".split()
+)
+_MOST_BYTES = 8  # computed on the way to a residual, per byte of it
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class Derive:
+    """Computes variables of a loop's body from others: static.
+
+    Fields:
+      body: its jaxpr.
+      skip: places of the equations that are not needed.
+      given: (variable, its place among the residuals kept).
+      wanted: the variables computed.
+    """
+
+    body: Any
+    skip: frozenset[int]
+    given: tuple
+    wanted: tuple
+
+    def __call__(self, kept: Sequence) -> list:
+        env = {var: (kept[place], None) for var, place in self.given}
+        Walker().walk(self.body, env, self.skip)
+        return [env[var][0] for var in self.wanted]
+
+
+class TapePlan(NamedTuple):
+    """Where each residual of a step is to be had: static.
+
+    Fields:
+      places: of those kept, (kind, key): as `known` said, or ("stack", index).
+      follows: per place: that of the one whose next value it is, or None.
+      derive: gives further ones from those kept, or None.
+      order: the tape, as places among those kept and then those derived.
+    """
+
+    places: tuple
+    follows: tuple[int | None, ...]
+    derive: Derive | None
+    order: tuple[int, ...]
+
+
+def tape_plan(body, env, tape: Sequence, known: dict, follows: dict, derives):
+    """The plan of a step's tape, and what must be stacked.
+
+    Args:
+      body: the step's jaxpr.
+      env: its variables, variable -> (value, dot).
+      tape: the residuals.
+      known: id of a value -> where it is to be had without stacking it.
+      follows: id of a carry's new value -> its old one, both on the tape.
+      derives: residuals may be computed from others.
+    """
+    wanted = _derivable(body, env, tape, known) if derives else {}
+    kept = _Kept(known)
+    for value in tape:
+        if id(value) not in wanted:
+            kept.place(value)
+    derive = _derive(body, env, wanted, kept) if wanted else None
+    at, count = kept.at, len(kept.places)
+    derived = {value: count + i for i, value in enumerate(wanted)}
+    old = {at[new]: at[id(value)] for new, value in follows.items()}
+    plan = TapePlan(
+        tuple(kept.places),
+        tuple([old.get(i) for i in range(count)]),
+        derive,
+        tuple([derived[id(r)] if id(r) in derived else at[id(r)] for r in tape]),
+    )
+    return plan, kept.stack
+
+
+class _Kept:
+    """The residuals kept, as they are asked for."""
+
+    def __init__(self, known: dict):
+        self.known = known
+        self.at: dict[int, int] = {}  # id of a value: its place among those kept
+        self.places: list = []
+        self.stack: list = []
+
+    def place(self, value) -> int:
+        if id(value) not in self.at:
+            self.at[id(value)] = len(self.places)
+            found = self.known.get(id(value))
+            if found is None:
+                found = "stack", len(self.stack)
+                self.stack.append(value)
+            self.places.append(found)
+        return self.at[id(value)]
+
+
+def _derive(body, env, wanted: dict, kept: _Kept) -> Derive:
+    """Computes `wanted` (id of a value -> variable, equations) from what is kept."""
+    needed = set().union(*(places for _, places in wanted.values()))
+    made = {var for place in needed for var in body.eqns[place].outvars}
+    read = {
+        var: kept.place(env[var][0])
+        for place in sorted(needed)
+        for var in body.eqns[place].invars
+        if not isinstance(var, ir.Literal) and var not in made
+    }
+    skip = frozenset(range(len(body.eqns))) - needed
+    variables = tuple([var for var, _ in wanted.values()])
+    return Derive(body, skip, tuple(read.items()), variables)
+
+
+def _derivable(body, env, tape, known) -> dict:
+    """Residuals to be computed: id of a value -> (variable, places of equations)."""
+    stacked = {id(r) for r in tape if id(r) not in known}
+    makers = {
+        var: place
+        for place, eqn in enumerate(body.eqns)
+        if _is_arithmetic(eqn)
+        for var in eqn.outvars
+    }
+    at_hand = stacked.union(known)
+    found = {}
+    for var in reversed(makers):  # the latest first: from what comes before it
+        value = env[var][0] if var in env else None
+        if id(value) in stacked and id(value) not in found:
+            at_hand.discard(id(value))
+            places = _equations(body, var, env, at_hand, makers)
+            if places is None:
+                at_hand.add(id(value))
+            else:
+                found[id(value)] = var, places
+    return found
+
+
+def _is_arithmetic(eqn) -> bool:
+    if eqn.primitive.name == "jit":
+        return all(map(_is_arithmetic, ir.inner(eqn.params["jaxpr"])[0].eqns))
+    return eqn.primitive.name in _ARITHMETIC
+
+
+def _equations(body, var, env, at_hand, makers) -> set[int] | None:
+    """Places of the equations that give `var` from values at hand, if these are few."""
+    places: set[int] = set()
+    budget = _MOST_BYTES * ir.nbytes(var.aval)
+    wanted = [var]
+    while wanted:
+        atom = wanted.pop()
+        if isinstance(atom, ir.Literal) or id(env[atom][0]) in at_hand:
+            continue
+        place = makers.get(atom)
+        if place is None or budget < 0:
+            return None
+        if place not in places:
+            places.add(place)
+            budget -= sum(ir.nbytes(v.aval) for v in body.eqns[place].outvars)
+            wanted += body.eqns[place].invars
+    return places if budget >= 0 else None

@@ -1,0 +1,284 @@
+"""Scan: forward mode in one loop, linearise mode with residuals kept or recomputed.
+
+Equations that depend on nothing that changes are done once, before the loop, with their
+derivatives: a transposed or converted weight is neither recomputed nor stacked.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jax import lax
+
+from ... import ir, settings
+from ...linear.base import Edge, filled
+from ...linear.loop.loop import Loop, Taped
+from ...linear.loop.slopes import slope_bytes
+from ...linear.program import LinearProgram
+from ...rules import registry
+from ...walkers.forward import Pusher
+from ...walkers.linearize import Recorder, solid
+from ...walkers.primal import Primal
+from ...walkers.walker import Walker
+from ..activity import moving_carries, recomputes
+from ..ref import carrying, scan_with_contents
+from .invariants import hoist
+from .residuals import tape_plan
+
+
+@carrying(scan_with_contents)
+def scan_rule(walker: Walker, primitive, values, dots, params):
+    """lax.scan with at least one operand that carries a tangent."""
+    scan = _Scan(walker, solid(values), dots, params)
+    return scan.push() if isinstance(walker, Pusher) else scan.record()
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class _Body:
+    """A loop's body as a function of invariants, carries and elements: static."""
+
+    jaxpr: Any
+    held: tuple  # variables of the invariants
+    carries: int
+    active: tuple[bool, ...]  # per invariant, carry and element: carries a tangent
+    done: frozenset[int]  # equations done before the loop
+
+    def run(self, walker, values, dots):
+        """Walks one step; gives the outputs' values and dots, and the environment."""
+        variables = (*self.held, *self._changing())
+        triples = zip(variables, values, dots, strict=True)
+        env = {var: (value, dot) for var, value, dot in triples}
+        walker.walk(self.jaxpr, env, self.done)
+        pairs = [ir.read(env, atom) for atom in self.jaxpr.outvars]
+        return [v for v, _ in pairs], [d for _, d in pairs], env
+
+    def _changing(self):
+        known = set(self.held)
+        return [var for var in self.jaxpr.invars if var not in known]
+
+    def linearize(self, values):
+        """One step's outputs, their slots, its linear program, and the environment."""
+        recorder = Recorder()
+        recorder.opens_calls = True  # what waits until after the loop is looked for
+        dots = [
+            recorder.slot(value) if active else None
+            for value, active in zip(values, self.active, strict=True)
+        ]
+        outs, slots, env = self.run(recorder, values, dots)
+        count = len(self.held)
+        moving = self.active[count : count + self.carries]
+        pairs = zip(slots[: self.carries], moving, strict=True)
+        targets = [slot for slot, moves in pairs if moves] + slots[self.carries :]
+        program = recorder.finish([d for d in dots if d is not None], targets)
+        return outs, slots, program, env
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class _StepAgain:
+    """A step that runs again: residuals are invariants, stacked carries, elements."""
+
+    body: _Body
+    targets: tuple[int, ...]  # which outputs carry tangents
+    options: settings.Options
+
+    def slices(self, residuals):
+        return list(residuals[len(self.body.held) :])
+
+    def last(self, residuals):
+        return []
+
+    def before(self, slices):
+        return []
+
+    def ahead(self, residuals, reverse):
+        return []
+
+    def program(self, residuals, slices, following):
+        held = residuals[: len(self.body.held)]
+        with settings.using(self.options):
+            _, slots, program, _ = self.body.linearize([*held, *slices])
+        outs = tuple([slots[i] for i in self.targets])
+        return LinearProgram(program.structure._replace(outs=outs), program.tape)
+
+
+_STACKED = ("stack", "element", "output")  # residuals that are there for every step
+
+
+class _Scan:
+    """One application of the rule: operands, what of them moves, and the loop."""
+
+    def __init__(self, walker, values, dots, params):
+        self.walker, self.params = walker, params
+        jaxpr, consts = ir.inner(params["jaxpr"])
+        operands, self.init, self.xs = ir.scan_split(values, params)
+        held_dots, self.init_dots, self.x_dots = ir.scan_split(dots, params)
+        held, carried, elements = ir.scan_split(jaxpr.invars, params)
+        env = {var: (c, None) for var, c in zip(jaxpr.constvars, consts, strict=True)}
+        for var, value, dot in zip(held, operands, held_dots, strict=True):
+            env[var] = value, dot
+        done, self.late = hoist(walker, jaxpr, env)
+        self.env = env
+        self.held = [value for value, _ in env.values()]
+        self.held_dots = [dot for _, dot in env.values()]
+        known = {var for var, (_, dot) in env.items() if dot is not None}
+        pairs = zip(elements, self.x_dots, strict=True)
+        known |= {var for var, dot in pairs if dot is not None}
+        starts = [dot is not None for dot in self.init_dots]
+        self.moving, self.active_outs = moving_carries(
+            jaxpr, known, carried, starts, done
+        )
+        active = (
+            *[dot is not None for dot in self.held_dots],
+            *self.moving.flags,
+            *[dot is not None for dot in self.x_dots],
+        )
+        self.body = _Body(jaxpr, tuple(env), len(self.init), active, done)
+
+    def _loop(self, step, carry, xs):
+        given = {name: self.params[name] for name in ("length", "reverse", "unroll")}
+        return lax.scan(step, carry, xs, **given)
+
+    # Forward mode: primals and tangents in one loop ----------------------------
+
+    def push(self):
+        avals = self.moving.of([ir.typeof(value) for value in self.init])
+        carries = len(self.init)
+
+        def step(carry, xs):
+            values = [*self.held, *carry[0], *xs[0]]
+            dots = [*self.held_dots, *self.moving.whole(carry[1]), *xs[1]]
+            outs, out_dots, _ = self.body.run(Pusher(), values, dots)
+            moved = filled(self.moving.of(out_dots[:carries]), avals)
+            return (outs[:carries], moved), (outs[carries:], out_dots[carries:])
+
+        carry = self.init, filled(self.moving.of(self.init_dots), avals)
+        (values, moved), (ys, y_dots) = self._loop(step, carry, (self.xs, self.x_dots))
+        return [*values, *ys], [*self.moving.whole(moved), *y_dots]
+
+    # Linearise mode ---------------------------------------------------------------
+
+    def record(self):
+        wish = settings.current().scan_residuals
+        again = wish == "recompute" or (
+            wish == "auto" and recomputes(self.body.jaxpr, self.body.done, self.init)
+        )
+        outs, step, residuals, targets, spare = (
+            self._again() if again else self._taped()
+        )
+        values = [*self.held, *self.init, *self.xs]
+        dots = [*self.held_dots, *self.init_dots, *self.x_dots]
+        triples = list(zip(values, dots, self.body.active, strict=True))
+        # A carry that moves but starts with a zero tangent has a slot of its own.
+        slots = [
+            self.walker.slot(value) if dot is None else dot
+            for value, dot, active in triples
+            if active
+        ]
+        avals = [ir.typeof(value) for value, _, active in triples if active]
+        held = sum(d is not None for d in self.held_dots)
+        loop = Loop(
+            step,
+            tuple(avals[:held]),
+            tuple(avals[held : held + sum(self.moving.flags)]),
+            self.params["length"],
+            self.params["reverse"],
+            self.params["unroll"],
+            self._wait_bytes(spare),
+        )
+        edge = Edge(loop, tuple(residuals), tuple(range(len(slots))), tuple(targets))
+        return outs, self.walker.extend([edge], slots, outs)
+
+    def _wait_bytes(self, spare: int) -> int:
+        """How many bytes a step may stack for what waits until after the loop."""
+        limit, length = settings.current().scan_stack_limit_bytes, self.params["length"]
+        if limit is None:
+            limit = min(1 << 30, length * spare)
+        return limit // max(length, 1)
+
+    def _again(self):
+        """Stacks the carries alone."""
+        carries = len(self.init)
+
+        def step(carry, xs):
+            values, walker = [*self.held, *carry, *xs], Primal()
+            dots = walker.dots(values, self.body.active)
+            outs, _, _ = self.body.run(walker, values, dots)
+            return outs[:carries], (outs[carries:], carry)
+
+        carry, (ys, stack) = self._loop(step, self.init, self.xs)
+        targets = tuple(i for i, active in enumerate(self.active_outs) if active)
+        residuals = [*self.held, *stack, *self.xs]
+        again = _StepAgain(self.body, targets, settings.current())
+        return [*carry, *ys], again, residuals, targets, 0
+
+    def _taped(self):
+        """Stacks the residuals that change, are not there already and not derived."""
+        carries = len(self.init)
+
+        def step(carry, xs):
+            outs, slots, program, env = self.body.linearize([*self.held, *carry, *xs])
+            plan, stack, spare = self._plan(program, env, carry, xs, outs)
+            told = ir.Static((plan, spare, slots, program.structure))
+            return outs[:carries], (outs[carries:], stack, told)
+
+        carry, (ys, stack, told) = self._loop(step, self.init, self.xs)
+        plan, spare, slots, structure = told.value
+        find = {
+            "held": lambda value: value,
+            "late": self._late,
+            "stack": stack.__getitem__,
+            "element": self.xs.__getitem__,
+            "output": ys.__getitem__,
+            "next": carry.__getitem__,
+        }
+        residuals = [find[kind](key) for kind, key in plan.places]
+        moved = self.moving.of(range(carries))
+        rest = [i for i in range(carries, len(slots)) if slots[i] is not None]
+        kept = [slot for slot in structure.outs[len(moved) :] if slot is not None]
+        outs = (*structure.outs[: len(moved)], *kept)
+        step_map = Taped(
+            structure._replace(outs=outs),
+            tuple([kind in _STACKED for kind, _ in plan.places]),
+            plan.follows,
+            plan.derive,
+            plan.order,
+        )
+        return [*carry, *ys], step_map, residuals, [*moved, *rest], spare
+
+    def _plan(self, program, env, carry, xs, outs):
+        """Where a step's residuals are to be had, what must be stacked, and how many
+        bytes stored slopes would add."""
+        tape = program.tape
+        held: dict = {id(value): ("held", value) for value in self.held}
+        held |= {id(env[var][0]): ("late", var) for var in self.late}
+        held |= {id(r): ("held", r) for r in tape if not ir.is_tracer(r)}
+        free: dict = {id(x): ("element", i) for i, x in enumerate(xs)}
+        free |= {id(y): ("output", i) for i, y in enumerate(outs[len(carry) :])}
+        known = held | free
+        asked = {id(r) for r in tape} - set(known)
+        new_ones = asked - {id(old) for old in carry}
+        follows = {
+            id(new): old
+            for old, new in zip(carry, outs[: len(carry)], strict=True)
+            if id(old) in asked and id(new) in new_ones
+        }
+        places = {id(new): ("next", i) for i, new in enumerate(outs[: len(carry)])}
+        known |= {new: places[new] for new in follows}
+        derives = settings.current().scan_residuals == "auto"
+        plan, stack = tape_plan(self.body.jaxpr, env, tape, known, follows, derives)
+        avals = [None if id(r) in held else ir.typeof(r) for r in tape]
+        whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])
+        kept = sum(ir.nbytes(ir.typeof(r)) for r in stack)
+        return plan, stack, whole - kept
+
+    def _late(self, var):
+        """The value of an invariant that was left to the loop, computed outside."""
+        if var not in self.env:
+            eqn = self.body.jaxpr.eqns[self.late[var]]
+            for atom in eqn.invars:
+                if not isinstance(atom, ir.Literal):
+                    self._late(atom)
+            self.walker.equation(eqn, self.env)
+        return self.env[var][0]
+
+
+registry.register("scan", scan_rule)

@@ -1,0 +1,1 @@
+"""The derivative of a loop, and what of it waits until after the reverse loop."""

@@ -1,0 +1,213 @@
+"""The derivative of a loop: one linear program, applied at every step.
+
+    scan of c = sin(c) * w over 5 steps;  the step's tape: sin(c), cos needs c, and w
+    residuals of the Loop   w: held once   c: stacked (5, ..)   sin(c): stacked (5, ..)
+    `slices` of step 2:     c[2], sin(c)[2]           what `lax.scan` hands to a step
+    `follows`: if the step's new carry is a residual too, it is the next step's old one:
+    it is not stacked; `last` gives it for the last step, `before` for those before.
+
+Residuals that do not change from step to step are held once; the others are stacked, or
+computed again from those that are.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ..base import LinearMap, add, filled
+from ..program import LinearProgram, Structure
+from .deferral import deferral, pull_but
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class Taped:
+    """A step whose residuals are kept, but for those to be had from others.
+
+    Fields:
+      structure: of the step's linear program.
+      stacked: per residual kept: is it stacked, one a step.
+      follows: per residual kept: the place of another whose value at the next step it
+        is (a carry's new value is the next step's old one), or None. Of such a residual
+        the last value alone is kept.
+      derive: gives further residuals from those kept, or None.
+      order: the step's tape, as places among those kept and then those derived.
+    """
+
+    structure: Structure
+    stacked: tuple[bool, ...]
+    follows: tuple[int | None, ...]
+    derive: Any
+    order: tuple[int, ...]
+
+    def slices(self, residuals) -> list:
+        return [r for r, moves in zip(residuals, self.stacked, strict=True) if moves]
+
+    def last(self, residuals) -> list:
+        """Those that follow others, at the last step."""
+        pairs = zip(residuals, self.follows, strict=True)
+        return [r for r, place in pairs if place is not None]
+
+    def before(self, slices) -> list:
+        """Those that follow others, at the step before the one of `slices`."""
+        places = [place for place in self.follows if place is not None]
+        return [slices[sum(self.stacked[:place])] for place in places]
+
+    def ahead(self, residuals, reverse: bool) -> list:
+        """Those that follow others, at all steps."""
+        places = [place for place in self.follows if place is not None]
+        return [
+            jnp.concatenate([last[None], residuals[place][:-1]])
+            if reverse
+            else jnp.concatenate([residuals[place][1:], last[None]])
+            for place, last in zip(places, self.last(residuals), strict=True)
+        ]
+
+    def program(self, residuals, slices, following) -> LinearProgram:
+        return LinearProgram(
+            self.structure,
+            self._tape(self._kept(residuals, slices, following), self.derive),
+        )
+
+    def _kept(self, residuals, slices, following) -> list:
+        slices, following = iter(slices), iter(following)
+        return [
+            next(slices) if moves else held if place is None else next(following)
+            for held, moves, place in zip(
+                residuals, self.stacked, self.follows, strict=True
+            )
+        ]
+
+    def _tape(self, kept, derive) -> list:
+        whole = kept if derive is None else [*kept, *derive(kept)]
+        return [whole[place] for place in self.order]
+
+    def tape(self, residuals, reverse: bool) -> list:
+        """The tapes of all steps: what changes has a leading axis of steps."""
+        following = self.ahead(residuals, reverse)
+        kept = self._kept(residuals, self.slices(residuals), following)
+        derive = self.derive
+        if derive is not None:
+            axes = [0 if moves else None for moves in self._moves()]
+            derive = jax.vmap(derive, (axes,))
+        return self._tape(kept, derive)
+
+    def _moves(self) -> list[bool]:
+        pairs = zip(self.stacked, self.follows, strict=True)
+        return [moves or place is not None for moves, place in pairs]
+
+    def moves(self) -> list[bool]:
+        """Per place of the step's tape: does it change from step to step."""
+        kept = self._moves()
+        return [place >= len(kept) or kept[place] for place in self.order]
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class Loop(LinearMap):
+    """A scan of a step's linear program.
+
+    The step's inputs are ordered invariants, carries, elements; its outputs carries,
+    elements. A step says what of the residuals it needs slice by slice, and makes its
+    linear program from a slice: `Taped`, or one that runs the step again.
+
+    Fields:
+      wait_bytes: how many bytes of cotangents a step may stack, that they be contracted
+        after the loop.
+    """
+
+    step: Any
+    held_avals: tuple  # types of the invariants' tangents
+    carry_avals: tuple
+    length: int
+    reverse: bool
+    unroll: int | bool
+    wait_bytes: int = 0
+
+    @property
+    def structures(self):
+        found = getattr(self.step, "structure", None)
+        return () if found is None else (found,)
+
+    def _scan(self, step, carry, xs, reverse):
+        return lax.scan(
+            step, carry, xs, length=self.length, reverse=reverse, unroll=self.unroll
+        )
+
+    def at(self, residuals, number: int) -> LinearProgram:
+        """The linear program of one step, counted as the elements are."""
+        slices = [r[number] for r in self.step.slices(residuals)]
+        following = [r[number] for r in self.step.ahead(residuals, self.reverse)]
+        return self.step.program(residuals, slices, following)
+
+    def push(self, residuals, x_dots):
+        first = len(self.held_avals)
+        last = first + len(self.carry_avals)
+        held = x_dots[:first]
+
+        def step(carry, xs):
+            slices, following, element_dots = xs
+            program = self.step.program(residuals, slices, following)
+            outs = program.push([*held, *carry, *element_dots])
+            count = len(carry)
+            return filled(outs[:count], self.carry_avals), outs[count:]
+
+        carry, ys = self._scan(
+            step,
+            filled(x_dots[first:last], self.carry_avals),
+            (
+                self.step.slices(residuals),
+                self.step.ahead(residuals, self.reverse),
+                list(x_dots[last:]),
+            ),
+            self.reverse,
+        )
+        return [*carry, *ys]
+
+    def pull(self, residuals, y_bars):
+        first, carries = len(self.held_avals), len(self.carry_avals)
+        last = first + carries
+        waiting, in_loop = self._deferral()
+        totals = [
+            filled([None], [aval])[0] if accumulates else None
+            for aval, accumulates in zip(self.held_avals, in_loop, strict=True)
+        ]
+
+        def step(carry, xs):
+            carry_bars, totals, following = carry
+            slices, element_bars = xs
+            program = self.step.program(residuals, slices, following)
+            bars, later = pull_but(
+                program, waiting, [*carry_bars, *element_bars], totals
+            )
+            totals = [
+                bar if accumulates else None
+                for bar, accumulates in zip(bars[:first], in_loop, strict=True)
+            ]
+            carry_bars = filled(bars[first:last], self.carry_avals)
+            carry = carry_bars, totals, self.step.before(slices)
+            return carry, (bars[last:], later)
+
+        start = filled(y_bars[:carries], self.carry_avals)
+        (carry_bars, totals, _), (element_bars, later) = self._scan(
+            step,
+            (start, totals, self.step.last(residuals)),
+            (self.step.slices(residuals), list(y_bars[carries:])),
+            not self.reverse,
+        )
+        if waiting:
+            tape = self.step.tape(residuals, self.reverse)
+            for candidate in waiting:
+                place = self.step.structure.ins.index(candidate.edge.ins[0])
+                totals[place] = add(totals[place], candidate.pull(tape, later))
+        return [*totals, *carry_bars, *element_bars]
+
+    def _deferral(self):
+        """What waits until after the loop; invariants with other cotangents."""
+        step, held = self.step, len(self.held_avals)
+        if not isinstance(step, Taped):
+            return [], [True] * held
+        return deferral(
+            step.structure, step.moves(), held, self.wait_bytes, self.length
+        )

@@ -1,0 +1,177 @@
+"""Jacobians and Hessians, and products with the Hessian."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+
+from .. import settings, tree
+from ..settings import Options
+from . import arguments
+from .gradients import grad
+from .products import Pullback, directional, jvp, linearized
+
+
+def jacfwd(
+    fun: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    *,
+    options: Options | None = None,
+) -> Callable:
+    """A function that gives the Jacobian, column by column (forward mode).
+
+    Args:
+      fun: a function of arrays or pytrees of them.
+      argnums: which positional arguments to differentiate.
+      has_aux: `fun` returns (output, aux).
+      holomorphic: `fun` is holomorphic.
+      options: a `jaxbp.Options`; None: those in force where the Jacobian is traced,
+        which a function that `jax.jit` has traced before does not see change.
+
+    Returns:
+      A function that gives the Jacobian: per output leaf and input leaf an array of
+      shape (*output, *input); with has_aux=True (Jacobian, aux).
+
+    Cost: n pushforwards for n inputs, batched by vmap.
+    """
+    arguments.check_callable(fun)
+    argnums = arguments.indices(argnums)
+
+    @arguments.named_after(
+        fun, "Jacobian of {fun} by its arguments {argnums}, by columns.", argnums
+    )
+    def jacfwd_of(*args, **kwargs):
+        partial, primals = arguments.chosen(fun, argnums, args, kwargs)
+        arguments.check_inputs(fun, primals, holomorphic, False, "jacfwd")
+
+        def push(seeds):
+            return directional(partial, fun, primals, seeds, has_aux)
+
+        with settings.using(options):
+            y, columns, *aux = _columns(push, tree.basis(primals), has_aux)
+        if holomorphic:
+            arguments.check_outputs(y, holomorphic, "jacfwd")
+        wanted = primals[0] if isinstance(argnums, int) else primals
+        jacobian = jax.tree.map(
+            lambda c, y: tree.split_axis(c, wanted, -1, y), columns, y
+        )
+        return (jacobian, aux[0]) if has_aux else jacobian
+
+    return jacfwd_of
+
+
+def _columns(push: Callable, seeds, has_aux: bool):
+    """What `push` gives for all seeds: values as they are, tangents as columns."""
+    axes = (None, -1, None) if has_aux else (None, -1)
+    try:
+        return jax.vmap(push, out_axes=axes)(seeds)
+    except ValueError as error:
+        if "out_axes" not in str(error):
+            raise
+    # What is read from a ref has an axis of seeds in a vmap, whatever was written.
+    y, columns, *aux = jax.vmap(push, out_axes=tuple(axis or 0 for axis in axes))(seeds)
+    return jax.tree.map(lambda v: v[0], y), columns, *jax.tree.map(lambda v: v[0], aux)
+
+
+def jacrev(
+    fun: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    *,
+    options: Options | None = None,
+) -> Callable:
+    """A function that gives the Jacobian, row by row (reverse mode).
+
+    Args and returns: as `jacfwd`.
+
+    Cost: one evaluation and m pullbacks for m outputs, batched by vmap.
+    """
+    arguments.check_callable(fun)
+    argnums = arguments.indices(argnums)
+
+    @arguments.named_after(
+        fun, "Jacobian of {fun} by its arguments {argnums}, by rows.", argnums
+    )
+    def jacrev_of(*args, **kwargs):
+        partial, primals = arguments.chosen(fun, argnums, args, kwargs)
+        arguments.check_inputs(fun, primals, holomorphic, allow_int, "jacrev")
+        with settings.using(options):
+            outs, pullback, aux = linearized(Pullback, partial, fun, primals, has_aux)
+        y = pullback.signature.out_structure.unflatten(outs)
+        arguments.check_outputs(y, holomorphic, "jacrev")
+        rows = jax.vmap(pullback)(tree.basis(y))
+        wanted = primals
+        if isinstance(argnums, int):
+            wanted, rows = primals[0], rows[0]
+        by_input = jax.tree.map(lambda r, x: tree.split_axis(r, y, 0, x), rows, wanted)
+        jacobian = jax.tree.transpose(
+            jax.tree.structure(wanted), jax.tree.structure(y), by_input
+        )
+        return (jacobian, aux) if has_aux else jacobian
+
+    return jacrev_of
+
+
+jacobian = jacrev
+
+
+def hessian(
+    fun: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    *,
+    options: Options | None = None,
+) -> Callable:
+    """A function that gives the Hessian: forward mode over reverse mode.
+
+    Cost: n pushforwards of the gradient for n inputs.
+    """
+    rows = jacrev(fun, argnums, has_aux, holomorphic, options=options)
+    return jacfwd(rows, argnums, has_aux, holomorphic, options=options)
+
+
+def hvp(
+    fun: Callable,
+    primals: Sequence,
+    tangents: Sequence,
+    has_aux: bool = False,
+    argnums: int | Sequence[int] | None = None,
+    *,
+    options: Options | None = None,
+):
+    """Hessian times vector, without the Hessian: forward mode over reverse mode.
+
+    Args:
+      fun: scalar-valued.
+      primals: tuple of arguments: the point.
+      tangents: the vector: one per argument that `argnums` names, of its structure.
+      has_aux: `fun` returns (value, aux).
+      argnums: which arguments are differentiated; None: all of them.
+      options: as for `hessian`.
+
+    Returns:
+      The product: like the one argument differentiated, or a tuple with one entry per
+      argument; with has_aux=True (product, aux).
+
+    Cost: about twice a gradient.
+    Source: Pearlmutter 1994, doi:10.1162/neco.1994.6.1.147.
+    """
+    arguments.check_callable(fun)
+    if argnums is None:
+        argnums = tuple(range(len(primals)))
+    argnums = arguments.indices(argnums)
+    partial, chosen = arguments.chosen(fun, argnums, tuple(primals), {})
+
+    def called(*given):
+        return partial(given)
+
+    called.__name__ = arguments.name_of(fun)
+    gradient = grad(called, tuple(range(len(chosen))), has_aux)
+    with settings.using(options):
+        _, products, *aux = jvp(gradient, chosen, tuple(tangents), has_aux)
+    product = products[0] if len(chosen) == 1 else products
+    return (product, *aux) if has_aux else product

@@ -1,0 +1,1 @@
+"""Walkers: what goes along with a program that is walked: tangents, or edges."""

@@ -1,0 +1,69 @@
+"""Sums before contractions: the same derivative from smaller products."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbp
+from jaxbp.costs.stacked import inner_programs
+
+N = 50
+X = jnp.linspace(-1.0, 1.0, 6).reshape(2, 3)
+L = jnp.cos(jnp.arange(18.0)).reshape(2, 3, 3)
+POINTS = jnp.sin(jnp.arange(3.0 * N)).reshape(N, 1, 3)
+
+
+def loss(product):
+    """Products with points less centres, which are repeated for every point."""
+    return lambda x, l, points: jnp.sum(jnp.sin(product(points - x[None], l)))  # noqa: E741
+
+
+MOVED = {
+    "held_on_the_left": loss(lambda c, m: jnp.einsum("kij,nkj->nki", m, c)),
+    "held_on_the_right": loss(lambda c, m: jnp.einsum("nkj,ij->nki", c, m[0])),
+    "no_other_axis": loss(lambda c, m: c @ m[0, 0]),
+    "both_contract": loss(lambda c, m: c @ m[0] + 2 * (c @ m[1])),
+}
+KEPT = {
+    "repeated_axis_is_summed": loss(lambda c, m: jnp.einsum("nkj,nkj->k", c, POINTS)),
+    "repeated_axis_is_matched": loss(lambda c, m: jnp.einsum("nkj,nkj->nk", c, c)),
+    "points_move_as_well": lambda x, m, p: loss(lambda c, m: c @ m[0])(
+        x, m, p * x[None, :1]
+    ),
+}
+
+
+def product_sizes(program):
+    """Elements of the result of every product in a program and inside it."""
+    for eqn in program.jaxpr.eqns:
+        if eqn.primitive.name == "dot_general":
+            yield eqn.outvars[0].aval.size
+        for inside in inner_programs(eqn):
+            yield from product_sizes(inside)
+
+
+@pytest.mark.parametrize("run", (MOVED | KEPT).values(), ids=MOVED | KEPT)
+def test_the_derivative_is_the_same(run):
+    args = X, L, POINTS
+    push = jaxbp.linearize(lambda x: run(x, L, POINTS), X)[1]
+    came = jax.jit(jaxbp.grad(run, (0, 1)))(*args), push(X + 1)
+    expected = (
+        jax.jit(jax.grad(run, (0, 1)))(*args),
+        jnp.vdot(jax.grad(run)(*args), X + 1),
+    )
+    close = lambda a, b: np.testing.assert_allclose(a, b, 1e-11, 1e-13)  # noqa: E731
+    jax.tree.map(close, came, expected)
+
+
+@pytest.mark.parametrize("run", MOVED.values(), ids=MOVED)
+@pytest.mark.parametrize("early", [True, False])
+def test_no_product_of_the_pullback_has_the_repeated_axis(run, early):
+    def large_products(f):
+        with jaxbp.association(early):
+            sizes = list(product_sizes(jax.make_jaxpr(f)(X)))
+        return sum(size >= N for size in sizes)
+
+    function = lambda x: run(x, L, POINTS)  # noqa: E731
+    primal = large_products(function)
+    assert large_products(jaxbp.grad(function)) == (primal if early else 2 * primal)
