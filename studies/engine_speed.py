@@ -37,7 +37,14 @@ FULL = dict(
 QUICK = FULL | dict(size="small", rounds=5, budget_s=0.5)
 
 ISSUE_FIRST = ("mlp_deep", "cnn", "transformer_block", "lstm")  # the everyday models
-ENGINE_PARTS = ("jaxbp.ir", "jaxbp.linear", "jaxbp.rules", "jaxbp.modes")
+ENGINE_PARTS = (
+    "jaxbp.ir",
+    "jaxbp.linear",
+    "jaxbp.rules",
+    "jaxbp.walkers",
+    "jaxbp.control",
+    "jaxbp.transforms",
+)
 RATIOS = {"trace": "trace_ratio", "trace warm": "retrace_ratio", "run": "ratio"}
 
 

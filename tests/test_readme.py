@@ -37,13 +37,14 @@ def test_the_code_gives_the_output_shown_in_one_session():
         text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    check, trace, cost = json.loads(done.stdout.splitlines()[-1])
+    check, trace, cost, program = json.loads(done.stdout.splitlines()[-1])
     printed = re.findall(r"```text\n(.*?)```", TEXT, re.S)
     assert check.splitlines()[0] == printed[0].splitlines()[0]  # noise has digits
     assert trace.strip() == printed[1].strip()
     # A reader's lines are those of a file; the widest are wrapped for the page.
-    cost = re.sub(r"<doctest [^>]*>", "ex.py", cost)
+    cost, program = (re.sub(r"<doctest [^>]*>", "ex.py", s) for s in (cost, program))
     assert cost.split() == printed[2].split()
+    assert program.strip() == printed[3].strip()
 
 
 def test_the_links_lead_somewhere():

@@ -77,7 +77,7 @@ class Call:
           typed: what `shapes` names comes as types (`jax.ShapeDtypeStruct`), unfilled.
 
         Raises:
-          InvalidArgument, UnknownName: as `jaxbp.target` tells them.
+          InvalidArgument, UnknownName: as `target` tells them.
         """
         import jax
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from .. import ir
 from .base import Edge
+from .primitive import ThroughPrimitive
 from .program import LinearProgram, Structure
 
 _LETTERS = "ijklmnopqrstuvwxyzabcdefgh"
@@ -84,7 +85,9 @@ def _row(program: LinearProgram, edge: Edge, names) -> tuple[str, ...]:
 
 def _described(edge: Edge, avals, residuals) -> str:
     """The map's type, with its labels: ik<-ij (jk) is a product with a held (j, k)."""
-    name = type(edge.map).__name__
+    kind = edge.map.form.kind
+    plain = type(edge.map) is ThroughPrimitive
+    name = kind.capitalize() if plain else type(edge.map).__name__
     labels = None
     if len(edge.ins) == len(edge.outs) == 1:
         x, y = avals[edge.ins[0]], avals[edge.outs[0]]

@@ -24,7 +24,7 @@ SETTINGS = (
 )  # of the cases, gathered for the record
 # Files of the package that draw or talk and cannot change a measured number.
 PRESENTATION = {
-    *("answers.py", "catalogue.py", "cli.py", "plots.py", "screen.py", "tables.py")
+    *("answers.py", "catalogue.py", "main.py", "plots.py", "screen.py", "tables.py")
 }
 
 

@@ -246,7 +246,7 @@ def test_ctrl_c_in_training_says_what_is_kept_and_it_is(tmp_path):
     (tmp_path / "train.py").write_text(
         "import signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from jaxbp.cli import main\nmain()\n"
+        "from jaxbp.commands.main import main\nmain()\n"
     )
     argv = ["train", "digits", "--epochs", "1000000", "--save", "state"]
     env = os.environ | {"PYTHONPATH": str(ROOT)}

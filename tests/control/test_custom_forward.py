@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
-from tests.modes.test_custom import X
-from tests.modes.test_custom_vjp import doubly_reversed
 
 import jaxbp
 from jaxbp.errors import InvalidArgument, NonlinearTangent, NoTranspose
+from tests.control.test_custom import X
+from tests.control.test_custom_vjp import doubly_reversed
 from tests.transforms.standin import same, same_values
 
 

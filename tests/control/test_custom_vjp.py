@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.custom_derivatives import SymbolicZero
-from tests.modes.test_custom import X, reverse
 
 import jaxbp
+from tests.control.test_custom import X, reverse
 from tests.transforms.standin import Programs, same, same_values
 
 program = Programs()

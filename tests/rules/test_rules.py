@@ -20,8 +20,8 @@ TABLES = [
 CASES = [case for table in TABLES for case in table.CASES]
 DOUBLE = {"float": np.float64, "complex": np.complex128}
 SINGLE = {"float": np.float32, "complex": np.complex64}
-MESH = "needs a mesh: tests/modes"
-EFFECT = "no value depends on it: tests/modes"
+MESH = "needs a mesh: tests/control"
+EFFECT = "no value depends on it: tests/control"
 HIDDEN = "JAX exports no call for it"
 NO_CASE = {  # rules without a row, with the reason
     "add_any": "sums of cotangents: every row of second order has them",
@@ -34,10 +34,10 @@ NO_CASE = {  # rules without a row, with the reason
     "dce_sink": EFFECT,
     "debug_callback": EFFECT,
     "debug_print": EFFECT,
-    "ffi_call": "refused, as in JAX: tests/modes",
+    "ffi_call": "refused, as in JAX: tests/transforms",
     "igamma_grad_a": "JAX has no derivative of it: tests/rules/test_limits.py",
     "inspect_sharding": EFFECT,
-    "io_callback": "refused, as in JAX: tests/modes",
+    "io_callback": "refused, as in JAX: tests/transforms",
     "layout_constraint": HIDDEN,
     "one_minus_square": HIDDEN,
     "pbroadcast": MESH,
@@ -46,7 +46,7 @@ NO_CASE = {  # rules without a row, with the reason
     "preduced": MESH,
     "psum": MESH,
     "psum_invariant": MESH,
-    "pure_callback": "refused, as in JAX: tests/modes",
+    "pure_callback": "refused, as in JAX: tests/transforms",
     "pvary": MESH,
     "ragged_all_to_all": MESH,
     "reduce_scatter": MESH,
@@ -286,12 +286,12 @@ def test_low_precision(case, kind, dtype):
 
 
 def test_table_and_rules_name_the_same():
-    """Rules that walk programs are tested with the modes, not here."""
-    modes = "jaxbp.modes."
+    """Rules that walk programs are tested in tests/control, not here."""
+    control = "jaxbp.control."
     walked = {
         name
         for name, rule in registry.table().items()
-        if getattr(rule, "__module__", "").startswith(modes)
+        if getattr(rule, "__module__", "").startswith(control)
     }
     sparse = {n for n in registry.known() if n.startswith(SPARSE)}  # test_sparse.py
     assert NO_CASE.keys() <= registry.known()

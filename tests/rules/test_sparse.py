@@ -8,7 +8,7 @@ from jax.experimental import sparse
 from jax.experimental.sparse import linalg
 
 import jaxbp
-from jaxbp.coverage import coverage
+from jaxbp.covering import coverage
 from jaxbp.rules import registry
 
 RNG = np.random.default_rng(2)

@@ -51,7 +51,16 @@ def test_a_cold_trace_finds_the_engine_s_caches_empty():
     caches = [
         value
         for name, module in sys.modules.items()
-        if name.startswith(("jaxbp.ir", "jaxbp.linear", "jaxbp.rules", "jaxbp.modes"))
+        if name.startswith(
+            (
+                "jaxbp.ir",
+                "jaxbp.linear",
+                "jaxbp.rules",
+                "jaxbp.walkers",
+                "jaxbp.control",
+                "jaxbp.transforms",
+            )
+        )
         for value in vars(module).values()
         if hasattr(value, "cache_info")
     ]

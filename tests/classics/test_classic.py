@@ -64,7 +64,7 @@ def test_a_run_writes_its_files_and_says_what_it_missed(tmp_path):
 
 
 def test_the_command_line_ends_in_the_exit_status(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("jaxbp.study.classic.results_folder", lambda: tmp_path)
+    monkeypatch.setattr("jaxbp.classics.classic.results_folder", lambda: tmp_path)
     with pytest.raises(SystemExit) as end:
         run(toy(known={"half": exactly(1)}), ["--quick"])
     assert end.value.code == 1
