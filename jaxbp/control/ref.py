@@ -1,7 +1,7 @@
 """Mutable arrays: what `jax.new_ref`, reads, writes and `jax.freeze` do to dots.
 
 The ref itself stays where it is and holds the primal. Its dot is a `Cell`, which holds
-the dot of the content: reads and writes are linear maps of that (`jaxbp.linear.refs`),
+the dot of the content: reads and writes are linear maps of that (`jaxbp.linear.ref`),
 so that the linear program is a graph of arrays as ever. A loop or a branch that uses a
 ref from outside is done as one that carries the content along.
 """
@@ -15,7 +15,7 @@ from jax import lax
 from .. import ir
 from ..errors import InvalidArgument, NotOffered
 from ..linear.base import Edge, Params
-from ..linear.refs import Addition, Read, Write
+from ..linear.ref import Addition, Read, Write
 from ..rules.registry import register
 
 

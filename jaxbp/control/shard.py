@@ -4,7 +4,7 @@ from typing import Any
 
 from .. import ir
 from ..linear.base import Edge
-from ..linear.sharded import Mapped, Sharded, lifted, mentioned
+from ..linear.shard import Mapped, Sharded, lifted, mentioned
 from ..rules.registry import register
 from ..walkers.forward import Pusher
 from ..walkers.linearize import linearize_program, solid

@@ -92,7 +92,9 @@ def test_reduce_counts_its_start_value():
     np.testing.assert_allclose(slopes[1], 24.0)  # (1 + x_1)(1 + x_2)(1 + x_3)
 
 
-@pytest.mark.parametrize("operation", [lax.add, lax.mul, lax.max], ids=str)
+@pytest.mark.parametrize(
+    "operation", [lax.add, lax.mul, lax.max], ids=["add", "mul", "max"]
+)
 def test_windows_count_their_start_value_once(operation):
     """What lies in the padding does not count, though the start is not neutral."""
     x, start = jnp.arange(6.0).reshape(2, 3), jnp.array(2.0)
