@@ -100,6 +100,9 @@ class Within(contextlib.ContextDecorator):
         self.options = options
         self._tokens: list[Token] = []
 
+    def __repr__(self) -> str:
+        return f"a context manager of {self.options}: enter it by `with`"
+
     def __enter__(self) -> Options:
         self._tokens.append(_in_force.set(self.options))
         return self.options

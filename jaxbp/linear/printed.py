@@ -48,12 +48,14 @@ def type_name(aval) -> str:
 
 
 def _names(structure: Structure) -> dict[int, str]:
-    """Slots as x0, x1, ... where they are inputs, v0, v1, ... in order elsewhere."""
+    """Slots as x0, x1, ... where they are inputs, v0, v1, ... in order elsewhere; what
+    nothing brings anything to is 0, as the start of a carry that is a constant."""
     names = {slot: f"x{i}" for i, slot in enumerate(structure.ins)}
     for edge in structure.edges:
         for slot in edge.outs:
             names.setdefault(slot, f"v{len(names) - len(structure.ins)}")
-    return names
+    read = {slot for edge in structure.edges for slot in edge.ins}
+    return dict.fromkeys(read, "0") | names
 
 
 def _end(slot, names, structure) -> str:

@@ -101,6 +101,10 @@ class _LinearFunction:
     def tree_unflatten(cls, signature, children):
         return cls(children[0], signature)
 
+    def __repr__(self) -> str:
+        it = self.signature
+        return f"{type(self).__name__} of {it.name}\n{self.program!r}"
+
     @property
     def out_nzs(self):
         """Which outputs may have a tangent: a tree of bools, like the output."""

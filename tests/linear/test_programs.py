@@ -150,3 +150,18 @@ def test_a_program_crosses_jit():
     _, pushforward = jaxbp.linearize(jnp.sin, jnp.ones(2))
     doubled = jax.jit(lambda p: jax.tree.map(lambda r: 2 * r, p))(pushforward.program)
     assert isinstance(doubled, LinearProgram)
+
+
+@pytest.mark.parametrize("start", [0.5, "given"])
+def test_a_loop_whose_carry_starts_as_a_constant_prints_itself(start):
+    """The slot of such a carry is brought nothing: it prints as 0."""
+
+    def f(w):
+        first = w if start == "given" else jnp.full(2, start)
+        return jax.lax.scan(lambda h, _: (jnp.tanh(w * h), h), first, None, length=3)[1]
+
+    _, pushforward = jaxbp.linearize(f, jnp.ones(2))
+    text = repr(pushforward)
+    assert text.startswith("Pushforward of f\nLinearProgram: (x0 f64[2])")
+    assert (" 0 " in text) == (start != "given")
+    assert "Pullback of f" in repr(jaxbp.vjp(f, jnp.ones(2))[1])
