@@ -38,7 +38,7 @@ def test_hessian():
 
 
 def test_trace_and_cost():
-    rows = {row["operation"]: row for row in jaxbp.trace(loss, X).table()}
+    rows = {row["operation"]: row for row in jaxbp.trace(loss, X).as_dicts()}
     assert rows["new_ref"]["flops"] is None
     assert rows["reduce_sum"]["primal"] == 17
     report = jaxbp.cost(loss, X)
