@@ -12,25 +12,30 @@ PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 STUDY ?= forward_vs_reverse
 PROGRAMS ?= 20000
 SEED ?= 0
+RIGHT ?= 10000
+WRONG ?= 1000
 PYTEST_FLAGS ?= -q -n auto --maxprocesses 8 --dist worksteal --durations 10
 
-.PHONY: ecosystem help study classics test fuzz lint format clean
+.PHONY: check-the-check ecosystem help study classics test fuzz lint format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 study: $(VENV)/.with-base ## the forward-against-reverse table and picture, in minutes
 	$(BIN)/jaxbp study $(STUDY) --quick
 
 classics: $(VENV)/.with-base ## every classic system, its numbers beside the known ones
-	$(BIN)/jaxbp classics
+	$(BIN)/jaxbp classics all
 
 test: $(VENV)/.with-test ## all tests, on every core
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests
 
 fuzz: $(VENV)/.with-test ## random programs against JAX: PROGRAMS=20000 SEED=0
 	$(BIN)/python -m tests.fuzz --programs $(PROGRAMS) --seed $(SEED) $(FUZZ_FLAGS)
+
+check-the-check: $(VENV)/.with-test ## false alarms and misses of check: RIGHT=10000 WRONG=1000 SEED=0
+	$(BIN)/python -m tests.check_the_check --right $(RIGHT) --wrong $(WRONG) --seed $(SEED)
 
 ecosystem: $(VENV)/.with-test $(VENV)/.with-ecosystem ## models and solvers of other libraries against JAX
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/ecosystem
@@ -58,10 +63,10 @@ $(VENV)/.made:
 
 $(VENV)/.with-base: pyproject.toml $(VENV)/.made
 	@echo "Installing jaxbp into $(VENV) (once, a minute or two) ..."
-	@$(PIP) -e .
+	@$(PIP) --config-settings editable_mode=compat -e .
 	@touch $@
 
 $(VENV)/.with-%: pyproject.toml $(VENV)/.made
 	@echo "Installing jaxbp[$*] into $(VENV) (once, a minute or two) ..."
-	@$(PIP) -e ".[$*]"
+	@$(PIP) --config-settings editable_mode=compat -e ".[$*]"
 	@touch $@

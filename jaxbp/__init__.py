@@ -1,25 +1,48 @@
-"""jaxbp: derivatives you can read, check, price, and then use."""
+"""jaxbp: derivatives you can read, check, price, and then use.
+
+As in JAX: `grad`, `value_and_grad`, `jvp`, `vjp`, `linearize`, `jacfwd`, `jacrev`,
+`jacobian`, `hessian`, `checkpoint`.
+
+Ours: `hvp` (Hessian times vector), `check` (is a gradient right?), `cost` (what does it
+take?), `trace` (every value on the way), `coverage` (which primitives have rules).
+
+Options, by `with`: `Options`, `options`, `association`, `foreign`, `loops`,
+`strict_custom_vjp`.
+
+Modules: `layers` (networks with backward passes by hand), `scalar` (a tape of single
+numbers), `worked` (an exercise, every number), `problems` (functions and data),
+`training`, `timing`, `study` (tables and pictures), `checks`, `costs`, `rules` (add a
+primitive), `errors`. The command line is `jaxbp --help`.
+"""
 
 import importlib
 
 from jax import checkpoint
 
 from . import modes as _modes  # noqa: F401 (registers the rules that walk programs)
-from .linear.association import association
-from .linear.loop import loops
-from .modes.custom import strict_custom_vjp
+from .examples import with_examples
 from .modes.gradients import grad, value_and_grad
 from .modes.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
 from .modes.products import jvp, linearize, vjp
-from .rules import foreign
+from .offered import DERIVATIVES
+from .settings import (
+    Options,
+    association,
+    foreign,
+    loops,
+    options,
+    strict_custom_vjp,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Options",
     "association",
     "check",
     "checkpoint",
     "cost",
+    "coverage",
     "foreign",
     "grad",
     "hessian",
@@ -30,22 +53,40 @@ __all__ = [
     "jvp",
     "linearize",
     "loops",
+    "options",
     "strict_custom_vjp",
     "trace",
     "value_and_grad",
     "vjp",
 ]
 
-# Public names whose modules are imported on first use.
-_LAZY = {"check": "checking", "cost": "costs", "trace": "tracing"}
+# Public names whose modules are imported on first use. What an editor sees of them, and
+# of all names here, is in `__init__.pyi`.
+_LAZY = {
+    "check": "checking",
+    "cost": "costs",
+    "coverage": "covering",
+    "trace": "tracing",
+}
 _SUBMODULES = frozenset(
-    "checks costs layers problems scalar study timing training worked".split()
+    "checks costs errors layers problems rules scalar study timing training "
+    "worked".split()
 )
 
 
 def __getattr__(name):
     if name in _LAZY:
-        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+        found = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+        with_examples({name: found})
+        return found
     if name in _SUBMODULES:
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module `jaxbp` has no attribute `{name}`")
+
+
+def __dir__():
+    return sorted({*__all__, *_SUBMODULES, "__version__"})
+
+
+with_examples(globals())
+DERIVATIVES |= {"value_and_grad": value_and_grad, "jvp": jvp, "vjp": vjp}

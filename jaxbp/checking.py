@@ -4,11 +4,14 @@ The comparison itself (`jaxbp.checks`) knows neither the engine nor JAX; they me
 """
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from . import jvp, vjp
-from .checks import Report, Witness, compare
+from .checks import Report, Subject, Witness, compare
 from .checks.eager import NEEDS_VALUES
-from .errors import JaxbpError
+from .checks.progress import progress
+from .errors import InvalidArgument, JaxbpError
 
 # What each says where it has no derivative to offer: no rule, a function of numpy's
 # that needs its values; from JAX also forward mode of a custom_vjp, reverse mode of a
@@ -20,14 +23,19 @@ JAX = Witness("jax", jax.jvp, jax.vjp, refusals=(*NO_RULE, TypeError, ValueError
 
 def check(
     f, *args, grad=None, value_and_grad=None, kwargs=None, argnums=None, has_aux=False,
-    points=3, probes=32, seed=0, differences=True, rtol=None,
+    points=3, probes=32, seed=0, differences=True, rtol=None, atol=0.0,
+    order=1,
 ) -> Report:  # fmt: skip
     """Compare the derivatives of `f` from five sources that know nothing of each other.
 
     Engine reverse, engine forward, JAX's reverse and forward mode, and central
-    differences (step chosen by dtype, with their own noise measured), at `args` and at
-    displaced points; and the adjoint identity between the modes. Give your own gradient
-    as `grad` or `value_and_grad`, and it is the one that is judged.
+    differences (steps over all decades of the dtype, their noise measured), at `args`
+    and at displaced points; and the adjoint identity between the modes. Give your own
+    gradient as `grad` or `value_and_grad`, and it is the one that is judged. Where only
+    forward mode can differentiate `f`, the forward modes are set beside one another.
+
+    A verdict is one of three: "agree", "differ", or "cannot tell", where the gradient
+    is as small as the rounding of f (the minimum of a fit) at every point looked at.
 
     Args:
       f: called as `f(*args, **kwargs)`; pytrees in and out. A non-scalar output is
@@ -42,34 +50,73 @@ def check(
         `grad` or `value_and_grad` the first, as in `jax.grad`.
       has_aux: whether `f` returns (y, aux); `grad` may then return (grads, aux).
       points: number of points; those after the first are displaced by a tenth of the
-        size of each leaf.
+        size of each element.
       probes: directions looked along in each leaf at the first point, a quarter as
-        many at the others. A leaf with at most that many elements is looked at one
-        element at a time; in a larger one every element is in exactly one direction.
+        many at the others; more than 8 leaves share 8 times as many. A leaf with at
+        most that many elements is looked at one element at a time; in a larger one
+        every element is in exactly one direction.
       seed: int, of the random points, directions and cotangents.
       differences: False leaves central differences out, for an `f` whose derivative
         deliberately differs from its values (stop_gradient, straight-through).
-      rtol: relative disagreement allowed between exact derivatives, of the leaf's
-        largest entry. Default 2 eps^(2/3): 7e-11 in float64, 5e-5 in float32.
+      rtol: relative disagreement allowed, beside rounding and noise as they are
+        measured. Default 2 eps^(2/3) between exact derivatives (7e-11 in float64, 5e-5
+        in float32) and eps^(2/5) to differences (5e-7 and 2e-3), of the coarsest dtype
+        between the leaf and the output.
+      atol: absolute disagreement allowed in each element.
+      order: 2 checks the derivatives of the gradient as well: the engine's gradient is
+        then the function, differentiated by the engine, by JAX and by differences.
 
     Returns:
-      Report: true if all agree; `print` shows the table, `.rows` holds the numbers,
-      `.findings` says which element of which leaf is wrong and who says what.
+      Report: true if all agree, false if anything differs or cannot be told (see
+      `.verdict`); `print` shows the table, `.rows` holds the numbers, `.findings` says
+      which element of which leaf is wrong and who says what, `.raise_if_wrong()` is for
+      tests.
 
     Raises:
       InvalidArgument: traced or no floating arguments, no floating output, `grad` for
-        an `f` that is not scalar.
+        an `f` that is not scalar, a setting that makes no sense, nobody who can
+        differentiate `f`.
       StructureMismatch, ShapeMismatch: what `grad` returned is not like the arguments.
 
-    Cost: about 10 evaluations of f and 2 pushforwards per leaf and probe, 2 pullbacks
-    per point; compiled, unless f needs concrete values.
-    Source: closeness of ADBench; differences of Ridders 1982, their noise after More
-    and Wild 2011.
+    Cost: about 20 evaluations of f and 2 pushforwards per leaf and probe, 10 pullbacks
+    per point; compiled, unless f needs concrete values. Progress shows on a terminal
+    from the second second on.
+    Source: closeness of ADBench; differences of Ridders 1982, their step by the
+    balancing of Lepski 1991.
     """
     if argnums is None and (grad is not None or value_and_grad is not None):
         argnums = 0
-    return compare(
-        f, args, (ENGINE, JAX), grad=grad, value_and_grad=value_and_grad,
-        kwargs=kwargs, argnums=argnums, has_aux=has_aux, points=points, probes=probes,
-        seed=seed, differences=differences, relative=rtol,
-    )  # fmt: skip
+    if order not in (1, 2):
+        raise InvalidArgument(f"`order` must be 1 or 2, but is {order!r}.")
+    settings = {
+        "points": points, "probes": probes, "seed": seed, "differences": differences,
+        "rtol": rtol, "atol": atol,
+    }  # fmt: skip
+    with progress("checking") as advance:
+        report = compare(
+            f, args, (ENGINE, JAX), grad=grad, value_and_grad=value_and_grad,
+            kwargs=kwargs, argnums=argnums, has_aux=has_aux, progress=advance,
+            **settings,
+        )  # fmt: skip
+        if order == 2 and not report.failures:
+            subject = Subject(f, args, kwargs, argnums, has_aux)
+            second = _gradient(subject, seed)
+            xs = tuple(subject.device(subject.x))
+            found = compare(second, xs, (ENGINE, JAX), progress=advance, **settings)
+            report.add(found, subject.names, "order 2")
+    return report
+
+
+def _gradient(subject, seed):
+    """xs -> the engine's gradient of <y_bar, f> for one y_bar."""
+    rng = np.random.default_rng(seed)
+    ones = [np.ones(y.shape) if subject.scalar else rng.normal(size=y.shape)
+            for y in subject.y]  # fmt: skip
+    y_bar = [
+        jnp.asarray(b.astype(y.dtype)) for b, y in zip(ones, subject.y, strict=True)
+    ]
+
+    def gradient(*xs):
+        return vjp(subject.outputs, *xs)[1](y_bar)
+
+    return gradient

@@ -8,18 +8,23 @@ a disagreement), 2 wrong input, 130 interrupted, 141 nobody reads on.
 import importlib
 import os
 import sys
+import traceback
 
+from .display import tolerate
 from .errors import JaxbpError, UnknownName, nearest
+from .interrupts import interruptible
 
 # How each is called, and what it does; its module is `commands/<first word>.py`.
 COMMANDS = {
     "study [NAME]": "run a study: tables and pictures in results/; without NAME, list",
-    "classics [NAME]": "the classic systems, every number beside the known one",
+    "study compare A B": "two result folders of a study, case by case; what changed?",
+    "classics [NAME]": "the classic systems rebuilt; `all` for all; without NAME, list",
     "classics worked": "a small network, described in TOML, computed by hand",
     "train digits": "train a network on handwritten digits with one of three gradients",
     "check pkg.mod:fn": "is the gradient of fn right? five witnesses side by side",
     "cost pkg.mod:fn": "what do its derivatives cost in each mode? nothing is run",
     "trace pkg.mod:fn": "every value, tangent and cotangent on the way; table, picture",
+    "time pkg.mod:fn": "how long do it and its derivatives take? ours beside JAX's",
     "coverage [WORD]": "every primitive that JAX differentiates, beside the rule here",
 }
 EXAMPLES = """\
@@ -29,6 +34,7 @@ EXAMPLES = """\
   jaxbp check mypackage.model:loss --args "jnp.ones((8, 4)), jnp.zeros(4)"
   jaxbp check model.py:loss --grad model.py:my_gradient
   jaxbp cost model.py:loss --shapes "f32[4096,4096] f32[64,4096]"
+  jaxbp time model.py:loss --shapes "f32[512,512] f32[64,512]"
   jaxbp trace model.py:loss --args "2.0, 5.0" --picture loss.svg
   jaxbp classics worked --net my.toml --markdown
   jaxbp coverage scatter
@@ -51,25 +57,29 @@ def main(argv=None):
     """The entry point of the `jaxbp` command; `argv` defaults to the process's own.
 
     Raises:
-      SystemExit: always, with the exit status.
+      SystemExit: with the exit status; after Ctrl-C the process just ends.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        tolerate(stream)
     try:
-        status = _dispatch(argv)
-        sys.stdout.flush()
+        with interruptible():
+            status = _dispatch(argv)
+            sys.stdout.flush()
         raise SystemExit(status)
     except BrokenPipeError:  # `jaxbp ... | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
     except JaxbpError as error:
+        if "--traceback" in argv:
+            traceback.print_exception(error.__cause__ or error)
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        raise SystemExit(130) from None
 
 
 def _dispatch(argv) -> int:
+    if argv[:1] == ["help"] and len(argv) > 1:  # `jaxbp help check`
+        argv = [*argv[1:], "--help"]
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(help_text())
         return 0

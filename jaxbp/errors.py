@@ -5,7 +5,28 @@ Every message says what was expected, what came, where, and what to do.
 
 
 class JaxbpError(Exception):
-    """Base of every error that jaxbp raises on purpose."""
+    """Base of every error that jaxbp raises on purpose.
+
+    Attributes:
+      origin: the equation of the differentiated program at which it was met, or None.
+    """
+
+    origin = None
+
+    def at(self, origin):
+        """The same error, its message ending with the first place it is told; a place
+        that knows no line is followed by the next one that does."""
+        if origin is None or not self.args or (self.origin and self.origin.source):
+            return self
+        known, self.origin = self.origin, origin
+        if known is None:
+            text = f"{self.args[0]} Met at {origin}."
+        elif origin.source:
+            text = f"{str(self.args[0])[:-1]}, called at {origin}."
+        else:
+            return self
+        self.args = (text, *self.args[1:])
+        return self
 
 
 class WrongInput(JaxbpError, ValueError, TypeError):
@@ -63,8 +84,8 @@ def nearest(name, known, count=3):
     """The sentence that helps after a wrong name: its nearest matches in `known`."""
     import difflib  # only on the way to an error
 
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=count, cutoff=0.4)
+    known = sorted(set(known))
+    close = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
     if close:
         return "Did you mean " + " or ".join(f"`{c}`" for c in close) + "?"
     return "Known: " + ", ".join(f"`{k}`" for k in known) + "."

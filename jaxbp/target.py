@@ -82,26 +82,63 @@ def _files_near(path):
 
 
 @contextlib.contextmanager
-def blamed_on_user(doing, args=()):
+def blamed_on_user(doing, args=(), source=""):
     """What goes wrong in the user's own code is told in one line, with the place and
-    the types of the arguments of the call."""
+    the types of the arguments of the call; the error itself is its cause.
+
+    Args:
+      doing: what was being done, "tracing `model.py:loss`".
+      args: of the call.
+      source: where the arguments came from, a sentence.
+    """
     try:
         yield
     except JaxbpError:
         raise
-    except Exception as error:
-        place = _user_line(error)
-        said = str(error).strip().split("\n")[0]
+    except SystemExit as error:
         raise InvalidArgument(
-            f"{doing} raised {type(error).__name__}: {said}{place}{_called_with(args)}"
+            f"{doing} ended in sys.exit({error.code!r}){_user_line(error)}. Let it run "
+            "only in a script: `if __name__ == '__main__':`."
+        ) from error
+    except Exception as error:
+        said = str(error).strip().split("\n")[0].rstrip(".")
+        raise InvalidArgument(
+            f"{doing} raised {type(error).__name__}: {said}{_user_line(error)}"
+            f"{_called_with(args)}{source}{_hint(error)} --traceback shows all of it."
         ) from error
 
 
 def _called_with(args):
-    if not args:
-        return ""
-    kinds = (str(jax.tree.map(_kind, argument)) for argument in args)
-    return f"; called with {', '.join(kinds)}."
+    return f"; called with {', '.join(map(_kinds, args))}." if args else "."
+
+
+def _hint(error):
+    """What to do about the errors that a NumPy function meets in a traced one."""
+    if isinstance(error, jax.errors.TracerArrayConversionError):
+        return " NumPy cannot compute with traced values: write jnp for np there."
+    return ""
+
+
+MOST = 3  # leaves of one argument that are told
+
+
+def _kinds(argument):
+    """An argument's types: those of its leaves, the first few if there are many."""
+    leaves, structure = jax.tree.flatten(argument)
+    if structure == jax.tree.structure(0):
+        return _kind(argument)
+    if len(leaves) <= MOST:
+        with contextlib.suppress(Exception):  # a class that cannot hold strings
+            plain = isinstance(argument, list | tuple | dict)
+            return str(jax.tree.map(_kind, argument)) if plain else _named(argument)
+    return _named(argument)
+
+
+def _named(argument):
+    """A model, or a large tree: its class and how many arrays it holds."""
+    arrays = [leaf for leaf in jax.tree.leaves(argument) if hasattr(leaf, "dtype")]
+    plural = "s" * (len(arrays) != 1)
+    return f"{type(argument).__name__} ({len(arrays)} array{plural})"
 
 
 def _kind(leaf):
@@ -141,7 +178,7 @@ def arguments(function_name, module, expressions=None, shapes=None, seed=0):
     if expressions is not None and shapes is not None:
         raise InvalidArgument("give `--args` or `--shapes`, not both.")
     if expressions is not None:
-        return evaluated("--args", f"{expressions},", module)
+        return evaluated("--args", expressions, module, many=True)
     if shapes is not None:
         return filled(shapes, seed)
     if not hasattr(module, "example_args"):
@@ -152,14 +189,20 @@ def arguments(function_name, module, expressions=None, shapes=None, seed=0):
     return _example(function_name, module.example_args)
 
 
-def evaluated(option, expression, module):
+def evaluated(option, expression, module, many=False):
     """The value of a Python expression given by an option.
 
     `np`, `jnp`, `jax` and the names of the user's module are in scope.
+
+    Args:
+      many: expressions separated by commas, to a tuple of their values.
     """
     scope = {**vars(module), "np": np, "jnp": jnp, "jax": jax}
+    text = expression.strip()
+    if many:
+        text = f"{text.removesuffix(',')}," if text else ""
     with blamed_on_user(f"`{option} {expression}`"):
-        return eval(f"({expression})", scope)
+        return eval(f"({text})", scope)
 
 
 def _example(function_name, given):

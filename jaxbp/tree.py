@@ -21,14 +21,58 @@ def named_leaves(name: str, tree) -> list[tuple[str, object]]:
     return [(path_name(name, path), leaf) for path, leaf in found]
 
 
+class Parted:
+    """A tree parted into leaves to compute with, arrays and numbers, and others that
+    stay as they are: the functions, sizes and names inside a model.
+
+    Attributes:
+      leaves: those to compute with.
+      open: per leaf of the tree, whether it is one of them.
+    """
+
+    def __init__(self, tree):
+        self._all, self.structure = jax.tree.flatten(tree)
+        self.open = [is_array(leaf) for leaf in self._all]
+        self.leaves = self.chosen(self._all)
+
+    def chosen(self, values) -> list:
+        """Of one value per leaf of the tree, those of the open ones."""
+        return [v for v, is_open in zip(values, self.open, strict=True) if is_open]
+
+    def unflatten(self, leaves):
+        """The tree with these in the place of the open leaves."""
+        rest = iter(leaves)
+        pairs = zip(self._all, self.open, strict=True)
+        return self.structure.unflatten([next(rest) if o else x for x, o in pairs])
+
+
+def is_array(leaf) -> bool:
+    """Whether a leaf is an array or a number, and so can be computed with."""
+    return hasattr(leaf, "dtype") or isinstance(leaf, bool | int | float | complex)
+
+
 def same_structure(name: str, tree, like_name: str, like) -> None:
     """Raises StructureMismatch unless `tree` has the structure of `like`."""
     came, expected = jax.tree.structure(tree), jax.tree.structure(like)
     if came != expected:
         raise StructureMismatch(
-            f"`{name}` must have the tree structure of `{like_name}`, {expected}, "
-            f"but has {came}."
+            f"`{name}` must have the tree structure of `{like_name}`, but "
+            f"{_difference(name, tree, like_name, like)}."
         )
+
+
+def _difference(name: str, tree, like_name: str, like) -> str:
+    """The first leaf that only one of two trees has, or their structures."""
+    came = [leaf_name for leaf_name, _ in named_leaves("", tree)]
+    expected = [leaf_name for leaf_name, _ in named_leaves("", like)]
+    for path in expected:
+        if path not in came and came:
+            return f"`{name}{path}` is missing"
+    for path in came:
+        if path not in expected and expected:
+            return f"`{name}{path}` has no counterpart in `{like_name}`"
+    structures = (jax.tree.structure(one) for one in (like, tree))
+    return "expected {}, has {}".format(*structures)
 
 
 def same_types(name: str, tree, avals, like_name: str) -> None:

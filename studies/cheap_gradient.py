@@ -134,7 +134,7 @@ def without(names):
 
 def plot(rows, axes):
     base = BASE if along(rows, BASE, "width") else QUICK_BASE
-    by_depth, by_width, programs = axes
+    by_depth, by_width, programs, counted = axes
     ours = {"jaxbp": "orange"}
     for axis, size in ((by_depth, "depth"), (by_width, "width")):
         swept = along(rows, base, size)
@@ -142,17 +142,23 @@ def plot(rows, axes):
         told = dict(named=lambda m: "predicted", linestyle=":", marker="")
         plots.lines(axis, swept, size, "predicted_ratio", ours, **told)
     deep, bound = along(rows, base, "depth"), {"jaxbp": "grey"}
-    told = dict(named=lambda m: "flops: (3L - 1)/L", marker="|")
+    told = dict(named=lambda m: "flops: (3L − 1)/L", marker="")
     plots.lines(by_depth, deep, "depth", "flops_ratio", bound, **told)
     others = [row for row in numbered(rows, method="jaxbp") if row["network"] != "MLP"]
     others.sort(key=lambda row: row["ratio"])
     names = [row["network"].replace("_", " ") for row in others]
     plots.ratio_dots(programs, names, others, "ratio", "blue")
-    places = range(len(others))
-    programs.plot([row["flops_ratio"] for row in others], places, "|", color="black")
-    programs.axvline(5, color=plots.COLOURS["vermilion"], linewidth=1)
-    programs.set(xscale="log")
-    programs.set_title("time of f and gradient / f;  | flops,  red: 5")
+    flops = [row["flops_ratio"] for row in others]
+    counted.plot(flops, range(len(others)), "s", color=plots.COLOURS["black"])
+    counted.set_yticks(range(len(others)), names)
+    counted.invert_yaxis()
+    for axis, what in ((programs, "time"), (counted, "counted flops")):
+        axis.axvline(5, color=plots.COLOURS["vermilion"], linewidth=1)
+        axis.axvline(1, color=plots.INK, linewidth=0.8)
+        axis.set(xscale="log", xlim=(0.8, 70))
+        axis.set_xticks([1, 2, 5, 10, 50], ["1", "2", "5", "10", "50"], minor=False)
+        axis.tick_params(axis="y", labelsize=8)
+        axis.set_title(f"{what} of f and gradient / f; the line is at 5")
     plots.over_sizes(by_depth, "layers L", "f and gradient over f, by depth")
     plots.over_sizes(by_width, "width", "f and gradient over f, by width")
 
@@ -174,7 +180,7 @@ study = Study(
         *(*measure.COMPARED, *measure.TIMED),
     ),
     plot=plot,
-    panels=3,
+    panels=(2, 2),
     summary=summary,
     claim=claim,
 )

@@ -34,6 +34,7 @@ from jaxbp.study import (
     run,
     tables,
 )
+from jaxbp.study.unstable import largest_whole
 
 MINUTES = 0.4
 
@@ -148,19 +149,30 @@ def summary(rows):
 
 
 def claim(rows):
-    """The error at the best step, and the price."""
-    lowest, costs = summary(rows).values()
+    """The error at the best step, and the price where every method's row is steady."""
+    lowest = summary(rows)[next(iter(summary(rows)))]
     error = {(r["scheme"], r["dtype"]): r["error there"] for r in lowest}
-    price = {r["method"]: r["ratio"] for r in costs if r["dtype"] == "float32"}
     each = "; ".join(
         f"{scheme} {error[scheme, 'float32']:.1e} and {error[scheme, 'float64']:.1e}"
         for scheme in SCHEMES
     )
+    prices = "; ".join(filter(None, (_price(rows, dtype) for dtype in DTYPES)))
     return (
-        f"At its best step each scheme's error, in float32 and float64: {each}. At n = "
-        f"{max(r['n'] for r in costs)} a gradient by forward differences takes "
-        f"{tables.order(price['forward'])} of times f, by central ones "
-        f"{tables.order(price['central'])}, by jaxbp.grad {price['jaxbp.grad']:.2g}."
+        f"At its best step each scheme's error, in float32 and float64: {each}. A "
+        f"gradient takes, in times of f: {prices}."
+    )
+
+
+def _price(rows, dtype):
+    costs = numbered(rows, part="cost", dtype=dtype)
+    n = largest_whole(costs, "n", "method", METHODS)
+    if n is None:
+        return ""
+    price = {row["method"]: row["ratio"] for row in numbered(costs, n=n)}
+    forward, central = (tables.order(price[m]) for m in ("forward", "central"))
+    return (
+        f"in {dtype} at n = {n} {forward} by forward differences, {central} by central "
+        f"ones, {price['jaxbp.grad']:.2g} by jaxbp.grad"
     )
 
 

@@ -187,13 +187,19 @@ def claim(rows):
 
 
 def plot(rows, axes):
-    price, by_step, by_second = axes
+    price, by_step, by_second, spare = axes
+    spare.set_axis_off()
     shown = numbered(rows, part="step")
     names = [row["model"] for row in shown]
     plots.ratio_dots(price, names, shown, "ratio", "blue")
     known = [row["published_ratio"] for row in shown]
-    price.plot(known, range(len(known)), "|", color="black", markersize=14)
-    price.set_title("forward step / reverse step;  | published")
+    places = range(len(known))
+    price.plot(known, places, "s", color=plots.COLOURS["grey"])
+    for ratio, place in zip(known, places, strict=True):
+        price.annotate("published", (ratio, place), (0, 6), textcoords="offset points",
+                       ha="center", fontsize=plots.LABEL_POINTS)  # fmt: skip
+    price.margins(x=0.15, y=0.2)
+    price.set_title("time of a forward step / reverse step")
     for axis, column in ((by_step, "step"), (by_second, "elapsed_s")):
         told = dict(by="tangents", named=named)
         plots.lines(axis, rows, column, "loss", TANGENTS, **told)
@@ -223,7 +229,7 @@ study = Study(
         *(*measure.COMPARED, *measure.TIMED, "loss", "elapsed_s"),
     ),
     plot=plot,
-    panels=3,
+    panels=(2, 2),
     summary=summary,
     claim=claim,
 )

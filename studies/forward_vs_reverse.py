@@ -36,6 +36,7 @@ from jaxbp.study import (
     sweep,
     tables,
 )
+from jaxbp.study.unstable import is_unstable, steady
 
 MINUTES = 2.5
 
@@ -224,7 +225,7 @@ def network_name(row):
 
 def growth_along(rows, method, axis, column):
     """Fitted power of a column along a sweep with its confidence interval, as text."""
-    chosen = numbered(along(rows, BASE, axis), method=method)
+    chosen = steady(numbered(along(rows, BASE, axis), method=method))
     if axis == "batch":
         return growth(chosen, "batch", column)
     return growth(chosen, "parameters", column, symbol="n")
@@ -251,21 +252,40 @@ def by_parameters(row):
     return row["parameters"]
 
 
+# Methods whose price does not grow with n: told apart where the axis is linear.
+CHEAP = ("layers", "engine reverse", "jax.grad", "one pushforward", "f")
+# Lines that lie on one another in flops and memory: one of them is drawn, all named.
+ALIKE = {
+    "engine reverse": "all in reverse, and\none pushforward",
+    "engine forward": "engine forward, jax.jacfwd",
+    "differences": "differences",
+    "f": "f",
+}
+
+
 def plot(rows, axes):
-    time_axis, flops_axis, memory_axis = axes
+    time_axis, near_axis, flops_axis, memory_axis = axes
     width_rows = along(rows, BASE, "width")
     for method, colour in METHODS.items():
         chosen = numbered(width_rows, method=method)
-        exponent = growth_along(rows, method, "width", "ratio").split(" ")[0]
-        label = f"{method} {exponent}" if exponent.startswith("n") else method
+        dear = method not in CHEAP
+        label = method if dear else "the others: right" * (method == "jax.grad")
         draw(time_axis, chosen, "ratio", label, colour)
-        draw(flops_axis, chosen, "xla_flops", method, colour, linestyle="")
-        draw(flops_axis, chosen, "counted_flops", "", colour, marker="")
-        draw(memory_axis, chosen, "xla_peak_bytes", method, colour)
+        if not dear:
+            draw(near_axis, chosen, "ratio", method, colour)
+        if method in ALIKE:
+            draw(flops_axis, chosen, "counted_flops", ALIKE[method], colour, marker="")
+        draw(flops_axis, chosen, "xla_flops", "", colour, linestyle="", marker="x")
+        if method != "one pushforward":
+            named = {"engine reverse": "engine reverse, jax.grad", "jax.grad": ""}
+            label = named.get(method, method)
+            draw(memory_axis, chosen, "xla_peak_bytes", label, colour)
     tape = numbered(width_rows, method="engine reverse")
     draw(memory_axis, tape, "tape_bytes", "tape, counted", "blue", linestyle=":")
     plots.log_log(time_axis, "parameters n", "time / time of f, paired median")
-    plots.log_log(flops_axis, "parameters n", "flops: lines counted, dots XLA's")
+    near_axis.set(xscale="log", xlabel="parameters n", ylim=(0, 4))
+    near_axis.set_title("the same, of those that do not grow")
+    plots.log_log(flops_axis, "parameters n", "flops: lines counted, crosses XLA's")
     plots.log_log(memory_axis, "parameters n", "peak memory, XLA's plan (bytes)")
 
 
@@ -273,6 +293,10 @@ def draw(axis, rows, column, label, colour, **style):
     """One contender's column against the number of parameters."""
     x, y = [row["parameters"] for row in rows], [row[column] for row in rows]
     plots.line(axis, x, y, label, colour, **style)
+    if column == "ratio":
+        plots.quartile_bars(axis, rows, "parameters", "ratio", colour)
+        doubtful = [row for row in rows if is_unstable(row, "ratio")]
+        plots.mark_unstable(axis, doubtful, "parameters", "ratio", colour)
 
 
 def cases(networks, settings):
@@ -294,7 +318,7 @@ study = Study(
         *("tape_bytes", "xla_peak_bytes"),
     ),
     plot=plot,
-    panels=3,
+    panels=(2, 2),
     summary=summary,
     claim=claim,
 )

@@ -168,6 +168,7 @@ def plot(rows, axes):
         known = dict(named=lambda method: "", linestyle=":", marker="")
         plots.lines(axis, chosen, "n", "published_ratio", COLOURS, **known)
         axis.set(yscale="log", xlabel="inputs n")
+        axis.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
         axis.set_title(f"gradient over f, {form};  dotted: published")
 
 

@@ -35,6 +35,7 @@ from jaxbp.study import (
     run,
     tables,
 )
+from jaxbp.study.unstable import largest_whole
 
 MINUTES = 0.4
 
@@ -159,25 +160,36 @@ def summary(rows):
 
 
 def claim(rows):
-    """The orders at the largest n."""
-    n = max(row["n"] for row in rows)
-    told = {
-        what: {r["order"]: r["ratio"] for r in numbered(rows, what=what, n=n)}
-        for what in ("product", "hessian", "laplacian")
-    }
-    products = [ratio for order, ratio in told["product"].items() if "reverse" in order]
+    """Each kind of product at the largest n where all its orders have a steady row."""
+    rows = numbered(rows)
+    parts = [_claimed(what, numbered(rows, what=what)) for what in CLAIMS]
+    return " ".join(filter(None, parts))
 
-    whole, laplacian = told["hessian"], told["laplacian"].values()
-    best = min(whole, key=whole.__getitem__)
-    inner = min(ratio for order, ratio in whole.items() if "over forward" in order)
-    return (
-        f"At n = {n} a product with the Hessian takes {min(products):.2g} to "
-        f"{max(products):.2g} gradients in the three orders with a reverse sweep. The "
-        f"whole Hessian takes fewest {best}, {whole[best]:.2g} gradients, and "
-        f"{tables.order(inner)} where the gradient itself is by pushforwards; the "
-        f"orders of the Laplacian are within a factor of "
-        f"{ceil(max(laplacian) / min(laplacian))}."
-    )
+
+def _claimed(what, rows):
+    told_of = [o for o in ORDERS if what != "product" or "reverse" in o]
+    n = largest_whole(rows, "n", "order", told_of)
+    if n is None:
+        return ""
+    told = {row["order"]: row["ratio"] for row in numbered(rows, n=n)}
+    reverse = [ratio for order, ratio in told.items() if "reverse" in order]
+    best = min(told, key=told.__getitem__)
+    inner = min(ratio for order, ratio in told.items() if "over forward" in order)
+    return CLAIMS[what].format(
+        n=n, least=min(reverse), most=max(reverse), best=best, ratio=told[best],
+        inner=tables.order(inner), factor=ceil(max(told.values()) / min(told.values())),
+    )  # fmt: skip
+
+
+# By what is computed; of a gradient's time.
+CLAIMS = {
+    "product": "At n = {n} a product with the Hessian takes {least:.2g} to {most:.2g} "
+    "gradients in the three orders with a reverse sweep.",
+    "hessian": "At n = {n} the whole Hessian takes fewest {best}, {ratio:.2g} "
+    "gradients, and {inner} where the gradient itself is by pushforwards.",
+    "laplacian": "At n = {n} the orders of the Laplacian are within a factor of "
+    "{factor}.",
+}
 
 
 def plot(rows, axes):

@@ -36,6 +36,7 @@ from jaxbp.study import (
     run,
     tables,
 )
+from jaxbp.study.unstable import MARK, UNSTABLE, is_unstable
 
 MINUTES = 1.5
 
@@ -147,6 +148,15 @@ def forward_over_reverse(rows):
     return {(row["n"], row["m"]): row for row in shapes}
 
 
+def is_doubtful(rows, row):
+    """Whether quartiles lie apart, or this ratio and the one the other way round, which
+    was measured by itself, say different things."""
+    place = {name: row[name] for name in ("n", "m")}
+    mirrored = numbered(rows, part="shapes", method="pullbacks", **place)
+    apart = [abs(np.log(row["ratio"] * other["ratio"])) for other in mirrored]
+    return is_unstable(row, "ratio") or max(apart, default=0) > np.log(UNSTABLE)
+
+
 def summary(rows):
     """The ratio of the modes by n and m; the crossover; the chunks."""
     cells = forward_over_reverse(rows)
@@ -157,6 +167,7 @@ def summary(rows):
     ]
     square = [row["ratio"] for (n, m), row in cells.items() if n == m]
     told = f"{np.median(square):.2f} where n = m" if square else "no square ones"
+    told += " (in this family)"
     chunks = [
         {c: row[c] for c in ("chunk", "time_s", "predicted_s", "xla_temp_bytes")}
         for row in numbered(rows, part="chunks")
@@ -186,34 +197,40 @@ def claim(rows):
     return (
         f"n pushforwards are faster than m pullbacks in {ahead} of {len(fewer)} "
         f"networks with n < m, slower in {behind} of {len(more)} with n > m, and take "
-        f"{np.median(square):.2f} times as long where n = m (median; over all shapes "
-        f"{furthest[0]:.2g} to {furthest[1]:.2g})."
+        f"{np.median(square):.2f} times as long where n = m (median of all families; "
+        f"over all shapes {furthest[0]:.2g} to {furthest[1]:.2g})."
     )
 
 
 def plot(rows, axes):
-    heat, edge, chunks = axes
+    heat, edge, chunks, memory = axes
     cells = forward_over_reverse(rows)
+    doubtful = {place for place, row in cells.items() if is_doubtful(rows, row)}
     plots.heat_map(
         heat,
         {place: row["ratio"] for place, row in cells.items()},
         ("inputs n", "outputs m", "time of pushforwards / pullbacks"),
+        doubtful,
     )
-    line(edge, cells.values(), "ratio", "measured", "blue")
+    if doubtful:
+        heat.set_xlabel(f"outputs m       {MARK}: two measurements differ by over 1.5")
     line(edge, cells.values(), "predicted_ratio", "predicted", "orange")
+    line(edge, cells.values(), "ratio", "measured", "blue")
     edge.axhline(1, color=plots.INK, linewidth=0.8)
     edge.axvline(1, color=plots.INK, linewidth=0.8)
-    plots.log_log(edge, "n / m", "time of pushforwards / pullbacks")
+    plots.log_log(edge, "inputs n / outputs m", "the same ratio, over n / m")
     shown = numbered(rows, part="chunks")
     sizes = [row["chunk"] for row in shown]
     for column, label, colour in (
-        ("time_s", "time (s)", "blue"),
-        ("predicted_s", "predicted (s)", "orange"),
+        ("time_s", "measured", "blue"),
+        ("predicted_s", "predicted", "orange"),
     ):
-        plots.line(chunks, sizes, [row[column] for row in shown], label, colour)
-    memory = [row["xla_temp_bytes"] / 2**30 for row in shown]
-    plots.line(chunks, sizes, memory, "memory (GiB)", "vermilion")
-    plots.log_log(chunks, "columns at a time", "a Jacobian in chunks")
+        times = [row[column] * 1e3 for row in shown]
+        plots.line(chunks, sizes, times, label, colour)
+    plots.over_sizes(chunks, "columns at a time", "a Jacobian in chunks: time (ms)")
+    held = [row["xla_temp_bytes"] / 2**20 for row in shown]
+    plots.line(memory, sizes, held, "temporaries", "vermilion")
+    plots.over_sizes(memory, "columns at a time", "the same: memory, XLA's plan (MiB)")
 
 
 def line(axis, rows, column, label, colour):
@@ -249,7 +266,7 @@ study = Study(
         *(*measure.COMPARED, *measure.TIMED, "xla_temp_bytes"),
     ),
     plot=plot,
-    panels=3,
+    panels=(2, 2),
     summary=summary,
     claim=claim,
 )

@@ -34,6 +34,7 @@ from jaxbp.study import (
     sweep,
     tables,
 )
+from jaxbp.study.unstable import largest_whole
 
 MINUTES = 0.5
 
@@ -149,9 +150,8 @@ def summary(rows):
 def claim(rows):
     """The four ways at the largest batch that all of them are asked for."""
     width = BASE["width"]
-    batch = max(
-        row["batch"] for row in numbered(rows, width=width, method="jacrev of losses")
-    )
+    of_width = numbered(rows, width=width)
+    batch = largest_whole(of_width, "batch", "method", METHODS)
     shown = numbered(rows, width=width, batch=batch)
     (least, best), *others = sorted((row["ratio"], row["method"]) for row in shown)
     return (

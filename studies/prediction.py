@@ -113,9 +113,11 @@ def summary(rows):
 def claim(rows):
     """Median and 90th percentile, and the cheaper mode."""
     off, pairs = factor(rows), clear(duels(rows))
+    worst, by = max(zip(off, (row["study"] for row in rows), strict=True))
     return (
         f"Over {len(rows):,} rows the predicted time is off by a factor of "
-        f"{np.median(off):.2f} (median; 90th percentile {np.quantile(off, 0.9):.2f}); "
+        f"{np.median(off):.2f} (median; 90th percentile {np.quantile(off, 0.9):.2f}; "
+        f"at worst {tables.order(worst)}, in {by}); "
         f"of the {len(pairs)} pairs of forward and reverse mode that differ by more "
         f"than {CLEAR}, it names the cheaper one in {right(pairs)} "
         f"({right(pairs) / max(1, len(pairs)):.0%})."
@@ -143,6 +145,8 @@ def plot(rows, axes):
     if pairs:
         x, y = zip(*pairs, strict=True)
         modes.plot(x, y, "o", color=plots.COLOURS["blue"], alpha=0.6)
+        ends = [min(x), max(x)]
+        modes.plot(ends, ends, color=plots.INK, linewidth=0.8)
     modes.axhline(1, color=plots.INK, linewidth=0.8)
     modes.axvline(1, color=plots.INK, linewidth=0.8)
     title = "pushforwards / pullbacks, predicted"

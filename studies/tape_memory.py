@@ -144,9 +144,19 @@ def claim(rows):
             f"{kept['length']} {unit[family]} of the {family} keep {mib[0]:.3g} MiB "
             f"on the tape, {mib[1]:.3g} in JAX, and {mib[2]:.3g} with checkpoints, for "
             f"{again['ratio']:.2g} in place of {kept['ratio']:.2g} times f"
+            f"{_planned(rows, family, kept['length'])}"
         )
 
     return f"{each('MLP')}; {each('RNN')}."
+
+
+def _planned(rows, family, length):
+    """What XLA makes of it: its temporaries, of all methods."""
+    shown = numbered(rows, family=family, length=length)
+    mib = [row["xla_temp_bytes"] / 2**20 for row in shown]
+    if max(mib) < 1.01 * min(mib):
+        return f" (XLA's temporaries are {mib[0]:.3g} MiB in all)"
+    return f" (XLA's temporaries: {min(mib):.3g} to {max(mib):.3g} MiB)"
 
 
 def plot(rows, axes):

@@ -7,25 +7,26 @@ argument. The public door, with the engine and JAX plugged in, is `jaxbp.check`.
 from .adjoint import adjoint_gap
 from .closeness import closeness, difference_rtol, inner, largest_closeness, rtol
 from .compare import compare
-from .differences import Difference, difference, noise_level
-from .report import Report
+from .differences import Slope, ladder, slope
+from .report import Report, WrongGradient
 from .rows import Row
 from .subject import Subject
 from .witness import Witness
 
 __all__ = [
-    "Difference",
     "Report",
     "Row",
+    "Slope",
     "Subject",
     "Witness",
+    "WrongGradient",
     "adjoint_gap",
     "closeness",
     "compare",
-    "difference",
     "difference_rtol",
     "inner",
+    "ladder",
     "largest_closeness",
-    "noise_level",
     "rtol",
+    "slope",
 ]

@@ -25,10 +25,29 @@ def adjoint_gap(y_bar, y_dot, x_bar, x_dot):
     return left, right, max(left_size, right_size)
 
 
+def adjoint_sums(looks, forward, x_bar):
+    """Both sides of the identity for the sum of the directions of `looks`.
+
+    Args:
+      looks: list of Look. forward: name of the forward mode among theirs.
+      x_bar: list of arrays by leaf: the gradient by the same system's reverse mode.
+
+    Returns:
+      (<y_bar, J x_dot>, <x_bar, x_dot>, size, rounding): `size` as in `adjoint_gap`.
+    """
+    pushed = [look.forwards[forward] for look in looks]
+    rounding = sum(terms for _, terms in pushed) + sum(look.slack for look in looks)
+    bars = [x_bar[look.probe.leaf] for look in looks]
+    right, size = _paired(bars, [look.probe.direction for look in looks])
+    return sum(slope for slope, _ in pushed), right, size, rounding
+
+
 def _paired(bars, dots):
-    """The pairing over all leaves and the 2-norm of its terms."""
-    total, squares = 0.0, 0.0
+    """The pairing over all leaves and the 2-norm of its terms, safe from overflow."""
+    total, norm = 0.0, 0.0
     for bar, dot in zip(bars, dots, strict=True):
         total += inner(bar, dot)
-        squares += float(np.sum(np.abs(wide(bar) * wide(dot)) ** 2))
-    return total, squares**0.5
+        terms = np.abs(wide(bar) * wide(dot))
+        largest = terms.max(initial=0.0) or 1.0
+        norm = float(np.hypot(norm, largest * np.sqrt(np.sum((terms / largest) ** 2))))
+    return total, norm

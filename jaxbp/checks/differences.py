@@ -1,214 +1,190 @@
 """The slope of a function along a line from its values alone, with an error bar.
 
-Central differences at a ladder of steps, extrapolated to step zero (Ridders 1982,
-doi:10.1016/S0141-1195(82)80057-0). Each entry of the tableau has two errors, which
-pull apart: truncation, read off the neighbouring entries, and rounding, which is the
-noise of the function's values over the step. The noise is measured, not assumed (More
-and Wild 2011, doi:10.1137/100786125), so that one code serves float64 and bfloat16.
-
-In few bits, x + h is not the number asked for. Each entry therefore carries the
-direction that was really taken, in 64-bit, and a gradient is judged along that one.
+Central differences on a ladder of steps that spans all the decades a dtype has, each
+extrapolated from its coarser neighbour (Ridders 1982,
+doi:10.1016/S0141-1195(82)80057-0). Nobody knows beforehand which rung is right: an
+argument of 59,000 may count periods, so that all long steps jump over many of them and
+agree by chance. Short steps are never wrong, only noisy. The rung taken is therefore
+the one of least error, where a rung's error holds how far it lies from every finer rung
+beyond that one's noise (the balancing of Lepski 1991, doi:10.1137/1135065), and the
+part of its one-sided slopes' gap that does not shrink with the step: what straddles a
+kink is known by it, near the point or at it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .closeness import epsilon, wide
 
-RUNGS = 5  # steps h, h/4, ... h/256: room for domains and kinks near the point
-RATIO = 4.0
-NOISE_POINTS = 7
-KINK_RATIO = 0.6  # one-sided slopes part by a constant; curvature would give 1/4
+LONGEST = 0.25  # of the size of x
+RUNGS = 12  # at most; neighbours are a factor of 2, 4 or 16 apart
+NOISE_RUNGS = 4  # the finest pairs of rungs from which the noise is read
+FLAT = 64  # times the rounding of one value: a smaller change is none
+DECADES = 1000.0  # that a ladder must span to tell a jump from rounding
+SAFETY = 8.0  # noise bars are so many times the noise read off a handful of values
+KINK = 0.25  # of the error bar: a larger share from one-sided slopes is a kink,
+LEAST_KINK = 1e-6  # if not tiny beside the largest gap of one-sided slopes seen
 
 
 @dataclass(frozen=True)
-class Difference:
-    """The slope of a function along `direction`, as its values tell it.
+class Slope:
+    """The slope of a function along a direction, as its values tell it.
 
     Attributes:
-      direction: float64, shape of x: the direction really taken; `slope` is along it.
-      slope: float; NaN where no step had finite values on both sides.
-      noise: float: estimated error of `slope`, truncation and rounding together.
-      left, right: the one-sided slopes at the smallest step that shows them.
-      kink: whether these two stay apart as the step shrinks.
+      value: float; NaN where no step had finite values on both sides.
+      noise: float: bound on the error of `value`, truncation and rounding together;
+        at a kink it reaches to both one-sided slopes.
+      left, right: the one-sided slopes at the rung taken.
+      kink: whether these two stay apart as the step shrinks to the finest visible one.
+      jump: height of a discontinuity at the point; 0 if there is none.
+      flat: whether no step, however long, changed the value beyond its rounding, or
+        none up to about the root of epsilon changed it at all.
     """
 
-    direction: np.ndarray
-    slope: float
+    value: float
     noise: float
     left: float
     right: float
-    kink: bool
+    kink: bool = False
+    jump: float = 0.0
+    flat: bool = False
 
-    def gap(self, prediction):
-        """|prediction - slope|; at a kink, the distance from [left, right]."""
-        if self.kink:
-            low, high = sorted((self.left, self.right))
-            return max(low - prediction, prediction - high, 0.0)
-        return abs(prediction - self.slope)
+    @property
+    def reach(self):
+        """How far the one-sided slopes of a kink lie from the middle; 0 without one."""
+        return abs(self.right - self.left) / 2 if self.kink else 0.0
+
+    def scaled(self, factor):
+        """The slope per unit of something `factor` times shorter."""
+        left, right = sorted((self.left / factor, self.right / factor))
+        noise = self.noise / abs(factor)
+        return replace(
+            self, value=self.value / factor, noise=noise, left=left, right=right
+        )
 
 
-def step_sizes(x):
-    """The size of x that steps are relative to: |x_i|, or the leaf's root mean square.
+UNKNOWN = Slope(np.nan, np.inf, np.nan, np.nan)
 
-    A leaf of zeros (a fresh bias) steps as if it were of size 1; infinite and NaN
-    entries (a mask of -inf) are not moved: 0.
+
+def ladder(dtype):
+    """Steps relative to x, descending powers of two, as far as `dtype` has them."""
+    bits = round(-np.log2(epsilon(dtype)))
+    span = max(bits - 3 - 2, 2)  # from 1/4 down to 8 eps
+    stride = max(1, -(-span // (RUNGS - 1)))
+    stride = 2 if stride == 3 else stride
+    return 2.0 ** -np.arange(2, 2 + span + 1, stride)
+
+
+def sizes_of(x, one_by_one):
+    """What steps are relative to: the size of each element, or of the whole leaf.
+
+    Args:
+      x: array.
+      one_by_one: whether elements move alone, each by its own size where that is not
+        zero: a leaf may mix epochs with periods. Elements that move together share
+        their root mean square at least, so that no small one drowns.
+
+    Returns:
+      float64 of x's shape; 0 for infinite and NaN elements (a mask of -inf), which are
+      not moved; 1 where the leaf is zero (a fresh bias).
     """
     size = np.abs(wide(x))
     finite = np.isfinite(size)
-    spread = float(np.sqrt(np.mean(size[finite] ** 2))) if finite.any() else 0.0
-    size = np.maximum(size, spread) if spread > 0 else np.ones_like(size)
+    largest = size[finite].max(initial=0.0)
+    spread = largest * float(np.sqrt(np.mean((size[finite] / (largest or 1)) ** 2))) \
+        if finite.any() else 0.0  # fmt: skip
+    spread = spread or 1.0
+    size = np.where(size == 0, spread, size) if one_by_one else np.maximum(size, spread)
     return np.where(finite, size, 0.0)
 
 
-def largest_step(dtype):
-    """eps^(1/5), the optimum once extrapolated, as a power of two, at most 1/4."""
-    return min(0.25, 2.0 ** round(np.log2(epsilon(dtype)) / 5))
-
-
-def moved(x, direction, step):
-    """x + step direction in x's dtype, and where that really is, in 64-bit."""
-    there = np.asarray(wide(x) + step * direction).astype(x.dtype)
-    return there, wide(there)
-
-
-def noise_level(phi, x, direction):
-    """Standard deviation of the rounding noise in the values of `phi` near `x`.
+def slope(steps, ahead, behind, floor, rounding=None):
+    """The slope from changes of the value along a ladder.
 
     Args:
-      phi: array like x -> float.
-      x: array. direction: float64 of its shape, entries about the size of x.
+      steps: (n,) descending.
+      ahead, behind: (n,) f(x + h d) - f(x) and f(x - h d) - f(x); NaN where f is not
+        finite.
+      floor: least noise of one value.
+      rounding: what the dtype rounds of one, such as eps |f(x)| / 8; default `floor`.
 
     Returns:
-      float >= eps |phi(x)| / 8, from the high differences of 7 values on one side of
-      x (a kink at x itself is then not taken for noise).
-
-    Cost: 7 evaluations.
-    Source: ECNoise, More and Wild 2011, doi:10.1137/100786125.
+      Slope.
     """
-    step = 16 * epsilon(x.dtype)
-    values = [phi(moved(x, direction, k * step)[0]) for k in range(NOISE_POINTS)]
-    floor = epsilon(x.dtype) * abs(values[0]) / 8
-    if not np.all(np.isfinite(values)):
-        return float(8 * floor) if np.isfinite(floor) else np.nan
-    row, weight, sigmas = np.array(values), 1.0, []
-    for order in range(1, NOISE_POINTS):
-        row = np.diff(row)
-        weight *= order / (2 * (2 * order - 1))  # (k!)^2 / (2k)!
-        sigmas.append(float(np.sqrt(weight * np.mean(row**2))))
-    return max(float(np.median(sigmas[3:])), floor)
+    kept = np.isfinite(ahead) & np.isfinite(behind)
+    if not kept.any():
+        return UNKNOWN
+    h, ahead, behind = steps[kept], ahead[kept], behind[kept]
+    central, apart = (ahead - behind) / (2 * h), (ahead + behind) / h
+    noise = SAFETY * max(noise_level(h, ahead, behind), floor) / h
+    best, error, lasting, stays = _least_error(h, central, apart, noise)
+    rounding = floor if rounding is None else rounding
+    jump = _jump(h, ahead, behind, rounding / np.sqrt(h[-1]))
+    half = abs(lasting) / 2
+    return Slope(
+        float(best), float(error), float(best - half), float(best + half),
+        kink=bool(stays and half > max(KINK * error, LEAST_KINK * np.abs(apart).max())),
+        jump=jump, flat=_is_flat(h, ahead, behind, FLAT * rounding),
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One tableau entry: a weighted sum of central differences."""
-
-    slope: float
-    weights: dict  # rung -> weight
-
-    def extrapolate(self, coarser, power):
-        factor = RATIO**power
-        scale = 1 / (factor - 1)
-        weights = {k: factor * scale * w for k, w in self.weights.items()}
-        for k, w in coarser.weights.items():
-            weights[k] = weights.get(k, 0.0) - scale * w
-        return _Entry((factor * self.slope - coarser.slope) * scale, weights)
-
-
-@dataclass(frozen=True)
-class _Rung:
-    step: float
-    direction: np.ndarray
-    slope: float
-    left: float
-    right: float
+def _least_error(h, central, apart, noise):
+    """Slope, error bar and one-sided gap of the best rung; whether the gap stays."""
+    ratio = h[:-1] / h[1:]
+    extrapolated, lasting = central.copy(), apart.copy()
+    extrapolated[1:] += np.diff(central) / (ratio**2 - 1)
+    lasting[1:] += np.diff(apart) / (ratio - 1)
+    lasting = np.where(np.abs(lasting) > 2 * noise, lasting, 0.0)
+    apart_by = np.abs(extrapolated[:, None] - extrapolated[None])
+    beyond = np.triu(apart_by - noise[:, None] - noise[None], 1).clip(min=0).max(axis=1)
+    truncation = np.abs(extrapolated - central)
+    truncation[0] = np.abs(apart[0])  # nothing coarser to extrapolate from
+    truncation[:-1] = np.minimum(truncation[:-1], noise[1:])
+    error = noise + beyond + truncation + np.abs(lasting) / 2
+    best = int(np.argmin(error))
+    return extrapolated[best], error[best], lasting[best], _stays(lasting, best)
 
 
-def _ladder(phi, x, direction, centre):
-    """The rungs whose two values are finite and whose step survives rounding."""
-    rungs = []
-    for k in range(RUNGS):
-        step = largest_step(x.dtype) / RATIO**k
-        if step < 8 * epsilon(x.dtype):
-            break
-        (ahead, up), (behind, down) = (moved(x, direction, s) for s in (step, -step))
-        high, low = phi(ahead), phi(behind)
-        if np.isfinite(high) and np.isfinite(low):
-            with np.errstate(invalid="ignore"):  # inf - inf where nothing moves
-                taken = np.where(direction == 0, 0, (up - down) / (2 * step))
-            left, right = (centre - low) / step, (high - centre) / step
-            rungs.append(_Rung(step, taken, (high - low) / (2 * step), left, right))
-    return rungs
+def _stays(lasting, best):
+    """Whether the rungs beside the best one show the same one-sided gap, as a kink's
+    do; noise and curvature give another one at each."""
+    beside = [lasting[k] for k in (best - 1, best + 1) if 0 <= k < len(lasting)]
+    return any(abs(gap - lasting[best]) < 0.25 * abs(lasting[best]) for gap in beside)
 
 
-def _best_entry(rungs, sigma):
-    """The tableau entry of least estimated error, and that error."""
-    best, best_error, above = None, np.inf, []
-    for k, rung in enumerate(rungs):
-        row = [_Entry(rung.slope, {k: 1.0})]
-        for j in range(1, min(k, 2) + 1):
-            row.append(row[j - 1].extrapolate(above[j - 1], 2 * j))
-            near = (row[j - 1].slope, above[j - 1].slope)
-            truncation = max(abs(row[j].slope - n) for n in near)
-            error = truncation + _rounding(row[j].weights, rungs, sigma)
-            if error < best_error:
-                best, best_error = row[j], error
-        above = row
-    if best is None:  # a single rung: nothing to extrapolate or to estimate from
-        best = above[0]
-        best_error = abs(rungs[0].right - rungs[0].left) + 2 * sigma / rungs[0].step
-    return best, best_error
+def noise_level(steps, ahead, behind):
+    """The noise of a value, from how far the slopes of the finest rungs lie apart.
 
-
-def _rounding(weights, rungs, sigma):
-    variance = sum((w / rungs[k].step) ** 2 for k, w in weights.items()) / 2
-    return 2 * sigma * float(np.sqrt(variance))
-
-
-def _kink(rungs, sigma):
-    """The finest rung that shows a kink at the point itself, or None.
-
-    From fine to coarse, until the noise lets a jump of the slope be seen: one that
-    stays as the step shrinks is a kink; one that vanishes lies beside the point.
+    Rungs too fine to change any value say nothing: the noise may be a staircase longer
+    than they are, as in (x + 1e9) - 1e9.
     """
-    for coarse, fine in zip(rungs[-2::-1], rungs[:0:-1], strict=True):
-        wider, jump = (abs(r.right - r.left) for r in (coarse, fine))
-        visible = max(12 * sigma / fine.step, 1e-3 * abs(fine.slope))
-        if max(jump, KINK_RATIO * wider) > visible:
-            return fine if jump > max(KINK_RATIO * wider, visible) else None
-    return None
+    kept = np.isfinite(ahead) & np.isfinite(behind)
+    h, ahead, behind = steps[kept], ahead[kept], behind[kept]
+    changed = (ahead != 0) | (behind != 0)
+    pairs = np.abs(np.diff((ahead - behind) / (2 * h))) * h[1:]
+    pairs = pairs[changed[1:]][-NOISE_RUNGS:]
+    if not pairs.size:
+        return 0.0
+    return float(np.sort(pairs)[-2:][0])  # the second largest: one may hold a kink
 
 
-def difference(phi, x, direction, sigma=None, centre=None):
-    """The slope of `phi` at `x` along `direction`, from about a dozen of its values.
+def _is_flat(h, ahead, behind, rounding):
+    """Whether no step changed the value beyond its rounding, or none at all up to about
+    the root of epsilon: as a count, or a unit far from where it begins to act."""
+    moved = np.maximum(np.abs(ahead), np.abs(behind))
+    still = np.flatnonzero(moved > 0)
+    first = still[-1] + 1 if still.size else 0
+    long = first < len(h) and h[first] >= np.sqrt(h[-1] / 8)
+    return bool(moved.max() <= rounding or long)
 
-    Args:
-      phi: array like x -> float.
-      x: array of a float or complex dtype (numpy; bfloat16 included).
-      direction: float64 or complex128 of x's shape; entries about the size of x.
-      sigma: noise of phi's values, from `noise_level`; measured if not given.
-      centre: phi(x); evaluated if not given.
 
-    Returns:
-      Difference.
-
-    Cost: 10 evaluations, 7 more without `sigma`, 1 more without `centre`.
-    """
-    sigma = noise_level(phi, x, direction) if sigma is None else sigma
-    centre = phi(x) if centre is None else centre
-    rungs = _ladder(phi, x, direction, centre)
-    if not rungs:
-        return Difference(direction, np.nan, np.inf, np.nan, np.nan, False)
-    kink = _kink(rungs, sigma)
-    if kink is not None:
-        noise = abs(kink.slope) * epsilon(x.dtype) + 2 * sigma / kink.step
-        return Difference(
-            kink.direction, kink.slope, noise, kink.left, kink.right, True
-        )
-    entry, error = _best_entry(rungs, sigma)
-    taken = sum(w * rungs[k].direction for k, w in entry.weights.items())
-    last = rungs[-1]
-    return Difference(
-        np.asarray(taken), entry.slope, error, last.left, last.right, False
-    )
+def _jump(h, ahead, behind, least):
+    """The height that the value changes by however short the step; 0 without."""
+    if len(h) < 3 or h[0] < DECADES * h[-1]:
+        return 0.0
+    for change in (ahead, behind):
+        last = np.abs(change[-3:])
+        if last.min() > max(least, 0.5 * last.max()):
+            return float(last[-1])
+    return 0.0

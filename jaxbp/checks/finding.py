@@ -1,88 +1,89 @@
 """What every witness says where they disagree, and what that usually means."""
 
-from dataclasses import replace
-
 import numpy as np
 
-from .closeness import difference_rtol, wide
-from .leafprobe import DIFFERENCES
-from .rows import NOT_FINITE, YOURS, Finding, number
+from . import probes
+from .closeness import wide
+from .pattern import pattern
+from .rows import DIFFERENCES, NOT_FINITE, YOURS, Finding, number
+
+ALL_ELEMENTS = 64  # of a leaf that the differences can give a whole gradient for
 
 
 def explain(point, j, row):
     """The Finding for the failed `row` of leaf number `j` at a Point."""
     values = {row.judged: row.value, row.witness: row.other}
-    noise, wrong, found = 0.0, [], None
+    noise, wrong, found = row.noise, [], None
     if row.index is not None:
         values = {name: wide(b[j])[row.index].item() for name, b in point.bars.items()}
-        values |= _forward_values(point, j, row.index)
-        found = _numbers(point, j, row.index)
+        look = _at(point, j, row.index)
+        unit = look.probe.direction[row.index]
+        if not np.iscomplexobj(point.xs[j]):
+            values |= {n: v / unit for n, (v, _) in look.forwards.items()}
+            if np.isfinite(look.found.value):
+                found = look.found.scaled(unit)
         if found is not None:
-            wrong = [name for name, v in values.items() if _against(found, v, point, j)]
-            values[DIFFERENCES], noise = float(found.slope), float(found.noise)
+            allowed = point.looker.allowed(look) / abs(unit)
+            wrong = [n for n, v in values.items() if not _agrees(found, v, allowed)]
+            values[DIFFERENCES], noise = found.value, found.noise
     elif row.witness == DIFFERENCES:
-        noise, wrong = row.noise, [row.judged]
-    sentence = _sentence(row, values, wrong, found)
-    return Finding(row.leaf, row.element, row.point, values, noise, sentence)
+        wrong = [row.judged]
+    sentence = _sentence(point, row, values, wrong, found)
+    said = "" if row.verdict == NOT_FINITE else _pattern(point, j, wrong, row)
+    return Finding(
+        row.leaf, row.element, row.point, values, float(noise), sentence, said
+    )
 
 
-def _one_hot(x, index):
-    direction = np.zeros(x.shape, wide(x).dtype)
-    direction[index] = 1.0
-    return direction
+def _at(point, j, index):
+    member = int(np.ravel_multi_index(index, point.xs[j].shape)) if index else 0
+    return point.looker.look([probes.one_hot(j, point.xs[j], member)])[0]
 
 
-def _forward_values(point, j, index):
-    """What each forward mode says of one element; nothing if it is complex."""
-    x = point.xs[j]
-    if np.iscomplexobj(x):
-        return {}
-    one_hot = _one_hot(x, index)
-    return {n: point.along(push, j)(one_hot) for n, push in point.forwards.items()}
+def _agrees(found, value, allowed):
+    return abs(value - found.value) <= allowed
 
 
-def _numbers(point, j, index):
-    """The differences in one real element, per unit; None where they do not apply."""
-    x = point.xs[j]
-    if not point.differences or np.iscomplexobj(x):
-        return None
-    probe = point.probe(j)
-    found = probe.slope(_one_hot(x, index) * probe.sizes)
-    unit = found.direction[index]
-    if not np.isfinite(found.slope) or not unit:
-        return None
-    names = ("direction", "slope", "left", "right")
-    per_unit = {name: getattr(found, name) / unit for name in names}
-    return replace(found, noise=found.noise / abs(unit), **per_unit)
-
-
-def _against(found, value, point, j):
-    """Whether a witness's `value` is not what the differences allow."""
-    relative = difference_rtol(point.xs[j].dtype) * (abs(value) + abs(found.slope))
-    return not found.gap(value) <= relative + 3 * found.noise
-
-
-def _sentence(row, values, wrong, found):
+def _sentence(point, row, values, wrong, found):
     """Who stands against whom, and the usual cause."""
     exact = [name for name in values if name != DIFFERENCES]
     if row.verdict == NOT_FINITE:
-        return _not_finite_sentence(values, exact)
-    said = f"The differences speak against {' and '.join(wrong)}"
-    if found is not None and found.kink and wrong:
-        low, high = sorted((found.left, found.right))
-        said += f": the one-sided slopes are {number(low)} and {number(high)}"
+        return _not_finite_sentence(values, exact, row)
     if not wrong:
-        return "The differences are too coarse here to tell who is right."
-    if len(wrong) < len(exact) or wrong == [YOURS]:
-        return said + "."
+        return _exact_sentence(values, exact, row)
+    if found is not None and found.kink:
+        return (
+            f"The differences speak against {' and '.join(wrong)}: the one-sided "
+            f"slopes are {number(found.left, 6)} and {number(found.right, 6)}."
+        )
+    everybody = set(point.bars) <= set(wrong) or len(wrong) == len(exact)
+    if not everybody or wrong == [YOURS]:
+        return f"The differences speak against {' and '.join(wrong)}."
     return (
         "Every derivative rule says so and the values of f say otherwise: look for a "
         "wrong custom_vjp or custom_jvp rule, a stop_gradient, or a rounding inside f."
     )
 
 
-def _not_finite_sentence(values, exact):
+def _exact_sentence(values, exact, row):
+    """Two exact derivatives differ by more than rounding, by less than values show."""
+    gap = abs(row.value - row.other)
+    near = [n for n in exact if abs(values[n] - row.value) <= gap / 2]
+    far = [n for n in exact if n not in near]
+    sides = f"{' and '.join(near)}" + (f" and {' and '.join(far)}" if far else "")
+    return (
+        f"{sides} differ by more than rounding explains; the values of f are too "
+        "coarse here to tell who is right."
+    )
+
+
+def _not_finite_sentence(values, exact, row):
     bad = [name for name in exact if not np.isfinite(values[name])]
+    if not bad:
+        return (
+            f"Not finite in {row.witness} along a direction: a derivative that is not "
+            "finite elsewhere was multiplied by zero."
+        )
     if len(bad) < len(exact):
         return f"Not finite in {' and '.join(bad)} alone."
     if len(values) > len(exact):
@@ -91,3 +92,50 @@ def _not_finite_sentence(values, exact):
             "as in the norm of a zero vector, or a `where` that guards the value only."
         )
     return "Not finite in any witness: f has no derivative here, or it overflows."
+
+
+def _pattern(point, j, wrong, row):
+    """How the judged gradient of the leaf comes from the right one, if it is wrong."""
+    judged = point.report.judged
+    blamed = [name for name in point.bars if name in wrong]
+    if row.index is not None and judged not in blamed and blamed:
+        judged = blamed[0]
+    elif judged not in wrong:
+        return ""
+    x, bar = point.xs[j], wide(point.bars[judged][j])
+    lengths = {n for leaf in point.xs for n in leaf.shape}
+    others = [b[j] for name, b in point.bars.items() if name not in wrong]
+    if others and row.index is not None:
+        right = wide(others[0])
+        settings, dtype = point.check.settings, point.dtypes[j]
+        error = settings.rtol(dtype) * np.abs(right) + point.slacks[j]
+        return pattern(bar, right, error, x, lengths)
+    if np.iscomplexobj(x) or x.size > ALL_ELEMENTS:
+        return ""
+    looks = point.looker.look(
+        [probes.one_hot(j, x, m) for m in range(x.size)], forwards=False
+    )
+    units = [look.probe.direction.ravel()[m] for m, look in enumerate(looks)]
+    pairs = list(zip(looks, units, strict=True))
+    right = np.array([look.found.value / u for look, u in pairs]).reshape(x.shape)
+    error = [point.looker.allowed(look) / abs(u) for look, u in pairs]
+    return pattern(bar, right, np.array(error).reshape(x.shape), x, lengths)
+
+
+# Values ----------------------------------------------------------------------------
+
+
+def value_finding(row):
+    """The Finding for a value returned with a derivative that is not f's own."""
+    values = {row.judged: row.value, "f": row.other}
+    sentence = (
+        f"The value that {row.judged} returns with its derivative is not f's own."
+    )
+    return Finding(row.leaf, row.element, row.point, values, 0.0, sentence)
+
+
+def stochastic(subject):
+    """Whether two calls of f at one point give two values."""
+    device = subject.device(subject.x)
+    pairs = zip(subject.outputs(*device), subject.outputs(*device), strict=True)
+    return any(not np.array_equal(a, b, equal_nan=True) for a, b in pairs)

@@ -2,54 +2,46 @@
 
 import numpy as np
 
-from .closeness import allowance, closeness, epsilon, quantum, wide
-from .rows import AGREE, DIFFER, KINK, NOT_FINITE, Row
+from .closeness import closeness, wide
+from .rows import AGREE, DIFFER, KINK, NOT_FINITE, UNDECIDED, Row
+
+TELLING = 2.0  # values so many times the noise: none, twice or minus them would be seen
 
 
-def elements_that_differ(x_bar, other, allowed):
-    """Flat indices where |x_bar - other| exceeds `allowed`, worst first."""
-    with np.errstate(invalid="ignore"):
-        gap = np.abs(wide(x_bar) - wide(other)).ravel()
-    order = np.argsort(-gap, kind="stable")
-    return order[gap[order] > allowed]
-
-
-def judge_elements(where, x_bar, other, relative, across):
+def judge_elements(where, x_bar, other, allowed):
     """The row of two gradients of one leaf, at the element where they differ most.
 
     Args:
       where: dict of the row's leaf, point, judged and witness.
       x_bar, other: arrays of one shape, the judged one first.
-      relative: allowed disagreement, of the leaf's largest entry.
-      across: largest entry over all leaves.
+      allowed: array of that shape: the gaps that rounding explains.
     """
-    bad = ~(np.isfinite(wide(x_bar)) & np.isfinite(wide(other)))
+    x, y = wide(x_bar), wide(other)
+    bad = ~(np.isfinite(x) & np.isfinite(y))
     if bad.any():
-        one_sided = np.isfinite(wide(x_bar)) != np.isfinite(wide(other))
-        at = np.argwhere(one_sided if one_sided.any() else bad)[0]
-        return _row(where, tuple(at), x_bar, other, np.inf, NOT_FINITE)
-    if x_bar.size == 0:
-        return _row(where, None, np.zeros(()), np.zeros(()), 0.0, AGREE)
-    gap = np.abs(wide(x_bar) - wide(other))
-    at = np.unravel_index(int(np.argmax(gap)), gap.shape)
-    allowed = allowance(x_bar, other, relative, x_bar.dtype, across)
-    excess = over(gap[at], allowed)
-    verdict = DIFFER if excess > 1 else AGREE
-    worst = np.unravel_index(int(np.argmax(closeness(x_bar, other))), gap.shape)
-    return _row(where, at if excess > 1 else worst, x_bar, other, excess, verdict)
+        one_sided = np.isfinite(x) != np.isfinite(y)
+        at = tuple(np.argwhere(one_sided if one_sided.any() else bad)[0])
+        return _row(where, at, x, y, np.inf, NOT_FINITE)
+    gap = np.abs(x - y)
+    excess = np.divide(
+        gap, allowed, where=allowed > 0, out=np.where(gap > 0, np.inf, 0.0)
+    )
+    at = np.unravel_index(int(np.argmax(excess)), gap.shape)
+    if excess[at] > 1:
+        return _row(where, at, x, y, excess[at], DIFFER)
+    worst = np.unravel_index(int(np.argmax(closeness(x, y))), gap.shape)
+    return _row(where, worst, x, y, excess[at], AGREE)
 
 
-def _row(where, at, x_bar, other, excess, verdict):
-    x, y = (wide(a)[() if at is None else at] for a in (x_bar, other))
-    index = None if at is None else tuple(int(i) for i in at)
-    gap = float(closeness(x, y))
+def _row(where, at, x, y, excess, verdict):
     return Row(
-        **where, closeness=gap, index=index, value=x.item(), other=y.item(), noise=0.0,
-        excess=float(excess), verdict=verdict,
+        **where, closeness=float(closeness(x[at], y[at])),
+        index=tuple(int(i) for i in at), value=x[at].item(), other=y[at].item(),
+        noise=0.0, excess=float(excess), verdict=verdict,
     )  # fmt: skip
 
 
-def judge_slope(where, index, scale, value, other, allowed, noise=0.0, kinked=False):
+def judge_slope(where, index, scale, value, other, allowed, **more):
     """The row of two slopes along one direction.
 
     Args:
@@ -57,31 +49,37 @@ def judge_slope(where, index, scale, value, other, allowed, noise=0.0, kinked=Fa
       index: of the one element the direction moves, or None.
       scale: both slopes are divided by it, so that they are per unit of the leaf.
       value, other: floats, the judged one first.
-      allowed: the gap that rounding and noise explain; the gap is |value - other|.
-      kinked: whether both are one-sided slopes of a kink, and so no disagreement.
+      allowed: the gap that rounding and noise explain.
+      more: `noise`, and the verdict's circumstances as in `verdict`.
     """
-    gap = abs(value - other)
-    if not (np.isfinite(value) and np.isfinite(other)):
-        excess, verdict = np.inf, NOT_FINITE
-    else:
-        excess = over(gap, allowed)
-        verdict = KINK if kinked else DIFFER if excess > 1 else AGREE
+    noise = more.pop("noise", 0.0)
+    excess = over(abs(value - other), allowed) if np.isfinite(value + other) else np.inf
+    given = verdict(value, other, allowed, **more)
     value, other, noise = value / scale, other / scale, noise / abs(scale)
     return Row(
         **where, closeness=float(closeness(value, other)), index=index,
         value=float(value), other=float(other), noise=float(noise),
-        excess=0.0 if kinked else float(excess), verdict=verdict,
+        excess=float(excess), verdict=given,
     )  # fmt: skip
+
+
+def verdict(value, other, allowed, kinked=False, hidden=0.0):
+    """Agree, differ, or cannot tell.
+
+    Args:
+      kinked: whether both lie between the one-sided slopes of a kink.
+      hidden: noise; values that hardly stand out of it agree whatever they are.
+    """
+    if not (np.isfinite(value) and np.isfinite(other)):
+        return NOT_FINITE
+    if kinked:
+        return KINK
+    if abs(value - other) > allowed:
+        return DIFFER
+    telling = max(abs(value), abs(other)) >= TELLING * hidden
+    return AGREE if telling else UNDECIDED
 
 
 def over(gap, allowed):
     """gap / allowed, where nothing over nothing is agreement."""
     return float(gap / allowed) if allowed else (np.inf if gap else 0.0)
-
-
-def rounding_of_sum(x_bar, direction):
-    """What rounding may do to <x_bar, direction>: 64 eps of its terms' 2-norm, and
-    where x_bar is subnormal the spacing of its numbers."""
-    terms, dtype = np.abs(wide(x_bar) * direction), x_bar.dtype
-    spacing = 4 * quantum(dtype) * np.sqrt(np.sum(np.abs(direction) ** 2))
-    return 64 * epsilon(dtype) * float(np.sqrt(np.sum(terms**2))) + float(spacing)

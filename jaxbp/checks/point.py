@@ -4,12 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from .adjoint import adjoint_gap
-from .closeness import epsilon, inner, quantum, rtol, wide
+from . import probes as directions
+from . import rounding
+from .adjoint import adjoint_sums
+from .closeness import epsilon, inner, wide
 from .finding import explain
-from .judge import elements_that_differ, judge_elements, judge_slope
-from .leafprobe import LeafProbe
-from .rows import DIFFER, KINK
+from .judge import judge_elements, judge_slope
+from .looks import Looker
+from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED, place, worst
+
+SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive
+CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
+ELEMENTS = 8  # that differ most are set beside the differences
 
 
 class Point:
@@ -18,115 +24,217 @@ class Point:
     Args:
       check: the comparison under way: subject, report, rng, settings.
       number: 0 for the point given.
-      xs: list of arrays by leaf. y_bar: list of arrays by output.
+      xs: list of arrays by leaf. y, y_bar: lists of arrays by output.
       bars: name -> list of arrays by leaf: the gradients by the reverse modes.
-      forwards: name -> ((xs, x_dots) -> y_dot).
     """
 
-    def __init__(self, check, number, xs, y_bar, bars, forwards):
-        self.number, self.xs, self.y_bar = number, xs, y_bar
-        self.bars, self.forwards = bars, forwards
-        self.subject, self.report, self.rng = check.subject, check.report, check.rng
-        self.differences, self._relative = check.differences, check.relative
+    def __init__(self, check, number, xs, y, y_bar, bars):
+        self.check, self.number, self.xs, self.y_bar = check, number, xs, y_bar
+        self.bars, self.report, self.rng = bars, check.report, check.rng
+        self.names, self.dtypes = check.subject.names, check.dtypes
         self.judged = bars[self.report.judged]
-        finite = [wide(b)[np.isfinite(wide(b))] for b in self.judged]
-        self.across = max((np.abs(b).max(initial=0.0) for b in finite), default=0.0)
+        self.slacks = self._slacks()
+        self.size = _terms(y_bar, y)
+        self.looker = Looker(check, xs, y_bar, self.judged, self.slacks, self.size)
 
     def where(self, leaf, **more):
         return {"leaf": leaf, "point": self.number, "judged": self.report.judged} | more
 
-    def relative(self, dtype):
-        return self._relative or rtol(dtype)
+    def _slacks(self):
+        """What rounding may do to each element of the gradient."""
+        points = [
+            [rounding.shaken(x, self.rng) for x in self.xs]
+            for _ in range(rounding.SHAKES)
+        ]
+        shaken = [
+            [self.check.gradient(name, xs, self.y_bar) for xs in points]
+            for name in self.bars
+        ]
+        return rounding.slack(list(self.bars.values()), shaken, self.dtypes)
 
-    def compare_leaves(self, count):
-        for j, name in enumerate(self.subject.names):
-            x, x_bar = self.xs[j], self.judged[j]
-            if x.size == 0:
-                continue
-            probe = self.probe(j) if np.isfinite(wide(x_bar)).all() else None
-            rows = [
-                self._beside_reverse(name, j, other, bars[j], probe)
-                for other, bars in self.bars.items()
-                if other != self.report.judged
-            ]
+    def compare(self, count):
+        """Rows of every leaf, and the adjoint identities."""
+        finite = [np.isfinite(wide(bar)).all() for bar in self.judged]
+        wanted = [
+            probe
+            for j, x in enumerate(self.xs)
+            if finite[j]
+            for probe in directions.cover(j, x, self.judged[j], count, self.rng)
+        ]
+        looks = self._again(self.looker.look(wanted))
+        self._name_jumps(looks)
+        for j, x in enumerate(self.xs):
+            if x.size:
+                self._compare_leaf(j, [k for k in looks if k.probe.leaf == j])
+        self._compare_adjoints(looks)
+
+    def _name_jumps(self, looks):
+        """Note where the point sits on a discontinuity of f."""
+        for j, name in enumerate(self.names):
+            jumps = [k.found.jump for k in looks if k.probe.leaf == j and k.found.jump]
+            if jumps:
+                self.report.notes.append(
+                    f"f is discontinuous in `{name}` at {place(self.number)}: it "
+                    f"changes by {max(jumps):.3g} however short the step, and has no "
+                    "slope there."
+                )
+
+    def _again(self, looks):
+        """`looks`, where what disagrees or cannot tell was looked at by other steps."""
+        best = self.looker.excess
+        doubtful = [i for i, look in enumerate(looks) if best(look) > 1]
+        shorter = self._closer([looks[i] for i in doubtful])
+        for i, look in zip(doubtful, shorter, strict=True):
+            looks[i] = look
+        told = {k.probe.leaf for k in looks if self._tells(k)}
+        blind = {k.probe.leaf for k in looks} - told
+        if blind and self.check.settings.differences:
+            looks += self.looker.look(self._by_own_size(sorted(blind)))
+        return looks
+
+    def _closer(self, looks):
+        """Each look, or the same along a shorter direction, whichever agrees most.
+
+        One ladder of steps alone may straddle kinks beside the point by bad luck.
+        """
+        asked = [
+            look.probe.shorter(factor, self.xs[look.probe.leaf].dtype)
+            for look in looks
+            for factor in SHORTER
+        ]
+        found = self.looker.look(asked) if asked else []
+        n = len(SHORTER)
+        groups = [[look, *found[n * i : n * i + n]] for i, look in enumerate(looks)]
+        return [min(group, key=self.looker.excess) for group in groups]
+
+    def _tells(self, look):
+        row = self.looker.rows(self.where(""), look)[0]
+        return row.verdict != UNDECIDED
+
+    def _by_own_size(self, leaves):
+        """The gradient's direction, elements measured by their own sizes and by 1."""
+        found = []
+        for j in leaves:
+            x = self.xs[j]
+            probe = directions.steepest(j, x, self.judged[j], one_by_one=True)
             if probe is not None:
-                known = any(row.failed for row in rows)  # the element is, already
-                rows += probe.rows(count, self.rng, narrow=not known)
-            elif not rows:
-                rows.append(self._alone(name, x_bar))
-            self.report.rows.extend(rows)
-            self._find(j, rows)
+                unit = np.abs(probe.direction).max()
+                found += [probe, probe.shorter(unit, x.dtype)]
+        return found
 
-    def _alone(self, name, x_bar):
-        """A gradient that is not finite and has no second one beside it."""
-        where = self.where(name, witness=self.report.judged)
-        return judge_elements(where, x_bar, x_bar, 1.0, 0.0)
-
-    def probe(self, j):
-        phi = self.subject.along_leaf(self.xs, j, self.y_bar)
-        return LeafProbe(
-            self.where(self.subject.names[j]), self.xs[j], self.judged[j],
-            phi if self.differences else None,
-            {name: self.along(push, j) for name, push in self.forwards.items()},
-            self.relative(self.xs[j].dtype),
-        )  # fmt: skip
-
-    def along(self, push, j):
-        """direction -> slope of <y_bar, f> along it in leaf number `j`."""
-
-        def slope(direction):
-            x_dots = [np.zeros_like(x) for x in self.xs]
-            x_dots[j] = np.asarray(direction).astype(self.xs[j].dtype)
-            y_dot = push(self.xs, x_dots)
-            return sum(inner(a, b) for a, b in zip(self.y_bar, y_dot, strict=True))
-
-        return slope
-
-    def _beside_reverse(self, name, j, other, bar, probe):
-        x_bar = self.judged[j]
-        relative = self.relative(x_bar.dtype)
-        where = self.where(name, witness=other)
-        row = judge_elements(where, x_bar, bar, relative, self.across)
-        if row.verdict == DIFFER and probe is not None and self.differences:
-            if self._only_kinks(probe, x_bar, bar, row):
-                row = replace(row, verdict=KINK, excess=0.0)
-        return row
-
-    def _only_kinks(self, probe, x_bar, bar, row):
-        """Whether both are one-sided slopes at the 8 elements that differ most."""
-        allowed = abs(row.value - row.other) / row.excess
-        for member in elements_that_differ(x_bar, bar, allowed)[:8]:
-            direction = np.zeros(x_bar.shape, wide(x_bar).dtype)
-            direction.flat[member] = probe.sizes.flat[member]
-            found = probe.slope(direction)
-            slopes = [inner(side, found.direction) for side in (x_bar, bar)]
-            if not found.kink or max(map(found.gap, slopes)) > probe.allowed(found):
-                return False
-        return True
-
-    def _find(self, j, rows):
-        """Say in words what is wrong with a leaf, once."""
+    def _compare_leaf(self, j, looks):
+        """The rows of one leaf, and in words what is wrong with it."""
+        name = self.names[j]
+        rows = [
+            self._beside_reverse(name, j, other, bars[j])
+            for other, bars in self.bars.items()
+            if other != self.report.judged
+        ]
+        if looks:
+            known = any(row.failed for row in rows)
+            rows += self._beside_directions(name, looks, narrow=not known)
+        elif not rows:  # not finite, and no second gradient beside it
+            where = self.where(name, witness=self.report.judged)
+            rows.append(judge_elements(where, self.judged[j], self.judged[j], 1.0))
+        self.report.rows.extend(rows)
         failed = [row for row in rows if row.failed]
-        if failed and self.subject.names[j] not in [
-            finding.leaf for finding in self.report.findings
-        ]:
-            worst = max(failed, key=lambda row: (row.index is not None, row.excess))
-            self.report.findings.append(explain(self, j, worst))
+        if failed and name not in [f.leaf for f in self.report.findings]:
+            row = max(failed, key=lambda row: (row.index is not None, row.excess))
+            self.report.findings.append(explain(self, j, row))
 
-    def compare_adjoints(self):
-        """<y_bar, J x_dot> = <J^T y_bar, x_dot> within each system with both modes."""
-        for forward, push in self.forwards.items():
+    def _beside_reverse(self, name, j, other, bar):
+        x_bar, dtype = self.judged[j], self.dtypes[j]
+        with np.errstate(invalid="ignore", over="ignore"):
+            sizes = np.abs(wide(x_bar)) + np.abs(wide(bar))
+            gap = np.abs(wide(x_bar) - wide(bar)).ravel()
+        settings = self.check.settings
+        allowed = settings.rtol(dtype) * sizes + self.slacks[j] + settings.atol
+        row = judge_elements(self.where(name, witness=other), x_bar, bar, allowed)
+        if row.verdict != DIFFER or not settings.differences:
+            return row
+        over = np.flatnonzero(gap > allowed.ravel())
+        members = over[np.argsort(-gap[over], kind="stable")][:ELEMENTS]
+        return self._beside_values(row, j, bar, members)
+
+    def _beside_values(self, row, j, bar, members):
+        """`row`, unless f's values explain why two gradients differ at its elements:
+        both are one-sided slopes of a kink, or both vanish in the rounding of f."""
+        probes = [directions.one_hot(j, self.xs[j], m) for m in members]
+        looks = self.looker.look(probes, forwards=False)
+        others = [inner(bar, look.probe.direction) for look in looks]
+        pairs = zip(looks, others, strict=True)
+        verdicts = {self.looker.explained(look, other) for look, other in pairs}
+        order = (DIFFER, UNDECIDED, KINK, AGREE)
+        return replace(row, verdict=next(v for v in order if v in verdicts))
+
+    def _beside_directions(self, name, looks, narrow):
+        """The worst row beside each witness that works direction by direction."""
+        by_witness = {}
+        for look in looks:
+            for row in self.looker.rows(self.where(name), look):
+                by_witness.setdefault(row.witness, []).append((row, look))
+        found = []
+        for pairs in by_witness.values():
+            row = worst([row for row, _ in pairs])
+            look = next(look for other, look in pairs if other is row)
+            found.append(self._narrowed(row, look) if narrow and row.failed else row)
+        return found
+
+    def _narrowed(self, row, look):
+        """The row of the one element that makes a group's row fail.
+
+        Where several elements are at kinks of their own, the sum of their one-sided
+        slopes need not enclose the sum of the subgradients chosen. A disagreement that
+        is gone in both halves is of that kind, if their kinks reach as far as it, and
+        noise or kinks beside the point, if it is hardly more than what is allowed.
+        """
+        probe = look.probe
+        if len(probe.members) == 1:
+            return row
+        x, seen = self.xs[probe.leaf], {probe.members.tobytes(): (row, look)}
+
+        def excess(parts):
+            probes = [directions.along(probe.leaf, x, part, self.rng) for part in parts]
+            forwards = row.witness != DIFFERENCES
+            looks = self._closer(self.looker.look(probes, forwards))
+            for part, look in zip(parts, looks, strict=True):
+                rows = self.looker.rows(self.where(row.leaf), look)
+                here = [r for r in rows if r.witness == row.witness]
+                seen[part.tobytes()] = (here or [row])[0], look
+            return [seen[part.tobytes()][0].excess for part in parts]
+
+        part = directions.locate(probe.members, excess)
+        found, last = seen[part.tobytes()]
+        if len(part) > 1:
+            halves = [seen[half.tobytes()][1] for half in np.array_split(part, 2)]
+            reach = sum(half.found.reach for half in halves)
+            if reach > abs(last.value - last.found.value) / 4:
+                return replace(row, verdict=KINK)
+            if row.excess < CERTAIN:
+                return replace(row, verdict=UNDECIDED)
+        return found if found.failed else row
+
+    def _compare_adjoints(self, looks):
+        """<y_bar, J x_dot> = <J^T y_bar, x_dot> within each system with both modes,
+        for the sum of all directions looked along."""
+        names = {name for look in looks for name in look.forwards}
+        for forward in sorted(names):
             system = forward.removesuffix(" forward")
             x_bar = self.bars.get(f"{system} reverse")
             if x_bar is None or not all(np.isfinite(wide(b)).all() for b in x_bar):
                 continue
-            draw = self.rng.normal
-            x_dots = [np.asarray(draw(size=x.shape)).astype(x.dtype) for x in self.xs]
-            y_dot = push(self.xs, x_dots)
-            left, right, size = adjoint_gap(self.y_bar, y_dot, x_bar, x_dots)
-            dtype = max((x.dtype for x in self.xs), key=epsilon)
+            here = [look for look in looks if forward in look.forwards]
+            left, right, size, allowed = adjoint_sums(here, forward, x_bar)
+            dtype = max(self.dtypes, key=epsilon)
+            allowed += self.check.settings.rtol(dtype) * size
+            allowed += rounding.lost(dtype) * self.size  # f's own
             where = self.where("adjoint identity", witness=f"{system} adjoint")
             where["judged"] = f"{system} reverse"
-            spacing = quantum(dtype) * sum(x.size for x in self.xs) ** 0.5
-            allowed = self.relative(dtype) * size + 16 * spacing
             self.report.rows.append(judge_slope(where, None, 1.0, right, left, allowed))
+
+
+def _terms(y_bar, y):
+    """The 2-norm of the terms of <y_bar, y>, safe from overflow."""
+    norms = [np.abs(wide(a) * wide(b)) for a, b in zip(y_bar, y, strict=True)]
+    largest = max((n.max(initial=0.0) for n in norms), default=0.0) or 1.0
+    return float(largest * np.sqrt(sum(np.sum((n / largest) ** 2) for n in norms)))

@@ -7,9 +7,61 @@ testing; Dorfman 1943, doi:10.1214/aoms/1177731363). A group that disagrees is h
 until the element stands alone: 17 halvings for 10^5 elements.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .closeness import wide
+from .differences import sizes_of
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A direction in one leaf.
+
+    Attributes:
+      leaf: number of the leaf.
+      members: flat indices of the elements that move.
+      direction: float64 or complex128 of the leaf's shape, of values that its dtype
+        holds exactly; entries about the size of the elements.
+    """
+
+    leaf: int
+    members: np.ndarray
+    direction: np.ndarray
+
+    @property
+    def scale(self):
+        """The largest entry of the direction, with its sign where it is real."""
+        largest = self.direction.ravel()[np.argmax(np.abs(self.direction))]
+        return abs(largest) if np.iscomplexobj(largest) else float(largest)
+
+    @property
+    def index(self):
+        """Of the only element that moves; None if there are several."""
+        if len(self.members) != 1:
+            return None
+        place = np.unravel_index(self.members[0], self.direction.shape)
+        return tuple(int(i) for i in place)
+
+    def shorter(self, factor, dtype):
+        """The same direction with entries smaller by `factor`."""
+        return Probe(self.leaf, self.members, _exact(self.direction / factor, dtype))
+
+
+def cover(leaf, x, x_bar, count, rng):
+    """Probes that cover a leaf, and one along its gradient.
+
+    Args:
+      leaf: its number. x: its value. x_bar: its gradient.
+      count: the most directions, beside the gradient's own.
+      rng: numpy Generator.
+    """
+    movable = np.flatnonzero(np.isfinite(wide(x)).ravel())
+    parts = groups(movable.size, count, rng)
+    probes = [along(leaf, x, movable[part], rng) for part in parts]
+    steep = steepest(leaf, x, x_bar)
+    return [*probes, steep] if steep and movable.size > 1 else probes
 
 
 def groups(size, count, rng):
@@ -19,56 +71,68 @@ def groups(size, count, rng):
     return np.array_split(rng.permutation(size), count)
 
 
-def direction(x, sizes, members, rng):
+def along(leaf, x, members, rng):
     """A random direction over the elements `members` of x, zero elsewhere.
 
     Magnitudes are drawn from [1/2, 3/2] of the element's size, with random sign (or
     phase), so that two equal errors do not cancel.
-
-    Args:
-      x: array. sizes: float64 of its shape. members: flat indices.
-
-    Returns:
-      float64 or complex128 of x's shape, of values that x's dtype holds exactly.
     """
     flat = np.zeros(x.size, wide(x).dtype)
     draw = rng.uniform(0.5, 1.5, len(members)) * rng.choice([-1.0, 1.0], len(members))
     if np.iscomplexobj(x):
         draw = draw * np.exp(2j * np.pi * rng.uniform(size=len(members)))
+    sizes = sizes_of(x, one_by_one=len(members) == 1)
     flat[members] = draw * sizes.ravel()[members]
-    return wide(flat.reshape(x.shape).astype(x.dtype))
+    return Probe(leaf, np.asarray(members), _exact(flat.reshape(x.shape), x.dtype))
 
 
-def steepest(x, sizes, x_bar):
-    """The direction of `x_bar` itself, where the signal over the noise is largest.
+def one_hot(leaf, x, member):
+    """The direction of one element by its own size."""
+    flat = np.zeros(x.size, wide(x).dtype)
+    flat[member] = sizes_of(x, one_by_one=True).ravel()[member]
+    return Probe(leaf, np.array([member]), _exact(flat.reshape(x.shape), x.dtype))
 
-    Returns:
-      As `direction`; None for a gradient that is zero or not finite.
+
+def steepest(leaf, x, x_bar, one_by_one=False):
+    """The direction in which f changes most, elements measured by their sizes: there
+    the signal over the noise is largest. None if the
+    gradient is zero or not finite.
     """
-    x_bar = np.conj(wide(x_bar))
-    largest = np.abs(x_bar).max(initial=0.0)
+    sizes = sizes_of(x, one_by_one)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rise = np.conj(wide(x_bar)) * sizes
+        largest = np.abs(rise).max(initial=0.0)
     if not np.isfinite(largest) or largest == 0:
         return None
-    moved = np.where(sizes > 0, x_bar / largest * sizes[sizes > 0].mean(), 0)
-    return wide(moved.astype(x.dtype))
+    direction = _exact(rise / largest * sizes, x.dtype)
+    if not direction.any():
+        return None
+    return Probe(leaf, np.flatnonzero(direction), direction)
 
 
 def locate(members, excess):
     """The smallest group within `members` that still disagrees.
 
     Args:
-      members: flat indices. excess: indices -> gap over what is allowed; above 1
-        means disagreement.
+      members: flat indices.
+      excess: list of index arrays -> list of gaps over what is allowed; above 1 means
+        disagreement.
 
     Returns:
       Flat indices; one, unless the disagreement sinks into the noise on the way.
 
-    Cost: 2 log2(len(members)) calls of `excess`.
+    Cost: log2(len(members)) calls of `excess` with both halves.
     """
     while len(members) > 1:
-        halves = [(excess(half), half) for half in np.array_split(members, 2)]
-        worst, half = max(halves, key=lambda pair: pair[0])
-        if not worst > 1:
+        halves = np.array_split(members, 2)
+        found = excess(halves)
+        if not max(found) > 1:
             break
-        members = half
+        members = halves[int(np.argmax(found))]
     return members
+
+
+def _exact(direction, dtype):
+    """`direction` as `dtype` holds it, in 64-bit; too large entries at its largest."""
+    with np.errstate(over="ignore"):
+        return wide(np.asarray(direction).astype(dtype))

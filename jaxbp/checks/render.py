@@ -1,95 +1,69 @@
-"""A report as a table on a terminal, as plain text, and in a notebook."""
+"""A report as a page: headline, table, adjoint identity, findings, notes."""
 
-from .. import display
-from .rows import AGREE, KINK, NOT_FINITE
+from ..display import Column, Line, Page, Table, Words
+from .report import EMPTY, is_empty
+from .rows import AGREE, DIFFER, DIFFERENCES, KINK, NOT_FINITE, UNDECIDED
 
-
-def as_text(report):
-    """The table without colours, for `str` and for files."""
-    return display.as_text(as_rich(report))
+TONES = {DIFFER: "bad", NOT_FINITE: "bad", UNDECIDED: "warn"}
 
 
-def as_html(report):
-    """The same table in colour: what a notebook shows."""
-    return display.as_html(as_rich(report))
-
-
-def as_rich(report):
-    """A renderable of rich: headline, table, adjoint identity, findings, notes."""
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.text import Text
-
-    style = "bold green" if report.ok else "bold red"
-    parts: list = [Text(report.headline, style)]
+def page(report) -> Page:
+    """All that is shown of a report."""
+    parts: list = [Words(report.headline, TONES.get(report.verdict, "good"))]
     if report.points:
-        parts += [_table(report), Text(_legend(report), "dim")]
-    parts += [Text(line) for line in _adjoint_lines(report)]
-    for text, style in _remarks(report):
-        parts.append(Padding(Text(text, style), (0, 0, 0, 2)))
-    return Group(*parts)
+        parts += [table(report), Words(_legend(report), "dim")]
+    parts += [Words(line) for line in _adjoint_lines(report)]
+    parts += [Words(f"✗ {finding}", "bad", 2) for finding in report.findings]
+    parts += [Words(f"· {note}", "warn", 2) for note in report.notes]
+    return Page(*parts)
 
 
-def _remarks(report):
-    found = [(f"✗ {finding}", "red") for finding in report.findings]
-    return found + [(f"· {note}", "yellow") for note in report.notes]
-
-
-def _table(report):
-    from rich import box
-    from rich.table import Table
-
+def table(report) -> Table:
+    """A line per leaf: its largest distance from each witness, and the verdict."""
     witnesses = [w for w in report.witnesses if not w.endswith("adjoint")]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("leaf", overflow="fold")
-    table.add_column("type", overflow="fold")
-    for witness in witnesses:
-        table.add_column(witness.replace(" ", "\n"), justify="right", no_wrap=True)
-    table.add_column("noise", justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
-    for name, described, obstacle in report.leaves:
-        table.add_row(*_line(report, witnesses, name, described, obstacle))
+    columns = (
+        Column("leaf", left=True, fold=True),
+        Column("type", left=True, spare=2, fold=True),
+        *[Column(witness.replace(" ", "\n")) for witness in witnesses],
+        Column("noise", spare=1),
+        Column("verdict", left=True),
+    )
+    lines = [_line(report, witnesses, *leaf) for leaf in report.leaves]
     if report.worst("value"):  # of a user's value_and_grad
-        table.add_row(*_line(report, witnesses, "value", "", ""))
-    return table
+        lines.append(_line(report, witnesses, "value", "", ""))
+    return Table(columns, tuple(lines))
 
 
-def _line(report, witnesses, leaf, described, obstacle):
+def _line(report, witnesses, leaf, described, obstacle) -> Line:
     """The cells of one leaf: the largest closeness per witness, over all points."""
-    from rich.text import Text
-
-    blank = Text("")
     if obstacle:
-        cells = [blank] * (len(witnesses) + 1)
-        return [Text(leaf), Text(obstacle), *cells, Text("no derivative", "dim")]
+        blanks = [""] * (len(witnesses) + 1)
+        return Line((leaf, obstacle, *blanks, Words("no derivative", "dim")))
     cells = [_cell(report.worst(leaf, witness)) for witness in witnesses]
-    differences = report.worst(leaf, "differences")
-    noise = Text(f"{differences.noise:.0e}") if differences else blank
-    return [Text(leaf), Text(described), *cells, noise, _verdict(report, leaf)]
+    differences = report.worst(leaf, DIFFERENCES)
+    noise = f"{differences.noise:.0e}" if differences else ""
+    empty = is_empty(described)
+    verdict = Words(EMPTY, "dim") if empty else _verdict(report, leaf)
+    return Line((leaf, described, *cells, noise, verdict))
 
 
-def _cell(row):
-    from rich.text import Text
-
+def _cell(row) -> str | Words:
     if row is None:
-        return Text("")
+        return ""
     shown = "NaN/Inf" if row.verdict == NOT_FINITE else f"{row.closeness:.1e}"
-    return Text(shown, "red" if row.failed else "")
+    return Words(shown, "bad" if row.failed else "")
 
 
-def _verdict(report, leaf):
-    from rich.text import Text
-
-    worst = report.worst(leaf)
-    if worst is None:
-        return Text("not looked at", "yellow")
-    if worst.failed:
-        return Text(worst.verdict, "bold red")
+def _verdict(report, leaf) -> Words:
+    if report.worst(leaf) is None:
+        return Words("not looked at", "warn")
+    verdict = report.verdict_of(leaf)
     kinks = any(row.leaf == leaf and row.verdict == KINK for row in report.rows)
-    return Text("agree, at a kink" if kinks else AGREE, "green")
+    shown = "agree, at a kink" if verdict in (AGREE, KINK) and kinks else verdict
+    return Words(shown, TONES.get(verdict, "good"))
 
 
-def _legend(report):
+def _legend(report) -> str:
     points = "1 point" if report.points == 1 else f"{report.points} points"
     return (
         f"Largest |x-y|/max(1,|x|+|y|) of {report.judged} from each witness over "

@@ -1,11 +1,25 @@
 """The outcome of a check: a verdict over its rows, printed as a table."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
+
+from ..display import Shown
+from ..errors import JaxbpError
+from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED, place, worst
+
+EMPTY = "nothing to look at"
+
+
+class WrongGradient(JaxbpError, AssertionError):
+    """A check found a disagreement, or could not tell; the message is its report."""
 
 
 @dataclass(eq=False, repr=False)
-class Report:
+class Report(Shown):
     """The outcome of a check. True if all witnesses agree; prints as a table.
+
+    A leaf agrees if no comparison of it failed, and if at one point at least all of
+    them could tell right from wrong. A leaf for which none could is undecided: the
+    report is then neither true nor a disagreement, and says "cannot tell".
 
     Attributes:
       name: of the function.
@@ -14,8 +28,10 @@ class Report:
         obstacle says why a leaf has no derivative.
       rows: list of Row.
       findings: list of Finding, one per leaf that fails.
-      notes: list of str: witnesses that refused, points that were left out, NaNs.
+      notes: list of str: witnesses that refused, points that were left out, NaNs, and
+        where nothing could be told.
       points: number of points at which `f` was looked at.
+      stochastic: whether two calls of `f` differ, so that nothing was compared.
     """
 
     name: str
@@ -25,13 +41,32 @@ class Report:
     findings: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     points: int = 1
+    stochastic: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """ "agree", "differ" or "cannot tell"."""
+        if self.failures:
+            return DIFFER
+        return UNDECIDED if self.undecided or not self.looked_at else AGREE
 
     @property
     def ok(self) -> bool:
-        return not self.failures
+        return self.verdict == AGREE
 
     def __bool__(self):
         return self.ok
+
+    def raise_if_wrong(self):
+        """The report itself if all agree; else raises it as an error.
+
+        Raises:
+          WrongGradient: something differs, or could not be told; the message is the
+            report as text.
+        """
+        if not self.ok:
+            raise WrongGradient(self.page().text())
+        return self
 
     @property
     def failures(self) -> list:
@@ -40,40 +75,139 @@ class Report:
         return sorted(failed, key=lambda row: -row.excess)
 
     @property
+    def looked_at(self) -> list:
+        """Names of the leaves that have elements and a derivative."""
+        named = [
+            n
+            for n, described, gone in self.leaves
+            if not gone and not is_empty(described)
+        ]
+        return [] if self.stochastic else named
+
+    @property
+    def undecided(self) -> list:
+        """Names of the leaves of which nothing could be told at any point."""
+        if self.stochastic:
+            return []
+        return [name for name in self.looked_at if self.verdict_of(name) == UNDECIDED]
+
+    def verdict_of(self, leaf) -> str:
+        """Of all points: "agree", "kink", "differ", "not finite", "cannot tell"."""
+        rows = [row for row in self.rows if row.leaf == leaf]
+        if any(row.failed for row in rows):
+            return worst(rows).verdict
+        told = [verdict for verdict in map(self._at, _by_point(rows)) if verdict]
+        if AGREE in told:
+            return AGREE
+        return KINK if KINK in told else UNDECIDED
+
+    def _at(self, rows):
+        """The verdict of one leaf's rows at one point; empty if they cannot tell."""
+        verdicts = {row.verdict for row in rows}
+        if UNDECIDED in verdicts:
+            return ""
+        decisive = [row for row in rows if row.witness == DIFFERENCES] or rows
+        return KINK if KINK in {row.verdict for row in decisive} else AGREE
+
+    @property
     def witnesses(self) -> list:
         """Names of the witnesses that the judged one was set beside."""
         return list(dict.fromkeys(row.witness for row in self.rows))
 
     def worst(self, leaf, witness=None):
-        """The row of `leaf` of largest excess, against one witness or any; or None."""
+        """The row of `leaf` that decides, against one witness or any; or None."""
         rows = [r for r in self.rows if r.leaf == leaf]
-        rows = [r for r in rows if witness in (None, r.witness)]
-        return max(rows, key=lambda r: (r.failed, r.excess), default=None)
-
-    def as_dicts(self) -> list:
-        """The rows as dictionaries, for a table or a file."""
-        return [asdict(row) for row in self.rows]
+        return worst([r for r in rows if witness in (None, r.witness)])
 
     @property
     def headline(self) -> str:
-        if self.ok:
-            where = "the point given"
-            if self.points > 1:
-                where += f" and {self.points - 1} displaced"
-            return f"{self.name}: all witnesses agree at {where}."
-        places = dict.fromkeys(f.leaf for f in self.findings) or dict.fromkeys(
-            row.leaf for row in self.failures
+        if self.stochastic:
+            return (
+                f"{self.name}: cannot tell: two calls with the same arguments differ."
+            )
+        if self.failures:
+            places = dict.fromkeys(f.leaf for f in self.findings) or dict.fromkeys(
+                row.leaf for row in self.failures
+            )
+            return f"{self.name}: NOT in agreement: {', '.join(places)}."
+        if not self.looked_at:
+            return f"{self.name}: {EMPTY}: no leaf has an element."
+        if self.undecided:
+            return f"{self.name}: cannot tell: {', '.join(self.undecided)}."
+        where = "the point given"
+        if self.points > 1:
+            where += f" and {self.points - 1} displaced"
+        return f"{self.name}: all witnesses agree at {where}."
+
+    def page(self):
+        """All that is shown: the verdict, a line per leaf, findings and notes."""
+        from .render import page
+
+        return page(self)
+
+    def add(self, other, names, label):
+        """Take in the rows of another report, whose leaves are `names` in their order;
+        they are called by these and by `label`."""
+        pairs = zip(other.leaves, names, strict=True)
+        called = {old: f"{new}, {label}" for (old, *_), new in pairs}
+        self.leaves += [(called[old], *rest) for old, *rest in other.leaves]
+
+        def rename(item):
+            return replace(item, leaf=called.get(item.leaf, f"{item.leaf}, {label}"))
+
+        self.rows += map(rename, other.rows)
+        self.findings += map(rename, other.findings)
+        self.notes += [f"{label}: {note}" for note in other.notes]
+
+    # What is noted -----------------------------------------------------------------
+
+    def be_stochastic(self, row):
+        self.stochastic = True
+        self.rows.clear()
+        self.notes.append(
+            f"Two calls at the same point gave {row.element.removeprefix('value of ')} "
+            f"= {row.value:.9g} and {row.other:.9g}: make the function's random state "
+            "an argument (a key), and hold it fixed."
         )
-        return f"{self.name}: NOT in agreement: {', '.join(places)}."
 
-    def __str__(self):
-        from .render import as_text
+    def explain_undecided(self):
+        """Say of each leaf where nothing could be told, or where it sits on a kink."""
+        for sentence, said in (
+            (NOTHING_TESTED, lambda rows: not self._at(rows)),
+            (ON_A_KINK, lambda rows: self._at(rows) == KINK),
+        ):
+            for point, leaves in self._points_where(said).items():
+                names = ", ".join(f"`{name}`" for name in leaves)
+                self.notes.append(sentence.format(names=names, place=place(point)))
 
-        return as_text(self)
+    def _points_where(self, said):
+        """point -> leaves whose rows there are as `said`, among those that agree."""
+        found = {}
+        for name in self.looked_at:
+            rows = [row for row in self.rows if row.leaf == name]
+            if any(row.failed for row in rows):
+                continue
+            for there in _by_point(rows):
+                if said(there):
+                    found.setdefault(there[0].point, []).append(name)
+        return found
 
-    __repr__ = __str__
 
-    def _repr_html_(self):
-        from .render import as_html
+NOTHING_TESTED = (
+    "The gradient by {names} is zero to rounding at {place}, or lost in the rounding "
+    "of f: a wrong one could not be told from a right one there."
+)
+ON_A_KINK = (
+    "A branch of f sits on its edge for {names} at {place}: the one-sided slopes "
+    "differ, and any value between them was accepted there."
+)
 
-        return as_html(self)
+
+def _by_point(rows):
+    points = dict.fromkeys(row.point for row in rows)
+    return [[row for row in rows if row.point == point] for point in points]
+
+
+def is_empty(described):
+    """Whether `float32[8,0]` names an array without elements."""
+    return "0" in described.partition("[")[2].rstrip("]").split(",")

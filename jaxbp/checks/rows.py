@@ -2,9 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 AGREE, KINK, DIFFER, NOT_FINITE = "agree", "kink", "differ", "not finite"
+UNDECIDED = "cannot tell"
 FAILURES = (DIFFER, NOT_FINITE)
+DIFFERENCES = "differences"
 YOURS = "yours"  # the gradient that the user gave
 
 
@@ -13,8 +16,8 @@ class Row:
     """One comparison of one leaf at one point: the place where it is worst.
 
     Attributes:
-      leaf: path of the argument's leaf, e.g. `params['W1']`; also "value" (of a given
-        value_and_grad), "adjoint identity", and `output...` where f is not finite.
+      leaf: path of the argument's leaf, e.g. `params['W1']`; also "value" (returned
+        with a derivative), "adjoint identity", and `output...` where f is not finite.
       point: 0 for the point given, 1, 2, ... for the displaced ones.
       judged: the witness whose gradient is judged. witness: the one it is set beside.
       closeness: |x - y| / max(1, |x| + |y|).
@@ -22,9 +25,11 @@ class Row:
         crosses several elements.
       value, other: what the judged one and the witness say there.
       noise: the differences' own error there; 0 for exact derivatives.
-      excess: |x - y| over what rounding and noise allow; above 1 is disagreement.
-      verdict: "agree", "kink" (one-sided slopes differ, and the value lies between
-        them), "differ" or "not finite".
+      excess: |x - y| over what rounding and noise allow; above 1 is disagreement,
+        unless a kink or the rounding of f's values explains it.
+      verdict: "agree"; "kink" (one-sided slopes differ, and the value lies between
+        them); "cannot tell" (both lie within a noise as large as they are, so that a
+        wrong gradient would pass as well); "differ"; "not finite".
     """
 
     leaf: str
@@ -52,6 +57,13 @@ class Row:
         return f"{self.leaf}[{place}]" if place else self.leaf
 
 
+def worst(rows) -> Any:
+    """The row that decides: the worst failure; else the worst of those that could tell;
+    else any that could not. None of no rows."""
+    order = {UNDECIDED: 0, KINK: 1, AGREE: 1, DIFFER: 2, NOT_FINITE: 3}
+    return max(rows, key=lambda row: (order[row.verdict], row.excess), default=None)
+
+
 @dataclass(frozen=True)
 class Finding:
     """What every witness says at an element where they disagree, in words.
@@ -61,6 +73,8 @@ class Finding:
       values: name of witness -> its value.
       noise: error of the differences' value.
       sentence: who stands against whom, and what usually causes it.
+      pattern: what the wrong gradient is to the right one ("half of it", "its
+        transpose"); empty if it is nothing simple.
     """
 
     leaf: str
@@ -69,12 +83,17 @@ class Finding:
     values: dict
     noise: float
     sentence: str
+    pattern: str = ""
 
     def __str__(self):
-        said = ", ".join(f"{name} {number(v)}" for name, v in self.values.items())
-        if "differences" in self.values:
-            said += f" (± {number(self.noise)})"
-        return f"{self.element} at {place(self.point)}: {said}. {self.sentence}"
+        digits = digits_that_differ(self.values.values())
+        said = ", ".join(f"{k} {number(v, digits)}" for k, v in self.values.items())
+        if DIFFERENCES in self.values:
+            said += f" (± {number(self.noise, 2)})"
+        pattern = f" {self.pattern}" if self.pattern else ""
+        return (
+            f"{self.element} at {place(self.point)}: {said}. {self.sentence}{pattern}"
+        )
 
 
 def place(point):
@@ -82,11 +101,18 @@ def place(point):
     return "the point given" if point == 0 else f"displaced point {point}"
 
 
-def number(value):
-    """A value in at most 9 significant digits; complex as a+bj."""
+def digits_that_differ(values):
+    """Significant digits that tell all different values apart: 6 to 17."""
+    different = {complex(v) for v in values if math.isfinite(abs(v))}
+    for digits in range(6, 17):
+        if len({number(v, digits) for v in different}) == len(different):
+            return digits
+    return 17
+
+
+def number(value, digits=9):
+    """A value in at most `digits` significant digits; complex as a+bj."""
     if isinstance(value, complex) and value.imag:
-        return f"{value.real:.6g}{value.imag:+.6g}j"
-    value = value.real
-    if not math.isfinite(value):
-        return str(value)
-    return f"{value:.9g}" if value == 0 or 1e-4 <= abs(value) < 1e6 else f"{value:.3g}"
+        return f"{value.real:.{digits}g}{value.imag:+.{digits}g}j"
+    value = float(value.real)
+    return f"{value:.{digits}g}" if math.isfinite(value) else str(value)

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InvalidArgument
-from .closeness import inner
 from .eager import jit_where_possible
 
 
@@ -73,8 +72,8 @@ class Subject:
         if not self.x:
             raise InvalidArgument(_nothing_to_differentiate(self.leaves))
         self._outputs = jit_where_possible(self.outputs)
-        y, self.output_names, self.scalar = self._describe_output()
-        self.y = [np.asarray(leaf) for leaf in y]
+        self.output_names, self.scalar = [], False  # known once f has run
+        self.y = self.evaluate(self.x)
 
     def arguments(self, xs):
         """The full `args` with `xs` in place of the differentiable leaves."""
@@ -90,8 +89,19 @@ class Subject:
     def outputs(self, *xs):
         """The floating leaves of f's output; traceable in `xs`."""
         y = self.f(*self.arguments(xs), **self.kwargs)
-        leaves = jax.tree.leaves(y[0] if self.has_aux else y)
-        return [jnp.asarray(leaf) for leaf in leaves if _obstacle(leaf) == ""]
+        y = y[0] if self.has_aux else y
+        pairs = jax.tree_util.tree_leaves_with_path(y)
+        found = [(p, jnp.asarray(v)) for p, v in pairs if _obstacle(v) == ""]
+        if not found:
+            raise InvalidArgument(
+                "`f` must return at least one floating-point array, but returned "
+                f"{jax.tree.structure(y)} without any; nothing depends smoothly on x."
+            )
+        leaves = [leaf for _, leaf in found]
+        self.output_names = ["output" + jax.tree_util.keystr(path) for path, _ in found]
+        self.scalar = len(pairs) == 1 and leaves[0].shape == ()
+        self.scalar = self.scalar and not jnp.iscomplexobj(leaves[0])
+        return leaves
 
     def evaluate(self, xs):
         """The floating outputs at `xs` as numpy arrays, compiled where `f` allows."""
@@ -101,34 +111,6 @@ class Subject:
         """`xs`, or tangents at it, as JAX takes them; weak scalars stay weak."""
         pairs = zip(xs, self._weak, strict=True)
         return [x.item() if weak else jnp.asarray(x) for x, weak in pairs]
-
-    def along_leaf(self, xs, which, y_bar):
-        """array -> <y_bar, f>, as leaf number `which` varies from the point `xs`.
-
-        The sum is taken in 64-bit on the host, so that it adds no noise of its own.
-        """
-
-        def phi(x):
-            y = self.evaluate([*xs[:which], x, *xs[which + 1 :]])
-            return sum(inner(a, b) for a, b in zip(y_bar, y, strict=True))
-
-        return phi
-
-    def _describe_output(self):
-        """(floating leaves, their names, whether f is one real scalar)."""
-        y = self.f(*self.arguments(self.device(self.x)), **self.kwargs)
-        y = y[0] if self.has_aux else y
-        pairs = jax.tree_util.tree_leaves_with_path(y)
-        pairs = [(p, jnp.asarray(v)) for p, v in pairs if _obstacle(v) == ""]
-        if not pairs:
-            raise InvalidArgument(
-                "`f` must return at least one floating-point array, but returned "
-                f"{jax.tree.structure(y)} without any; nothing depends smoothly on x."
-            )
-        names = ["output" + jax.tree_util.keystr(path) for path, _ in pairs]
-        leaves = [leaf for _, leaf in pairs]
-        scalar = len(jax.tree.leaves(y)) == 1 and leaves[0].shape == ()
-        return leaves, names, scalar and not jnp.iscomplexobj(leaves[0])
 
 
 def _positions(argnums, count):

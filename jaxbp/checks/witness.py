@@ -31,30 +31,56 @@ class Witness:
     vjp: Callable
     refusals: tuple = ()
 
+    def along(self, subject):
+        """(xs, x_dots) -> y_dot, lists of arrays, in forward mode; traceable."""
+
+        def y_dot(xs, x_dots):
+            return self.jvp(subject.outputs, tuple(xs), tuple(x_dots))[1]
+
+        return y_dot
+
 
 def pullback(witness, subject):
-    """(xs, y_bar) -> x_bar, lists of arrays by leaf, in the witness's reverse mode."""
+    """(xs, y_bar) -> (y, x_bar), lists of arrays, in the witness's reverse mode."""
+
+    def y_and_x_bar(xs, y_bar):
+        y, pull = witness.vjp(subject.outputs, *xs)
+        return y, pull(list(y_bar))
+
+    run = jit_where_possible(y_and_x_bar)
+
+    def on_host(xs, y_bar):
+        y, x_bar = run(subject.device(xs), [jnp.asarray(b) for b in y_bar])
+        return _host(y), _host(x_bar)
+
+    return on_host
+
+
+def by_forward_mode(slopes):
+    """(xs, y_bar) -> (None, x_bar), put together from one pushforward per element.
+
+    Args:
+      slopes: Slopes of a forward mode.
+    """
 
     def x_bar(xs, y_bar):
-        _, pull = witness.vjp(subject.outputs, *xs)
-        return pull(list(y_bar))
+        found = []
+        for leaf, x in enumerate(xs):
+            units = [np.eye(1, x.size, i, dtype=x.dtype) for i in range(x.size)]
+            if np.iscomplexobj(x):  # Re <x_bar, e> and Re <x_bar, ie> = -Im <x_bar, e>
+                units += [unit * x.dtype.type(1j) for unit in units]
+            asked = [(leaf, unit.reshape(x.shape)) for unit in units]
+            entries = np.array([slope for slope, _ in slopes(xs, y_bar, asked)])
+            if np.iscomplexobj(x):
+                entries = entries[: x.size] - 1j * entries[x.size :]
+            found.append(entries.reshape(x.shape).astype(x.dtype))
+        return None, found
 
-    run = jit_where_possible(x_bar)
-    return lambda xs, y_bar: _host(run(subject.device(xs), _device(y_bar)))
-
-
-def pushforward(witness, subject):
-    """(xs, x_dots) -> y_dot, lists of arrays by leaf, in the witness's forward mode."""
-
-    def y_dot(xs, x_dots):
-        return witness.jvp(subject.outputs, tuple(xs), tuple(x_dots))[1]
-
-    run = jit_where_possible(y_dot)
-    return lambda xs, dots: _host(run(subject.device(xs), subject.device(dots)))
+    return x_bar
 
 
 def given_gradient(grad, subject):
-    """(xs, y_bar) -> x_bar from a user's `grad(*args, **kwargs)` of a scalar function.
+    """(xs, y_bar) -> (None, x_bar) from a user's `grad(*args, **kwargs)`.
 
     Raises:
       StructureMismatch: it does not return one pytree like each chosen argument.
@@ -75,7 +101,7 @@ def given_gradient(grad, subject):
                     f"the gradient given for `{name}` must have its shape {x.shape}, "
                     f"but has {a.shape}."
                 )
-        return found
+        return None, found
 
     return x_bar
 
@@ -97,10 +123,6 @@ def _flatten_like(treedef, given, has_aux):
         f"the gradient given must have the structure of the arguments, {treedef}, "
         f"but has {jax.tree.structure(given)}."
     )
-
-
-def _device(arrays):
-    return [jnp.asarray(a) for a in arrays]
 
 
 def _host(arrays):

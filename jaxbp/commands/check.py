@@ -1,28 +1,32 @@
-"""`jaxbp check pkg.mod:fn`: is its gradient right? 0 if all witnesses agree, else 1."""
+"""`jaxbp check pkg.mod:fn`: is its gradient right? 0 if all witnesses agree."""
 
-import tyro
+from ..errors import InvalidArgument
+from .options import Number, Output, Text, TheCall, TheOutput, parsed
 
-from .options import TheCall
+STATUS = {"agree": 0, "differ": 1, "cannot tell": 3}
 
 
 def run(argv) -> int:
-    """The exit status of `jaxbp check *argv`."""
-    return 0 if tyro.cli(check, args=argv, prog="jaxbp check") else 1
+    """The exit status of `jaxbp check *argv`: 0, 1 or 3 (2 is a wrong command line)."""
+    return STATUS[parsed(check, argv, "jaxbp check").verdict]
 
 
 def check(
     call: TheCall,
-    grad: str | None = None,
+    grad: Text = None,
     points: int = 3,
     probes: int = 32,
     differences: bool = True,
-    rtol: float | None = None,
+    rtol: Number = None,
+    atol: float = 0.0,
+    output: TheOutput = Output(),  # noqa: B008
 ):
     """Is the gradient of a function right?
 
     Sets side by side the engine's reverse and forward mode, JAX's reverse and forward
     mode, and central differences, at the point given and at displaced points. Exit
-    status 0 if all agree, 1 if not.
+    status 0 if all agree, 1 if they do not, 3 if it cannot be told: the gradient is no
+    larger than the rounding of the function, or there is nothing to look at.
 
     Examples: `jaxbp check model.py:loss --shapes "f32[8,4] f32[4]"`,
     `jaxbp check model.py:loss --grad model.py:my_gradient --argnums 1`.
@@ -33,22 +37,34 @@ def check(
       grad: A gradient of your own to judge, as pkg.mod:fn, called like fn.
       points: Points to look at; those after the first are displaced at random.
       probes: Directions to look along in each leaf of the arguments.
-      differences: Compare with central differences.
-      rtol: Relative disagreement allowed. Left out: 2 eps^(2/3) of the dtype.
+      differences: Whether to compare with central differences.
+      rtol: Relative disagreement allowed. Left out: 2 eps^(2/3) of the coarsest dtype
+        on the way, eps^(2/5) for differences.
+      atol: Absolute disagreement allowed in each element.
+      output: How to show it.
     """
     from rich.console import Console
 
     from .. import checking, target
-    from ..checks.render import as_rich
 
+    _check_settings(points, probes, rtol)
+    output.check()
     f, args = call.load()
     given = target.load_function(grad)[0] if grad else None
     with Console(stderr=True).status(f"checking {call.function} ..."):
-        with target.blamed_on_user(f"checking `{call.function}`", args):
+        with call.blamed(f"checking `{call.function}`", args):
             report = checking.check(
                 f, *args, grad=given, argnums=call.wanted(None), has_aux=call.has_aux,
                 points=points, probes=probes, seed=call.seed, differences=differences,
-                rtol=rtol,
+                rtol=rtol, atol=atol,
             )  # fmt: skip
-    Console().print(as_rich(report))
+    output.give(report)
     return report
+
+
+def _check_settings(points: int, probes: int, rtol: float | None) -> None:
+    for name, value in (("--points", points), ("--probes", probes)):
+        if value < 1:
+            raise InvalidArgument(f"`{name}` must be 1 or more, but is {value}.")
+    if rtol is not None and not rtol > 0:
+        raise InvalidArgument(f"`--rtol` must be above 0, but is {rtol}.")

@@ -1,17 +1,19 @@
 """`jaxbp cost pkg.mod:fn`: what do its derivatives cost, in each mode?"""
 
-import tyro
-
-from .options import PLAIN_FLAGS, TheCall
+from .options import Count, Output, TheCall, TheOutput, parsed
 
 
 def run(argv) -> int:
     """The exit status of `jaxbp cost *argv`."""
-    tyro.cli(cost, args=argv, prog="jaxbp cost", config=PLAIN_FLAGS)
+    parsed(cost, argv, "jaxbp cost")
     return 0
 
 
-def cost(call: TheCall, while_trips: int | None = None):
+def cost(
+    call: TheCall,
+    while_trips: Count = None,
+    output: TheOutput = Output(),  # noqa: B008
+):
     """What do a function and its derivatives cost?
 
     Counts flops, transcendental functions and memory traffic of the function, of a
@@ -25,15 +27,15 @@ def cost(call: TheCall, while_trips: int | None = None):
     Args:
       call: The function and its arguments. Without --argnums by the first.
       while_trips: How often the body of each while loop runs, if it is known.
+      output: How to show it.
     """
-    from rich.console import Console
+    from .. import costs
 
-    from .. import costs, target
-
+    output.check()
     f, args = call.load(typed=True)
-    with target.blamed_on_user(f"tracing `{call.function}`", args):
+    with call.blamed(f"tracing `{call.function}`", args):
         report = costs.cost(
             f, *args, argnums=call.wanted(0), has_aux=call.has_aux,
             while_trips=while_trips,
         )  # fmt: skip
-    Console().print(report)
+    output.give(report)

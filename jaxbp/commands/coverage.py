@@ -4,15 +4,19 @@ from typing import Annotated
 
 import tyro
 
+from .options import Output, TheOutput, parsed
+
 
 def run(argv) -> int:
     """The exit status of `jaxbp coverage *argv`."""
-    return tyro.cli(coverage, args=argv, prog="jaxbp coverage")
+    return parsed(coverage, argv, "jaxbp coverage")
 
 
 def coverage(
     word: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[WORD]")] = "",
     /,
+    *,
+    output: TheOutput = Output(),  # noqa: B008
 ) -> int:
     """Every primitive that the installed JAX differentiates, beside the rule for it.
 
@@ -23,22 +27,11 @@ def coverage(
 
     Args:
       word: Show only the primitives with this in their name.
+      output: How to show it.
     """
-    from rich.console import Console
+    from ..covering import coverage
 
-    from ..coverage import coverage
-    from ..errors import UnknownName, nearest
-
+    output.check()
     report = coverage()
-    names = [row.primitive for row in report.rows]
-    if not any(word in name for name in names):
-        raise UnknownName(
-            f"JAX {report.jax_version} differentiates no primitive with `{word}` in "
-            f"its name. {nearest(word, names)}"
-        )
-    console = Console()
-    console.print(report.table(word))
-    for reason in () if word else report.reasons():
-        console.print("·", reason)
-    console.print(report.summary())
+    output.give(report.matching(word))
     return 1 if report.holes else 0

@@ -1,13 +1,47 @@
-"""What commands have in common: their flags, and the function with its arguments."""
+"""What commands have in common: the function with its arguments, and how to show."""
 
-from collections.abc import Sequence
+import inspect
+import shutil
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
+import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from ..errors import InvalidArgument
+from ..outputs import check_writable
 
 # `--quick` without a `--no-quick` beside it.
 PLAIN_FLAGS = (FlagCreatePairsOff,)
+# What may be left out is told without a type for that: `--html FILE`.
+Text = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
+File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
+Number = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="")]
+Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+Places = Annotated[
+    tuple[int, ...] | None, arg(metavar="INT ...", help_behavior_hint="")
+]
+
+
+def parsed(function: Callable, argv: Sequence[str], prog: str) -> Any:
+    """What `function` returns, called as the command line says.
+
+    Its docstring up to `Args:` is the help's first part, wrapped: lines that begin
+    with a blank tyro does not join again.
+    """
+    width = min(shutil.get_terminal_size().columns, 88)
+    told = inspect.cleandoc(function.__doc__ or "").partition("\nArgs:")[0]
+    paragraphs = (
+        textwrap.fill(part, width, subsequent_indent="  ")
+        for part in told.strip().split("\n\n")
+    )
+    description = "\n\n".join(paragraphs)
+    return tyro.cli(
+        function, args=argv, prog=prog, description=description, config=PLAIN_FLAGS
+    )
 
 
 @dataclass(frozen=True)
@@ -17,21 +51,24 @@ class Call:
     Attributes:
       function: The function, as pkg.mod:fn or file.py:fn.
       args: Arguments, as Python expressions separated by commas, with np, jnp, jax and
-        the module's names in scope. Left out: the module's `example_args`.
+        the module's names in scope; empty for none. Left out: `example_args` of the
+        module.
       shapes: Arguments by type, filled at random: "f32[3,4] i32[2] f64[]".
       argnums: Positions of the arguments to differentiate.
       has_aux: The function returns (value, aux).
       seed: Of all that is drawn at random.
       x64: Compute in 64-bit; a 64-bit type in --shapes turns it on too.
+      traceback: After an error, show its whole traceback.
     """
 
     function: Annotated[Positional[str], arg(metavar="PKG.MOD:FN")]
-    args: str | None = None
-    shapes: str | None = None
-    argnums: tuple[int, ...] | None = None
+    args: Text = None
+    shapes: Text = None
+    argnums: Places = None
     has_aux: bool = False
     seed: int = 0
     x64: bool = False
+    traceback: bool = False
 
     def load(self, typed: bool = False) -> tuple[Any, tuple]:
         """The function, and its positional arguments.
@@ -54,6 +91,14 @@ class Call:
         short = self.function.rpartition(":")[2]
         return f, target.arguments(short, module, self.args, self.shapes, self.seed)
 
+    def blamed(self, doing: str, args: Sequence):
+        """A context in which errors of the user's code are told in one line."""
+        from .. import target
+
+        given = self.args is not None or self.shapes is not None
+        source = "" if given else " The arguments are `example_args` of its module."
+        return target.blamed_on_user(doing, args, source)
+
     def wanted(self, default: int | Sequence[int] | None) -> Any:
         """`argnums` as `jax.grad` takes it: one alone is an int, and no tuple of one.
 
@@ -65,5 +110,45 @@ class Call:
         return self.argnums[0] if len(self.argnums) == 1 else self.argnums
 
 
-# Options of the shared kind are told without a prefix: `--shapes`, not `--call.shapes`.
+@dataclass(frozen=True)
+class Output:
+    """How a report is given out.
+
+    Attributes:
+      json: Print the rows as JSON instead.
+      csv: Print the rows as CSV instead.
+      html: Write the report as a page to this file, too.
+    """
+
+    json: bool = False
+    csv: bool = False
+    html: File = None
+
+    def check(self) -> None:
+        """Raises InvalidArgument unless it can be done: before the work begins."""
+        if self.json and self.csv:
+            raise InvalidArgument("give `--json` or `--csv`, not both.")
+        check_writable("--html", self.html)
+
+    def give(self, report) -> None:
+        """Prints a report, which has a page and `as_dicts`, and writes the file."""
+        from .. import display
+        from ..display import marked, records
+
+        if self.json:
+            print(records.json_text(report.as_dicts()))
+        elif self.csv:
+            print(records.csv_text(report.as_dicts()))
+        elif hasattr(report, "page"):
+            display.show(report)
+        else:
+            print(report)
+        if self.html is not None:
+            title = f"jaxbp: {getattr(report, 'name', type(report).__name__)}"
+            page = marked.document(report._repr_html_(), title)
+            self.html.write_text(page, encoding="utf-8")
+
+
+# Options of a shared kind are told without a prefix: `--shapes`, not `--call.shapes`.
 TheCall = Annotated[Call, arg(name="")]
+TheOutput = Annotated[Output, arg(name="")]

@@ -1,18 +1,22 @@
 """`jaxbp study [NAME]`: run a study, or list them."""
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from ..study.base import Options
 from ..study.command import list_studies, run_named
-from .options import PLAIN_FLAGS
+from .options import Output, TheOutput, parsed
 
 
 def run(argv) -> int:
     """The exit status of `jaxbp study *argv`."""
-    tyro.cli(study, args=argv, prog="jaxbp study", config=PLAIN_FLAGS)
+    if argv[:1] == ["compare"]:
+        parsed(compare, argv[1:], "jaxbp study compare")
+        return 0
+    parsed(study, argv, "jaxbp study")
     return 0
 
 
@@ -34,20 +38,39 @@ def study(
       list: List the studies: question, results, minutes.
     """
     if list or not name:
-        return _show(list_studies())
+        return show_list(list_studies())
     fields = dataclasses.fields(options)
     run_named(name, **{f.name: getattr(options, f.name) for f in fields})
 
 
-def _show(rows):
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def compare(
+    a: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="A")],
+    b: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="B")],
+    /,
+    *,
+    output: TheOutput = Output(),  # noqa: B008
+):
+    """Two runs or devices side by side: ratios, times, what changed beyond the noise.
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in rows[0] if rows else ():
-        table.add_column(column)
-    for row in rows:
-        cells = ("" if value is None else str(value) for value in row.values())
-        table.add_row(*cells)
-    Console().print(table if rows else "There is no study yet.")
+    Example: `jaxbp study compare engine_speed/cpu-2-cores engine_speed/nvidia-h200`.
+
+    Args:
+      a: A folder with rows.csv and provenance.json, as such or as named in results/.
+      b: Another of the same study.
+      output: How to show it.
+    """
+    from ..study.compare import compare
+
+    output.check()
+    output.give(compare(a, b))
+
+
+def show_list(rows):
+    """A line per study, or classic."""
+    from ..display import show
+    from ..study import tables
+
+    if not rows:
+        print("There is no study yet.")
+        return
+    show(tables.table(rows, list(rows[0])))

@@ -1,26 +1,22 @@
 """`jaxbp trace pkg.mod:fn`: every value, tangent and cotangent on the way."""
 
-from pathlib import Path
-
-import tyro
-
-from .options import PLAIN_FLAGS, TheCall
+from .options import File, Output, Text, TheCall, TheOutput, parsed
 
 
 def run(argv) -> int:
     """The exit status of `jaxbp trace *argv`."""
-    tyro.cli(trace, args=argv, prog="jaxbp trace", config=PLAIN_FLAGS)
+    parsed(trace, argv, "jaxbp trace")
     return 0
 
 
 def trace(
     call: TheCall,
-    tangents: str | None = None,
-    cotangents: str | None = None,
+    tangents: Text = None,
+    cotangents: Text = None,
     depth: int = 0,
     steps: int = 3,
-    picture: Path | None = None,
-    html: Path | None = None,
+    picture: File = None,
+    output: TheOutput = Output(),  # noqa: B008
 ):
     """What happens in a function, equation by equation, in both modes?
 
@@ -39,13 +35,12 @@ def trace(
       depth: Levels of scan, cond, while and checkpoint to open.
       steps: Steps of an opened loop to show: the first ones and the last.
       picture: Draw the graph to this file: .svg, .png or .pdf.
-      html: Write the table to this file.
+      output: How to show it.
     """
-    from rich.console import Console
-
-    from .. import target, tracing
+    from .. import tracing
     from ..errors import InvalidArgument
     from ..graphs.picture import check_format, save
+    from ..outputs import check_writable
 
     if call.argnums is not None:
         raise InvalidArgument(
@@ -53,19 +48,17 @@ def trace(
             "the direction by --tangents."
         )
     check_format(picture)
+    check_writable("--picture", picture)
+    output.check()
     f, args = call.load()
     seeds = _seeds(call.function, tangents, cotangents)
-    with target.blamed_on_user(f"tracing `{call.function}`", args):
+    with call.blamed(f"tracing `{call.function}`", args):
         found = tracing.trace(
             f, *args, **seeds, has_aux=call.has_aux, depth=depth, steps=steps
         )
-    Console().print(found)
+    output.give(found)
     if picture is not None:
         save(found.picture(), picture)
-    if html is not None:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        page = f"<!doctype html>\n<meta charset='utf-8'>\n{found._repr_html_()}"
-        html.write_text(page, encoding="utf-8")
 
 
 def _seeds(function: str, tangents: str | None, cotangents: str | None) -> dict:
@@ -74,7 +67,7 @@ def _seeds(function: str, tangents: str | None, cotangents: str | None) -> dict:
 
     module, found = target.load_function(function)[1], {}
     if tangents is not None:
-        found["tangents"] = target.evaluated("--tangents", f"{tangents},", module)
+        found["tangents"] = target.evaluated("--tangents", tangents, module, many=True)
     if cotangents is not None:
         found["cotangents"] = target.evaluated("--cotangents", cotangents, module)
     return found

@@ -10,11 +10,11 @@ def run(argv) -> int:
         return 0 if argv else 2
     if argv[0] != "digits":
         raise UnknownName(f"no task `{argv[0]}`. {nearest(argv[0], ['digits'])}")
-    import tyro
-
     from ..training.digits import train_digits
-    from .options import PLAIN_FLAGS
+    from .options import parsed
 
-    prog = "jaxbp train digits"
-    tyro.cli(train_digits, args=argv[1:], prog=prog, config=PLAIN_FLAGS)
+    outcome = parsed(train_digits, argv[1:], "jaxbp train digits")
+    if outcome.saved is not None:
+        epoch = int(outcome.training.state.epoch)
+        print(f"{outcome.saved} holds the state after epoch {epoch}.")
     return 0

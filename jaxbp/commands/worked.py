@@ -1,25 +1,22 @@
 """`jaxbp classics worked --net my.toml`: a small network computed by hand."""
 
-from pathlib import Path
-
-import tyro
-
-from .options import PLAIN_FLAGS
+from .options import Count, File, Output, TheOutput, parsed
 
 
 def run(argv) -> int:
     """The exit status of `jaxbp classics worked *argv`."""
-    tyro.cli(worked, args=argv, prog="jaxbp classics worked", config=PLAIN_FLAGS)
+    parsed(worked, argv, "jaxbp classics worked")
     return 0
 
 
 def worked(
     *,
     net: str = "mazur",
-    steps: int | None = None,
+    steps: Count = None,
     markdown: bool = False,
     latex: bool = False,
-    picture: Path | None = None,
+    picture: File = None,
+    output: TheOutput = Output(),  # noqa: B008
 ):
     """A small network computed by hand: every value, gradient and updated weight.
 
@@ -35,25 +32,27 @@ def worked(
       markdown: Print Markdown tables.
       latex: Print LaTeX tables.
       picture: Draw values forward, errors back and new weights: .svg, .png or .pdf.
+      output: How to show it.
     """
     from dataclasses import replace
-
-    from rich.console import Console
 
     from .. import worked
     from ..errors import InvalidArgument
     from ..graphs.picture import check_format, save
+    from ..outputs import check_writable
 
+    if markdown + latex + output.json + output.csv > 1:
+        raise InvalidArgument("give one of --markdown, --latex, --json and --csv.")
     check_format(picture)
+    check_writable("--picture", picture)
+    output.check()
     if steps is not None and steps < 1:
         raise InvalidArgument(f"`--steps` must be 1 or more, but is {steps}.")
     found = worked.load(net)
     found = worked.work(found if steps is None else replace(found, steps=steps))
-    if markdown:
-        print(found.markdown())
-    if latex:
-        print(found.latex())
-    if not (markdown or latex):
-        Console().print(found)
+    if markdown or latex:
+        print(found.markdown() if markdown else found.latex())
+    else:
+        output.give(found)
     if picture is not None:
         save(found.picture(), picture)

@@ -8,11 +8,12 @@ from .amount import Amount, Range
 from .count import amount_of, flops, traced_amount
 from .memory import Residual, Tape
 from .price import cost, counted
-from .report import CostReport
+from .report import CostReport, CostRow
 
 __all__ = [
     "Amount",
     "CostReport",
+    "CostRow",
     "Range",
     "Residual",
     "Tape",

@@ -5,17 +5,10 @@ what no output needs. Counting does the same first. Only loops and branches keep
 programs of their own.
 """
 
-import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
-
 from .. import ir
-
-PACKAGE = pathlib.Path(__file__).parents[1]
-OURS = "ir target.py commands linear rules modes costs tracing".split()
-HIDDEN = (jax.__path__[0], *(str(PACKAGE / part) for part in OURS))
 
 CONTROL = ("scan", "while", "cond")
 COMBINING = ("reduce", "scatter", "select_and")  # their programs combine two elements
@@ -37,17 +30,8 @@ class Value:
 
 
 def where(equation) -> str:
-    """`file:line (function)` of the code, not JAX's or the engine's, that made it."""
-    return own_line(equation) or ir.source_line(equation)
-
-
-def own_line(equation) -> str:
-    """The same, "" where JAX kept no such frame: a function of its own, traced once."""
-    traceback = equation.source_info.traceback
-    for frame in traceback.frames if traceback else ():
-        if not frame.file_name.startswith(HIDDEN):
-            return f"{frame.file_name}:{frame.line_num} ({frame.function_name})"
-    return ""
+    """`file:line (function)` of the code, not JAX's or the lab's, that made it."""
+    return ir.line_of(equation.source_info) or ir.user_line()
 
 
 class Step(NamedTuple):

@@ -14,28 +14,26 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import ir
+from ..rules import kind_of
 from .factorizations import FACTORIZATIONS
 from .flat import Step
 
+# What a primitive does, its rule says (`rules.kind_of`). Named here is what the rule
+# cannot know: what has none, and what its kind alone does not price.
 MOVING = """
     after_all all_gather all_gather_invariant all_gather_reduced all_to_all axis_index
-    bitcast_convert_type broadcast_in_dim check complex concatenate convert_element_type
-    copy copy_p create_token dce_sink debug_callback debug_print device_put
-    dynamic_slice dynamic_update_slice empty empty2 empty_ref free_ref freeze gather get
-    imag inspect_sharding iota layout_constraint mesh_cast name new_ref
-    optimization_barrier pad pbroadcast pbroadcast_dynamic ppermute preduced pvary
-    ragged_all_to_all random_bits random_fold_in random_seed random_split random_unwrap
-    random_wrap real reduced_vary_cast reduced_vary_cast_p reshape reshard rev
-    rng_bit_generator scatter sharding_constraint slice split squeeze stack stage
-    stop_gradient swap threefry2x32 tie tile transpose unstack vary_unreduced_cast
-    vary_unreduced_cast_p with_memory_space_constraint
+    bitcast_convert_type check complex copy_p create_token dce_sink debug_callback
+    debug_print empty empty2 imag inspect_sharding iota mesh_cast name pbroadcast
+    pbroadcast_dynamic ppermute preduced pvary ragged_all_to_all random_bits
+    random_fold_in random_seed random_split random_unwrap random_wrap real
+    reduced_vary_cast reduced_vary_cast_p rng_bit_generator stop_gradient threefry2x32
+    vary_unreduced_cast vary_unreduced_cast_p
 """.split()
 ELEMENTWISE = """
-    abs add add_any addupdate and ceil clamp clz conj div eq eq_to floor ge gt is_finite
-    le le_to lt lt_to max min mul mulhi ne neg nextafter not or pmax pmin
-    population_count psum psum_invariant reduce_precision reduce_scatter rem rng_uniform
-    round select_n shift_left shift_right_arithmetic shift_right_logical sign square sub
-    unreduced_psum unreduced_reduce_scatter xor
+    addupdate and ceil clz conj eq eq_to floor ge gt is_finite le le_to lt lt_to mulhi
+    ne not or pmax pmin population_count psum psum_invariant reduce_precision
+    reduce_scatter rng_uniform round shift_left shift_right_arithmetic
+    shift_right_logical unreduced_psum unreduced_reduce_scatter xor
 """.split()
 TRANSCENDENTAL = """
     acos acosh asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt cos cosh digamma
@@ -45,7 +43,7 @@ TRANSCENDENTAL = """
 """.split()
 REDUCING = """
     argmax argmin reduce reduce_and reduce_max reduce_min reduce_or reduce_prod
-    reduce_sum reduce_xor
+    reduce_xor
 """.split()
 SCANNING = "cumsum cumprod cummax cummin".split()
 WINDOWED = """
@@ -70,7 +68,7 @@ def work(step: Step) -> Work:
     """The arithmetic of a step that is no loop or branch."""
     if not any(ir.differentiable(v.aval) for v in (*step.ins, *step.outs)):
         return Work()
-    found = TABLE.get(step.name)
+    found = TABLE.get(step.name) or BY_KIND.get(kind_of(step.equation.primitive))
     return Work(_out(step), assumed=True) if found is None else found(step)
 
 
@@ -215,6 +213,12 @@ def top_k(step) -> Work:
     return Work(round(_in(step) * _log2(step.outs[0].aval.shape[-1])))
 
 
+BY_KIND = {
+    "elementwise": elementwise(1),
+    "moves": nothing,
+    "repeats": nothing,
+    "sums": reduction,
+}
 TABLE: dict[str, Callable[[Step], Work]] = {
     **dict.fromkeys(MOVING, nothing),
     **dict.fromkeys(ELEMENTWISE, elementwise(1)),

@@ -8,8 +8,9 @@ pullback's sake.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .. import ir
 from .flat import Flat, Value, where
-from .traffic import nbytes, root, views_of
+from .traffic import root, views_of
 
 
 @dataclass(frozen=True)
@@ -72,4 +73,4 @@ def _residual(value: Value) -> Residual:
     line = where(value.equation) if value.equation is not None else ""
     sizes = ",".join(map(str, value.aval.shape))
     kind = f"{value.aval.dtype.name}[{sizes}]"
-    return Residual(nbytes(value.aval), kind, value.origin, line)
+    return Residual(ir.nbytes(value.aval), kind, value.origin, line)

@@ -1,13 +1,8 @@
-"""A cost report as a table on a terminal, as plain text, and in a notebook."""
+"""What is shown of a cost report: headline, table, tape, remarks."""
 
 import math
 
-from rich import box
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
-from .. import display
+from ..display import Column, Line, Page, Table, Words
 from .amount import Amount, Range
 
 LARGEST = 3  # residuals listed
@@ -25,39 +20,40 @@ LABELS = {
 }
 
 
-def as_text(report) -> str:
-    """The table without colours, for `str` and for files."""
-    return display.as_text(as_rich(report))
+COLUMNS = (
+    Column("", left=True, fold=True),
+    Column("flops"),
+    Column("over f"),
+    Column("transcendental", spare=1),
+    Column("read"),
+    Column("written"),
+    Column("predicted"),
+)
 
 
-def as_html(report) -> str:
-    """The same table in colour: what a notebook shows."""
-    return display.as_html(as_rich(report))
-
-
-def as_rich(report) -> Group:
-    """A renderable of rich: headline, table, tape, remarks."""
+def page(report) -> Page:
+    """Headline, table, tape, remarks."""
     headline = (
-        f"{report.name}: n = {report.inputs:,} inputs, m = {report.outputs:,} outputs; "
-        "counted, nothing run"
+        f"{report.name}: {_count('n', report.inputs, 'input')}, "
+        f"{_count('m', report.outputs, 'output')}; counted, nothing run"
     )
-    lines = [Text(line) for line in (*_mode_lines(report), *_tape_lines(report))]
-    remarks = [Text(f"· {remark}", "yellow") for remark in report.remarks]
-    return Group(Text(headline, "bold"), _table(report), *lines, *remarks)
+    lines = (*_mode_lines(report), *_tape_lines(report))
+    remarks = [Words(f"· {remark}", "warn") for remark in report.remarks]
+    return Page(Words(headline, "bold"), table(report), *lines, *remarks)
 
 
-def _table(report) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("", no_wrap=True)
-    timed = report.f.time_s.high > 0
-    for heading in ("flops", "over f", "transcendental", "read", "written"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    if timed:
-        table.add_column("predicted", justify="right", no_wrap=True)
-    for name, amount in report.amounts():
-        cells = _cells(amount, report.f)
-        table.add_row(LABELS[name], *(cells if timed else cells[:-1]))
-    return table
+def _count(letter: str, number: int, what: str) -> str:
+    return f"{letter} = {number:,} {what}{'s' * (number != 1)}"
+
+
+def table(report) -> Table:
+    """A line per amount; predicted times where there were roofs to predict from."""
+    count = len(COLUMNS) if report.f.time_s.high > 0 else len(COLUMNS) - 1
+    lines = (
+        Line((LABELS[name], *_cells(amount, report.f)[: count - 1]))
+        for name, amount in report.rows
+    )
+    return Table(COLUMNS[:count], tuple(lines))
 
 
 def _cells(amount: Amount | None, f: Amount) -> list[str]:
@@ -124,7 +120,7 @@ def _tape_lines(report):
         _number(b, "B")
         for b in (tape.computed_bytes, tape.input_bytes, tape.constant_bytes)
     )
-    yield (
+    yield Words(
         f"Tape: {computed} computed and kept; it also refers to {inputs} of inputs and "
         f"{constants} of constants, held anyway."
     )
@@ -132,4 +128,4 @@ def _tape_lines(report):
     for residual in kept[:LARGEST]:
         size = _number(residual.tape_bytes, "B")
         where = residual.where.rpartition("/")[2]
-        yield f"  {size}  {residual.type}  {residual.origin}  {where}"
+        yield Words(f"{size}  {residual.type}  {residual.origin}  {where}", indent=2)

@@ -1,15 +1,23 @@
 """What a function and its derivatives cost, as data."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..display import Page, Shown
 from .amount import QUANTITIES, Amount
 from .memory import Tape
 
 
+class CostRow(NamedTuple):
+    """One amount of a report: what was counted, by its attribute's name, and what it
+    comes to; None where it cannot be had."""
+
+    what: str
+    amount: Amount | None
+
+
 @dataclass(frozen=True, repr=False)
-class CostReport:
+class CostReport(Shown):
     """Counted costs of a function and its derivatives at arguments of some types.
 
     An `Amount` holds flops, transcendentals, read_bytes and written_bytes, each a
@@ -78,41 +86,34 @@ class CostReport:
             return "forward"
         return "reverse" if reverse.flops.high < forward.flops.low else None
 
-    def amounts(self) -> Iterator[tuple[str, Amount | None]]:
-        """(name, amount) of everything counted, in the table's order."""
+    @property
+    def rows(self) -> list[CostRow]:
+        """Everything counted, in the table's order."""
         names = ("f", "linearize", "pushforward", "pullback", "jvp", "vjp")
-        for name in (*names, "jacobian_forward", "jacobian_reverse"):
-            yield name, getattr(self, name)
+        names += ("jacobian_forward", "jacobian_reverse")
+        return [CostRow(name, getattr(self, name)) for name in names]
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One row per amount; columns `<quantity>_min` and `<quantity>_max`."""
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """One dict per amount; columns `<quantity>_min` and `<quantity>_max`, None for
+        what was not asked: times where no roofs were given."""
+        timed = self.f.time_s.high > 0
         return [
-            {"what": name} | _columns(amount)
-            for name, amount in self.amounts()
+            {"what": name} | _columns(amount, timed)
+            for name, amount in self.rows
             if amount is not None
         ]
 
-    def __str__(self) -> str:
-        from .render import as_text
+    def page(self) -> Page:
+        """Headline, table, tape, remarks."""
+        from .render import page
 
-        return as_text(self)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        from .render import as_html
-
-        return as_html(self)
-
-    def __rich__(self):
-        from .render import as_rich
-
-        return as_rich(self)
+        return page(self)
 
 
-def _columns(amount: Amount) -> dict[str, float]:
-    found = {}
+def _columns(amount: Amount, timed: bool) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
     for name in QUANTITIES:
-        quantity = getattr(amount, name)
-        found[f"{name}_min"], found[f"{name}_max"] = quantity.low, quantity.high
+        quantity, known = getattr(amount, name), timed or name != "time_s"
+        found[f"{name}_min"] = quantity.low if known else None
+        found[f"{name}_max"] = quantity.high if known else None
     return found

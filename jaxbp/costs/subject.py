@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 
 import jax
 
-from .. import ir
+from .. import ir, settings, tree
 from ..errors import InvalidArgument
 from ..modes import doors
-from ..modes.calls import opened_calls
 from ..modes.products import jvp, vjp
 from .flat import flatten
 from .linearized import Linearized
@@ -27,18 +26,29 @@ class Subject:
         self.f, self.has_aux, self.name = f, has_aux, doors.name_of(f)
         self.places = doors.places_of(argnums, args, f)
         self.leaves, self.structure = jax.tree.flatten(args)
-        self.open = [
-            place in self.places or hasattr(leaf, "dtype")
+        chosen = [
+            place in self.places
             for place, arg in enumerate(args)
-            for leaf in jax.tree.leaves(arg)
+            for _ in jax.tree.leaves(arg)
         ]
-        pairs = zip(self.leaves, self.open, strict=True)
-        self.types = [type_of(leaf) for leaf, open_ in pairs if open_]
-        self.inputs = self._count_inputs(args)
+        pairs = list(zip(self.leaves, chosen, strict=True))
+        # What moves is differentiated; other arrays are known by type alone; numbers
+        # elsewhere, and what is no array, keep their values.
+        self.moves = [on and _is_floating(leaf) for leaf, on in pairs]
+        self.open = [
+            hasattr(leaf, "dtype") or (on and isinstance(leaf, float | complex))
+            for leaf, on in pairs
+        ]
+        self.types = [
+            type_of(leaf)
+            for leaf, is_open in zip(self.leaves, self.open, strict=True)
+            if is_open
+        ]
+        self.inputs = self._count_inputs()
 
-    def _count_inputs(self, args) -> int:
-        chosen = map(type_of, jax.tree.leaves([args[i] for i in self.places]))
-        count = sum(t.size for t in chosen if ir.differentiable(t))
+    def _count_inputs(self) -> int:
+        pairs = zip(self.leaves, self.moves, strict=True)
+        count = sum(type_of(leaf).size for leaf, moves in pairs if moves)
         if not count:
             raise InvalidArgument(
                 f"`argnums` must name an argument of `{self.name}` with floating "
@@ -46,36 +56,40 @@ class Subject:
             )
         return count
 
-    def args(self, given: Sequence) -> tuple:
-        """The arguments, from the open leaves."""
+    def filled(self, given: Sequence) -> list:
+        """All leaves, the open ones as given."""
         rest = iter(given)
         pairs = zip(self.leaves, self.open, strict=True)
-        return self.structure.unflatten([next(rest) if o else x for x, o in pairs])
+        return [next(rest) if is_open else leaf for leaf, is_open in pairs]
 
     def moving(self, given: Sequence) -> tuple[Callable, tuple]:
-        """The function of the chosen arguments alone, aux dropped; and those."""
-        args = self.args(given)
+        """The function of the leaves that move alone, aux dropped; and those."""
+        leaves = self.filled(given)
 
-        def function(*chosen):
-            out = self.f(*doors.merged(args, self.places, chosen))
+        def function(*moved):
+            rest = iter(moved)
+            pairs = zip(leaves, self.moves, strict=True)
+            now = [next(rest) if moves else leaf for leaf, moves in pairs]
+            out = self.f(*self.structure.unflatten(now))
             return out[0] if self.has_aux else out
 
-        return function, tuple(args[i] for i in self.places)
+        pairs = zip(leaves, self.moves, strict=True)
+        return function, tuple(leaf for leaf, moves in pairs if moves)
 
     def plain(self, *given):
         """The output, without aux."""
-        function, chosen = self.moving(given)
-        return function(*chosen)
+        function, moved = self.moving(given)
+        return function(*moved)
 
     def pushed(self, *given):
         """Value and pushforward of the point itself, which has a tangent's types."""
-        function, chosen = self.moving(given)
-        return jvp(function, chosen, jax.tree.map(_as_tangent, chosen))
+        function, moved = self.moving(given)
+        return jvp(function, moved, moved)
 
     def jacobian(self, mode: Callable, *given):
         """The whole Jacobian, by `jacfwd` or `jacrev`."""
-        found = mode(self.f, self.places, self.has_aux)(*self.args(given))
-        return found[0] if self.has_aux else found
+        function, moved = self.moving(given)
+        return mode(function, tuple(range(len(moved))))(*moved)
 
     def linearized(self) -> Linearized:
         """Its linear program."""
@@ -84,15 +98,13 @@ class Subject:
             function, chosen = self.moving(given)
             return vjp(function, *chosen)
 
-        with opened_calls():
+        with settings.options(open_calls=True):
             traced, found = jax.make_jaxpr(run, return_shape=True)(*self.types)
         return Linearized(flatten(traced), found[1].program)
 
 
-def _as_tangent(x):
-    """An array of the type of the tangents of `x`."""
-    aval = ir.typeof(x)
-    return x if ir.differentiable(aval) else ir.zeros(ir.tangent_aval(aval))
+def _is_floating(leaf) -> bool:
+    return tree.is_array(leaf) and ir.differentiable(type_of(leaf))
 
 
 def type_of(leaf) -> jax.ShapeDtypeStruct:

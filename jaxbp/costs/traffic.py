@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from .. import ir
+from ..rules import kind_of
 from .flat import CONTROL, Flat, Step, Value
 from .flops import ELEMENTWISE, REDUCING, SCATTERING, TRANSCENDENTAL
 
@@ -24,13 +26,20 @@ UPDATING = {  # in place: the operand that holds the new elements
     "dynamic_update_slice": 1,
     **dict.fromkeys(["scatter", *SCATTERING], 2),
 }
+# Beside what is elementwise or repeats: cheap movement, and what its rule's kind alone
+# does not tell.
 FUSED = frozenset(
     [*ELEMENTWISE, *TRANSCENDENTAL]
-    + "broadcast_in_dim complex concatenate convert_element_type copy "
-    "dynamic_slice exp2 imag integer_pow iota logistic one_minus_square pad polynomial "
-    "real rev slice split stack tile unstack".split()
+    + "complex concatenate convert_element_type copy dynamic_slice imag iota pad "
+    "polynomial real rev slice split stack unstack".split()
 )
-ENDING = frozenset(REDUCING)  # reads what is fused before it; its output is written
+ENDING = frozenset([*REDUCING, "reduce_sum"])  # reads what is fused before it
+
+
+def fuses(step: Step) -> bool:
+    """Whether the outputs of a step may live in registers."""
+    kind = kind_of(step.equation.primitive)
+    return kind in ("elementwise", "repeats") or step.name in FUSED
 
 
 class Pass(NamedTuple):
@@ -39,12 +48,6 @@ class Pass(NamedTuple):
     steps: list[Step]
     read_bytes: int
     written_bytes: int
-
-
-def nbytes(aval) -> int:
-    """Bytes of an array of this type; 0 of what is no array."""
-    dtype = getattr(aval, "dtype", None)
-    return 0 if dtype is None else aval.size * dtype.itemsize
 
 
 def root(value: Value, views: dict[Value, Value]) -> Value:
@@ -76,7 +79,7 @@ def transposed_bytes(flat: Flat) -> list[int]:
             value = step.ins[0]
         return False
 
-    return [nbytes(out.aval) for out in flat.outs if transposed(out)]
+    return [ir.nbytes(out.aval) for out in flat.outs if transposed(out)]
 
 
 def _reorders(step: Step) -> bool:
@@ -98,9 +101,9 @@ def passes_of(flat: Flat) -> Iterator[Pass]:
 
 def _fused(flat: Flat, steps: Sequence[Step], views) -> set[Value]:
     """The values that live in registers."""
-    found = {out for step in steps if step.name in FUSED for out in step.outs}
+    found = {out for step in steps if fuses(step) for out in step.outs}
     for step in steps:
-        if step.name not in FUSED and step.name not in ENDING:
+        if not fuses(step) and step.name not in ENDING:
             found.difference_update(root(v, views) for v in step.ins)
     found.difference_update(root(v, views) for v in flat.outs)
     return found
@@ -140,7 +143,7 @@ def _read_bytes(group: Sequence[Step], fused: set[Value], views) -> int:
         for place, operand in enumerate(step.ins):
             source = root(operand, views)
             if source not in fused and source.origin != "literal":
-                needed = min(nbytes(source.aval), _needed(step, place, operand))
+                needed = min(ir.nbytes(source.aval), _needed(step, place, operand))
                 read[source] = max(read.get(source, 0), needed)
     return sum(read.values())
 
@@ -148,14 +151,14 @@ def _read_bytes(group: Sequence[Step], fused: set[Value], views) -> int:
 def _needed(step: Step, place: int, operand: Value) -> int:
     """Bytes of one operand that a step looks at."""
     if place == 0 and step.name in SELECTING:
-        return sum(nbytes(out.aval) for out in step.outs)
+        return sum(ir.nbytes(out.aval) for out in step.outs)
     if place == 0 and step.name in UPDATING:  # sums read what they add to
         adds = step.name in SCATTERING
-        return nbytes(step.ins[UPDATING[step.name]].aval) if adds else 0
-    return nbytes(operand.aval)
+        return ir.nbytes(step.ins[UPDATING[step.name]].aval) if adds else 0
+    return ir.nbytes(operand.aval)
 
 
 def _written_bytes(step: Step, fused: set[Value]) -> int:
     if step.name in UPDATING:
-        return nbytes(step.ins[UPDATING[step.name]].aval)
-    return sum(nbytes(out.aval) for out in step.outs if out not in fused)
+        return ir.nbytes(step.ins[UPDATING[step.name]].aval)
+    return sum(ir.nbytes(out.aval) for out in step.outs if out not in fused)

@@ -9,10 +9,9 @@ from typing import Any
 import jax
 import jax.core
 from jax import lax, ref
-from jax.extend import source_info_util
+from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Literal, Primitive, primitives
 
-from .traces import user_line
 from .values import Hole, struct, typeof
 
 
@@ -88,6 +87,11 @@ def evaluate_program(program, operands: Sequence) -> list:
     return jax.core.eval_jaxpr(jaxpr, consts, *operands)
 
 
+def is_zero(value) -> bool:
+    """Whether a custom rule's value is JAX's own word for a zero."""
+    return type(value).__name__ == "Zero" and type(value).__module__.startswith("jax.")
+
+
 def saveable(verdict) -> bool:
     """What a checkpoint policy says of a value: keep it, here or on the host."""
     return verdict is True or type(verdict).__name__ in ("SaveableType", "Offloadable")
@@ -105,6 +109,65 @@ def custom_cotangents(bwd, operands: Sequence) -> Sequence:
     found = call(*operands)
     logged = isinstance(found, tuple) and len(found) == 2
     return found[0] if logged and isinstance(found[0], (list, tuple)) else found
+
+
+@jax.tree_util.register_pytree_node_class
+class Static:
+    """What a traced function tells beside its arrays: no leaves, all structure.
+
+    `value` may hold no tracer of the function.
+    """
+
+    def __init__(self, value):
+        self.value = value
+
+    def tree_flatten(self):
+        return (), self
+
+    @classmethod
+    def tree_unflatten(cls, static, children):
+        return static
+
+
+class _Identity:
+    """Something as a key that equals itself alone; holds it, so that no other takes
+    its place."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+    def __hash__(self):
+        return id(self.value)
+
+    def __eq__(self, other):
+        return isinstance(other, _Identity) and self.value is other.value
+
+
+def function_key(function, told: Callable | None = None):
+    """A key of a wrapped function, equal for two that do the same.
+
+    JAX wraps a custom rule anew at each call: the user's function, and per wrapper its
+    parameters. What is told later, by the thunk `told`, is left out: it must be part of
+    the caller's own key.
+    """
+    wrappers = getattr(function, "transforms", None)
+    if wrappers is None or getattr(function, "params", ()):
+        return _Identity(function)
+    parts = [(made, tuple([_key(p, told) for p in given])) for made, given in wrappers]
+    return _Identity(function.f), tuple(parts)
+
+
+def _key(value, told):
+    if value is told:
+        return None
+    if isinstance(value, tuple) and type(value) is tuple:
+        return tuple([_key(v, told) for v in value])
+    value = getattr(value, "val", value)  # a static argument, wrapped as unhashable
+    if isinstance(value, (bool, int, float, complex, str, jax.tree_util.PyTreeDef)):
+        return type(value), value
+    return value if isinstance(value, ShapedArray) else _Identity(value)
 
 
 def call_beside(function, args: Sequence) -> list:
@@ -148,6 +211,21 @@ def staged(primitive: Primitive, function: Callable, values: Sequence, params: d
     return jaxpr, consts, found[0].update
 
 
+def scan_split(values: Sequence, params: dict) -> tuple[list, list, list]:
+    """What there is one of per operand of a scan: of constants, carries, elements."""
+    count, carries = scan_counts(params)
+    last = count + carries
+    return list(values[:count]), list(values[count:last]), list(values[last:])
+
+
+def while_split(values: Sequence, params: dict) -> tuple[list, list, list]:
+    """What there is one of per operand of a while loop: of the condition's constants,
+    the body's, and carries."""
+    first = params["cond_nconsts"]
+    last = first + params["body_nconsts"]
+    return list(values[:first]), list(values[first:last]), list(values[last:])
+
+
 @functools.cache
 def addupdate() -> Primitive:
     """The primitive of `jax.ref.addupdate`, which JAX exports nowhere."""
@@ -162,11 +240,6 @@ def scan_counts(params: dict) -> tuple[int, int]:
         return params["num_consts"], params["num_carry"]
     consts, carry, _ = params["ft_in"].unpack()  # from 0.11
     return len(consts), len(carry)
-
-
-def source_line(eqn) -> str:
-    """`file:line (function)` of the user's code that made `eqn`."""
-    return source_info_util.summarize(eqn.source_info) or user_line()
 
 
 def evaluate(primitive: Primitive, values: Sequence, params: dict) -> list:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 import jax
 from jax.core import Trace, Tracer
 from jax.extend.core import set_current_trace
+from jax.sharding import get_abstract_mesh
 
 from .arithmetic import Arithmetic
 from .programs import evaluate_program
-from .values import placed, typeof
+from .values import placed, struct, typeof
 
 
 class _Slot:
@@ -92,7 +93,7 @@ class _Program:
 
 
 @functools.lru_cache(maxsize=4096)
-def _program(fun, static, avals, x64):
+def _program(fun, static, avals, context):
     try:
         return _Program(functools.partial(fun, *static), avals)
     except NotImplementedError:  # a call with rules of its own, as custom_jvp's
@@ -116,24 +117,35 @@ def replay(fun: Callable, static: tuple, *arrays):
     """
     if not any(isinstance(a, Tracer) for a in arrays):
         return _compiled(fun, static)(*arrays)
-    avals = tuple(jax.typeof(a) for a in arrays)
-    if any(placed(a) for a in avals):
-        return fun(*static, *arrays)
-    return _program(fun, static, avals, jax.config.jax_enable_x64)(*arrays)  # pyright: ignore
+    avals = tuple([jax.typeof(a) for a in arrays])
+    return _program(fun, static, avals, _context(avals))(*arrays)
 
 
 def traced(fun: Callable, params, avals: tuple):
     """The program of `fun(*arrays, **params)`, traced once per type of the arrays."""
-    if any(placed(a) for a in avals):
-        return _trace(fun, params, avals)
-    return _traced(fun, params, avals, jax.config.jax_enable_x64)  # pyright: ignore
+    return _traced(fun, params, avals, _context(avals))
 
 
-def _trace(fun, params, avals):
+@functools.lru_cache(maxsize=1024)
+def _traced(fun, params, avals, context):
     with jax.numpy_rank_promotion("allow"):
         return jax.make_jaxpr(functools.partial(fun, **params))(*avals)
 
 
+def _context(avals) -> tuple:
+    """What a trace depends on beside types: 64 bits, and the mesh of those placed on
+    one."""
+    mesh = get_abstract_mesh() if any(map(placed, avals)) else None
+    return jax.config.jax_enable_x64, mesh  # pyright: ignore
+
+
+def shape_of(fun: Callable, static: tuple, *arrays) -> jax.ShapeDtypeStruct:
+    """Shape and dtype of `fun(*static, *arrays)`; of arrays the types are enough."""
+    avals = tuple([struct(typeof(a)) for a in arrays])
+    return _shape_of(fun, static, avals, jax.config.jax_enable_x64)  # pyright: ignore
+
+
 @functools.lru_cache(maxsize=1024)
-def _traced(fun, params, avals, x64):
-    return _trace(fun, params, avals)
+def _shape_of(fun, static, avals, x64):
+    with jax.numpy_rank_promotion("allow"):
+        return jax.eval_shape(functools.partial(fun, *static), *avals)

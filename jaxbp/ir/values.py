@@ -1,6 +1,7 @@
 """Values and their types: shapes, dtypes, weak types, what carries a tangent."""
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -11,6 +12,9 @@ from jax.core import ShapedArray, Tracer
 from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import primal_dtype_to_tangent_dtype, primitives
 from jax.ref import AbstractRef
+from jax.sharding import SingleDeviceSharding
+
+from .traces import current_trace, is_staging
 
 
 class Hole:
@@ -27,7 +31,14 @@ class Hole:
 
 def typeof(value) -> ShapedArray:
     """The abstract value (shape, dtype, weak type) of an array, tracer or `Hole`."""
-    return value.aval if type(value) is Hole else jax.typeof(value)
+    kind = type(value)
+    if kind is Hole:
+        return value.aval
+    # An array on one device: `jax.typeof` looks for meshes, which takes ten times as
+    # long as all else that an eager derivative asks of it.
+    if kind.__name__ == "ArrayImpl" and type(value.sharding) is SingleDeviceSharding:
+        return value.aval
+    return jax.typeof(value)
 
 
 @functools.cache
@@ -71,6 +82,19 @@ def zeros(aval):
     if aval.dtype == jax.dtypes.float0:
         return np.zeros(aval.shape, aval.dtype)
     return full(aval, 0)
+
+
+@functools.lru_cache(maxsize=64)
+def _number(dtype, weak_type, number):
+    with jax.ensure_compile_time_eval():
+        return full(ShapedArray((), dtype, weak_type=weak_type), number)
+
+
+def one(aval):
+    """The number 1 of type `aval`: made once where operations are run one by one."""
+    if aval.shape or placed(aval) or is_staging(current_trace()):
+        return full(aval, 1)
+    return _number(aval.dtype, aval.weak_type, 1)
 
 
 def full(aval, number):
@@ -155,3 +179,9 @@ def barrier(values) -> list:
         for place, value in zip(places, found, strict=True):
             behind[place] = value
     return behind
+
+
+def nbytes(aval) -> int:
+    """Bytes of an array of this type; 0 of what is no array."""
+    dtype = getattr(aval, "dtype", None)
+    return 0 if dtype is None else math.prod(aval.shape) * dtype.itemsize

@@ -55,6 +55,9 @@ class Layer:
     backward: Callable[[Params, tuple, Any], tuple[Params, Any]]
     plain: Callable[[Params, Any], Any] | None = None
 
+    def __repr__(self) -> str:
+        return f"Layer({self.name!r})"
+
     def apply(self, params: Params, x: Any) -> Any:
         """The output alone: the function that other witnesses differentiate."""
         return self.plain(params, x) if self.plain else self.forward(params, x)[0]

@@ -1,48 +1,38 @@
 """Sums early, broadcasts late: a pass over linear programs.
 
-Let B repeat a tangent along axes that a contraction C with a held operand keeps. Then
+Let B repeat a tangent along axes, and C contract the result with a held operand. Then
 
     (C B x)[.., n, ..] = sum_j L[.., j, ..] x[.., j, ..] = (B' C' x)[.., n, ..],
 
-since the terms do not depend on n: C' contracts what is not repeated yet, and B'
-repeats the result. So C B = B' C' and, transposed, B^T C^T = C'^T B'^T: the cotangent
-is summed over n first, and the contraction is smaller by the factor n, both ways. A
-compiler that sees only sums and products after the transposition does not find this.
+for an axis n that B repeats along and C keeps: the terms do not depend on n, so C'
+contracts what is not repeated yet, and B' repeats the result. Transposed, B^T C^T =
+C'^T B'^T: the cotangent is summed over n first, and the contraction is smaller by the
+factor n, both ways. A compiler that sees only sums and products after the transposition
+does not find this.
+
+In labels: n is a label that B's output has and its input lacks. C after B is the einsum
+of C's coefficient with the labels of x instead of those of B x. It is done where no
+repeated axis is summed by C: those sums have as many equal terms as the axis is long.
 """
 
-import contextlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from typing import NamedTuple
 
-from .. import ir
-from .applied import Applied
-from .base import Edge, LinearMap
+from .. import ir, settings
+from .base import Edge
 from .diagonal import Broadcast, Scaled
-
-_switch = [True]
-
-
-def associates() -> bool:
-    """Whether sums come early here."""
-    return _switch[-1]
+from .einsum import Einsum
+from .labels import Labels
+from .primitive import Contraction, ThroughPrimitive
 
 
-@contextlib.contextmanager
-def association(early: bool = True):
-    """Sets whether derivatives traced within sum cotangents before they contract them.
+class _Spread(NamedTuple):
+    """Of a slot's tangent: factor times that of `slot`, repeated as `labels` say."""
 
-    Args:
-      early: True (the default): where a value is broadcast and then contracted with
-        another along other axes, its cotangent is summed first. False: the local
-        derivatives are multiplied in the order of the program, as in JAX.
-    """
-    _switch.append(early)
-    try:
-        yield
-    finally:
-        _switch.pop()
+    slot: int
+    labels: Labels
+    factor: float
 
 
 def sums_early(edges: Sequence[Edge], avals: Sequence) -> tuple[Sequence, Sequence]:
@@ -50,62 +40,60 @@ def sums_early(edges: Sequence[Edge], avals: Sequence) -> tuple[Sequence, Sequen
 
     Slots may be added; edges that nothing needs any more are left in.
     """
-    spread: dict[int, Any] = {e.outs[0]: e for e in edges if _spreads(e.map)}
-    if not spread or not _switch[-1]:
+    if not any(map(_may_repeat, edges)) or not settings.current().sums_early:
         return edges, avals
     made = Counter(slot for edge in edges for slot in edge.outs)
+    spread: dict[int, _Spread] = {}
     found, avals = [], list(avals)
-
-    def slot(shape, like) -> int:
-        avals.append(ir.ShapedArray(shape, like.dtype, weak_type=like.weak_type))
-        return len(avals) - 1
-
     for edge in edges:
-        source, it = spread.get(edge.ins[0]), edge.map
-        shape = None
-        if source is not None and made[edge.ins[0]] == 1:
-            shape = _contracted(edge, source.map)
-        if source is None or shape is None or not isinstance(it, Applied):
-            found.append(edge)
+        source = spread.get(edge.ins[0]) if len(edge.ins) == 1 else None
+        labels = None
+        if source is not None or _may_repeat(edge):
+            labels = _labels(edge, source, avals)
+        if labels is not None and isinstance(edge.map, Contraction):
+            found += _contracted(edge, source, labels, avals)
             continue
-        whole = avals[edge.outs[0]]
-        narrow = slot(source.map.shape, avals[edge.ins[0]])
-        small = slot(shape, whole)
-        product = replace(it, aval=avals[narrow])
-        found += [
-            Edge(source.map.inner, (), source.ins, (narrow,)),
-            Edge(product, edge.residuals, (narrow,), (small,)),
-            Edge(Broadcast(Scaled(1), shape, whole.shape), (), (small,), edge.outs),
-        ]
+        found.append(edge)
+        factor = edge.map.coefficient(()) if labels and not edge.residuals else None
+        if factor is not None and made[edge.outs[0]] == 1:
+            before = source or _Spread(edge.ins[0], labels, 1)
+            spread[edge.outs[0]] = _Spread(before.slot, labels, before.factor * factor)
     return found, avals
 
 
-def _spreads(it: LinearMap) -> bool:
-    """Whether the map repeats its tangent along axes of length 1, perhaps scaled."""
-    return (
-        isinstance(it, Broadcast)
-        and isinstance(it.inner, Scaled)
-        and len(it.shape) == len(it.out_shape)
-    )
-
-
-def _contracted(edge: Edge, spread: Broadcast) -> tuple[int, ...] | None:
-    """The shape of the contraction of what `spread` repeats later, if it may."""
+def _may_repeat(edge: Edge) -> bool:
+    """Whether the edge may repeat its tangent along axes, and do nothing else."""
     it = edge.map
-    if not isinstance(it, Applied) or it.primitive.name != "dot_general":
+    if isinstance(it, Broadcast):
+        return isinstance(it.inner, Scaled)
+    return isinstance(it, ThroughPrimitive) and it.form.kind == "repeats"
+
+
+def _labels(edge: Edge, source: _Spread | None, avals) -> Labels | None:
+    """Labels from where `source` repeats, or from the edge's own input if it repeats
+    along an axis longer than 1; None where there are none."""
+    x, y = avals[edge.ins[0]], avals[edge.outs[0]]
+    if ir.placed(x) or ir.placed(y):
         return None
-    if ir.placed(it.aval):
-        return None
-    contracted, batch = it.params["dimension_numbers"]
-    used = (*contracted[it.place], *batch[it.place])
-    pairs = enumerate(zip(spread.shape, spread.out_shape, strict=True))
-    repeated = [axis for axis, (short, long) in pairs if short != long]
-    if not set(repeated).isdisjoint(used):
-        return None
-    other = ir.typeof(edge.residuals[0]).shape
-    kept = [n for axis, n in enumerate(spread.shape) if axis not in used]
-    partner = 1 - it.place
-    used = (*contracted[partner], *batch[partner])
-    kept_there = [n for axis, n in enumerate(other) if axis not in used]
-    sides = (kept, kept_there) if it.place == 0 else (kept_there, kept)
-    return (*[other[axis] for axis in batch[partner]], *sides[0], *sides[1])
+    labels = edge.map.labels(x, y, edge.residuals)
+    if labels is None or source is not None:
+        return labels and labels.after(source.labels)
+    sizes = dict(zip(labels.out, y.shape, strict=True))
+    return labels if any(sizes[label] > 1 for label in labels.repeated) else None
+
+
+def _contracted(edge: Edge, source: _Spread, labels: Labels, avals) -> list[Edge]:
+    """The contraction of what is not repeated yet, in the place of `edge`."""
+    params = edge.map.params  # pyright: ignore[reportAttributeAccessIssue]
+    precision = params["precision"]
+    if isinstance(precision, tuple) and len(set(precision)) > 1:
+        return [edge]  # of either side; an einsum has no sides
+    found, slot = [], source.slot
+    if source.factor != 1:
+        slot = len(avals)
+        avals.append(avals[source.slot])
+        scaled = Scaled(source.factor)
+        found.append(Edge(scaled, (), (source.slot,), (slot,), edge.origin))
+    y, wide = avals[edge.outs[0]], params["preferred_element_type"]
+    product = Einsum(labels, avals[slot], y, precision, wide)
+    return [*found, edge._replace(map=product, ins=(slot,))]

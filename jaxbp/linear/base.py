@@ -2,40 +2,101 @@
 
 A map is *static*: it holds shapes, parameters and functions, never arrays. The arrays
 it needs, its residuals, are handed to `push` and `pull`, so that bytes on the tape are
-a sum, and a linear program is a pytree. `push` carries a tangent forward, `pull` a
-cotangent back; the two are transposes of one another:
+a sum, and a linear program is a pytree. `push` carries tangents forward, `pull`
+cotangents back; the two are transposes of one another:
 <y_bar, push(x_dot)> = <pull(y_bar), x_dot>, without complex conjugation, as in JAX.
+
+Beside these two a map answers what it is: `labels` and `coefficient` say which axes of
+input and output are one, and what is multiplied on the way; `selection` from which
+element each element comes; `opened` which linear program is inside. What answers none
+of these is an operator, known by its two directions alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jax import lax
 from jax.extend.core.primitives import add_jaxvals_p
 
 from .. import ir
+from .labels import OPERATOR, Form, Labels, Selection, numbered
 
 
 class LinearMap:
-    """One input, one output. Subclasses with `many = True` take and give lists.
+    """A linear map from a list of tangents to a list of tangents.
 
-    With `many`, `push` gets one tangent per input (None for zero) and gives one per
-    output (None for zero); `pull` the other way round.
+    In a list, None stands for zero; of what is given at least one is not None. A map is
+    equal to, and hashed as, one that does the same: `jax.jit` finds a pullback again.
     """
 
     __slots__ = ()
-    many = False
-    kind = "linear"
+    form: Form = OPERATOR
+    waits: Any = False  # `pull_steps` does a loop's pulls at once
 
-    def push(self, residuals, x_dot):
+    def push(self, residuals: Sequence, x_dots: list) -> list:
+        """One tangent per output, from one per input."""
         raise NotImplementedError
 
-    def pull(self, residuals, y_bar):
+    def pull(self, residuals: Sequence, y_bars: list) -> list:
+        """One cotangent per input, from one per output."""
         raise NotImplementedError
+
+    def pull_onto(self, residuals: Sequence, y_bars: list, x_bars: list) -> list:
+        """What the pull adds up to with what stands at the inputs already."""
+        found = self.pull(residuals, y_bars)
+        return [add(x, new) for x, new in zip(x_bars, found, strict=True)]
+
+    def pull_steps(self, residuals: Sequence, y_bar):
+        """The sum of the pulls of many steps, one after the other along axis 0 of
+        `y_bar` and of the residuals; where `waits`."""
+        raise NotImplementedError
+
+    def labels(self, x, y, residuals: Sequence) -> Labels | None:
+        """Which axes are one, for the types `x` and `y`; None: it has no labels."""
+        return None
+
+    def coefficient(self, residuals: Sequence) -> Any:
+        """The number or array that is multiplied, with the axes that `labels` says."""
+        return None
+
+    def selection(self, residuals: Sequence, x, y) -> Selection | None:
+        """From where each element comes, where elements move unchanged; None also where
+        there are more than can be numbered."""
+        return None
+
+    def opened(self, residuals: Sequence):
+        """The linear program inside, with its tape; None where there is none."""
+        return None
 
     def narrowed(self, edge: "Edge", needed) -> "Edge":
         """This map's edge without what only outputs outside `needed` ask for."""
         return edge
+
+
+class SimpleMap(LinearMap):
+    """A map of one input and one output: `push_one`, `pull_one` are of arrays."""
+
+    __slots__ = ()
+
+    def push(self, residuals, x_dots):
+        return [self.push_one(residuals, x_dots[0])]
+
+    def pull(self, residuals, y_bars):
+        return [self.pull_one(residuals, y_bars[0])]
+
+    def selection(self, residuals, x, y):
+        if self.form.kind != "moves":
+            return None
+        scatters = self.form.scatters
+        apply = self.pull_one if scatters else self.push_one
+        table = numbered(lambda given: apply(residuals, given), y if scatters else x)
+        return None if table is None else Selection(table, scatters)
+
+    def push_one(self, residuals: Sequence, x_dot):
+        raise NotImplementedError
+
+    def pull_one(self, residuals: Sequence, y_bar):
+        raise NotImplementedError
 
 
 class Params(Mapping):
@@ -88,6 +149,7 @@ class Edge(NamedTuple):
     residuals: tuple
     ins: tuple[int, ...]
     outs: tuple[int, ...]
+    origin: ir.Origin | None = None
 
 
 def add(x, y):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from jax import lax
 
+from .. import ir
 from .base import LinearMap, filled
 from .program import LinearProgram, Structure
 
@@ -20,8 +21,6 @@ class Branches(LinearMap):
     tapes: tuple[tuple[int, ...], ...]
     in_avals: tuple
     out_avals: tuple
-    kind = "branch"
-    many = True
 
     def _switch(self, residuals, dots, apply, avals):
         index, *pool = residuals
@@ -41,3 +40,11 @@ class Branches(LinearMap):
 
     def pull(self, residuals, y_bars):
         return self._switch(residuals, y_bars, LinearProgram.pull, self.in_avals)
+
+    def opened(self, residuals):
+        index, *pool = residuals
+        if ir.is_tracer(index):
+            return None
+        chosen = int(index)
+        tape = [pool[i] for i in self.tapes[chosen]]
+        return LinearProgram(self.structures[chosen], tape)

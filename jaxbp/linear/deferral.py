@@ -1,5 +1,10 @@
 """Which cotangents of a loop's invariants wait until after the reverse loop.
 
+    h = tanh(h @ w + x[t])           of a step; w is an invariant
+    step by step:   w_bar += h_old[t]^T @ a_bar[t]      n products, n passes over w_bar
+    waiting:        a_bar[t] is stacked, and after the loop
+                    w_bar = h_old^T @ a_bar             one product over all steps
+
 The cotangent of an invariant is a sum over the steps. Where it comes out of a
 contraction (the weight gradient of a recurrent net, sum_t x_t^T y_bar_t), the step's
 y_bar is stacked and one contraction runs after the loop: one large matrix product for
@@ -10,15 +15,13 @@ from parts (that of the gates that `split` cut) is stacked by its parts where se
 contractions share these.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jax import lax
 
-from .applied import Applied
+from .. import ir
 from .base import Edge, LinearMap
 from .diagonal import Scaled
 from .program import LinearProgram, Structure
@@ -45,18 +48,24 @@ class Waiting(NamedTuple):
         y_bar, joint = y_bars[0], self.joint
         if joint is not None:
             y_bar = jax.vmap(lambda bars: joint.pull((), bars)[0])(y_bars)
-        if not self.edge.residuals:
-            return self.edge.map.pull((), lax.reduce_sum(y_bar, (0,)))
-        return contract_steps(self.edge.map, tape[self.edge.residuals[0]], y_bar)
+        edge = self.edge
+        if not edge.residuals:
+            return edge.map.pull((), [lax.reduce_sum(y_bar, (0,))])[0]
+        return edge.map.pull_steps([tape[place] for place in edge.residuals], y_bar)
 
 
-def deferral(structure: Structure, moves: Sequence[bool], held: int, limit: int):
+def deferral(
+    structure: Structure, moves: Sequence[bool], held: int, limit: int, length: int
+):
     """What waits, and which invariants have other cotangents, summed in the loop.
 
     Args:
       structure: of one step; its first `held` inputs are the invariants.
       moves: per place of the tape: does the residual change from step to step.
-      limit: how many bytes a step may stack for it.
+      limit: how many bytes a step may stack for it. What is read by index may wait
+        beyond it, as long as all that is stacked takes no more than a few such arrays:
+        in the loop, the whole array is carried and may be copied at every step.
+      length: the number of steps.
     """
     invariants = structure.ins[:held]
     graph = _Cotangents(structure)
@@ -66,12 +75,14 @@ def deferral(structure: Structure, moves: Sequence[bool], held: int, limit: int)
     choices.append([graph.parted(waiting) for waiting in choices[0]])
     waiting, stacked = [], set()
     for candidate in min(choices, key=lambda found: graph.size(_slots(found))):
-        if graph.size(stacked.union(candidate.slots)) <= limit:
+        if graph.size(stacked.union(candidate.slots)) <= limit or _is_small(
+            candidate, graph, length
+        ):
             waiting.append(candidate)
             stacked.update(candidate.slots)
     # A bias beside a product: the sum of what is stacked already.
     for edge in leaving:
-        if not edge.map.many and not edge.residuals:
+        if len(edge.ins) == len(edge.outs) == 1 and not edge.residuals:
             whole = Waiting(edge, graph.whole(edge.outs[0]))
             for candidate in (whole, graph.parted(whole)):
                 if stacked.issuperset(candidate.slots):
@@ -83,16 +94,31 @@ def deferral(structure: Structure, moves: Sequence[bool], held: int, limit: int)
     return waiting, [slot in in_loop for slot in invariants]
 
 
-def pull_but(program: LinearProgram, waiting: Sequence[Waiting], y_bars):
-    """Cotangents of the inputs, but for what waits, and those to be stacked by slot."""
+def _is_small(candidate: Waiting, graph: "_Cotangents", length: int) -> bool:
+    """Whether all that is stacked of what is read by index takes at most four times the
+    bytes of what it is read from."""
+    edge = candidate.edge
+    whole = ir.nbytes(graph.avals[edge.ins[0]])
+    indexed = edge.map.form.steps is not None
+    return indexed and length * graph.size(candidate.slots) <= 4 * whole
+
+
+def pull_but(program: LinearProgram, waiting: Sequence[Waiting], y_bars, totals):
+    """Cotangents of the inputs, but for what waits, and those to be stacked by slot.
+
+    Args:
+      totals: of the invariants, the first inputs: what the cotangents are added to.
+    """
+    rest = [None] * (len(program.structure.ins) - len(totals))
     if not waiting:
-        return program.pull(y_bars), {}
+        return program.pull_onto(y_bars, [*totals, *rest]), {}
     structure = program.structure
     apart = {id(candidate.edge) for candidate in waiting}
     kept = tuple(edge for edge in structure.edges if id(edge) not in apart)
     slots = tuple(_slots(waiting))
     partial = structure._replace(edges=kept, ins=(*structure.ins, *slots))
-    bars = LinearProgram(partial, program.tape).pull(y_bars)
+    onto = [*totals, *rest, *[None] * len(slots)]
+    bars = LinearProgram(partial, program.tape).pull_onto(y_bars, onto)
     count = len(structure.ins)
     return bars[:count], dict(zip(slots, bars[count:], strict=True))
 
@@ -102,11 +128,7 @@ def _slots(waiting: Sequence[Waiting]) -> list[int]:
 
 
 def _contracts(edge: Edge, moves) -> bool:
-    return (
-        isinstance(edge.map, Applied)
-        and edge.map.primitive.name == "dot_general"
-        and moves[edge.residuals[0]]
-    )
+    return bool(edge.map.waits) and any(moves[r] for r in edge.residuals)
 
 
 _IDENTITY = Scaled(1)
@@ -117,13 +139,7 @@ class _Cotangents:
 
     def __init__(self, structure: Structure):
         self.avals = structure.avals
-        self.after: dict[int, list[Edge | None]] = {}
-        for edge in structure.edges:
-            for slot in edge.ins:
-                self.after.setdefault(slot, []).append(edge)
-        for slot in structure.outs:
-            if slot is not None:
-                self.after.setdefault(slot, []).append(None)
+        self.after = structure.readers()
 
     def _only(self, slot) -> Edge | None:
         after = self.after.get(slot, ())
@@ -146,29 +162,4 @@ class _Cotangents:
         return Waiting(waiting.edge, slots, edge.map)
 
     def size(self, slots) -> int:
-        return sum(nbytes(self.avals[slot]) for slot in set(slots))
-
-
-def nbytes(aval) -> int:
-    """Bytes of an array of this type."""
-    return math.prod(aval.shape) * aval.dtype.itemsize
-
-
-def contract_steps(edge_map, others, y_bars):
-    """sum_t of the pullbacks of a dot product with others[t], as one dot product.
-
-    The steps become one more axis of the other operand that the product keeps; pulling
-    back contracts over all kept axes, so it sums over the steps.
-    """
-    params = dict(edge_map.params)
-    contracted, batch = params["dimension_numbers"]
-    other = 1 - edge_map.place
-    axes = [list(contracted), list(batch)]
-    for pair in axes:
-        pair[other] = tuple(axis + 1 for axis in pair[other])
-    params["dimension_numbers"] = tuple(map(tuple, axes))
-    own_kept = len(edge_map.aval.shape) - len(contracted[edge_map.place])
-    before = len(batch[0]) if other == 0 else own_kept  # axes of y before the other's
-    y_bar = jnp.moveaxis(y_bars, 0, before)
-    operands = [others, edge_map.aval] if other == 0 else [edge_map.aval, others]
-    return edge_map.transpose(y_bar, *operands, **params)
+        return sum(ir.nbytes(self.avals[slot]) for slot in set(slots))

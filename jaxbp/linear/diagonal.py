@@ -7,12 +7,17 @@ import jax.numpy as jnp
 from jax import lax
 
 from .. import ir
-from .base import LinearMap, Params, broadcast, unbroadcast
+from .base import Params, SimpleMap, broadcast, unbroadcast
+from .labels import Labels, along, identity
+
+
+def _factor(slope, params, *residuals):
+    return slope(*residuals) if params is None else slope(*residuals, params=params)
 
 
 def _scaled(slope, params, x, *residuals):
     """x times the slope; a boolean slope is a mask, which keeps NaN out."""
-    factor = slope(*residuals) if params is None else slope(*residuals, params=params)
+    factor = _factor(slope, params, *residuals)
     if factor.dtype == bool:
         return jnp.where(factor, x, jnp.zeros_like(x))
     if factor.dtype != x.dtype:  # a cotangent wider than what it belongs to
@@ -27,47 +32,68 @@ def stepped(slope: Callable) -> Callable:
 
 
 @dataclass(slots=True, unsafe_hash=True)
-class Diagonal(LinearMap):
+class Diagonal(SimpleMap):
     """y_dot_i = slope_i x_dot_i; the slope is computed when the map is applied."""
 
     slope: Callable
     params: Params | None = None
-    kind = "diagonal"
 
-    def push(self, residuals, x_dot):
+    def push_one(self, residuals, x_dot):
         return ir.replay(_scaled, (self.slope, self.params), x_dot, *residuals)
 
-    def pull(self, residuals, y_bar):
-        return self.push(residuals, y_bar)
+    def pull_one(self, residuals, y_bar):
+        return self.push_one(residuals, y_bar)
+
+    def coefficient(self, residuals):
+        return ir.replay(_factor, (self.slope, self.params), *residuals)
+
+    def labels(self, x, y, residuals):
+        found = ir.shape_of(_factor, (self.slope, self.params), *residuals)
+        axes = identity(x, y)
+        return axes._replace(
+            coefficient=along(found.shape, y.shape), mask=found.dtype == bool
+        )
 
 
 @dataclass(slots=True, unsafe_hash=True)
-class Scaled(LinearMap):
+class Scaled(SimpleMap):
     """y_dot = factor x_dot with one number: 1, -1, 2, ..."""
 
     factor: float
-    kind = "scaled"
 
-    def push(self, residuals, x_dot):
+    def push_one(self, residuals, x_dot):
         if self.factor == 1:
             return x_dot
         return lax.neg(x_dot) if self.factor == -1 else x_dot * self.factor
 
-    def pull(self, residuals, y_bar):
-        return self.push(residuals, y_bar)
+    def pull_one(self, residuals, y_bar):
+        return self.push_one(residuals, y_bar)
+
+    def coefficient(self, residuals):
+        return self.factor
+
+    def labels(self, x, y, residuals):
+        return identity(x, y)
 
 
 @dataclass(slots=True, unsafe_hash=True)
-class Broadcast(LinearMap):
-    """The inner map after its operand was broadcast from `shape` to `out_shape`."""
+class Broadcast(SimpleMap):
+    """An elementwise map after its operand was broadcast from `shape` to `out_shape`:
+    a scalar, or axes of length 1."""
 
-    inner: LinearMap
+    inner: Diagonal | Scaled
     shape: tuple[int, ...]
     out_shape: tuple[int, ...]
-    kind = "broadcast"
 
-    def push(self, residuals, x_dot):
-        return self.inner.push(residuals, broadcast(x_dot, self.out_shape))
+    def push_one(self, residuals, x_dot):
+        return self.inner.push_one(residuals, broadcast(x_dot, self.out_shape))
 
-    def pull(self, residuals, y_bar):
-        return unbroadcast(self.inner.pull(residuals, y_bar), self.shape)
+    def pull_one(self, residuals, y_bar):
+        return unbroadcast(self.inner.pull_one(residuals, y_bar), self.shape)
+
+    def coefficient(self, residuals):
+        return self.inner.coefficient(residuals)
+
+    def labels(self, x, y, residuals):
+        found: Labels = self.inner.labels(y, y, residuals)
+        return found._replace(of=along(self.shape, self.out_shape))

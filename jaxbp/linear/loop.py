@@ -1,67 +1,25 @@
 """The derivative of a loop: one linear program, applied at every step.
 
+    scan of c = sin(c) * w over 5 steps;  the step's tape: sin(c), cos needs c, and w
+    residuals of the Loop   w: held once   c: stacked (5, ..)   sin(c): stacked (5, ..)
+    `slices` of step 2:     c[2], sin(c)[2]           what `lax.scan` hands to a step
+    `follows`: if the step's new carry is a residual too, it is the next step's old one:
+    it is not stacked; `last` gives it for the last step, `before` for those before.
+
 Residuals that do not change from step to step are held once; the others are stacked, or
 computed again from those that are.
 """
 
-import contextlib
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..errors import InvalidArgument
 from .base import LinearMap, add, filled
 from .deferral import deferral, pull_but
 from .program import LinearProgram, Structure
-
-
-class LoopOptions(NamedTuple):
-    """How loops keep what their derivatives need: see `loops`."""
-
-    residuals: str = "auto"
-    stack_limit_bytes: int | None = None
-
-
-_options = [LoopOptions()]
-
-
-def loop_options() -> LoopOptions:
-    """The options in force."""
-    return _options[-1]
-
-
-@contextlib.contextmanager
-def loops(residuals: str = "auto", stack_limit_bytes: int | None = None):
-    """Sets how the derivative of a scan keeps what it needs, where it is traced.
-
-    Args:
-      residuals: "stack": every residual of a step that changes is stacked. "recompute":
-        only the carries are, and the step is run again. "auto" (the default): recompute
-        where the body is made of elementwise and structural operations alone and its
-        carries take fewer bytes than its residuals; else stack, but for residuals that
-        are sums, products or copies of others: these are computed again.
-      stack_limit_bytes: going back, the cotangent behind a weight gradient is stacked,
-        to be contracted once after the loop, as long as all that is stacked for this
-        takes no more; beyond that the gradient is accumulated step by step. 0 always
-        accumulates. None (the default): what residuals as stored slopes would take,
-        less what ours do, and 1 GiB at most; a loop then never stacks more than if it
-        kept the slope of every equation.
-
-    Raises:
-      InvalidArgument: another word for `residuals`.
-    """
-    if residuals not in ("auto", "stack", "recompute"):
-        raise InvalidArgument(
-            f'`residuals` must be "auto", "stack" or "recompute", but is {residuals!r}.'
-        )
-    _options.append(LoopOptions(residuals, stack_limit_bytes))
-    try:
-        yield
-    finally:
-        _options.pop()
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -76,7 +34,6 @@ class Taped:
         the last value alone is kept.
       derive: gives further residuals from those kept, or None.
       order: the step's tape, as places among those kept and then those derived.
-      spare_bytes: what a tape of stored slopes would take more, per step.
     """
 
     structure: Structure
@@ -84,7 +41,6 @@ class Taped:
     follows: tuple[int | None, ...]
     derive: Any
     order: tuple[int, ...]
-    spare_bytes: int
 
     def slices(self, residuals) -> list:
         return [r for r, moves in zip(residuals, self.stacked, strict=True) if moves]
@@ -155,6 +111,10 @@ class Loop(LinearMap):
     The step's inputs are ordered invariants, carries, elements; its outputs carries,
     elements. A step says what of the residuals it needs slice by slice, and makes its
     linear program from a slice: `Taped`, or one that runs the step again.
+
+    Fields:
+      wait_bytes: how many bytes of cotangents a step may stack, that they be contracted
+        after the loop.
     """
 
     step: Any
@@ -163,13 +123,23 @@ class Loop(LinearMap):
     length: int
     reverse: bool
     unroll: int | bool
-    kind = "loop"
-    many = True
+    wait_bytes: int = 0
+
+    @property
+    def structures(self):
+        found = getattr(self.step, "structure", None)
+        return () if found is None else (found,)
 
     def _scan(self, step, carry, xs, reverse):
         return lax.scan(
             step, carry, xs, length=self.length, reverse=reverse, unroll=self.unroll
         )
+
+    def at(self, residuals, number: int) -> LinearProgram:
+        """The linear program of one step, counted as the elements are."""
+        slices = [r[number] for r in self.step.slices(residuals)]
+        following = [r[number] for r in self.step.ahead(residuals, self.reverse)]
+        return self.step.program(residuals, slices, following)
 
     def push(self, residuals, x_dots):
         first = len(self.held_avals)
@@ -208,10 +178,12 @@ class Loop(LinearMap):
             carry_bars, totals, following = carry
             slices, element_bars = xs
             program = self.step.program(residuals, slices, following)
-            bars, later = pull_but(program, waiting, [*carry_bars, *element_bars])
+            bars, later = pull_but(
+                program, waiting, [*carry_bars, *element_bars], totals
+            )
             totals = [
-                add(t, b) if a else t
-                for t, b, a in zip(totals, bars[:first], in_loop, strict=True)
+                bar if accumulates else None
+                for bar, accumulates in zip(bars[:first], in_loop, strict=True)
             ]
             carry_bars = filled(bars[first:last], self.carry_avals)
             carry = carry_bars, totals, self.step.before(slices)
@@ -236,8 +208,6 @@ class Loop(LinearMap):
         step, held = self.step, len(self.held_avals)
         if not isinstance(step, Taped):
             return [], [True] * held
-        limit = loop_options().stack_limit_bytes
-        if limit is None:
-            limit = min(1 << 30, self.length * step.spare_bytes)
-        per_step = limit // max(self.length, 1)
-        return deferral(step.structure, step.moves(), held, per_step)
+        return deferral(
+            step.structure, step.moves(), held, self.wait_bytes, self.length
+        )

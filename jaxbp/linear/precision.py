@@ -13,19 +13,11 @@ class InPrecision(LinearMap):
     inner: LinearMap
     x64: bool
 
-    @property
-    def many(self):
-        return self.inner.many
+    def push(self, residuals, x_dots):
+        return ir.in_precision(self.x64, self.inner.push, residuals, x_dots)
 
-    @property
-    def kind(self):
-        return self.inner.kind
-
-    def push(self, residuals, x_dot):
-        return ir.in_precision(self.x64, self.inner.push, residuals, x_dot)
-
-    def pull(self, residuals, y_bar):
-        return ir.in_precision(self.x64, self.inner.pull, residuals, y_bar)
+    def pull(self, residuals, y_bars):
+        return ir.in_precision(self.x64, self.inner.pull, residuals, y_bars)
 
     def narrowed(self, edge: Edge, needed) -> Edge:
         found = self.inner.narrowed(edge._replace(map=self.inner), needed)

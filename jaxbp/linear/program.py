@@ -4,13 +4,17 @@ Slots stand for tangents (walked forward) or cotangents (walked backward); edges
 them through linear maps. What several edges bring to one slot is summed.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 
+from ..errors import JaxbpError
 from .association import sums_early
 from .base import Edge, add
+from .parts import parts
+from .windows import Waiting
 
 
 class Structure(NamedTuple):
@@ -21,10 +25,37 @@ class Structure(NamedTuple):
     outs: tuple[int | None, ...]  # slots of the outputs; None: the derivative is zero
     avals: tuple  # per slot: the type of the value whose tangent it holds
 
+    def readers(self) -> dict[int, list[Edge | None]]:
+        """Per slot the edges that read it; None where it is an output."""
+        found: dict[int, list[Edge | None]] = defaultdict(list)
+        for edge in self.edges:
+            for slot in edge.ins:
+                found[slot].append(edge)
+        for slot in self.outs:
+            if slot is not None:
+                found[slot].append(None)
+        return found
+
+    def makers(self) -> dict[int, list[Edge | None]]:
+        """Per slot the edges that bring something to it; None where it is an input."""
+        found: dict[int, list[Edge | None]] = defaultdict(list)
+        for slot in self.ins:
+            found[slot].append(None)
+        for edge in self.edges:
+            for slot in edge.outs:
+                found[slot].append(edge)
+        return found
+
+    def picked(self, places: Sequence[int]) -> "Structure":
+        """With the outputs at `places` alone, in that order; all edges stay."""
+        return self._replace(outs=tuple([self.outs[i] for i in places]))
+
 
 @jax.tree_util.register_pytree_node_class
 class LinearProgram:
     """The derivative of a function at a point, as a pytree.
+
+    `print(program)` shows it, one line an edge.
 
     Attributes:
       structure: the graph: static, hashable.
@@ -46,39 +77,107 @@ class LinearProgram:
 
     def push(self, x_dots: Sequence) -> list:
         """Pushforward: one tangent per input (None: zero) to one per output."""
-        edges, ins, outs, _ = self.structure
-        env: dict = {}
-        for slot, x_dot in zip(ins, x_dots, strict=True):
-            env[slot] = add(env.get(slot), x_dot)
-        for edge in edges:
-            _step(edge.map.push, edge, env, edge.ins, edge.outs, self.tape)
-        return [env.get(slot) for slot in outs]
+        env = seeded(self.structure.ins, x_dots)
+        for _ in self.steps("push", env):
+            pass
+        return [env.get(slot) for slot in self.structure.outs]
 
     def pull(self, y_bars: Sequence) -> list:
         """Pullback: one cotangent per output (None: zero) to one per input."""
-        edges, ins, outs, _ = self.structure
-        env: dict = {}
-        for slot, y_bar in zip(outs, y_bars, strict=True):
-            if slot is not None:
-                env[slot] = add(env.get(slot), y_bar)
-        for edge in reversed(edges):
-            _step(edge.map.pull, edge, env, edge.outs, edge.ins, self.tape)
-        return [env.get(slot) for slot in ins]
+        return self.pull_onto(y_bars, [None] * len(self.structure.ins))
+
+    def pull_onto(self, y_bars: Sequence, x_bars: Sequence) -> list:
+        """The pullback added to `x_bars`; parts of an array in their places."""
+        env = seeded(self.structure.outs, y_bars)
+        for slot, x_bar in zip(self.structure.ins, x_bars, strict=True):
+            if x_bar is not None:
+                env[slot] = add(env.get(slot), x_bar)
+        waiting = Waiting(self.structure.avals)
+        for edge in reversed(self.structure.edges):
+            for slot in edge.outs:
+                waiting.settle(slot, env)
+            given = [env.get(slot) for slot in edge.outs]
+            if all(value is None for value in given):
+                continue
+            residuals = self.residuals(edge)
+            if len(given) == 1 and waiting.takes(edge, residuals, given[0]):
+                continue
+            alone = len(set(edge.ins)) == len(edge.ins)
+            there = [env.get(slot) if alone else None for slot in edge.ins]
+            try:
+                found = edge.map.pull_onto(residuals, given, there)
+            except JaxbpError as error:
+                raise error.at(edge.origin) from error.__cause__
+            for slot, value in zip(edge.ins, found, strict=True):
+                env[slot] = value if alone else add(env.get(slot), value)
+        for slot in self.structure.ins:
+            waiting.settle(slot, env)
+        return [env.get(slot) for slot in self.structure.ins]
+
+    def steps(self, direction: str, env: dict) -> Iterator[tuple[Edge, list, list]]:
+        """Walks the edges one by one.
+
+        Args:
+          direction: "push" walks forwards, "pull" backwards.
+          env: slot -> what stands there, the seeds at first (`seeded`); filled on the
+            way.
+
+        Yields:
+          The edge, what it was given and what it brings, as lists with None for zero;
+          edges that are given zeros alone are passed over.
+        """
+        edges, tape = self.structure.edges, self.tape
+        forward = direction == "push"
+        for edge in edges if forward else reversed(edges):
+            sources, targets = edge.ins, edge.outs
+            if not forward:
+                sources, targets = targets, sources
+            given = [env.get(slot) for slot in sources]
+            if all(value is None for value in given):
+                continue
+            residuals = [tape[place] for place in edge.residuals]
+            apply = edge.map.push if forward else edge.map.pull
+            try:
+                brought = apply(residuals, given)
+            except JaxbpError as error:
+                raise error.at(edge.origin) from error.__cause__
+            for slot, value in zip(targets, brought, strict=True):
+                env[slot] = add(env.get(slot), value)
+            yield edge, given, brought
+
+    def residuals(self, edge: Edge) -> list:
+        """The arrays that an edge holds."""
+        return [self.tape[place] for place in edge.residuals]
+
+    def opened(self) -> "LinearProgram":
+        """With the edges of calls, checkpoints and known branches in their places."""
+        from .opened import opened
+
+        return opened(self)
+
+    def parts(self) -> "LinearProgram":
+        """With one edge per pair of input and output, in the place of larger ones."""
+        structure, tape = self.structure, self.tape
+        apart = [p for edge in structure.edges for p in parts(edge, structure.avals)]
+        return LinearProgram(structure._replace(edges=tuple(apart)), tape)
+
+    def picked(self, places: Sequence[int]) -> "LinearProgram":
+        """With the outputs at `places` alone; all edges and the tape stay."""
+        return LinearProgram(self.structure.picked(places), self.tape)
+
+    def __repr__(self) -> str:
+        from .printed import printed
+
+        return printed(self)
 
 
-def _step(apply, edge, env, sources, targets, tape):
-    """Carries what stands in the slots `sources` through one map into `targets`."""
-    residuals = [tape[place] for place in edge.residuals]
-    if not edge.map.many:
-        source = env.get(sources[0])
-        if source is not None:
-            target = targets[0]
-            env[target] = add(env.get(target), apply(residuals, source))
-        return
-    given = [env.get(slot) for slot in sources]
-    if any(g is not None for g in given):
-        for slot, value in zip(targets, apply(residuals, given), strict=True):
+def seeded(slots: Sequence[int | None], values: Sequence) -> dict:
+    """slot -> value for `LinearProgram.steps`; what two inputs share is added."""
+    env: dict = {}
+    for slot, value in zip(slots, values, strict=True):
+        if slot is not None:
             env[slot] = add(env.get(slot), value)
+    return env
 
 
 class _Hashed:
@@ -121,25 +220,35 @@ def restricted(structure: Structure, wanted: Sequence[bool]) -> tuple:
 
 
 def _assembled(edges, avals, ins, outs) -> LinearProgram:
-    needed = {slot for slot in outs if slot is not None}
-    alive = []
-    for edge in reversed(edges):
-        if not needed.isdisjoint(edge.outs):
-            if edge.map.many and not needed.issuperset(edge.outs):
-                edge = edge.map.narrowed(edge, needed)
-            needed.update(edge.ins)
-            alive.append(edge)
-    alive.reverse()
+    return taped(alive(edges, outs), avals, ins, outs)
+
+
+def taped(edges: Sequence[Edge], avals, ins, outs) -> LinearProgram:
+    """A program of all these edges; the arrays that they hold are its tape."""
     tape: list = []
     places: dict[int, int] = {}
     kept = []
-    for edge in alive:
+    for edge in edges:
         for value in edge.residuals:
             if id(value) not in places:
                 places[id(value)] = len(tape)
                 tape.append(value)
         kept.append(
-            edge._replace(residuals=tuple(places[id(v)] for v in edge.residuals))
+            edge._replace(residuals=tuple([places[id(v)] for v in edge.residuals]))
         )
     structure = Structure(tuple(kept), tuple(ins), tuple(outs), tuple(avals))
     return LinearProgram(structure, tape)
+
+
+def alive(edges: Sequence[Edge], outs) -> list[Edge]:
+    """The edges that reach the slots `outs`, each reduced to what they need of it."""
+    needed = {slot for slot in outs if slot is not None}
+    found = []
+    for edge in reversed(edges):
+        if not needed.isdisjoint(edge.outs):
+            if len(edge.outs) > 1 and not needed.issuperset(edge.outs):
+                edge = edge.map.narrowed(edge, needed)
+            needed.update(edge.ins)
+            found.append(edge)
+    found.reverse()
+    return found

@@ -13,7 +13,10 @@ import jax
 from jax.extend.core.primitives import get_p, swap_p
 
 from .. import ir
-from .base import LinearMap, Params, filled
+from .base import LinearMap, Params, SimpleMap, filled
+from .labels import Form
+
+MOVES, ADDS = Form("moves"), Form("moves", scatters=True)
 
 
 def _holding(content, aval):
@@ -22,18 +25,18 @@ def _holding(content, aval):
 
 
 @dataclass(slots=True, unsafe_hash=True)
-class Read(LinearMap):
+class Read(SimpleMap):
     """content -> its part; residuals: the indices."""
 
     params: Params
     aval: Any  # of the content
-    kind = "structural"
+    form = MOVES
 
-    def push(self, residuals, x_dot):
+    def push_one(self, residuals, x_dot):
         ref = _holding(x_dot, self.aval)
         return get_p.bind(ref, *residuals, **self.params)
 
-    def pull(self, residuals, y_bar):
+    def pull_one(self, residuals, y_bar):
         ref = _holding(None, self.aval)
         ir.addupdate().bind(ref, y_bar, *residuals, **self.params)
         return jax.freeze(ref)
@@ -50,8 +53,7 @@ class Write(LinearMap):
     aval: Any
     part_aval: Any
     moving: tuple[bool, bool]
-    kind = "structural"
-    many = True
+    form = MOVES
 
     def push(self, residuals, x_dots):
         return self._exchanged(residuals, *_spread(x_dots, self.moving))
@@ -76,8 +78,7 @@ class Addition(LinearMap):
     params: Params
     aval: Any
     moving: tuple[bool, bool]
-    kind = "structural"
-    many = True
+    form = ADDS
 
     def push(self, residuals, x_dots):
         content, part = _spread(x_dots, self.moving)

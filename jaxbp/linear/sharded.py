@@ -89,8 +89,10 @@ class Sharded(LinearMap):
     tape_specs: tuple
     in_specs: tuple
     out_specs: tuple
-    kind = "sharded"
-    many = True
+
+    @property
+    def structures(self):
+        return (self.structure,)
 
     def push(self, residuals, x_dots):
         def body(program, x_dots):

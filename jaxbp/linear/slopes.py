@@ -9,8 +9,8 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 
+from .. import ir
 from .base import Edge
-from .deferral import nbytes
 from .diagonal import Broadcast, Diagonal
 from .program import Structure
 
@@ -34,7 +34,7 @@ def slope_bytes(structure: Structure, avals: Sequence, free: Sequence[bool]) -> 
             size = max(math.prod(avals[r].shape) for r in moving)
             sizes["slope", place] = itemsize * size
         else:
-            sizes |= {r: nbytes(avals[r]) for r in moving if not free[r]}
+            sizes |= {r: ir.nbytes(avals[r]) for r in moving if not free[r]}
     return sum(sizes.values())
 
 
@@ -51,5 +51,5 @@ def _is_residual(slope: Callable) -> bool:
     probe = object()
     try:
         return slope(probe) is probe
-    except TypeError:  # it calculates
+    except (AttributeError, TypeError):  # it calculates
         return False

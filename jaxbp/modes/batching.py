@@ -47,8 +47,6 @@ class Batched(LinearMap):
     """The derivative of a function with a batching rule; residuals: its operands."""
 
     derivative: Any
-    kind = "opaque"
-    many = True
 
     def push(self, residuals, x_dots):
         return self.derivative.walk(_push, residuals, x_dots)

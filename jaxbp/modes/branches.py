@@ -1,7 +1,5 @@
 """cond and switch: in linearise mode the branches share one pool of residuals."""
 
-from typing import Any
-
 import jax
 from jax import lax
 
@@ -13,6 +11,7 @@ from ..rules.registry import register
 from .activity import moving_outputs
 from .forward import Pusher
 from .linearize import linearize_program, solid
+from .places import Places
 from .refs import carrying, cond_with_contents
 
 
@@ -22,8 +21,7 @@ def cond_rule(walker, primitive, values, dots, params):
     if type(values[0]) is ir.Hole:
         raise NonlinearTangent(
             "a derivative rule must be linear in its tangents, but a lax.cond or "
-            f"lax.switch chooses its branch by one of them ({walker._place()}). "
-            "Correct the rule's formula."
+            "lax.switch chooses its branch by one of them. Correct the rule's formula."
         )
     index, *operands = solid(values)
     dots = dots[1:]
@@ -75,10 +73,7 @@ def _record(walker, index, operands, dots, branches):
     ins = tuple(i for i, a in enumerate(active) if a)
     held, tapes = _with_operands(linearized, tapes, len(pool))
     edge_map = Branches(
-        tuple(
-            b.structure._replace(outs=tuple(b.structure.outs[i] for i in targets))
-            for b in linearized
-        ),
+        tuple(b.structure.picked(targets) for b in linearized),
         tapes,
         tuple(ir.typeof(operands[i]) for i in ins),
         tuple(ir.typeof(outs[i]) for i in targets),
@@ -92,30 +87,21 @@ class _Branch:
     """One branch, linearised on abstract operands.
 
     `program` gives the branch's outputs and the residuals that are not operands; `tape`
-    says, per place of the tape, ("operand", i) or ("computed", i).
+    says, per place of the tape, ("operand", i) or ("own", i).
     """
 
     def __init__(self, program, active, operands):
-        self.tape: list = []
-        self.structure: Any = None
-
         def run(*values):
             outs, linear = linearize_program(program, values, active)
-            known = {id(v): ("operand", i) for i, v in enumerate(values)}
-            computed = []
-            for residual in linear.tape:
-                if id(residual) in known:
-                    self.tape.append(known[id(residual)])
-                else:
-                    self.tape.append(("computed", len(computed)))
-                    computed.append(residual)
-            self.structure = linear.structure
-            return outs, computed
+            places = Places(operand=values)
+            tape = tuple([places.find(residual) for residual in linear.tape])
+            return outs, places.own, ir.Static((tape, linear.structure))
 
         avals = [ir.typeof(v) for v in operands]
         self.program, shapes = jax.make_jaxpr(run, return_shape=True)(
             *[ir.struct(a) for a in avals]
         )
+        self.tape, self.structure = shapes[2].value
         self.count = len(shapes[0])
         jaxpr, _ = ir.inner(self.program)
         floating = [ir.differentiable(v.aval) for v in jaxpr.invars]

@@ -6,62 +6,54 @@ Where the walk is being staged, a few equations are walked in line: that is fast
 a call, and passes that look at neighbouring equations see them.
 """
 
-import contextlib
 import weakref
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 
-from .. import ir
+from .. import ir, settings
 from ..errors import InvalidArgument
-from ..linear.applied import JointlyApplied
-from ..linear.association import associates
 from ..linear.base import Edge, Params, filled
-from ..linear.call import Call, Walks
-from ..linear.loop import loop_options
+from ..linear.call import Call, CompiledWalks
+from ..linear.primitive import JointlyThroughPrimitive
 from ..linear.program import restricted
 from ..rules import registry
-from ..rules.borrowed import borrows
 from ..rules.registry import register
-from .custom import is_strict
 from .forward import Pusher
 from .linearize import linearize_program, solid
+from .live import LiveTracer
 from .refs import call_with_contents, carrying
 
 # Equations that are walked in the time it takes to bind both directions of a call. One
 # whose rule is traced, or that holds programs, is worth a call by itself.
 _FEW = 6
-_opened = [False]
-
-
-@contextlib.contextmanager
-def opened_calls():
-    """Within, inner programs are walked in line: each equation's source is the line
-    that calls it now, not the line that called it first."""
-    _opened.append(True)
-    try:
-        yield
-    finally:
-        _opened.pop()
 
 
 @carrying(call_with_contents)
 def jit_rule(walker, primitive, values, dots, params):
     program = ir.called(params)
-    if any(type(v) is ir.Hole for v in values) or (
-        ir.is_staging(ir.current_trace()) and _in_line(walker, program, values, params)
+    opens = walker.opens_calls or settings.current().open_calls
+    if (
+        opens
+        or any(type(v) is ir.Hole for v in values)
+        or (_is_traced(values) and _in_line(program, params))
     ):
         return walker.run(program, values, dots)
     return _called(walker, program, values, dots, params.get("name", "closed_call"))
 
 
-def _in_line(walker, program, values, params) -> bool:
+def _is_traced(values) -> bool:
+    """Whether a call is staged, or recorded by a derivative around this one: each level
+    of nested derivatives would double the programs to compile."""
+    return ir.is_staging(ir.current_trace()) or any(
+        type(value) is LiveTracer for value in values
+    )
+
+
+def _in_line(program, params) -> bool:
     """Whether a call that is staged is better walked as a part of its caller."""
-    if _opened[-1] or walker.opens_calls or ir.inlined(params):
-        return True
-    placed = any(ir.placed(ir.typeof(v)) for v in values)
-    return placed or _size(program) <= _FEW
+    return ir.inlined(params) or _size(program) <= _FEW
 
 
 @ir.once_per_program
@@ -83,19 +75,15 @@ def _weight(eqn) -> float:
     return 1 + _FEW if traced or ir.inner_programs(eqn.params) else 1
 
 
-def _switches() -> tuple:
-    """What a derivative depends on beside its program."""
-    return is_strict(), borrows(), associates(), loop_options()
-
-
 def _called(walker, program, values, dots, name):
     """The inner program and its derivative as compiled calls."""
     active = tuple([d is not None for d in dots])
+    options = settings.current()
     if isinstance(walker, Pusher):
-        pushed = _pushed(program, active, name, _switches())
+        pushed = _pushed(program, active, name, options)
         return pushed(values, [d for d in dots if d is not None])
-    computed, static = _linearized(program, active, name, _switches())(*values)
-    plan = static.plan
+    computed, static = _linearized(program, active, name, options)(*values)
+    plan: _Plan = static.value
     at = [*values, *computed, *plan.held]
     outs = [at[place] for place in plan.outs]
     if plan.walks is None:
@@ -113,26 +101,11 @@ class _Plan(NamedTuple):
     held: tuple  # arrays known when it was traced
     ins: tuple[int, ...]  # operands whose tangents its linear program takes
     targets: tuple[int, ...]  # outputs whose tangents it gives
-    walks: Walks | None  # None: no output depends on the active inputs
-
-
-@jax.tree_util.register_pytree_node_class
-class _Static:
-    """A plan as an output of a compiled function: no arrays, all structure."""
-
-    def __init__(self, plan: _Plan):
-        self.plan = plan
-
-    def tree_flatten(self):
-        return (), self
-
-    @classmethod
-    def tree_unflatten(cls, static, children):
-        return static
+    walks: CompiledWalks | None  # None: no output depends on the active inputs
 
 
 @ir.once_per_program
-def _linearized(program, active, name, switches) -> Callable:
+def _linearized(program, active, name, options) -> Callable:
     weakly = weakref.ref(program)
 
     def linearized(*values):
@@ -154,9 +127,9 @@ def _linearized(program, active, name, switches) -> Callable:
             tuple(held),
             tuple([moving[i] for i in ins]),
             targets,
-            Walks(structure, name, _switches) if targets else None,
+            CompiledWalks(structure, name) if targets else None,
         )
-        return computed, _Static(plan)
+        return computed, ir.Static(plan)
 
     return _named(linearized, name)
 
@@ -172,7 +145,7 @@ def _sorted(wanted: list, places: dict[int, int]) -> tuple[list, list]:
 
 
 @ir.once_per_program
-def _pushed(program, active, name, switches) -> Callable:
+def _pushed(program, active, name, options) -> Callable:
     weakly = weakref.ref(program)
 
     def pushed(values, tangents):
@@ -201,14 +174,14 @@ def linear_call_rule(walker, primitive, values, dots, params):
     if any(d is not None for d in dots[:held]):
         raise InvalidArgument(
             "linear_call has a derivative in its linear arguments alone, but one of "
-            f"its residual arguments depends on the inputs ({ir.user_line()}). Call "
-            "the function directly to differentiate it in these."
+            "its residual arguments depends on the inputs. Call the function directly "
+            "to differentiate it in these."
         )
     outs = ir.evaluate(primitive, values, params)
     active = tuple(i for i, d in enumerate(dots) if d is not None)
     avals = [ir.typeof(v) if i >= held else None for i, v in enumerate(values)]
     targets = tuple(range(len(outs)))
-    linear_map = JointlyApplied(
+    linear_map = JointlyThroughPrimitive(
         primitive, Params(params), _linear_call_transpose, tuple(avals), active, targets
     )
     edge = Edge(linear_map, tuple(values[:held]), active, targets)

@@ -2,44 +2,21 @@
 
 import collections
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
-from .. import ir
+from .. import ir, settings
 from ..errors import InvalidArgument, MissingRule, NonlinearTangent, NoTranspose
-from ..linear.base import Edge
-from ..linear.call import Opaque
+from ..linear.base import Edge, LinearMap
 from ..rules.effects import custom_rule
 from ..rules.registry import register
 from .linearize import linearize_flat, solid
 from .live import run_live
 
-_strict: list[bool] = []
 odd_types = collections.deque(maxlen=4)  # what to add to an error about types
-
-
-def is_strict() -> bool:
-    """Whether forward mode through a custom_vjp is refused."""
-    return bool(_strict)
-
-
-@contextlib.contextmanager
-def strict_custom_vjp():
-    """Refuses forward mode through custom_vjp functions, as JAX does.
-
-    Without it the pushforward is the transpose of the function's backward rule:
-
-        with jaxbp.strict_custom_vjp():
-            jaxbp.jvp(f, (x,), (x_dot,))  # InvalidArgument, which is a TypeError
-    """
-    _strict.append(True)
-    try:
-        yield
-    finally:
-        _strict.pop()
 
 
 @contextlib.contextmanager
@@ -64,10 +41,11 @@ def custom_jvp(walker, primitive, values, dots, params):
 
     def rule(primals, tangents):
         tangents = _instantiated(primals, tangents, symbolic)
+        walker.own_lines = True
         with custom_rule():
             flat = jvp.call_wrapped(*primals, *tangents)
         half = len(flat) // 2
-        return flat[:half], [_none_if_zero(t) for t in flat[half:]]
+        return flat[:half], [none_if_zero(t) for t in flat[half:]]
 
     return walker.through(rule, values, dots, {})
 
@@ -79,27 +57,31 @@ def custom_vjp(walker, primitive, values, dots, params):
     values = solid(values)
     pairs = zip(values, dots, strict=True)
     flat = fwd.call_wrapped(*[x for v, d in pairs for x in (v, d is not None)])
-    _, residual_tree, forwarded = params["out_trees"]()
+    out_tree, residual_tree, forwarded = params["out_trees"]()
     kept = residual_tree.num_leaves - sum(f is not None for f in forwarded)
     kept_values, outs = iter(flat[:kept]), flat[kept:]
     everything = [
         next(kept_values) if place is None else values[place] for place in forwarded
     ]
-    plain, residuals = _held(everything)
-    rule = _Backward(
+    plain, residuals = held(everything)
+    targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
+    rule = Backward(
         bwd,
+        (
+            ir.function_key(bwd, params["out_trees"]),
+            (out_tree, residual_tree, tuple(forwarded)),
+        ),
         plain,
         tuple(d is not None for d in dots),
         tuple(ir.tangent_aval(ir.typeof(v)) for v in values),
         tuple(ir.tangent_aval(ir.typeof(y)) for y in outs),
         params["symbolic_zeros"],
-        is_strict(),
-        name=name_of(fun),
+        targets,
+        settings.current(),
+        name_of(fun),
     )
     ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
-    targets = tuple(i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y)))
-    rule.targets = targets
-    edge = Edge(Opaque(rule.push, rule.pull), residuals, ins, targets)
+    edge = Edge(rule, residuals, ins, targets)
     try:
         return list(outs), walker.extend([edge], dots, outs)
     except (NoTranspose, MissingRule):  # forward mode: a solver's loop, a callback
@@ -137,14 +119,14 @@ def custom_lin(walker, primitive, values, dots, params):
         rule = _linear_part(params, [True] * (len(values) - count), values)
 
         def push(*operands):
-            return rule.dense_push(_held(operands[:count])[1], operands[count:]), []
+            return rule.dense_push(held(operands[:count])[1], operands[count:]), []
 
         outs, out_dots, _ = run_live(walker, push, values, dots)
         return outs, out_dots
     rule = _linear_part(params, [d is not None for d in dots[count:]], values)
     ins = tuple(place for place, dot in enumerate(dots) if dot is not None)
-    _, residuals = _held(values[:count])
-    edge = Edge(Opaque(rule.push, rule.pull), residuals, ins, rule.targets)
+    _, residuals = held(values[:count])
+    edge = Edge(rule, residuals, ins, rule.targets)
     outs = [ir.Hole(aval) for aval in rule.out_avals]
     return outs, walker.extend([edge] if ins else [], dots, outs)
 
@@ -156,19 +138,20 @@ def _linear_part(params, moving, values):
     none = False, None
     pairs = [none if zero else next(tangents) for zero in params["in_zeros"]]
     out_avals = tuple(params["out_avals"])
-    return _Backward(
+    return Backward(
         params["bwd"],
-        _held(values[:count])[0],
+        ir.function_key(params["bwd"]),
+        held(values[:count])[0],
         tuple(active for active, _ in pairs),
         tuple(None if v is None else ir.typeof(v) for _, v in pairs),
         out_avals,
         params["symbolic_zeros"],
-        is_strict(),
         tuple(i for i, aval in enumerate(out_avals) if ir.differentiable(aval)),
+        settings.current(),
     )
 
 
-def _held(residuals) -> tuple[tuple, tuple]:
+def held(residuals) -> tuple[tuple, tuple]:
     """Those residuals that are no arrays, None for the others; and the others."""
     plain = tuple(r if isinstance(r, _PLAIN) else None for r in residuals)
     return plain, tuple(r for r in residuals if not isinstance(r, _PLAIN))
@@ -188,19 +171,20 @@ def _bound(primitive, params):
     return params if "subfuns" in params else ir.call_params(primitive, params)
 
 
-@dataclass
-class _Backward:
-    """A custom backward function as a linear map's two directions."""
+@dataclass(slots=True, unsafe_hash=True)
+class Backward(LinearMap):
+    """A custom backward function: it pulls; its transpose pushes."""
 
-    bwd: Any
+    bwd: Any = field(compare=False)
+    key: Any  # equal for equal functions: JAX wraps them anew at each call
     plain: tuple  # residuals that are no arrays: `bwd` may branch on them; else None
     active: tuple[bool, ...]  # per input: does it carry a tangent
     in_avals: tuple
     out_avals: tuple
     symbolic_zeros: bool
-    strict: bool
-    targets: tuple[int, ...] = ()
-    name: str = "of JAX's own pushforward"
+    targets: tuple[int, ...]  # the outputs that carry tangents
+    options: settings.Options
+    name: str = field(default="of JAX's own pushforward", compare=False)
 
     def pull(self, residuals, y_bars):
         whole = [None] * len(self.out_avals)
@@ -216,10 +200,10 @@ class _Backward:
             x_bars = ir.custom_cotangents(self.bwd, (*whole, *y_bars))
         self._note(x_bars)
         pairs = zip(self.active, x_bars, strict=True)
-        return [_none_if_zero(x_bar) for active, x_bar in pairs if active]
+        return [none_if_zero(x_bar) for active, x_bar in pairs if active]
 
     def push(self, residuals, x_dots):
-        if self.strict:
+        if self.options.strict_custom_vjp:
             raise InvalidArgument(
                 "forward-mode differentiation does not work for a custom_vjp function "
                 "inside strict_custom_vjp(). Leave that, to use the transpose of its "
@@ -234,7 +218,8 @@ class _Backward:
             return (self._dense(residuals, y_bars), [])
 
         try:
-            _, program, _ = linearize_flat(backward, at, [True] * len(at))
+            with settings.using(self.options):
+                _, program, _ = linearize_flat(backward, at, [True] * len(at))
         except NonlinearTangent as error:
             raise NonlinearTangent(
                 f"the backward rule of the custom_vjp function `{self.name}` is not "
@@ -282,17 +267,13 @@ def _instantiated(primals, tangents, symbolic):
     ]
 
 
-def _none_if_zero(value):
+def none_if_zero(value):
     """A rule's own ways to say zero, as None."""
-    if value is None or type(value) is SymbolicZero or _jax_zero(value):
+    if value is None or type(value) is SymbolicZero or ir.is_zero(value):
         return None
     if isinstance(value, np.ndarray) and value.dtype.names is None:
         return None if ir.typeof(value).dtype == _FLOAT0 else value
     return value
-
-
-def _jax_zero(value) -> bool:
-    return type(value).__name__ == "Zero" and type(value).__module__.startswith("jax.")
 
 
 _PLAIN = bool, int, float, complex, np.generic

@@ -1,15 +1,19 @@
 """Residuals that a loop's step need not keep: sums, products and copies of others.
 
+    k = f(y);  z = y + h * k;  l = f(z);  y_new = ...      of a step
+    the tape asks for y, k, z, l;  z is had from y and k by two operations an element:
+    places  y: the carry, stacked   k: stacked   l: stacked      z: derived
+    order of the tape: y, k, (derived) z, l
+
 With y and f kept, the y + h y f of the next stage is computed again in less time than
 it takes to write and read it. Nothing else is ever kept instead: the tape only shrinks.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import ir
-from ..linear.deferral import nbytes
 from .walk import Walker
 
 # One operation an element or none, on any device.
@@ -43,66 +47,24 @@ class Derive:
         return [env[var][0] for var in self.wanted]
 
 
-class Layout:
-    """Where each residual of a step is to be had.
+class TapePlan(NamedTuple):
+    """Where each residual of a step is to be had: static.
 
-    Attributes:
-      places: of those kept, (kind, key): in `known`, or ("stack", index).
-      stack: those that must be stacked.
+    Fields:
+      places: of those kept, (kind, key): as `known` said, or ("stack", index).
       follows: per place: that of the one whose next value it is, or None.
       derive: gives further ones from those kept, or None.
       order: the tape, as places among those kept and then those derived.
     """
 
-    def __init__(self, tape: Sequence, known: dict, follows: dict):
-        self.places, self.stack = [], []
-        self._known, self._old = known, follows
-        self._at: dict[int, int] = {}  # id of a value: its place among those kept
-        self.derive = None
-        self._tape = tape
-
-    def keep(self, value) -> int:
-        """The place of `value` among the residuals kept."""
-        if id(value) not in self._at:
-            self._at[id(value)] = len(self.places)
-            found = self._known.get(id(value))
-            if found is None:
-                found = "stack", len(self.stack)
-                self.stack.append(value)
-            self.places.append(found)
-        return self._at[id(value)]
-
-    def fill(self, body, env: dict, wanted: dict):
-        """Keeps the tape, but for `wanted`: id of a value -> variable, equations."""
-        for value in self._tape:
-            if id(value) not in wanted:
-                self.keep(value)
-        if wanted:
-            needed = set().union(*(places for _, places in wanted.values()))
-            made = {var for place in needed for var in body.eqns[place].outvars}
-            read = {
-                var: self.keep(env[var][0])
-                for place in sorted(needed)
-                for var in body.eqns[place].invars
-                if not isinstance(var, ir.Literal) and var not in made
-            }
-            skip = frozenset(range(len(body.eqns))) - needed
-            variables = tuple(var for var, _ in wanted.values())
-            self.derive = Derive(body, skip, tuple(read.items()), variables)
-        follows = {self._at[new]: self._at[id(old)] for new, old in self._old.items()}
-        self.follows = tuple([follows.get(i) for i in range(len(self.places))])
-        count = len(self.places)
-        derived = {value: count + i for i, value in enumerate(wanted)}
-        self.order = tuple(
-            [
-                derived[id(r)] if id(r) in derived else self._at[id(r)]
-                for r in self._tape
-            ]
-        )
+    places: tuple
+    follows: tuple[int | None, ...]
+    derive: Derive | None
+    order: tuple[int, ...]
 
 
-def layout(body, env, tape: Sequence, known: dict, follows: dict, derives) -> Layout:
-    """The layout of a step's tape.
+def tape_plan(body, env, tape: Sequence, known: dict, follows: dict, derives):
+    """The plan of a step's tape, and what must be stacked.
 
     Args:
       body: the step's jaxpr.
@@ -112,9 +74,57 @@ def layout(body, env, tape: Sequence, known: dict, follows: dict, derives) -> La
       follows: id of a carry's new value -> its old one, both on the tape.
       derives: residuals may be computed from others.
     """
-    found = Layout(tape, known, follows)
-    found.fill(body, env, _derivable(body, env, tape, known) if derives else {})
-    return found
+    wanted = _derivable(body, env, tape, known) if derives else {}
+    kept = _Kept(known)
+    for value in tape:
+        if id(value) not in wanted:
+            kept.place(value)
+    derive = _derive(body, env, wanted, kept) if wanted else None
+    at, count = kept.at, len(kept.places)
+    derived = {value: count + i for i, value in enumerate(wanted)}
+    old = {at[new]: at[id(value)] for new, value in follows.items()}
+    plan = TapePlan(
+        tuple(kept.places),
+        tuple([old.get(i) for i in range(count)]),
+        derive,
+        tuple([derived[id(r)] if id(r) in derived else at[id(r)] for r in tape]),
+    )
+    return plan, kept.stack
+
+
+class _Kept:
+    """The residuals kept, as they are asked for."""
+
+    def __init__(self, known: dict):
+        self.known = known
+        self.at: dict[int, int] = {}  # id of a value: its place among those kept
+        self.places: list = []
+        self.stack: list = []
+
+    def place(self, value) -> int:
+        if id(value) not in self.at:
+            self.at[id(value)] = len(self.places)
+            found = self.known.get(id(value))
+            if found is None:
+                found = "stack", len(self.stack)
+                self.stack.append(value)
+            self.places.append(found)
+        return self.at[id(value)]
+
+
+def _derive(body, env, wanted: dict, kept: _Kept) -> Derive:
+    """Computes `wanted` (id of a value -> variable, equations) from what is kept."""
+    needed = set().union(*(places for _, places in wanted.values()))
+    made = {var for place in needed for var in body.eqns[place].outvars}
+    read = {
+        var: kept.place(env[var][0])
+        for place in sorted(needed)
+        for var in body.eqns[place].invars
+        if not isinstance(var, ir.Literal) and var not in made
+    }
+    skip = frozenset(range(len(body.eqns))) - needed
+    variables = tuple([var for var, _ in wanted.values()])
+    return Derive(body, skip, tuple(read.items()), variables)
 
 
 def _derivable(body, env, tape, known) -> dict:
@@ -149,7 +159,7 @@ def _is_arithmetic(eqn) -> bool:
 def _equations(body, var, env, at_hand, makers) -> set[int] | None:
     """Places of the equations that give `var` from values at hand, if these are few."""
     places: set[int] = set()
-    budget = _MOST_BYTES * nbytes(var.aval)
+    budget = _MOST_BYTES * ir.nbytes(var.aval)
     wanted = [var]
     while wanted:
         atom = wanted.pop()
@@ -160,6 +170,6 @@ def _equations(body, var, env, at_hand, makers) -> set[int] | None:
             return None
         if place not in places:
             places.add(place)
-            budget -= sum(nbytes(v.aval) for v in body.eqns[place].outvars)
+            budget -= sum(ir.nbytes(v.aval) for v in body.eqns[place].outvars)
             wanted += body.eqns[place].invars
     return places if budget >= 0 else None

@@ -13,10 +13,6 @@ class Pusher(Walker):
     def extend(self, edges, dots, outs):
         out: list = [None] * len(outs)
         for edge in edges:
-            if not edge.map.many:
-                pushed = edge.map.push(edge.residuals, dots[edge.ins[0]])
-                out[edge.outs[0]] = add(out[edge.outs[0]], pushed)
-                continue
             tangents = [dots[place] for place in edge.ins]
             pushed = edge.map.push(edge.residuals, tangents)
             for place, tangent in zip(edge.outs, pushed, strict=True):

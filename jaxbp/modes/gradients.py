@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import jax
 
-from .. import ir
+from .. import ir, settings
 from ..errors import ShapeMismatch, StructureMismatch
+from ..settings import Options
 from . import doors
 from .products import Pullback, linearized
 
@@ -17,6 +18,8 @@ def value_and_grad(
     holomorphic: bool = False,
     allow_int: bool = False,
     reduce_axes: Sequence = (),
+    *,
+    options: Options | None = None,
 ) -> Callable:
     """A function that gives the value of `fun` and its gradient.
 
@@ -27,6 +30,8 @@ def value_and_grad(
       has_aux: `fun` returns (value, aux).
       holomorphic: `fun` is holomorphic, from complex to complex.
       allow_int: integer leaves are allowed; their gradient is float0 zeros.
+      options: a `jaxbp.Options`; None: those in force where the gradient is traced,
+        which a function that `jax.jit` has traced before does not see change.
 
     Returns:
       A function with the arguments of `fun` that gives (value, gradient), or
@@ -49,10 +54,11 @@ def value_and_grad(
     def value_and_grad_of(*args, **kwargs):
         partial, primals = doors.chosen(fun, argnums, args, kwargs)
         doors.check_inputs(fun, primals, holomorphic, allow_int, "grad")
-        outs, pullback, aux = linearized(Pullback, partial, fun, primals, has_aux)
+        with settings.using(options):
+            outs, pullback, aux = linearized(Pullback, partial, fun, primals, has_aux)
         structure = pullback.signature.out_structure
         _check_scalar(structure, outs, fun, holomorphic)
-        x_bars = pullback.pull([ir.full(ir.typeof(outs[0]), 1)])
+        x_bars = pullback.pull([ir.one(ir.typeof(outs[0]))])
         gradients = pullback.signature.structure.unflatten(x_bars)
         value = structure.unflatten(outs)
         gradient = gradients[0] if isinstance(argnums, int) else gradients
@@ -68,6 +74,8 @@ def grad(
     holomorphic: bool = False,
     allow_int: bool = False,
     reduce_axes: Sequence = (),
+    *,
+    options: Options | None = None,
 ) -> Callable:
     """A function that gives the gradient of `fun`: see `value_and_grad`.
 
@@ -76,7 +84,9 @@ def grad(
       (gradient, aux) with has_aux=True.
     """
     argnums = doors.indices(argnums)
-    both = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int, reduce_axes)
+    both = value_and_grad(
+        fun, argnums, has_aux, holomorphic, allow_int, reduce_axes, options=options
+    )
 
     @doors.named_after(fun, "Gradient of {fun} by its arguments {argnums}.", argnums)
     def grad_of(*args, **kwargs):

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 
 import jax
 
-from .. import ir
+from .. import ir, settings
 from ..errors import MissingRule
 from ..linear.base import Edge
-from ..linear.call import Opaque
 from ..rules.registry import register
-from .custom import _Backward, _held, _none_if_zero, is_strict
+from .custom import Backward, held, none_if_zero
 from .forward import Pusher
 from .linearize import solid
 
@@ -36,8 +35,8 @@ def hi_rule(walker, primitive, values, dots, params):
     if "lin" in pushes:
         return walker.through(_linearized(prim), values, dots, {})
     raise MissingRule(
-        f"the hi-primitive `{type(prim).__name__}` defines no derivative "
-        f"({ir.user_line()}). Give its class `vjp_fwd` and `vjp_bwd_retval`, or `jvp`."
+        f"the hi-primitive `{type(prim).__name__}` defines no derivative. "
+        "Give its class `vjp_fwd` and `vjp_bwd_retval`, or `jvp`."
     )
 
 
@@ -62,22 +61,23 @@ def _by_pullback(walker, prim, values, dots):
     outs, residuals, *_ = found
     outs = prim.out_tree.flatten_up_to(outs)
     leaves, residual_tree = jax.tree.flatten(residuals)
-    plain, residuals = _held(leaves)
-    rule = _Backward(
-        _Cotangents(prim, residual_tree),
+    plain, residuals = held(leaves)
+    cotangents = _Cotangents(prim, residual_tree)
+    targets = [i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y))]
+    rule = Backward(
+        cotangents,
+        ir.function_key(cotangents),
         plain,
         active,
         tuple([ir.tangent_aval(ir.typeof(v)) for v in values]),
         tuple([ir.tangent_aval(ir.typeof(y)) for y in outs]),
         bool(prim.params.get("symbolic_zeros")),
-        is_strict(),
+        tuple(targets),
+        settings.current(),
         name=type(prim).__name__,
     )
     ins = tuple([place for place, moves in enumerate(active) if moves])
-    rule.targets = tuple(
-        [i for i, y in enumerate(outs) if ir.differentiable(ir.typeof(y))]
-    )
-    edge = Edge(Opaque(rule.push, rule.pull), residuals, ins, rule.targets)
+    edge = Edge(rule, residuals, ins, rule.targets)
     return list(outs), walker.extend([edge], dots, outs)
 
 
@@ -112,7 +112,7 @@ class _Sum:
         self.aval, self.total = aval, None
 
     def accum(self, x_bar):
-        x_bar = _none_if_zero(x_bar)
+        x_bar = none_if_zero(x_bar)
         if x_bar is not None:
             self.total = x_bar if self.total is None else self.total + x_bar
 
@@ -136,7 +136,7 @@ def _flat(prim, tree, outs) -> list:
     """A rule's tangents as a list, None where an output carries none."""
     pairs = zip(prim.out_tree.flatten_up_to(tree), outs, strict=True)
     return [
-        _none_if_zero(t) if ir.differentiable(ir.typeof(y)) else None for t, y in pairs
+        none_if_zero(t) if ir.differentiable(ir.typeof(y)) else None for t, y in pairs
     ]
 
 

@@ -1,11 +1,11 @@
 """Jacobians and Hessians, and products with the Hessian."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 
-from .. import tree
+from .. import settings, tree
+from ..settings import Options
 from . import doors
 from .gradients import grad
 from .products import Pullback, directional, jvp, linearized
@@ -16,6 +16,8 @@ def jacfwd(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     holomorphic: bool = False,
+    *,
+    options: Options | None = None,
 ) -> Callable:
     """A function that gives the Jacobian, column by column (forward mode).
 
@@ -24,6 +26,8 @@ def jacfwd(
       argnums: which positional arguments to differentiate.
       has_aux: `fun` returns (output, aux).
       holomorphic: `fun` is holomorphic.
+      options: a `jaxbp.Options`; None: those in force where the Jacobian is traced,
+        which a function that `jax.jit` has traced before does not see change.
 
     Returns:
       A function that gives the Jacobian: per output leaf and input leaf an array of
@@ -44,7 +48,8 @@ def jacfwd(
         def push(seeds):
             return directional(partial, fun, primals, seeds, has_aux)
 
-        y, columns, *aux = _columns(push, tree.basis(primals), has_aux)
+        with settings.using(options):
+            y, columns, *aux = _columns(push, tree.basis(primals), has_aux)
         if holomorphic:
             doors.check_outputs(y, holomorphic, "jacfwd")
         wanted = primals[0] if isinstance(argnums, int) else primals
@@ -75,6 +80,8 @@ def jacrev(
     has_aux: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
+    *,
+    options: Options | None = None,
 ) -> Callable:
     """A function that gives the Jacobian, row by row (reverse mode).
 
@@ -91,7 +98,8 @@ def jacrev(
     def jacrev_of(*args, **kwargs):
         partial, primals = doors.chosen(fun, argnums, args, kwargs)
         doors.check_inputs(fun, primals, holomorphic, allow_int, "jacrev")
-        outs, pullback, aux = linearized(Pullback, partial, fun, primals, has_aux)
+        with settings.using(options):
+            outs, pullback, aux = linearized(Pullback, partial, fun, primals, has_aux)
         y = pullback.signature.out_structure.unflatten(outs)
         doors.check_outputs(y, holomorphic, "jacrev")
         rows = jax.vmap(pullback)(tree.basis(y))
@@ -115,31 +123,55 @@ def hessian(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     holomorphic: bool = False,
+    *,
+    options: Options | None = None,
 ) -> Callable:
     """A function that gives the Hessian: forward mode over reverse mode.
 
     Cost: n pushforwards of the gradient for n inputs.
     """
-    rows = jacrev(fun, argnums, has_aux, holomorphic)
-    return jacfwd(rows, argnums, has_aux, holomorphic)
+    rows = jacrev(fun, argnums, has_aux, holomorphic, options=options)
+    return jacfwd(rows, argnums, has_aux, holomorphic, options=options)
 
 
-def hvp(fun: Callable, primals: Sequence, tangents: Sequence, has_aux: bool = False):
+def hvp(
+    fun: Callable,
+    primals: Sequence,
+    tangents: Sequence,
+    has_aux: bool = False,
+    argnums: int | Sequence[int] | None = None,
+    *,
+    options: Options | None = None,
+):
     """Hessian times vector, without the Hessian: forward mode over reverse mode.
 
     Args:
       fun: scalar-valued.
       primals: tuple of arguments: the point.
-      tangents: the vector, same structure.
+      tangents: the vector: one per argument that `argnums` names, of its structure.
       has_aux: `fun` returns (value, aux).
+      argnums: which arguments are differentiated; None: all of them.
+      options: as for `hessian`.
 
     Returns:
-      The product: like the one primal, or a tuple with one entry per primal; with
-      has_aux=True (product, aux).
+      The product: like the one argument differentiated, or a tuple with one entry per
+      argument; with has_aux=True (product, aux).
 
     Cost: about twice a gradient.
     Source: Pearlmutter 1994, doi:10.1162/neco.1994.6.1.147.
     """
-    argnums: Any = 0 if len(primals) == 1 else tuple(range(len(primals)))
-    found = jvp(grad(fun, argnums, has_aux), primals, tangents, has_aux)
-    return found[1:] if has_aux else found[1]
+    doors.check_callable(fun)
+    if argnums is None:
+        argnums = tuple(range(len(primals)))
+    argnums = doors.indices(argnums)
+    partial, chosen = doors.chosen(fun, argnums, tuple(primals), {})
+
+    def called(*given):
+        return partial(given)
+
+    called.__name__ = doors.name_of(fun)
+    gradient = grad(called, tuple(range(len(chosen))), has_aux)
+    with settings.using(options):
+        found = jvp(gradient, chosen, tuple(tangents), has_aux)
+    product = found[1][0] if len(chosen) == 1 else found[1]
+    return (product, found[2]) if has_aux else product

@@ -34,17 +34,18 @@ class Recorder(Walker):
             if any(type(r) is ir.Hole for r in edge.residuals):
                 raise NonlinearTangent(
                     "a derivative rule must be linear in its tangents, but one of them "
-                    f"is multiplied with or divided by another ({self._place()}). "
-                    "Correct the rule's formula."
+                    "is multiplied with or divided by another. Correct the rule's "
+                    "formula."
                 )
             for place in edge.outs:
                 if out[place] is None:
                     out[place] = self.slot(outs[place])
             ins = tuple([dots[place] for place in edge.ins])
             targets = tuple([out[place] for place in edge.outs])
+            it = edge.map
             if x64 != self.x64:  # the walks of the program come later
-                edge = edge._replace(map=InPrecision(edge.map, x64))
-            self.edges.append(Edge(edge.map, edge.residuals, ins, targets))
+                it = InPrecision(it, x64)
+            self.edges.append(Edge(it, edge.residuals, ins, targets, self.where))
         return out
 
     def finish(self, ins, outs) -> LinearProgram:

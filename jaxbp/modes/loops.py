@@ -9,14 +9,14 @@ from typing import Any
 
 from jax import lax
 
-from .. import ir
+from .. import ir, settings
 from ..linear.base import Edge, filled
-from ..linear.deferral import nbytes
-from ..linear.loop import Loop, Taped, loop_options
+from ..linear.loop import Loop, Taped
+from ..linear.program import LinearProgram
 from ..linear.slopes import slope_bytes
 from ..rules import registry
-from .activity import moves, recomputes, spread
-from .derived import layout
+from .activity import moving_carries, recomputes
+from .derived import tape_plan
 from .forward import Pusher
 from .hoist import hoist
 from .linearize import Recorder, solid
@@ -78,6 +78,7 @@ class _Again:
 
     body: _Body
     targets: tuple[int, ...]  # which outputs carry tangents
+    options: settings.Options
 
     def slices(self, residuals):
         return list(residuals[len(self.body.held) :])
@@ -93,10 +94,10 @@ class _Again:
 
     def program(self, residuals, slices, following):
         held = residuals[: len(self.body.held)]
-        _, slots, program, _ = self.body.linearize([*held, *slices])
-        outs = tuple(slots[i] for i in self.targets)
-        program.structure = program.structure._replace(outs=outs)
-        return program
+        with settings.using(self.options):
+            _, slots, program, _ = self.body.linearize([*held, *slices])
+        outs = tuple([slots[i] for i in self.targets])
+        return LinearProgram(program.structure._replace(outs=outs), program.tape)
 
 
 _STACKED = ("stack", "element", "output")  # residuals that are there for every step
@@ -108,76 +109,61 @@ class _Scan:
     def __init__(self, walker, values, dots, params):
         self.walker, self.params = walker, params
         jaxpr, consts = ir.inner(params["jaxpr"])
-        count, carries = ir.scan_counts(params)
+        operands, self.init, self.xs = ir.scan_split(values, params)
+        held_dots, self.init_dots, self.x_dots = ir.scan_split(dots, params)
+        held, carried, elements = ir.scan_split(jaxpr.invars, params)
         env = {var: (c, None) for var, c in zip(jaxpr.constvars, consts, strict=True)}
-        triples = list(zip(jaxpr.invars, values, dots, strict=True))
-        env.update({var: (value, dot) for var, value, dot in triples[:count]})
+        for var, value, dot in zip(held, operands, held_dots, strict=True):
+            env[var] = value, dot
         done, self.late = hoist(walker, jaxpr, env)
         self.env = env
         self.held = [value for value, _ in env.values()]
         self.held_dots = [dot for _, dot in env.values()]
-        last = count + carries
-        self.init, self.xs = values[count:last], values[last:]
-        self.init_dots, self.x_dots = dots[count:last], dots[last:]
-        self.moving, found = self._activity(jaxpr, triples[count:], carries, done)
-        flags = [d is not None for d in (*self.held_dots, *self.x_dots)]
-        split = len(self.held)
-        active = (*flags[:split], *self.moving, *flags[split:])
-        self.body = _Body(jaxpr, tuple(env), carries, active, done)
-        self.active_outs = found
-
-    def _activity(self, jaxpr, changing, carries, done):
-        """Which carries carry tangents (the least set that the body maps into itself),
-        and which of the body's outputs do."""
-        known = {var for var, (_, dot) in self.env.items() if dot is not None}
-        known |= {var for var, _, dot in changing[carries:] if dot is not None}
-        moving = [dot is not None for _, _, dot in changing[:carries]]
-        while True:
-            pairs = zip(changing[:carries], moving, strict=True)
-            active = known | {var for (var, _, _), moved in pairs if moved}
-            spread(jaxpr, active, done)
-            outs = [moves(atom, active) for atom in jaxpr.outvars]
-            grown = [m or o for m, o in zip(moving, outs[:carries], strict=True)]
-            if grown == moving:
-                return moving, moving + outs[carries:]
-            moving = grown
+        known = {var for var, (_, dot) in env.items() if dot is not None}
+        pairs = zip(elements, self.x_dots, strict=True)
+        known |= {var for var, dot in pairs if dot is not None}
+        starts = [dot is not None for dot in self.init_dots]
+        self.moving, self.active_outs = moving_carries(
+            jaxpr, known, carried, starts, done
+        )
+        active = (
+            *[dot is not None for dot in self.held_dots],
+            *self.moving.flags,
+            *[dot is not None for dot in self.x_dots],
+        )
+        self.body = _Body(jaxpr, tuple(env), len(self.init), active, done)
 
     def _loop(self, step, carry, xs):
         given = {name: self.params[name] for name in ("length", "reverse", "unroll")}
         return lax.scan(step, carry, xs, **given)
 
-    def _moved(self, values):
-        return [v for v, m in zip(values, self.moving, strict=True) if m]
-
     # Forward mode: primals and tangents in one loop ----------------------------
 
     def push(self):
-        avals = self._moved([ir.typeof(value) for value in self.init])
+        avals = self.moving.of([ir.typeof(value) for value in self.init])
         carries = len(self.init)
 
         def step(carry, xs):
             values = [*self.held, *carry[0], *xs[0]]
-            dots = [*self.held_dots, *self._whole(carry[1]), *xs[1]]
+            dots = [*self.held_dots, *self.moving.whole(carry[1]), *xs[1]]
             outs, out_dots, _ = self.body.run(Pusher(), values, dots)
-            moved = filled(self._moved(out_dots[:carries]), avals)
+            moved = filled(self.moving.of(out_dots[:carries]), avals)
             return (outs[:carries], moved), (outs[carries:], out_dots[carries:])
 
-        carry = self.init, filled(self._moved(self.init_dots), avals)
+        carry = self.init, filled(self.moving.of(self.init_dots), avals)
         (values, moved), (ys, y_dots) = self._loop(step, carry, (self.xs, self.x_dots))
-        return [*values, *ys], [*self._whole(moved), *y_dots]
-
-    def _whole(self, moved):
-        moved = iter(moved)
-        return [next(moved) if m else None for m in self.moving]
+        return [*values, *ys], [*self.moving.whole(moved), *y_dots]
 
     # Linearise mode ---------------------------------------------------------------
 
     def record(self):
-        wish = loop_options().residuals
+        wish = settings.current().scan_residuals
         again = wish == "recompute" or (
             wish == "auto" and recomputes(self.body.jaxpr, self.body.done, self.init)
         )
-        outs, step, residuals, targets = self._again() if again else self._taped()
+        outs, step, residuals, targets, spare = (
+            self._again() if again else self._taped()
+        )
         values = [*self.held, *self.init, *self.xs]
         dots = [*self.held_dots, *self.init_dots, *self.x_dots]
         triples = list(zip(values, dots, self.body.active, strict=True))
@@ -192,13 +178,21 @@ class _Scan:
         loop = Loop(
             step,
             tuple(avals[:held]),
-            tuple(avals[held : held + sum(self.moving)]),
+            tuple(avals[held : held + sum(self.moving.flags)]),
             self.params["length"],
             self.params["reverse"],
             self.params["unroll"],
+            self._wait_bytes(spare),
         )
         edge = Edge(loop, tuple(residuals), tuple(range(len(slots))), tuple(targets))
         return outs, self.walker.extend([edge], slots, outs)
+
+    def _wait_bytes(self, spare: int) -> int:
+        """How many bytes a step may stack for what waits until after the loop."""
+        limit, length = settings.current().scan_stack_limit_bytes, self.params["length"]
+        if limit is None:
+            limit = min(1 << 30, length * spare)
+        return limit // max(length, 1)
 
     def _again(self):
         """Stacks the carries alone."""
@@ -213,22 +207,21 @@ class _Scan:
         carry, (ys, stack) = self._loop(step, self.init, self.xs)
         targets = tuple(i for i, active in enumerate(self.active_outs) if active)
         residuals = [*self.held, *stack, *self.xs]
-        return [*carry, *ys], _Again(self.body, targets), residuals, targets
+        again = _Again(self.body, targets, settings.current())
+        return [*carry, *ys], again, residuals, targets, 0
 
     def _taped(self):
         """Stacks the residuals that change, are not there already and not derived."""
-        record: dict[str, Any] = {}
         carries = len(self.init)
 
         def step(carry, xs):
             outs, slots, program, env = self.body.linearize([*self.held, *carry, *xs])
-            placed, spare = self._placed(program, env, carry, xs, outs)
-            record.update(
-                program=program.structure, placed=placed, spare=spare, slots=slots
-            )
-            return outs[:carries], (outs[carries:], placed.stack)
+            plan, stack, spare = self._plan(program, env, carry, xs, outs)
+            told = ir.Static((plan, spare, slots, program.structure))
+            return outs[:carries], (outs[carries:], stack, told)
 
-        carry, (ys, stack) = self._loop(step, self.init, self.xs)
+        carry, (ys, stack, told) = self._loop(step, self.init, self.xs)
+        plan, spare, slots, structure = told.value
         find = {
             "held": lambda value: value,
             "late": self._late,
@@ -237,25 +230,23 @@ class _Scan:
             "output": ys.__getitem__,
             "next": carry.__getitem__,
         }
-        placed = record["placed"]
-        residuals = [find[kind](key) for kind, key in placed.places]
-        slots, structure = record["slots"], record["program"]
-        moved = [i for i, m in enumerate(self.moving) if m]
+        residuals = [find[kind](key) for kind, key in plan.places]
+        moved = self.moving.of(range(carries))
         rest = [i for i in range(carries, len(slots)) if slots[i] is not None]
         kept = [slot for slot in structure.outs[len(moved) :] if slot is not None]
         outs = (*structure.outs[: len(moved)], *kept)
         step_map = Taped(
             structure._replace(outs=outs),
-            tuple([kind in _STACKED for kind, _ in placed.places]),
-            placed.follows,
-            placed.derive,
-            placed.order,
-            record["spare"],
+            tuple([kind in _STACKED for kind, _ in plan.places]),
+            plan.follows,
+            plan.derive,
+            plan.order,
         )
-        return [*carry, *ys], step_map, residuals, [*moved, *rest]
+        return [*carry, *ys], step_map, residuals, [*moved, *rest], spare
 
-    def _placed(self, program, env, carry, xs, outs):
-        """Where a step's residuals are to be had; what stored slopes would add."""
+    def _plan(self, program, env, carry, xs, outs):
+        """Where a step's residuals are to be had, what must be stacked, and how many
+        bytes stored slopes would add."""
         tape = program.tape
         held: dict = {id(value): ("held", value) for value in self.held}
         held |= {id(env[var][0]): ("late", var) for var in self.late}
@@ -272,12 +263,12 @@ class _Scan:
         }
         places = {id(new): ("next", i) for i, new in enumerate(outs[: len(carry)])}
         known |= {new: places[new] for new in follows}
-        derives = loop_options().residuals == "auto"
-        placed = layout(self.body.jaxpr, env, tape, known, follows, derives)
+        derives = settings.current().scan_residuals == "auto"
+        plan, stack = tape_plan(self.body.jaxpr, env, tape, known, follows, derives)
         avals = [None if id(r) in held else ir.typeof(r) for r in tape]
         whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])
-        kept = sum(nbytes(ir.typeof(r)) for r in placed.stack)
-        return placed, whole - kept
+        kept = sum(ir.nbytes(ir.typeof(r)) for r in stack)
+        return plan, stack, whole - kept
 
     def _late(self, var):
         """The value of an invariant that was left to the loop, computed outside."""

@@ -1,5 +1,11 @@
 """A program evaluated as where it is differentiated: functions by their own rules.
 
+    @jax.custom_vjp
+    def f(x): return x                       # evaluated plainly, f(2.) is 2
+    f.defvjp(lambda x: (3 * x, None), ...)   # where f is differentiated, it is 6
+    A checkpoint or a loop that is run again gives, going forward, what the gradient
+    will be of: 6. `Primal` evaluates so, and records nothing.
+
 The value that a custom_vjp's forward part gives is what its derivative belongs to; and
 JAX, taking the derivative of a derivative, can go through that part in either mode.
 """

@@ -6,14 +6,22 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .. import ir, tree
+from .. import ir, settings, tree
 from ..errors import DtypeMismatch, InvalidArgument, NotOffered, StructureMismatch
+from ..settings import Options
 from . import custom, doors
 from .forward import push_forward
 from .linearize import linearize_flat
 
 
-def jvp(fun: Callable, primals: Sequence, tangents: Sequence, has_aux: bool = False):
+def jvp(
+    fun: Callable,
+    primals: Sequence,
+    tangents: Sequence,
+    has_aux: bool = False,
+    *,
+    options: Options | None = None,
+):
     """Value and directional derivative: the pushforward of `fun` (forward mode).
 
     Args:
@@ -22,6 +30,8 @@ def jvp(fun: Callable, primals: Sequence, tangents: Sequence, has_aux: bool = Fa
       tangents: the direction: same structure, shapes and dtypes as `primals`; of dtype
         float0 for integers and booleans.
       has_aux: `fun` returns (output, aux); aux is not differentiated.
+      options: a `jaxbp.Options`; None: those in force where the derivative is traced,
+        which a function that `jax.jit` has traced before does not see change.
 
     Returns:
       (output, output tangent), or (output, output tangent, aux).
@@ -44,7 +54,8 @@ def jvp(fun: Callable, primals: Sequence, tangents: Sequence, has_aux: bool = Fa
             f"`primals` is a {type(primals).__name__}, but `tangents` is a "
             f"{type(tangents).__name__}: write both as tuples, or both as lists."
         )
-    return directional(lambda given: fun(*given), fun, primals, tangents, has_aux)
+    with settings.using(options):
+        return directional(lambda given: fun(*given), fun, primals, tangents, has_aux)
 
 
 def directional(call: Callable, fun: Callable, primals, tangents, has_aux: bool):
@@ -182,16 +193,23 @@ def linearized(kind, call: Callable, fun, primals, has_aux: bool, in_nzs=None):
     return outs, kind(program, static), flat.aux(extras) if has_aux else None
 
 
-def _public(kind, fun, primals, has_aux, in_nzs):
+def _public(kind, fun, primals, has_aux, in_nzs, options):
     doors.check_callable(fun)
-    outs, linear, aux = linearized(
-        kind, lambda given: fun(*given), fun, primals, has_aux, in_nzs
-    )
+    with settings.using(options):
+        outs, linear, aux = linearized(
+            kind, lambda given: fun(*given), fun, primals, has_aux, in_nzs
+        )
     out = linear.signature.out_structure.unflatten(outs)
     return (out, linear, aux) if has_aux else (out, linear)
 
 
-def linearize(fun: Callable, *primals, has_aux: bool = False, in_nzs: Any = None):
+def linearize(
+    fun: Callable,
+    *primals,
+    has_aux: bool = False,
+    in_nzs: Any = None,
+    options: Options | None = None,
+):
     """Value and pushforward at a point, for use with many tangents.
 
     Args:
@@ -202,13 +220,14 @@ def linearize(fun: Callable, *primals, has_aux: bool = False, in_nzs: Any = None
         `primals` (tuples may stand for other containers). None: all. The tangents of
         the others are taken as zero; `pushforward.out_nzs` says which outputs may have
         one.
+      options: as for `jvp`; the pushforward keeps them.
 
     Returns:
       (output, pushforward), or (output, pushforward, aux); `pushforward(*tangents)`.
 
     Cost: one evaluation; the tape keeps the residuals until the pushforward is dropped.
     """
-    return _public(Pushforward, fun, primals, has_aux, in_nzs)
+    return _public(Pushforward, fun, primals, has_aux, in_nzs, options)
 
 
 def vjp(
@@ -218,6 +237,7 @@ def vjp(
     reduce_axes: Sequence = (),
     saveable_args: Any = True,
     in_nzs: Any = None,
+    options: Options | None = None,
 ):
     """Value and pullback at a point (reverse mode).
 
@@ -227,6 +247,7 @@ def vjp(
       has_aux: `fun` returns (output, aux).
       saveable_args: True; JAX's masks of residuals to be restored are not offered.
       in_nzs: as for `linearize`; the cotangents of the others are zero.
+      options: as for `jvp`; the pullback keeps them, wherever it is called.
 
     Returns:
       (output, pullback), or (output, pullback, aux); `pullback(cotangent)` gives a
@@ -241,4 +262,4 @@ def vjp(
             f"`saveable_args` must be True, but is {saveable_args!r}. Recompute what "
             "is not to be kept: differentiate jax.checkpoint(fun)."
         )
-    return _public(Pullback, fun, primals, has_aux, in_nzs)
+    return _public(Pullback, fun, primals, has_aux, in_nzs, options)

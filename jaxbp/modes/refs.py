@@ -75,9 +75,9 @@ def _cell(values, dots) -> Cell | None:
     if dots[0] is None and dots[1] is not None:
         raise InvalidArgument(
             f"a value that carries a tangent is written to a ref of type "
-            f"{ir.typeof(values[0])} made outside the function that is differentiated "
-            f"({ir.user_line()}). Make the ref inside, return the value, or stop it "
-            "with jax.lax.stop_gradient."
+            f"{ir.typeof(values[0])} made outside the function that is differentiated. "
+            "Make the ref inside, return the value, or stop it with "
+            "jax.lax.stop_gradient."
         )
     return dots[0]
 
@@ -88,13 +88,13 @@ def _freeze(walker, primitive, values, dots, params):
     return outs, [None if cell is None else cell.dot] * len(outs)
 
 
-register("new_ref", _new)
-register("empty_ref", _new)
-register("get", _get)
-register("swap", _swap)
+register("new_ref", _new, kind="moves")
+register("empty_ref", _new, kind="moves")
+register("get", _get, kind="moves")
+register("swap", _swap, kind="moves")
 register("addupdate", _addupdate)
-register("freeze", _freeze)
-register("free_ref", _freeze)
+register("freeze", _freeze, kind="moves")
+register("free_ref", _freeze, kind="moves")
 
 
 # Programs that use refs from outside -----------------------------------------
@@ -160,19 +160,17 @@ def call_with_contents(operands, places, params):
 
 
 def scan_with_contents(operands, places, params):
-    count, carries = ir.scan_counts(params)
-    consts, init = list(operands[:count]), list(operands[count : count + carries])
+    consts, init, xs = ir.scan_split(operands, params)
 
     def step(carry, xs):
         contents, values = carry
         for place, content in zip(places, contents, strict=True):
             consts[place] = content
         outs, contents = with_refs(params["jaxpr"], [*consts, *values, *xs], places)
-        return (contents, outs[:carries]), outs[carries:]
+        return (contents, outs[: len(init)]), outs[len(init) :]
 
     options = {name: params[name] for name in ("length", "reverse", "unroll")}
     start = [consts[i] for i in places], init
-    xs = list(operands[count + carries :])
     (contents, values), ys = lax.scan(step, start, xs, **options)
     return [*values, *ys], contents
 
@@ -188,14 +186,13 @@ def cond_with_contents(operands, places, params):
 
 
 def while_with_contents(operands, places, params):
-    first = params["cond_nconsts"]
-    last = first + params["body_nconsts"]
+    tests, consts, init = ir.while_split(operands, params)
+    first = len(tests)
     if any(place < first for place in places):
         raise NotOffered(
-            "the condition of a while loop reads a ref that carries a tangent "
-            f"({ir.user_line()}). Carry the value through the loop instead."
+            "the condition of a while loop reads a ref that carries a tangent. Carry "
+            "the value through the loop instead."
         )
-    tests, consts = operands[:first], list(operands[first:last])
     places = [place - first for place in places]
 
     def step(carry):
@@ -208,6 +205,6 @@ def while_with_contents(operands, places, params):
     def goes_on(carry):
         return ir.evaluate_program(params["cond_jaxpr"], [*tests, *carry[1]])[0]
 
-    start = [consts[i] for i in places], list(operands[last:])
+    start = [consts[i] for i in places], init
     contents, values = lax.while_loop(goes_on, step, start)
     return values, contents

@@ -4,15 +4,14 @@ All else is computed again when the derivative is applied: the program is linear
 anew at its operands, with the saved values in the place of recomputed ones.
 """
 
-import functools
-from dataclasses import dataclass, field
+import weakref
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 
-from .. import ir
-from ..linear.base import Edge
-from ..linear.call import Opaque
+from .. import ir, settings
+from ..linear.base import Edge, LinearMap
 from ..rules.registry import register
 from .activity import moving_outputs
 from .forward import Pusher
@@ -31,11 +30,15 @@ def remat_rule(walker, primitive, values, dots, params):
     ins = tuple(i for i, a in enumerate(active) if a)
     outs, saved = _forward(primitive, program, values, active, params)
     targets = moving_outputs(program, active)
-    again = _Again(
-        program, active, targets, params["prevent_cse"], params.get("policy")
+    again = Checkpoint(
+        params["jaxpr"],
+        active,
+        targets,
+        params["prevent_cse"],
+        params.get("policy"),
+        settings.current(),
     )
-    residuals = (*values, *saved)
-    edge = Edge(Opaque(again.push, again.pull), residuals, ins, targets)
+    edge = Edge(again, (*values, *saved), ins, targets)
     return outs, walker.extend([edge], dots, outs)
 
 
@@ -50,10 +53,12 @@ def _forward(primitive, program, values, active, params):
     return ir.evaluate(primitive, values, params), []
 
 
-@functools.lru_cache(maxsize=1024)
+@ir.once_per_program
 def _primal(jaxpr, active, prevent_cse):
+    weakly = weakref.ref(jaxpr)
+
     def outputs(*values):
-        return Primal().values(ir.closed(jaxpr), values, active)
+        return Primal().values(ir.closed(weakly()), values, active)
 
     return jax.checkpoint(outputs, prevent_cse=prevent_cse)
 
@@ -125,38 +130,42 @@ def _saves(policy, eqn) -> bool:
     return ir.saveable(policy(eqn.primitive, *avals, **eqn.params))
 
 
-@dataclass(unsafe_hash=True)
-class _Again:
-    """Both directions of a program that is linearised anew at its operands."""
+@dataclass(slots=True, unsafe_hash=True)
+class Checkpoint(LinearMap):
+    """A program that is linearised anew at its operands, and what its policy saved."""
 
-    program: Any
+    jaxpr: Any
     active: tuple[bool, ...]
     targets: tuple[int, ...]
     prevent_cse: bool | tuple[bool, ...]
-    policy: Any = field(hash=False)
+    policy: Any
+    options: settings.Options
 
-    def _linear(self, residuals, dots):
+    def opened(self, residuals):
+        count = len(self.active)
+        values, saved = residuals[:count], residuals[count:]
+        program = ir.closed(self.jaxpr)
+        with settings.using(self.options):
+            _, linear = record(
+                lambda recorder, values, dots: recorder.run(program, values, dots),
+                values,
+                self.active,
+                _Replayer(self.policy, saved),
+            )
+        return linear.picked(self.targets)
+
+    def _again(self, residuals, dots):
         if self.prevent_cse:  # else the compiler may keep what was to be dropped
             behind = ir.barrier([*residuals, *dots])
             residuals, dots = behind[: len(residuals)], behind[len(residuals) :]
-        count = len(self.active)
-        values, saved = residuals[:count], residuals[count:]
-        _, linear = record(
-            lambda recorder, values, dots: recorder.run(self.program, values, dots),
-            values,
-            self.active,
-            _Replayer(self.policy, saved),
-        )
-        outs = tuple(linear.structure.outs[i] for i in self.targets)
-        linear.structure = linear.structure._replace(outs=outs)
-        return linear, dots
+        return self.opened(residuals), dots
 
     def push(self, residuals, x_dots):
-        linear, x_dots = self._linear(residuals, x_dots)
+        linear, x_dots = self._again(residuals, x_dots)
         return linear.push(x_dots)
 
     def pull(self, residuals, y_bars):
-        linear, y_bars = self._linear(residuals, y_bars)
+        linear, y_bars = self._again(residuals, y_bars)
         return linear.pull(y_bars)
 
 

@@ -8,6 +8,7 @@ from ..linear.sharded import Mapped, Sharded, lifted, mentioned
 from ..rules.registry import register
 from .forward import Pusher
 from .linearize import linearize_program, solid
+from .places import Places
 
 
 def shard_map_rule(walker, primitive, values, dots, params):
@@ -55,7 +56,7 @@ def _record(walker, mapped, values, dots, params):
     ins = tuple(i for i, a in enumerate(active) if a)
     targets = tuple(i for i, slot in enumerate(structure.outs) if slot is not None)
     edge_map = Sharded(
-        structure._replace(outs=tuple(structure.outs[i] for i in targets)),
+        structure.picked(targets),
         mapped,
         tape.specs,
         tuple(in_specs[i] for i in ins),
@@ -80,23 +81,19 @@ class _Tape:
 
     def sort(self, residuals, shards, outs) -> list:
         """Notes where each of `residuals` is; gives those that are nowhere else."""
-        known = {id(y): ("out", i) for i, y in enumerate(outs) if self._whole(y, i)}
-        known |= {id(x): ("in", i) for i, x in enumerate(shards)}
-        own, specs = [], []
+        seen = [y if self._whole(y, i) else None for i, y in enumerate(outs)]
+        places, specs = Places(**{"in": shards, "out": seen}), []
+        outside = {"in": self.in_specs, "out": self.out_specs}
         for value in residuals:
-            where = known.get(id(value), ("own", len(own)))
-            self.places.append(where)
-            kind, place = where
+            kind, place = places.find(value)
+            self.places.append((kind, place))
             if kind == "own":
-                spec, scalar = self.mapped.spec_of_residual(value), not value.shape
-                self.own_specs.append(spec)
-                own.append(lifted(value))
+                specs.append((self.mapped.spec_of_residual(value), not value.shape))
             else:
-                spec = (self.in_specs if kind == "in" else self.out_specs)[place]
-                scalar = False
-            specs.append((spec, scalar))
+                specs.append((outside[kind][place], False))
         self.specs = tuple(specs)
-        return own
+        self.own_specs = [self.mapped.spec_of_residual(value) for value in places.own]
+        return [lifted(value) for value in places.own]
 
     def _whole(self, y, place) -> bool:
         """Whether the output as it leaves the shards enters them again unchanged."""

@@ -26,8 +26,6 @@ class Solve(LinearMap):
     params: Params
     avals: tuple  # per right-hand side: its type
     places: tuple[int, ...]  # the right-hand sides that carry tangents
-    kind = "solve"
-    many = True
 
     def push(self, residuals, x_dots):
         right: list = [None] * len(self.avals)

@@ -4,13 +4,16 @@ A walker carries, beside each value, its *dot*: in forward mode the tangent itse
 linearise mode the slot of the tangent in the linear program; None means zero.
 """
 
+import contextlib
 from collections.abc import Sequence
 
-from .. import ir
+from .. import ir, settings
+from ..errors import JaxbpError
 from ..linear.base import Edge
 from ..rules import registry
 from ..rules.borrowed import borrowed_rule
 
+_AS_IT_IS = contextlib.nullcontext()
 ALLOCATING = ("new_ref", "empty_ref")  # a tangent may be written there later
 OWN = (*ALLOCATING, "custom_lin")  # come to their rule without a tangent, too
 
@@ -19,7 +22,8 @@ class Walker:
     """Applies rules to primitives; subclasses say what happens to their edges."""
 
     opens_calls = False  # inner jits are walked in line: their equations must be seen
-    where = None  # (place of the equation, number of equations, equation)
+    where: ir.Origin | None = None  # the equation that is walked
+    own_lines = False  # a user's rule runs: what it does has lines of its own
 
     def extend(self, edges: Sequence[Edge], dots: Sequence, outs: Sequence) -> list:
         """Carries `dots` through the edges; gives one dot per output value."""
@@ -31,12 +35,26 @@ class Walker:
 
     def apply(self, primitive, values, dots, params) -> tuple[list, list]:
         """One primitive with at least one dot; `params` as an equation has them."""
+        outer, own = self.where, self.own_lines
+        if outer is None or own:
+            self.where = ir.Origin(primitive.name, ir.here(), outer=outer)
+            self.own_lines = False
+        try:
+            return self._rule(primitive)(self, primitive, values, dots, params)
+        except JaxbpError as error:
+            raise error.at(self.where) from error.__cause__
+        finally:
+            self.where, self.own_lines = outer, own
+
+    def _rule(self, primitive):
         rule = registry.lookup(primitive)
         if rule is None:
             rule = borrowed_rule(primitive)
             if rule is None:
-                raise registry.missing(primitive, self._place())
-        return rule(self, primitive, values, dots, params)
+                raise registry.missing(primitive)
+            assert self.where is not None
+            self.where.foreign = True
+        return rule
 
     def run(self, program, values, dots) -> tuple[list, list]:
         """Walks the equations of a closed inner program."""
@@ -56,13 +74,17 @@ class Walker:
 
     def walk(self, jaxpr, env: dict, skip=frozenset()) -> None:
         """Walks `jaxpr` with its inputs in `env`: variable -> (value, dot)."""
-        outer = self.where
-        count = len(jaxpr.eqns)
+        outer, count = self.where, len(jaxpr.eqns)
+        read = settings.current().open_calls  # then its lines are asked for
         for place, eqn in enumerate(jaxpr.eqns):
             if place in skip:
                 continue
-            self.where = place, count, eqn
-            with ir.equation_context(eqn):
+            name, info = eqn.primitive.name, eqn.source_info
+            self.where = ir.Origin(name, info, place, count, outer)
+            with (
+                ir.equation_context(eqn),
+                self.where.attributed() if read else _AS_IT_IS,
+            ):
                 self.equation(eqn, env)
         self.where = outer
 
@@ -77,12 +99,6 @@ class Walker:
             outs, out_dots = self.apply(eqn.primitive, values, dots, eqn.params)
         for var, out, dot in zip(eqn.outvars, outs, out_dots, strict=True):
             env[var] = out, dot
-
-    def _place(self) -> str:
-        if self.where is None:
-            return ir.user_line()
-        place, count, eqn = self.where
-        return f"equation {place + 1} of {count}, {ir.source_line(eqn)}"
 
 
 def unzip(pairs) -> tuple[list, list]:

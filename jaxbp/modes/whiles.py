@@ -1,15 +1,16 @@
 """while: forward mode carries the tangents along; reverse mode has no tape for it."""
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .. import ir
+from .. import ir, settings
 from ..errors import NoTranspose
-from ..linear.base import Edge, filled
-from ..linear.call import Opaque
+from ..linear.base import Edge, LinearMap, Params, filled
 from ..rules.registry import register
-from .activity import spread
+from .activity import Moving, moving_carries
 from .forward import Pusher
 from .linearize import solid
 from .refs import carrying, while_with_contents
@@ -21,58 +22,66 @@ def while_rule(walker, primitive, values, dots, params):
     held = [type(v) is ir.Hole for v in values]
     if any(held) and _decides(params, held):
         raise NoTranspose(
-            "the number of steps of a lax.while_loop depends on a tangent or cotangent "
-            f"({walker._place()}), so that what it computes is not linear in that."
+            "the number of steps of a lax.while_loop depends on a tangent or "
+            "cotangent, so that what it computes is not linear in that. Let the "
+            "condition look at primal values only."
         )
     values = solid(values)
     loop = _While(values, dots, params)
     if isinstance(walker, Pusher):
-        return loop.push(dots)
-    where = walker._place()
+        return loop.push()
     outs = ir.evaluate(primitive, values, params)
     ins = tuple(i for i, d in enumerate(dots) if d is not None)
-    moving = [i for i, m in enumerate(loop.moving) if m]
+    moving = loop.moving.of(range(len(outs)))
 
-    def push_with(residuals, x_dots):
-        whole: list = [None] * len(residuals)
-        for place, x_dot in zip(ins, x_dots, strict=True):
-            whole[place] = x_dot
-        _, y_dots = _While(residuals, whole, params).push(whole)
-        return [y_dots[i] for i in moving]
-
-    def no_reverse(residuals, y_bars):
-        raise NoTranspose(
-            "reverse-mode differentiation does not work for lax.while_loop, or for "
-            f"lax.fori_loop with dynamic start or stop values ({where}): the number of "
-            "steps, and so the size of the tape, is not known. Use lax.scan, or "
-            "fori_loop with static bounds, or forward mode (jvp, jacfwd)."
-        )
-
-    edge = Edge(Opaque(push_with, no_reverse), tuple(values), ins, tuple(moving))
+    again = Again(Params(params), ins, tuple(moving), settings.current())
+    edge = Edge(again, tuple(values), ins, tuple(moving))
     return outs, walker.extend([edge], dots, outs)
 
 
 def _decides(params, held) -> bool:
     """Whether any operand marked in `held` reaches the condition, at any step."""
-    first = params["cond_nconsts"]
-    last = first + params["body_nconsts"]
     cond, body = (ir.inner(params[f"{name}_jaxpr"])[0] for name in ("cond", "body"))
-    flags = list(held[first:])
-    count = last - first
-    while True:
-        active = {v for v, on in zip(body.invars, flags, strict=True) if on}
-        spread(body, active)
-        grown = flags[:count] + [
-            on or (not isinstance(o, ir.Literal) and o in active)
-            for on, o in zip(flags[count:], body.outvars, strict=True)
-        ]
-        if grown == flags:
-            break
-        flags = grown
-    read = [*held[:first], *flags[count:]]
+    tests, consts, starts = ir.while_split(held, params)
+    pairs = zip(body.invars[: len(consts)], consts, strict=True)
+    known = {var for var, on in pairs if on}
+    carried = body.invars[len(consts) :]
+    moving, _ = moving_carries(body, known, carried, starts)
+    read = [*tests, *moving.flags]
     used = {v for eqn in cond.eqns for v in eqn.invars if not isinstance(v, ir.Literal)}
     used.update(v for v in cond.outvars if not isinstance(v, ir.Literal))
     return any(on and v in used for on, v in zip(read, cond.invars, strict=True))
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class Again(LinearMap):
+    """The loop run again with its tangents; residuals: its operands.
+
+    Fields:
+      params: of the loop.
+      ins, targets: the operands and outputs that carry tangents.
+    """
+
+    params: Params
+    ins: tuple[int, ...]
+    targets: tuple[int, ...]
+    options: settings.Options
+
+    def push(self, residuals, x_dots):
+        whole: list = [None] * len(residuals)
+        for place, x_dot in zip(self.ins, x_dots, strict=True):
+            whole[place] = x_dot
+        with settings.using(self.options):
+            _, y_dots = _While(residuals, whole, self.params).push()
+        return [y_dots[i] for i in self.targets]
+
+    def pull(self, residuals, y_bars):
+        raise NoTranspose(
+            "reverse-mode differentiation does not work for lax.while_loop, or for "
+            "lax.fori_loop with dynamic start or stop values: the number of steps, and "
+            "so the size of the tape, is not known. Use lax.scan, or fori_loop with "
+            "static bounds, or forward mode (jvp, jacfwd)."
+        )
 
 
 class _While:
@@ -80,47 +89,34 @@ class _While:
 
     def __init__(self, values, dots, params):
         self.cond, self.body = params["cond_jaxpr"], params["body_jaxpr"]
-        first = params["cond_nconsts"]
-        last = first + params["body_nconsts"]
-        self.cond_consts, self.consts = values[:first], values[first:last]
-        self.init, self.const_dots = values[last:], dots[first:last]
-        self.init_dots, self.first, self.last = dots[last:], first, last
+        self.cond_consts, self.consts, self.init = ir.while_split(values, params)
+        _, self.const_dots, self.init_dots = ir.while_split(dots, params)
         self.moving = self._moving()
 
-    def _moving(self) -> list[bool]:
+    def _moving(self) -> Moving:
         body, _ = ir.inner(self.body)
-        flags = [d is not None for d in (*self.const_dots, *self.init_dots)]
         count = len(self.consts)
-        while True:
-            active = {v for v, on in zip(body.invars, flags, strict=True) if on}
-            spread(body, active)
-            grown = flags[:count] + [
-                on or (not isinstance(o, ir.Literal) and o in active)
-                for on, o in zip(flags[count:], body.outvars, strict=True)
-            ]
-            if grown == flags:
-                return flags[count:]
-            flags = grown
+        consts = zip(body.invars[:count], self.const_dots, strict=True)
+        known = {var for var, dot in consts if dot is not None}
+        starts = [dot is not None for dot in self.init_dots]
+        return moving_carries(body, known, body.invars[count:], starts)[0]
 
-    def push(self, dots):
-        const_dots, init_dots = dots[self.first : self.last], dots[self.last :]
-        pairs = list(zip(self.init, init_dots, self.moving, strict=True))
-        avals = [ir.typeof(v) for v, _, m in pairs if m]
+    def push(self):
+        """Outputs and their tangents."""
+        avals = self.moving.of([ir.typeof(value) for value in self.init])
 
         def step(carry):
             values, moved = carry
-            moved = iter(moved)
-            carried = [next(moved) if m else None for m in self.moving]
             outs, out_dots = Pusher().run(
-                self.body, [*self.consts, *values], [*const_dots, *carried]
+                self.body,
+                [*self.consts, *values],
+                [*self.const_dots, *self.moving.whole(moved)],
             )
-            found = [d for d, m in zip(out_dots, self.moving, strict=True) if m]
-            return outs, filled(found, avals)
+            return outs, filled(self.moving.of(out_dots), avals)
 
-        start = list(self.init), filled([d for _, d, m in pairs if m], avals)
+        start = self.init, filled(self.moving.of(self.init_dots), avals)
         outs, moved = self._repeated(step, start)
-        moved = iter(moved)
-        return outs, [next(moved) if m else None for m in self.moving]
+        return outs, self.moving.whole(moved)
 
     def _repeated(self, step, start):
         """`step` from `start` on, as long as the condition holds of the values.

@@ -1,6 +1,11 @@
-"""The rules: importing this package fills the table."""
+"""The rules: importing this package fills the table.
 
-from . import (
+Public are the declarations: `elementwise`, `linear`, `bilinear`, `mixed`, `general`,
+`rewritten` and `zero`, one per kind of primitive; `register` for a rule of one's own
+making, `unregister`; `kind_of` says what a primitive's rule knows of it.
+"""
+
+from . import (  # noqa: F401
     collective,
     complex,
     contraction,
@@ -22,51 +27,35 @@ from . import (
     spectral,
     windows,
 )
-from .borrowed import foreign
-from .registry import (
-    bilinear,
-    general,
-    known,
-    linear,
-    lookup,
-    register,
-    rewritten,
-    table,
-    unregister,
-    zero,
-)
+from .mixed import mixed as mixed
+from .registry import MOVES as MOVES
+from .registry import bilinear as bilinear
 from .registry import elementwise as elementwise  # noqa: F811 (shadows the module)
+from .registry import general as general
+from .registry import kind_of as kind_of
+from .registry import known as known
+from .registry import linear as linear
+from .registry import lookup as lookup
+from .registry import register as register
+from .registry import rewritten as rewritten
+from .registry import table as table
+from .registry import unregister as unregister
+from .registry import zero as zero
 
 __all__ = [
+    "MOVES",
     "bilinear",
-    "collective",
-    "complex",
-    "contraction",
-    "cumulative",
-    "effects",
     "elementwise",
-    "foreign",
-    "fourier",
     "general",
-    "indexing",
-    "known",
-    "linalg",
+    "kind_of",
     "linear",
-    "lookup",
-    "piecewise",
-    "placement",
-    "ragged",
-    "reduction",
+    "mixed",
     "register",
     "rewritten",
-    "scatter",
-    "shape",
-    "sorting",
-    "sparse",
-    "special",
-    "spectral",
-    "table",
     "unregister",
-    "windows",
     "zero",
 ]
+
+
+def __dir__():
+    return __all__

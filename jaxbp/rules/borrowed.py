@@ -1,53 +1,25 @@
 """The one door through which JAX's differentiation is used by this engine.
 
 Packages define primitives of their own and register with JAX how these are
-differentiated: a pushforward, and a transpose for those that are linear. On request,
-a primitive that has no rule here uses what is registered there.
+differentiated: a pushforward, and a transpose for those that are linear. A primitive
+that has no rule here uses what is registered there, unless options forbid it.
 """
 
-import contextlib
 from dataclasses import dataclass
 
 import jax
 
-from .. import ir
-from ..errors import InvalidArgument
-from ..linear.applied import JointlyApplied
+from .. import ir, settings
 from ..linear.base import Edge, Params, filled
+from ..linear.primitive import JointlyThroughPrimitive
 from .registry import General
-
-_allowed: list[str] = []
-
-
-def borrows() -> bool:
-    """Whether primitives without a rule use JAX's here."""
-    return bool(_allowed)
-
-
-@contextlib.contextmanager
-def foreign(rules: str):
-    """Lets primitives that have no rule here use those of another system.
-
-    The one door through which JAX's differentiation is used by this engine.
-
-    Args:
-      rules: "jax".
-
-    Raises:
-      InvalidArgument: another name.
-    """
-    if rules != "jax":
-        raise InvalidArgument(f'`rules` must be "jax", but is {rules!r}.')
-    _allowed.append(rules)
-    try:
-        yield
-    finally:
-        _allowed.pop()
 
 
 def borrowed_rule(primitive: ir.Primitive):
-    """JAX's own rule for `primitive`, inside `with foreign("jax")`; else None."""
-    return _Borrowed(_jax_pushforward(primitive)) if _allowed else None
+    """JAX's own rule for `primitive`, where options allow it; else None."""
+    if settings.current().foreign_rules is None or not ir.jax_differentiates(primitive):
+        return None
+    return _Borrowed(_jax_pushforward(primitive))
 
 
 class _Borrowed(General):
@@ -69,8 +41,8 @@ def _applied(walker, primitive, values, dots, params, active):
     avals = tuple([ir.typeof(v) if i in active else None for i, v in enumerate(values)])
     residuals = tuple([v for v, a in zip(values, avals, strict=True) if a is None])
     transpose = _Transpose(primitive, active, targets)
-    linear_map = JointlyApplied(
-        primitive, Params(params), transpose, avals, active, targets, "opaque"
+    linear_map = JointlyThroughPrimitive(
+        primitive, Params(params), transpose, avals, active, targets
     )
     return outs, walker.extend(
         [Edge(linear_map, residuals, active, targets)], dots, outs

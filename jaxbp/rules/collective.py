@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from .. import ir
+from ..linear.labels import Form, summing
 from .registry import linear, zero
 
 zero("axis_index")
@@ -24,7 +25,15 @@ def _psum_transpose(y_bar, x, *, axes, axis_index_groups):
     return lax.psum(y_bar, named, axis_index_groups=axis_index_groups)
 
 
-linear("psum", transpose=_psum_transpose, kind="reduce")
+def _psum_labels(it, x, y, residuals):
+    """Of sums over axes of the array itself; over a mesh's it is an operator."""
+    axes = it.params["axes"]
+    if any(not isinstance(axis, int) for axis in axes):
+        return None
+    return summing(x, axes)
+
+
+linear("psum", transpose=_psum_transpose, form=Form("sums", _psum_labels))
 
 
 # Inside shard_map types say along which axes a value varies: psum there takes the axes
@@ -32,7 +41,6 @@ linear("psum", transpose=_psum_transpose, kind="reduce")
 linear(
     "psum_invariant",
     transpose=lambda y_bar, x, *, axes: lax.pcast(y_bar, axes, to="varying"),
-    kind="reduce",
 )
 linear("pvary", transpose=lambda y_bar, x, *, axes: lax.psum(y_bar, axes))
 

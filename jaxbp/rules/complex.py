@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 
 from ..linear.base import unbroadcast
+from ..linear.labels import Form
 from .registry import linear
 
 
@@ -18,6 +19,7 @@ def _complex_transpose(y_bar, re, im):
     return [unbroadcast(re_bar, re.shape), unbroadcast(im_bar, im.shape)]
 
 
+REAL_ONLY = Form(real_only=True)
 linear("complex", transpose=_complex_transpose, operands=(0, 1))
 
 
@@ -26,18 +28,18 @@ def _conj_transpose(y_bar, x, *, input_dtype):
     return lax.conj(y_bar) if is_complex else lax.real(y_bar)
 
 
-linear("conj", transpose=_conj_transpose)
+linear("conj", transpose=_conj_transpose, form=REAL_ONLY)
 
 
 def _imag_transpose(y_bar, x):
     return lax.complex(lax.full_like(y_bar, 0), lax.neg(y_bar))
 
 
-linear("imag", transpose=_imag_transpose)
+linear("imag", transpose=_imag_transpose, form=REAL_ONLY)
 
 
 def _real_transpose(y_bar, x):
     return lax.complex(y_bar, lax.full_like(y_bar, 0))
 
 
-linear("real", transpose=_real_transpose)
+linear("real", transpose=_real_transpose, form=REAL_ONLY)

@@ -4,6 +4,8 @@ import numpy as np
 from jax import lax
 
 from .. import ir
+from ..linear.labels import Form
+from ..linear.primitive import dot_labels
 from . import mesh
 from .registry import bilinear
 
@@ -67,7 +69,9 @@ def _dot_right(y_bar, x0, x1, *, dimension_numbers, **params):
     return _dot_transpose(y_bar, x1, x0, (c1, b1), (c0, b0), True, **params)
 
 
-bilinear("dot_general", left=_dot_left, right=_dot_right)
+bilinear(
+    "dot_general", left=_dot_left, right=_dot_right, form=Form("contracts", dot_labels)
+)
 
 
 # conv_general_dilated. Per spatial axis, with image n, kernel k, stride s, dilations
@@ -171,4 +175,6 @@ def _conv_right(y_bar, x0, x1, **params):
     return ir.cast(x_bar, x1.dtype)
 
 
-bilinear("conv_general_dilated", left=_conv_left, right=_conv_right)
+bilinear(
+    "conv_general_dilated", left=_conv_left, right=_conv_right, form=Form("contracts")
+)

@@ -12,7 +12,7 @@ def _cumsum_transpose(y_bar, x, *, axis, reverse, **params):
     return lax.cumsum(y_bar, axis, not reverse)
 
 
-linear("cumsum", transpose=_cumsum_transpose, kind="reduce")
+linear("cumsum", transpose=_cumsum_transpose)
 
 
 # The others are scans of an associative operation, in log2(n) steps: the derivative is

@@ -48,4 +48,4 @@ def _scaled(x, scale):
     return lax.mul(x, factors)
 
 
-linear("fft", transpose=_fft_transpose, kind="contraction")
+linear("fft", transpose=_fft_transpose)

@@ -1,11 +1,14 @@
 """Slices and gathers at computed places: linear in the values."""
 
+import jax.numpy as jnp
 from jax import lax
 
 from .. import ir
-from ..linear.applied import hold
+from ..linear import windows
 from ..linear.base import Edge, Params
-from .registry import linear, register
+from ..linear.labels import Form
+from ..linear.primitive import hold
+from .registry import MOVES, linear, register
 from .shape import nothing
 
 
@@ -13,7 +16,20 @@ def _dynamic_slice_transpose(y_bar, x, *starts, slice_sizes, **params):
     return lax.dynamic_update_slice(nothing(x, y_bar), y_bar, starts)
 
 
-linear("dynamic_slice", transpose=_dynamic_slice_transpose)
+def _dynamic_slice_steps(it, residuals, y_bars):
+    """One scatter of the windows of all steps."""
+    starts = []
+    for start, n, m in zip(residuals, it.aval.shape, y_bars.shape[1:], strict=True):
+        inside = jnp.clip(start, 0, n - m)
+        starts.append(jnp.broadcast_to(inside, y_bars.shape[:1]))
+    return windows.scatter(ir.zeros(it.aval), jnp.stack(starts, 1), y_bars)
+
+
+linear(
+    "dynamic_slice",
+    transpose=_dynamic_slice_transpose,
+    form=Form("moves", window=lambda it, starts: starts, steps=_dynamic_slice_steps),
+)
 
 
 def _dynamic_update_slice_transpose(y_bar, x, update, *starts, **params):
@@ -24,7 +40,10 @@ def _dynamic_update_slice_transpose(y_bar, x, update, *starts, **params):
 
 
 linear(
-    "dynamic_update_slice", transpose=_dynamic_update_slice_transpose, operands=(0, 1)
+    "dynamic_update_slice",
+    transpose=_dynamic_update_slice_transpose,
+    operands=(0, 1),
+    form=MOVES,
 )
 
 
@@ -63,16 +82,46 @@ def _gather_transpose(
     )
 
 
+def _gather_onto(it, residuals, y_bar, x_bar):
+    params = it.params
+    return lax.scatter_add(
+        x_bar,
+        residuals[0],
+        y_bar,
+        scatter_numbers(params["dimension_numbers"]),
+        indices_are_sorted=params["indices_are_sorted"],
+        unique_indices=params["unique_indices"],
+        mode=params["mode"],
+    )
+
+
+def _gather_steps(it, residuals, y_bars):
+    """One scatter-add: the steps are one more axis of places."""
+    numbers = scatter_numbers(it.params["dimension_numbers"])
+    moved = numbers._replace(
+        update_window_dims=tuple([axis + 1 for axis in numbers.update_window_dims]),
+        scatter_indices_batching_dims=tuple(
+            [axis + 1 for axis in numbers.scatter_indices_batching_dims]
+        ),
+    )
+    return lax.scatter_add(
+        ir.zeros(it.aval), residuals[0], y_bars, moved, mode=it.params["mode"]
+    )
+
+
+GATHER = Form("moves", onto=_gather_onto, steps=_gather_steps)
+
+
 def _gather_rule(walker, primitive, values, dots, params):
     outs = ir.evaluate(primitive, values, params)
     if dots[0] is None:
         return outs, [None]
     filled_with_0 = Params(params | {"fill_value": 0})
     edge_map, residuals = hold(
-        primitive, values, filled_with_0, 0, _gather_transpose, "structural"
+        primitive, values, filled_with_0, 0, _gather_transpose, GATHER
     )
     edge = Edge(edge_map, residuals, (0,), (0,))
     return outs, walker.extend([edge], dots, outs)
 
 
-register("gather", _gather_rule)
+register("gather", _gather_rule, kind="moves")

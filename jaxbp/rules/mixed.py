@@ -14,7 +14,7 @@ class Mixed:
 
     def __init__(self, places, transpose, jvp):
         self.places = frozenset(places)
-        self.linear = Linear(transpose, places, "solve")
+        self.linear = Linear(transpose, places)
         self.general = General(jvp)
 
     def __call__(self, walker, primitive, values, dots, params):

@@ -3,6 +3,8 @@
 At a tie of `max` and `min` each operand gets half, as in JAX.
 """
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -14,7 +16,6 @@ from .registry import (
     General,
     ZeroRule,
     elementwise,
-    linear,
     register,
     zero,
 )
@@ -104,8 +105,12 @@ def _by_domain(real, complex):
     return rule
 
 
-register("abs", _by_domain(Elementwise((_abs_slope,)), General(_modulus_jvp)))
-register("sign", _by_domain(ZeroRule(), General(_phase_jvp)))
+register(
+    "abs",
+    _by_domain(Elementwise((_abs_slope,)), General(_modulus_jvp)),
+    kind="elementwise",
+)
+register("sign", _by_domain(ZeroRule(), General(_phase_jvp)), kind="elementwise")
 
 # clamp(lo, x, hi): the slope belongs to whichever of the three comes out; between
 # equals it is 0, as in JAX.
@@ -128,19 +133,31 @@ elementwise(
 )
 
 
-def _select_transpose(y_bar, which, *cases):
-    zero = ir.zeros(ir.typeof(y_bar))
+# select_n(which, x0, x1, ...): a mask per case, so that what is not chosen stays out,
+# be it infinite or NaN.
+def _case(number):
+    @stepped
+    def chosen(x0):
+        if x0.dtype == bool:
+            return x0 if number else lax.bitwise_not(x0)
+        return x0 == number
 
-    def chosen(i):
-        if ir.typeof(which).dtype == bool:
-            mask = which if i else lax.bitwise_not(which)
-        else:
-            mask = lax.eq(which, jnp.asarray(i, ir.typeof(which).dtype))
-        if not ir.typeof(mask).shape:
-            mask = lax.broadcast(mask, ir.typeof(y_bar).shape)
-        return lax.select(mask, y_bar, zero)
-
-    return [None, *(chosen(i) for i in range(len(cases)))]
+    return chosen
 
 
-linear("select_n", transpose=_select_transpose, operands=None)
+@functools.cache
+def _selection(count):
+    return Elementwise((None, *map(_case, range(count))))
+
+
+class _Select(Elementwise):
+    """Linear in the cases: a mask is no slope that is computed."""
+
+    def __init__(self):
+        self.nonlinear = False
+
+    def __call__(self, walker, primitive, values, dots, params):
+        return _selection(len(values) - 1)(walker, primitive, values, dots, params)
+
+
+register("select_n", _Select())

@@ -8,30 +8,31 @@ import functools
 from jax.extend.core.primitives import device_put_p, name_p
 
 from .. import ir
-from ..linear.applied import JointlyApplied
 from ..linear.base import Edge, Params
-from .registry import Linear, general, linear, register, zero
+from ..linear.labels import IDENTITY
+from ..linear.primitive import JointlyThroughPrimitive
+from .registry import MOVES, Linear, general, linear, register, zero
 
 
 # Primitives that are their own transpose. Some of them JAX exports nowhere, so that the
 # primitive is known only when it is met.
+@functools.cache
+def _bound_again(primitive):
+    return Linear(
+        lambda y_bar, x, **params: primitive.bind(y_bar, **params), None, IDENTITY
+    )
+
+
 def _own_transpose(walker, primitive, values, dots, params):
     return _bound_again(primitive)(walker, primitive, values, dots, params)
 
 
-@functools.cache
-def _bound_again(primitive):
-    return Linear(
-        lambda y_bar, x, **params: primitive.bind(y_bar, **params), None, "structural"
-    )
+register("layout_constraint", _own_transpose, kind="moves")
+register("sharding_constraint", _own_transpose, kind="moves")
+register("with_memory_space_constraint", _own_transpose, kind="moves")
 
-
-register("layout_constraint", _own_transpose)
-register("sharding_constraint", _own_transpose)
-register("with_memory_space_constraint", _own_transpose)
-
-linear("copy", transpose=lambda y_bar, x: y_bar)
-linear("stage", transpose=lambda y_bar, x: y_bar)
+linear("copy", transpose=lambda y_bar, x: y_bar, form=IDENTITY)
+linear("stage", transpose=lambda y_bar, x: y_bar, form=IDENTITY)
 
 
 # Primitives of any number of arrays, each of which passes on its own: only those that
@@ -39,13 +40,14 @@ linear("stage", transpose=lambda y_bar, x: y_bar)
 def _side_by_side(transpose, narrowed):
     def rule(walker, primitive, values, dots, params):
         active = tuple(i for i, dot in enumerate(dots) if dot is not None)
-        edge_map = JointlyApplied(
+        edge_map = JointlyThroughPrimitive(
             primitive,
             Params(narrowed(params, active)),
             transpose,
             tuple(ir.typeof(values[i]) for i in active),
             tuple(range(len(active))),
             tuple(range(len(active))),
+            MOVES,
         )
         outs = ir.evaluate(primitive, values, params)
         return outs, walker.extend([Edge(edge_map, (), active, active)], dots, outs)
@@ -56,6 +58,7 @@ def _side_by_side(transpose, narrowed):
 register(
     "optimization_barrier",
     _side_by_side(lambda y_bars, *xs: ir.barrier(y_bars), lambda params, _: params),
+    kind="moves",
 )
 
 
@@ -74,7 +77,7 @@ def _of_operands(params, active):
     return {name: tuple(values[i] for i in active) for name, values in params.items()}
 
 
-register("device_put", _side_by_side(_device_put_transpose, _of_operands))
+register("device_put", _side_by_side(_device_put_transpose, _of_operands), kind="moves")
 
 
 # reshard: the cotangent takes the sharding of the operand.
@@ -87,10 +90,10 @@ def _resharded(primitive):
     def transpose(y_bar, x, *, dst_sharding, **params):
         return primitive.bind(y_bar, dst_sharding=x.sharding, **params)
 
-    return Linear(transpose, None, "structural")
+    return Linear(transpose, None, IDENTITY)
 
 
-register("reshard", _reshard)
+register("reshard", _reshard, kind="moves")
 
 
 # name: only the value bears the name, so that a policy that saves it by name keeps one
@@ -108,5 +111,5 @@ def _tie(walker, primitive, values, dots, params):
     return outs, [dots[1]]
 
 
-register("tie", _tie)
+register("tie", _tie, kind="moves")
 zero("dce_sink")

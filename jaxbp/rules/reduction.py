@@ -7,6 +7,7 @@ import numpy as np
 from jax import lax
 
 from .. import ir
+from ..linear.labels import Form, summing
 from . import mesh
 from .registry import general, linear, rewritten
 
@@ -25,7 +26,11 @@ def _spread(y, x, axes):
     return lax.broadcast_in_dim(y, x.shape, kept, out_sharding=mesh.sharding(x))
 
 
-linear("reduce_sum", transpose=_sum_transpose, kind="reduce")
+linear(
+    "reduce_sum",
+    transpose=_sum_transpose,
+    form=Form("sums", lambda it, x, y, residuals: summing(x, it.params["axes"])),
+)
 
 
 # y = max x along axes. The tangent is the mean of the tangents at the places that

@@ -20,23 +20,26 @@ from typing import Any
 
 from .. import ir
 from ..errors import InvalidArgument, MissingRule
-from ..linear.applied import JointlyApplied, hold
 from ..linear.base import Edge, LinearMap, Params
 from ..linear.diagonal import Broadcast, Diagonal, Scaled
+from ..linear.labels import OPERATOR, Form
+from ..linear.primitive import JointlyThroughPrimitive, hold
 
 _rules: dict[ir.Primitive, Callable] = {}
 _named: dict[str, Callable] = {}  # JAX's own that are exported nowhere
+_kinds: dict[str, str] = {}  # by name, of rules that do not say it themselves
 
 
 # The table ------------------------------------------------------------------
 
 
-def register(primitive: ir.Primitive | str, rule: Callable) -> None:
+def register(primitive: ir.Primitive | str, rule: Callable, kind: str = "") -> None:
     """Puts `rule` into the table.
 
     Args:
       primitive: a primitive, or the name of one of JAX's.
       rule: rule(walker, primitive, values, dots, params) -> (outputs, output dots).
+      kind: what `kind_of` shall say of it, if the rule does not say it itself.
 
     Raises:
       InvalidArgument: the primitive has a rule already.
@@ -53,11 +56,14 @@ def register(primitive: ir.Primitive | str, rule: Callable) -> None:
             "`jaxbp.rules.unregister` removes a rule."
         )
     table[key] = rule
+    if kind:
+        _kinds[str(key)] = kind
 
 
 def unregister(primitive: ir.Primitive) -> None:
     """Removes the rule of `primitive`, so that another can be registered."""
     _rules.pop(primitive)
+    _kinds.pop(str(primitive), None)
 
 
 def _from_jax(primitive) -> bool:
@@ -74,6 +80,19 @@ def lookup(primitive: ir.Primitive) -> Callable | None:
     return rule
 
 
+def kind_of(primitive: ir.Primitive) -> str:
+    """What a primitive does, as its rule knows: from this costs and structure follow.
+
+    Returns:
+      "elementwise"; of linear ones "moves", "repeats", "sums", "contracts" or
+      "operator"; "zero" where no derivative passes; "program" where the rule walks a
+      program or a formula; "" of a primitive without a rule.
+    """
+    rule = lookup(primitive)
+    known = "" if rule is None else getattr(rule, "kind", "program")
+    return _kinds.get(str(primitive), known)
+
+
 def table() -> dict[str, Callable]:
     """All rules by the names of their primitives."""
     return _named | {primitive.name: rule for primitive, rule in _rules.items()}
@@ -84,18 +103,17 @@ def known() -> frozenset[str]:
     return frozenset(table())
 
 
-def missing(primitive: ir.Primitive, where: str) -> MissingRule:
-    """The error for a primitive without a rule, met at `where`."""
-    remedy = (
-        'or allow JAX\'s own rule for it: `with jaxbp.foreign("jax"): ...`.'
-        if ir.jax_differentiates(primitive)
-        else "or give the function that uses it a derivative by jax.custom_jvp or "
-        "jax.custom_vjp. JAX has no rule for it, either."
-    )
-    return MissingRule(
-        f"no rule for primitive `{primitive.name}` ({where}). Register one, for "
-        f"example `jaxbp.rules.elementwise(primitive, slope=lambda x: ...)`, {remedy}"
-    )
+def missing(primitive: ir.Primitive) -> MissingRule:
+    """The error for a primitive without a rule, or with one that options forbid."""
+    remedy = "Register one: `jaxbp.rules.elementwise(primitive, slope=lambda x: ...)`"
+    if ir.jax_differentiates(primitive):
+        remedy += ', or allow JAX\'s own: `with jaxbp.foreign("jax"): ...`'
+    else:
+        remedy += (
+            ", for example, or give the function that uses it a derivative by "
+            "jax.custom_jvp or jax.custom_vjp. JAX has no rule for it, either"
+        )
+    return MissingRule(f"no rule for primitive `{primitive.name}`. {remedy}.")
 
 
 # The kinds ------------------------------------------------------------------
@@ -141,6 +159,8 @@ class _Partial:
 class Elementwise:
     """y_i = f(x0_i, x1_i, ...): a slope per operand."""
 
+    kind = "elementwise"
+
     def __init__(self, slopes: Sequence):
         self.partials = [None if s is None else _Partial(s) for s in slopes]
         self.nonlinear = any(callable(s) for s in slopes)
@@ -164,8 +184,12 @@ class Elementwise:
 class Linear:
     """The primitive is linear in some operands together, the others are held."""
 
-    def __init__(self, transpose, operands, kind):
-        self.transpose, self.places, self.kind = transpose, operands, kind
+    @property
+    def kind(self) -> str:
+        return self.form.kind
+
+    def __init__(self, transpose, operands=(0,), form: Form = OPERATOR):
+        self.transpose, self.places, self.form = transpose, operands, form
 
     def __call__(self, walker, primitive, values, dots, params):
         outs = ir.evaluate(primitive, values, params)
@@ -183,7 +207,7 @@ class Linear:
         params = Params(params)
         if len(linear) == 1 and not primitive.multiple_results:
             edge_map, residuals = hold(
-                primitive, values, params, active[0], self.transpose, self.kind
+                primitive, values, params, active[0], self.transpose, self.form
             )
         else:
             avals = tuple(
@@ -192,8 +216,8 @@ class Linear:
             residuals = tuple(
                 v for v, a in zip(values, avals, strict=True) if a is None
             )
-            edge_map = JointlyApplied(
-                primitive, params, self.transpose, avals, active, targets, self.kind
+            edge_map = JointlyThroughPrimitive(
+                primitive, params, self.transpose, avals, active, targets, self.form
             )
         edge = Edge(edge_map, residuals, active, targets)
         return outs, walker.extend([edge], dots, outs)
@@ -202,8 +226,12 @@ class Linear:
 class Bilinear:
     """The primitive is linear in each of its first operands with the others held."""
 
-    def __init__(self, transposes, kind):
-        self.transposes, self.kind = transposes, kind
+    @property
+    def kind(self) -> str:
+        return self.form.kind
+
+    def __init__(self, transposes, form: Form):
+        self.transposes, self.form = transposes, form
 
     def __call__(self, walker, primitive, values, dots, params):
         outs = ir.evaluate(primitive, values, params)
@@ -214,7 +242,7 @@ class Bilinear:
         for place, transpose in enumerate(self.transposes):
             if dots[place] is not None:
                 edge_map, residuals = hold(
-                    primitive, values, params, place, transpose, self.kind
+                    primitive, values, params, place, transpose, self.form
                 )
                 edges.append(Edge(edge_map, residuals, (place,), (0,)))
         return outs, walker.extend(edges, dots, outs)
@@ -270,10 +298,15 @@ def _converted(walker, primitive, values, dots, params):
 class ZeroRule:
     """The derivative is zero, or the output carries none."""
 
+    kind = "zero"
+
     def __call__(self, walker, primitive, values, dots, params):
         outs = ir.evaluate(primitive, values, params)
         return outs, [None] * len(outs)
 
+
+MOVES = Form("moves")
+SCATTERS = Form("moves", scatters=True)
 
 # Declarations ---------------------------------------------------------------
 
@@ -292,25 +325,28 @@ def elementwise(primitive, *, slope=None, slopes=None):
     register(primitive, Elementwise((slope,) if slopes is None else slopes))
 
 
-def linear(primitive, *, transpose, operands=(0,), kind="structural"):
+def linear(primitive, *, transpose, operands=(0,), form: Form = OPERATOR):
     """Declares a primitive linear in `operands` together (None: all floating ones).
 
     Args:
       transpose: transpose(y_bar, *operands, **params): linear operands come as types,
         held ones as values; gives x_bar for one linear operand, else a list with one
         cotangent per operand (None for those held).
+      form: what kind of linear operation it is: `MOVES` of one that leaves elements as
+        they are, or a `Form` with the labels of its axes. Else it is an operator, known
+        by its two directions alone.
     """
-    register(primitive, Linear(transpose, operands, kind))
+    register(primitive, Linear(transpose, operands, form))
 
 
-def bilinear(primitive, *, left, right, kind="contraction"):
+def bilinear(primitive, *, left, right, form: Form = OPERATOR):
     """Declares a primitive linear in each of its two operands.
 
     Args:
       left: left(y_bar, x0 (a type), x1, **params) -> x0_bar.
       right: right(y_bar, x0, x1 (a type), **params) -> x1_bar.
     """
-    register(primitive, Bilinear((left, right), kind))
+    register(primitive, Bilinear((left, right), form))
 
 
 def general(primitive, *, jvp):

@@ -11,7 +11,7 @@ from jax.extend.core.primitives import scatter_mul_p, scatter_p
 
 from .. import ir
 from ..errors import MissingRule
-from .registry import General, Linear, general, linear, register
+from .registry import MOVES, SCATTERS, General, Linear, general, linear, register
 
 
 def _gathered(y, indices, updates, params):
@@ -63,7 +63,7 @@ def _sub_transpose(y_bar, x, indices, updates, **params):
     return [y_bar, None, lax.neg(_gathered(y_bar, indices, updates, params))]
 
 
-linear("scatter-add", transpose=_add_transpose, operands=(0, 2))
+linear("scatter-add", transpose=_add_transpose, operands=(0, 2), form=SCATTERS)
 linear("scatter-sub", transpose=_sub_transpose, operands=(0, 2))
 
 
@@ -113,7 +113,7 @@ def _masked(mask, x_dot):
     return lax.select(mask, x_dot, lax.full(x_dot.shape, 0, x_dot.dtype))
 
 
-_write_once = Linear(_write_transpose, (0, 2), "structural")
+_write_once = Linear(_write_transpose, (0, 2), MOVES)
 _overwrite = General(_write_jvp)
 
 
@@ -137,7 +137,7 @@ def _places(indices, params):
     return math.prod(n for axis, n in enumerate(shape) if axis not in batched)
 
 
-register("scatter", _scatter_rule)
+register("scatter", _scatter_rule, kind="moves")
 
 
 # scatter-mul: y = x times its updates. The slope in an update u_k is x times the other
@@ -150,7 +150,7 @@ def _mul_transpose(y_bar, x_dot, indices, updates, **params):
     return _scattered(lax.scatter_mul, y_bar, indices, updates, params)
 
 
-_scale = Linear(_mul_transpose, (0,), "structural")
+_scale = Linear(_mul_transpose, (0,))
 
 
 def _mul_jvp(primals, tangents, **params):

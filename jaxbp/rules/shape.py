@@ -9,7 +9,8 @@ from jax import lax
 
 from .. import ir
 from ..linear.base import unbroadcast
-from .registry import linear
+from ..linear.labels import IDENTITY, Form, Labels, along, identity, reshaped
+from .registry import MOVES, linear
 
 
 def nothing(x, y_bar):
@@ -27,7 +28,20 @@ def _broadcast_transpose(y_bar, x, *, shape, broadcast_dimensions, **params):
     return unbroadcast(summed, x.shape)
 
 
-linear("broadcast_in_dim", transpose=_broadcast_transpose, kind="broadcast")
+def _broadcast_labels(it, x, y, residuals):
+    count = len(y.shape)
+    of = [
+        axis if x.shape[i] == y.shape[axis] else count + i
+        for i, axis in enumerate(it.params["broadcast_dimensions"])
+    ]
+    return Labels(tuple(range(count)), tuple(of))
+
+
+linear(
+    "broadcast_in_dim",
+    transpose=_broadcast_transpose,
+    form=Form("repeats", _broadcast_labels),
+)
 
 
 def _concatenate_transpose(y_bar, *operands, dimension):
@@ -38,14 +52,25 @@ def _concatenate_transpose(y_bar, *operands, dimension):
     ]
 
 
-linear("concatenate", transpose=_concatenate_transpose, operands=None)
+linear("concatenate", transpose=_concatenate_transpose, operands=None, form=MOVES)
 
 
 def _convert_transpose(y_bar, x, **params):
     return ir.cast(y_bar, x.dtype)
 
 
-linear("convert_element_type", transpose=_convert_transpose)
+def _convert_labels(it, x, y, residuals):
+    drops = np.issubdtype(x.dtype, np.complexfloating) and not np.issubdtype(
+        y.dtype, np.complexfloating
+    )
+    return None if drops else identity(x, y)  # the real part is no complex multiple
+
+
+linear(
+    "convert_element_type",
+    transpose=_convert_transpose,
+    form=Form("moves", _convert_labels),
+)
 
 
 # pad: out = x with `low`, `high` elements put before and after (negative: taken away)
@@ -65,10 +90,11 @@ def _pad_transpose(y_bar, x, padding_value, *, padding_config):
     return [x_bar, lax.sub(total, inside)]
 
 
-linear("pad", transpose=_pad_transpose, operands=None)
+linear("pad", transpose=_pad_transpose, operands=None, form=MOVES)
 linear(
     "reduce_precision",
     transpose=lambda y_bar, x, **params: lax.reduce_precision(y_bar, **params),
+    form=IDENTITY,
 )
 
 
@@ -79,8 +105,16 @@ def _reshape_transpose(y_bar, x, *, dimensions=None, **params):
     return lax.transpose(permuted, [int(i) for i in np.argsort(dimensions)])
 
 
-linear("reshape", transpose=_reshape_transpose)
-linear("rev", transpose=lambda y_bar, x, *, dimensions: lax.rev(y_bar, dimensions))
+def _reshape_labels(it, x, y, residuals):
+    return reshaped(x, y) if it.params.get("dimensions") is None else None
+
+
+linear("reshape", transpose=_reshape_transpose, form=Form("moves", _reshape_labels))
+linear(
+    "rev",
+    transpose=lambda y_bar, x, *, dimensions: lax.rev(y_bar, dimensions),
+    form=MOVES,
+)
 
 
 def _slice_transpose(y_bar, x, *, start_indices, limit_indices, strides):
@@ -93,7 +127,11 @@ def _slice_transpose(y_bar, x, *, start_indices, limit_indices, strides):
     return lax.pad(y_bar, np.zeros((), y_bar.dtype), config)
 
 
-linear("slice", transpose=_slice_transpose)
+def _slice_window(it, residuals):
+    return it.params["start_indices"] if it.params["strides"] is None else None
+
+
+linear("slice", transpose=_slice_transpose, form=Form("moves", window=_slice_window))
 
 
 def _split_transpose(y_bars, x, *, sizes, axis):
@@ -105,15 +143,19 @@ def _split_transpose(y_bars, x, *, sizes, axis):
     return [lax.concatenate(whole, axis)]
 
 
-linear("split", transpose=_split_transpose)
-linear("squeeze", transpose=lambda y_bar, x, **params: lax.reshape(y_bar, x.shape))
+linear("split", transpose=_split_transpose, form=MOVES)
+linear(
+    "squeeze",
+    transpose=lambda y_bar, x, **params: lax.reshape(y_bar, x.shape),
+    form=Form("moves", lambda it, x, y, residuals: reshaped(x, y)),
+)
 
 
 def _stack_transpose(y_bar, *operands, axis):
     return [lax.index_in_dim(y_bar, i, axis, False) for i in range(len(operands))]
 
 
-linear("stack", transpose=_stack_transpose, operands=None)
+linear("stack", transpose=_stack_transpose, operands=None, form=MOVES)
 
 
 def _tile_transpose(y_bar, x, *, reps):
@@ -122,12 +164,28 @@ def _tile_transpose(y_bar, x, *, reps):
     return lax.reduce_sum(copies, tuple(range(0, len(pairs), 2)))
 
 
-linear("tile", transpose=_tile_transpose)
+def _tile_labels(it, x, y, residuals):
+    """Where an axis is copied it must have had one element."""
+    pairs = list(zip(it.params["reps"], x.shape, strict=True))
+    if any(rep > 1 and size != 1 for rep, size in pairs):
+        return None
+    return Labels(tuple(range(len(y.shape))), along(x.shape, y.shape))
+
+
+linear("tile", transpose=_tile_transpose, form=Form("repeats", _tile_labels))
+
+
+def _transpose_labels(it, x, y, residuals):
+    of = tuple(range(len(x.shape)))
+    return Labels(tuple([of[axis] for axis in it.params["permutation"]]), of)
+
+
 linear(
     "transpose",
     transpose=lambda y_bar, x, *, permutation: lax.transpose(
         y_bar, [int(i) for i in np.argsort(permutation)]
     ),
+    form=Form("moves", _transpose_labels),
 )
 
 
@@ -138,4 +196,4 @@ def _unstack_transpose(y_bars, x, *, axis):
     return [lax.concatenate([lax.expand_dims(r, (axis,)) for r in rows], axis)]
 
 
-linear("unstack", transpose=_unstack_transpose)
+linear("unstack", transpose=_unstack_transpose, form=MOVES)

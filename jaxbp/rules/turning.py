@@ -41,8 +41,6 @@ class Turn(LinearMap):
     """P (..., n, n), Hermitian, to F * P and Re diag(P); residuals: the values w."""
 
     dtype: np.dtype  # of P
-    kind = "opaque"
-    many = True
 
     def push(self, residuals, x_dots):
         (w,), (p,) = residuals, x_dots
@@ -90,5 +88,5 @@ def turned(walker, p, w, p_dots) -> list:
 def nonlinear(name) -> NonlinearTangent:
     return NonlinearTangent(
         f"a derivative rule must be linear in its tangents, but `{name}` of one of "
-        f"them is not ({ir.user_line()}). Correct the rule's formula."
+        "them is not. Correct the rule's formula."
     )

@@ -52,7 +52,7 @@ def _window_sum_transpose(y_bar, x, **params):
     )
 
 
-linear("reduce_window_sum", transpose=_window_sum_transpose, kind="reduce")
+linear("reduce_window_sum", transpose=_window_sum_transpose)
 
 
 # Max pooling. The tangent is that of the element which wins its window, the first of

@@ -5,6 +5,7 @@ from pathlib import Path
 from jaxbp.study import tables
 from jaxbp.study.base import Row, Study
 from jaxbp.study.catalogue import load_study, study_files
+from jaxbp.study.unstable import steady
 
 FILE = "README.md"
 HEAD = """# Results
@@ -17,11 +18,11 @@ device that the folder names; ratios are of runs taken in turn. The classic syst
 
 
 def answer(study: Study, rows: list[Row]) -> str:
-    """The study's claim; empty for one that makes none, or where the rows that its
-    sentence needs are stated gaps."""
+    """The study's claim, from the rows that are steady; empty for one that makes none,
+    or where the rows that its sentence needs are not there."""
     try:
-        return study.claim(rows) if study.claim else ""
-    except (KeyError, IndexError, ValueError):  # no such row, the largest of none
+        return study.claim(steady(rows)) if study.claim else ""
+    except (KeyError, IndexError, ValueError, StopIteration):  # no such row
         return ""
 
 

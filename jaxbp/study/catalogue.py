@@ -85,7 +85,11 @@ def results_state(name: str) -> str:
     states = []
     for record in records:
         told = json.loads(record.read_text())
-        states.append(f"{record.parent.name}: {told['rows']} rows, {told['gaps']} gaps")
+        counts = ", ".join(
+            f"{told[what]} {what if told[what] != 1 else what[:-1]}"
+            for what in ("rows", "gaps")
+        )
+        states.append(f"{record.parent.name}: {counts}")
     return "; ".join(states) or "none yet"
 
 

@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,9 @@ from typing import Any
 
 import jax
 
-from jaxbp import timing
+from jaxbp import display, timing
+from jaxbp.interrupts import interruptible
+from jaxbp.outputs import check_folder
 from jaxbp.study import plots, provenance, tables
 from jaxbp.study.base import Row
 from jaxbp.study.catalogue import results_folder
@@ -109,7 +112,7 @@ def execute(
     one folder deeper."""
     folder = (results or results_folder()) / "classics" / classic.name
     folder = folder / "quick" if quick else folder
-    folder.mkdir(parents=True, exist_ok=True)
+    check_folder("results", folder)
     told = provenance.repository_state(Path(classic.file).parent)
     start_s = time.perf_counter()
     with jax.enable_x64(True):
@@ -181,18 +184,18 @@ def run(classic: Classic, argv: list[str] | None = None) -> None:
 
     flags = (tyro.conf.FlagCreatePairsOff,)
     prog, told = f"{classic.name}.py", classic.text
-    outcome = tyro.cli(command, args=argv, prog=prog, description=told, config=flags)
-    show(outcome)
-    raise SystemExit(1 if outcome.missed else 0)
+    with interruptible() if argv is None else nullcontext():
+        outcome = tyro.cli(
+            command, args=argv, prog=prog, description=told, config=flags
+        )
+        show(outcome)
+        raise SystemExit(1 if outcome.missed else 0)
 
 
 def show(outcome: Outcome) -> None:
     """Question, numbers, answer and folder on the screen."""
-    from rich.console import Console
-
     columns = ("number", "computed", "known", "holds")
     question = outcome.classic.question
-    console = Console()
-    console.print(tables.screen_table(readable(outcome.rows), columns, question))
-    console.print(outcome.answer, highlight=False)
-    console.print(f"Wrote {tables.shortest(outcome.folder)}", highlight=False)
+    table = tables.table(readable(outcome.rows), columns, question)
+    wrote = f"Wrote {tables.shortest(outcome.folder)}"
+    display.show(display.Page(table, outcome.answer, wrote))

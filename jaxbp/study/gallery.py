@@ -1,17 +1,25 @@
 """All classics: find them, run them, and write their gallery."""
 
+import ast
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jaxbp.errors import UnknownName, nearest
+from jaxbp.interrupts import last_words
+from jaxbp.study import tables
+from jaxbp.study.base import Row
 from jaxbp.study.catalogue import (
     load_script,
+    parsed,
+    results_folder,
     studies_folder,
     top_level_names,
 )
 from jaxbp.study.classic import Classic, Outcome, execute, show
 from jaxbp.study.command import progress_bar
 
+KEPT = "{} of {} classics were written; the others keep the results that they had."
+ITS_OWN = "Nothing was written; earlier results stay as they were."
 HEAD = """\
 # The classic backpropagation systems
 
@@ -47,8 +55,26 @@ def all_classics() -> list[Classic]:
     return sorted(classics, key=lambda classic: min(classic.systems))
 
 
-def run_classics(name: str = "", quick: bool = False) -> int:
-    """Run one classic and show it, or all of them and write the gallery.
+def list_classics() -> list[Row]:
+    """Name, question and state of the results of every classic; none is run."""
+    found = []
+    for name, script in classic_files().items():
+        question = (ast.get_docstring(parsed(script)) or "").partition("\n")[0]
+        found.append({"name": name, "question": question, "results": _state(name)})
+    return found
+
+
+def _state(name: str) -> str:
+    file = results_folder() / "classics" / name / "numbers.csv"
+    if not file.exists():
+        return "none yet"
+    rows = tables.read_csv(file.read_text(encoding="utf-8"))
+    met = [row["holds"] for row in rows if "holds" in row]
+    return f"{sum(met)} of {len(met)} known numbers met"
+
+
+def run_classics(name: str, quick: bool = False) -> int:
+    """Run one classic and show it, or, by `all`, all of them and write the gallery.
 
     Returns:
       Exit status: 0, or 1 if a number does not meet the known one.
@@ -56,8 +82,8 @@ def run_classics(name: str = "", quick: bool = False) -> int:
     Raises:
       UnknownName: there is no classic of that name.
     """
-    if name:
-        outcome = execute(load_classic(name), quick)
+    if name != "all":
+        outcome = _executed(load_classic(name), quick, ITS_OWN)
         show(outcome)
         return 1 if outcome.missed else 0
     outcomes = list(run_all(all_classics(), quick))
@@ -71,10 +97,19 @@ def run_all(classics: Sequence[Classic], quick: bool) -> Iterator[Outcome]:
     """The outcomes of all, with a bar of those done."""
     with progress_bar() as bar:
         task = bar.add_task("classics", total=len(classics), case="")
-        for classic in classics:
+        for done, classic in enumerate(classics):
             bar.update(task, case=classic.name)
-            yield execute(classic, quick)
+            with last_words(KEPT.format(done, len(classics))):
+                yield _executed(classic, quick, KEPT.format(done, len(classics)))
             bar.advance(task)
+
+
+def _executed(classic: Classic, quick: bool, kept: str) -> Outcome:
+    try:
+        return execute(classic, quick)
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(kept)
+        raise
 
 
 def told(outcomes: Sequence[Outcome]) -> int:

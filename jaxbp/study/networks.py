@@ -21,7 +21,7 @@ def draw_network(
     for negative, thick ones for large.
 
     Args:
-      columns: (names above the units, numbers in them) of each column.
+      columns: (names above or below the units, numbers in them) of each column.
       edges: between a column and the next, (units there, units here).
       digits: significant digits on the edges.
     """
@@ -35,10 +35,12 @@ def draw_network(
                   along)  # fmt: skip
     for left, (names, numbers) in enumerate(columns):
         for k, (name, number) in enumerate(zip(names, numbers, strict=True)):
-            _unit(axis, left, height(k, len(names)), name, signed(f"{number:.3f}"))
+            below = 0 < k == len(names) - 1  # outside, where no edge runs
+            place = left, height(k, len(names))
+            _unit(axis, place, name, signed(f"{number:.3f}"), below)
     top = max(height(0, len(names)) for names, _ in columns)
     axis.set(title=title, xlim=(-0.35, len(columns) - 0.65))
-    axis.set_ylim(-top - 0.45, top + 0.75)
+    axis.set_ylim(-top - 0.75, top + 0.75)
     axis.axis("off")
 
 
@@ -62,9 +64,9 @@ def _edge(axis, start, end, text, share, along):
     axis.text(x, y, text, color=colour, bbox=box, **centred)
 
 
-def _unit(axis, x, y, name, text):
-    axis.scatter(x, y, s=1100, color="white", edgecolor=plots.INK, zorder=2)
-    axis.text(x, y, text, ha="center", va="center", fontsize=TEXT_POINTS, zorder=3)
-    box = dict(facecolor="white", edgecolor="none", pad=0.3)  # no edge runs through
-    axis.annotate(name, (x, y), (0, 21), textcoords="offset points", ha="center",
-                  fontsize=TEXT_POINTS, color=plots.INK, bbox=box)  # fmt: skip
+def _unit(axis, place, name, text, below):
+    axis.scatter(*place, s=1100, color="white", edgecolor=plots.INK, zorder=2)
+    axis.text(*place, text, ha="center", va="center", fontsize=TEXT_POINTS, zorder=3)
+    offset, side = ((0, -20), "top") if below else ((0, 20), "bottom")
+    axis.annotate(name, place, offset, textcoords="offset points", ha="center",
+                  va=side, fontsize=TEXT_POINTS, color=plots.INK)  # fmt: skip

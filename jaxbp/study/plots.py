@@ -13,12 +13,14 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from ..graphs.spread import spread
 from ..palette import COLOURS, INK
+from ..timing.clock import UNSTABLE
 from .base import is_gap
+from .labels import DIRECT, LABEL_POINTS, spread_labels
+from .unstable import MARK, is_unstable
 
 PANEL_INCHES = (5.0, 4.2)
-LABEL_POINTS = 8.5
+UNSTABLE_POINT = "unstable"  # gid of such points
 CHARACTERS_AN_INCH = 9.5  # of a figure's title
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "jaxbp",  # element ids repeat from run to run
@@ -61,12 +63,20 @@ def draw(
         figure = Figure(figsize=size, layout="constrained")
         axes = list(figure.subplots(down, across, squeeze=False).flat)
         plot(rows, axes)
+        _explain_hollow(figure, axes)
         title = fill(title, int(CHARACTERS_AN_INCH * size[0]))
         figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
         figure.draw_without_rendering()  # the layout, which label places depend on
         for axis in axes:
             spread_labels(axis)
     return figure
+
+
+def _explain_hollow(figure, axes) -> None:
+    marks = [a for a in axes for drawn in a.lines if drawn.get_gid() == UNSTABLE_POINT]
+    if marks:
+        said = f"hollow: quartiles more than {UNSTABLE:g} apart, no claim rests on it"
+        figure.supxlabel(said, x=0.99, ha="right", fontsize=LABEL_POINTS, color=INK)
 
 
 def save(figure, folder: Path) -> list[Path]:
@@ -99,7 +109,7 @@ def line(axis, x: Sequence, y: Sequence, label: str, colour: str, **style) -> No
         va="center",
         color=colour,
         fontsize=LABEL_POINTS,
-        gid="direct-label",
+        gid=DIRECT,
     )
 
 
@@ -120,6 +130,7 @@ def lines(
       colours: entry -> colour, in the order of drawing.
       named: entry -> label.
     """
+    drawn: dict[str, list] = {}  # label of a line: its points
     for entry, colour in colours.items():
         shown = [
             row
@@ -127,7 +138,56 @@ def lines(
             if row.get(by) == entry and not is_gap(row) and row.get(y) is not None
         ]
         xs, ys = [row[x] for row in shown], [row[y] for row in shown]
+        same = next((n for n, points in drawn.items() if _alike(points, xs, ys)), None)
+        if same is not None:  # it would hide the other: one line with two names
+            _rename(axis, same, f"{same}\n= {named(entry)}")
+            drawn[f"{same}\n= {named(entry)}"] = drawn.pop(same)
+            continue
         line(axis, xs, ys, named(entry), colour, **style)
+        if named(entry):
+            drawn[named(entry)] = list(zip(xs, ys, strict=True))
+        quartile_bars(axis, shown, x, y, colour)
+        doubtful = [row for row in shown if _is_doubtful(row, y)]
+        mark_unstable(axis, doubtful, x, y, colour)
+
+
+ALIKE = 1.01  # values nearer than this are one point to the eye
+
+
+def _alike(points: Sequence, xs: Sequence, ys: Sequence) -> bool:
+    """Whether a line would lie on one that is drawn."""
+    if [x for x, _ in points] != list(xs) or len(points) < 2:
+        return False
+    pairs = zip((y for _, y in points), ys, strict=True)
+    return all(max(a, b) <= ALIKE * min(a, b) for a, b in pairs)
+
+
+def _rename(axis, label: str, new: str) -> None:
+    for text in axis.texts:
+        if text.get_gid() == DIRECT and text.get_text() == label:
+            text.set_text(new)
+
+
+def quartile_bars(axis, rows: Sequence, x: str, y: str, colour: str) -> None:
+    """A thin bar from lower to upper quartile, where a row has them."""
+    known = [row for row in rows if f"{y}_q25" in row]
+    ends = ([row[f"{y}_{q}"] for row in known] for q in ("q25", "q75"))
+    at = [row[x] for row in known]
+    axis.vlines(at, *ends, color=COLOURS[colour], alpha=0.4, linewidth=1.2)
+
+
+def mark_unstable(axis, rows: Sequence, x: str, y: str, colour: str) -> None:
+    """Hollow points for rows that prove nothing."""
+    for row in rows:
+        axis.plot(
+            [row[x]], [row[y]], "o", color=COLOURS[colour], markerfacecolor="white",
+            gid=UNSTABLE_POINT, zorder=3,
+        )  # fmt: skip
+
+
+def _is_doubtful(row, y: str) -> bool:
+    """Whether a value is a time, or made of one, in a row without a steady ratio."""
+    return is_unstable(row, y) or (y in ("ratio", "time_s") and is_unstable(row))
 
 
 def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: str):
@@ -140,6 +200,12 @@ def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: 
     upper = [row[f"{column}_q75"] for row in rows]
     axis.hlines(places, lower, upper, color=colour, alpha=0.35, linewidth=3.5)
     axis.plot(ratios, places, "o", color=colour)
+    for place, row in zip(places, rows, strict=True):
+        if is_unstable(row, column):
+            axis.plot(
+                [row[column]], [place], "o", color=colour, markerfacecolor="white",
+                gid=UNSTABLE_POINT,
+            )  # fmt: skip
     axis.axvline(1, color=INK, linewidth=0.8)
     centre = exp(mean([log(ratio) for ratio in ratios])) if ratios else 1.0
     axis.axvline(centre, color=colour, linewidth=1.2, linestyle=":")
@@ -148,12 +214,15 @@ def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: 
     axis.invert_yaxis()
 
 
-def heat_map(axis, cells: dict[tuple, float], names: tuple[str, str, str]) -> None:
+def heat_map(
+    axis, cells: dict[tuple, float], names: tuple[str, str, str], doubtful=frozenset()
+) -> None:
     """A ratio by two sizes, blue below 1 and vermilion above, each cell told.
 
     Args:
       cells: (row's size, column's size) -> ratio.
       names: of the rows, of the columns, of the ratio.
+      doubtful: the cells whose ratio is not to be relied on; they are marked.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -162,7 +231,7 @@ def heat_map(axis, cells: dict[tuple, float], names: tuple[str, str, str]) -> No
     ends = (COLOURS["blue"], "#F7F7F7", COLOURS["vermilion"])
     colours = LinearSegmentedColormap.from_list("ratio", ends)
     limit = max(1.0, max(abs(value) for line in logs for value in line))
-    axis.imshow(
+    image = axis.imshow(
         logs, cmap=colours, vmin=-limit, vmax=limit, origin="lower", aspect="auto"
     )
     for (r, c), ratio in cells.items():
@@ -170,7 +239,7 @@ def heat_map(axis, cells: dict[tuple, float], names: tuple[str, str, str]) -> No
         axis.text(
             columns.index(c),
             rows.index(r),
-            f"{ratio:.2g}",
+            f"{ratio:.2g}" + f" {MARK}" * ((r, c) in doubtful),
             ha="center",
             va="center",
             fontsize=LABEL_POINTS,
@@ -181,6 +250,9 @@ def heat_map(axis, cells: dict[tuple, float], names: tuple[str, str, str]) -> No
     axis.set(ylabel=names[0], xlabel=names[1])
     axis.grid(False)
     axis.set_title(names[2])
+    ticks = [-limit, -limit / 2, 0, limit / 2, limit]
+    bar = axis.figure.colorbar(image, ax=axis, ticks=ticks, pad=0.02, aspect=35)
+    bar.ax.set_yticklabels([f"{10**tick:.2g}" for tick in ticks])
 
 
 def log_log(axis, x_label: str, y_label: str) -> None:
@@ -211,27 +283,6 @@ def note(axis, text: str, x: float = 0.02, y: float = 0.97) -> None:
     axis.text(
         x, y, text, transform=axis.transAxes, va="top", fontsize=LABEL_POINTS, color=INK
     )
-
-
-def spread_labels(axis) -> None:
-    """Move direct labels up or down until none covers another; they stay beside
-    their axes as far as there is room."""
-    labels = [t for t in axis.texts if t.get_gid() == "direct-label"]
-    points = axis.figure.dpi / 72  # pixels a point
-    anchors = [axis.transData.transform(label.xy)[1] / points for label in labels]
-    order = sorted(range(len(labels)), key=anchors.__getitem__)
-    gap, rim, last = LABEL_POINTS * 1.25, LABEL_POINTS / 2, len(labels) - 1
-    places = apart([anchors[i] for i in order], gap)
-    low, high = axis.bbox.y0 / points + rim, axis.bbox.y1 / points - rim
-    places = [min(place, high - gap * (last - k)) for k, place in enumerate(places)]
-    places = [max(place, low + gap * k) for k, place in enumerate(places)]
-    for i, place in zip(order, places, strict=True):
-        labels[i].xyann = (6, place - anchors[i])
-
-
-def apart(places: Sequence[float], gap: float) -> list[float]:
-    """The nearest sorted places (by least squares) that are `gap` apart or more."""
-    return spread(places, [gap] * (len(places) - 1), [1.0] * len(places))
 
 
 def mean(values: Sequence[float]) -> float:

@@ -11,7 +11,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxbp.display import Column, Line, Table
 from jaxbp.study.base import GAP, Row, is_gap
+from jaxbp.study.unstable import MARK, is_unstable
 
 DIGITS = 5  # in the CSV: more than any timing repeats, few enough to read differences
 SHOWN = 3  # where people read
@@ -71,23 +73,19 @@ def csv_value(cell: str):
 
 def markdown(rows: Sequence[Row], columns: Sequence[str]) -> str:
     """Rows as a Markdown table; a gap's reason stands in its first empty cell."""
-    head = "| " + " | ".join(map(heading, columns)) + " |"
-    sides = (" --- " if text else " ---: " for text in texts(rows, columns))
-    rule = "|" + "|".join(sides)
-    lines = ["| " + " | ".join(shown_cells(row, columns)) + " |" for row in rows]
-    return "\n".join([head, rule + "|", *lines]) + "\n"
+    return table(rows, columns).markdown()
 
 
-def screen_table(rows: Sequence[Row], columns: Sequence[str], title: str):
-    """Rows as a rich table for the terminal."""
-    from rich.table import Table  # heavy: only when a table is shown
-
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for name, text in zip(columns, texts(rows, columns), strict=True):
-        table.add_column(heading(name), justify="left" if text else "right")
-    for row in rows:
-        table.add_row(*shown_cells(row, columns), style="dim" if is_gap(row) else None)
-    return table
+def table(rows: Sequence[Row], columns: Sequence[str], title: str = "") -> Table:
+    """Rows as a table to be shown; gaps are dim."""
+    shown = (
+        Column(heading(name), left=text, fold=text)
+        for name, text in zip(columns, texts(rows, columns), strict=True)
+    )
+    lines = (
+        Line(tuple(shown_cells(row, columns)), "dim" * is_gap(row)) for row in rows
+    )
+    return Table(tuple(shown), tuple(lines), title)
 
 
 def pivot(rows: Sequence[Row], index: Sequence[str], across: str, value: str):
@@ -105,13 +103,27 @@ def pivot(rows: Sequence[Row], index: Sequence[str], across: str, value: str):
 
 
 def texts(rows: Sequence[Row], columns: Sequence[str]) -> list[bool]:
-    """Which columns hold words only, and so stand to the left."""
-    return [all(isinstance(row.get(name), str) for row in rows) for name in columns]
+    """Which columns hold words, and so stand to the left; empty cells say nothing."""
+    return [
+        _are_words([row[name] for row in rows if row.get(name) not in (None, "")])
+        for name in columns
+    ]
+
+
+def _are_words(values: list) -> bool:
+    """All are text, and not all of that numbers."""
+    if not all(isinstance(value, str) for value in values):
+        return False
+    return any(isinstance(csv_value(value), str) for value in values)
 
 
 def shown_cells(row: Row, columns: Sequence[str]) -> list[str]:
-    """One row as people read it, a gap's reason where its numbers would begin."""
-    cells = [shown(row.get(name), name) for name in columns]
+    """One row as people read it, a gap's reason where its numbers would begin; a mark
+    behind a ratio that is not to be relied on."""
+    cells = [
+        shown(row.get(name), name) + f" {MARK}" * is_unstable(row, name)
+        for name in columns
+    ]
     if is_gap(row) and "" in cells:
         cells[cells.index("")] = str(row[GAP])
     return cells

@@ -17,6 +17,9 @@ from jaxbp.timing.device import allocated_peak_bytes as allocated_peak_bytes
 from jaxbp.timing.device import device_facts as device_facts
 from jaxbp.timing.device import find_device as find_device
 from jaxbp.timing.device import load as load
+from jaxbp.timing.modes import TimeReport as TimeReport
+from jaxbp.timing.modes import TimeRow as TimeRow
+from jaxbp.timing.modes import table as table
 from jaxbp.timing.roofs import Roofs as Roofs
 from jaxbp.timing.roofs import device_roofs as device_roofs
 from jaxbp.timing.roofs import matmul_peak as matmul_peak

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -22,16 +23,33 @@ from jaxbp.errors import InvalidArgument
 
 ROUNDS = 7  # an odd count has a median that was measured
 LEAST_ROUNDS = 3  # fewer have no quartiles worth the name
+UNSTABLE = 1.5  # quartiles further apart than this make a row that proves nothing
 MIN_SAMPLE_S = 2e-3  # 10,000 ticks of a 200 ns clock read
 
-Call = tuple[Callable, tuple]  # what is called, and the arguments it gets
+Call = tuple[
+    Callable[..., Any], tuple[Any, ...]
+]  # what is called, and the arguments it gets
 
 
-@dataclass(frozen=True)
+SCALE = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+
+
+def seconds(time_s: float) -> str:
+    """A time in three digits: "12.3 µs"."""
+    size, unit = next((s for s in SCALE if time_s >= s[0]), SCALE[-1])
+    return f"{time_s / size:.3g} {unit}"
+
+
+@dataclass(frozen=True, repr=False)
 class Timing:
     """Seconds per call, one entry per sample, in the order they were taken."""
 
     samples_s: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        low, middle, high = (seconds(self.quantile_s(q)) for q in (0.25, 0.5, 0.75))
+        count = len(self.samples_s)
+        return f"Timing(median {middle}, quartiles {low} to {high}, {count} samples)"
 
     @property
     def minimum_s(self) -> float:
@@ -55,6 +73,11 @@ class Ratio:
     median: float
     lower: float
     upper: float
+
+    @property
+    def unstable(self) -> bool:
+        """Whether the quartiles lie too far apart to rest a claim on."""
+        return self.upper > UNSTABLE * self.lower
 
 
 def paired(contender: Timing, baseline: Timing) -> Ratio:

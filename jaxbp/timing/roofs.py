@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxbp.timing.clock import MIN_SAMPLE_S, time_calls
+from jaxbp.timing.clock import MIN_SAMPLE_S, seconds, time_calls
 from jaxbp.timing.device import Device, find_device
 
 LARGEST_SIDE = 16_384
@@ -84,6 +84,13 @@ class Roofs:
     elementwise_flops_per_s: float
     transcendentals_per_s: float
     call_s: float
+
+    def __repr__(self) -> str:
+        return (
+            f"Roofs({self.flops_per_s:.3g} flops/s, {self.bytes_per_s:.3g} bytes/s, "
+            f"{self.transcendentals_per_s:.3g} transcendentals/s, a call "
+            f"{seconds(self.call_s)})"
+        )
 
     def columns(self) -> dict[str, float]:
         """The scalar roofs, named for a provenance record."""

@@ -20,10 +20,8 @@ def open_cond(noter, values, dots, params):
 def open_scan(noter, values, dots, params):
     """The steps of a scan; its elements are called `x[0]`, `x[1]`, ..."""
     program, length = params["jaxpr"], params["length"]
-    count, carries = ir.scan_counts(params)
-    first = count + carries
-    held, carry = _both(values[:count], dots[:count]), _both(values, dots)[count:first]
-    elements = _both(values[first:], dots[first:])
+    held, carry, elements = ir.scan_split(_both(values, dots), params)
+    carries = len(carry)
     steps = list(range(length))
     if params["reverse"]:
         steps.reverse()
@@ -97,10 +95,10 @@ class _While:
 
     def __init__(self, values, dots, params):
         self.cond, self.body = params["cond_jaxpr"], params["body_jaxpr"]
-        self.first = params["cond_nconsts"]
-        self.last = self.first + params["body_nconsts"]
-        self.held = _both(values[: self.last], dots[: self.last])
-        self.carry, self.dots = list(values[self.last :]), list(dots[self.last :])
+        tests, consts, carry = ir.while_split(_both(values, dots), params)
+        self.held, self.first = [*tests, *consts], len(tests)
+        self.last = len(self.held)
+        self.carry, self.dots = _apart(carry)
 
     def operands(self):
         """Values and dots of all operands, as the loop would go on with them."""

@@ -5,13 +5,11 @@ loops and branches are one row, or, opened, the rows of what they run.
 """
 
 import functools
-import sys
 from collections.abc import Callable
 
 from .. import ir
 from ..checks.eager import NEEDS_VALUES
 from ..costs.count import traced_amount
-from ..costs.flat import HIDDEN, own_line
 from ..modes.linearize import Recorder
 from ..modes.live import run_live
 from ..modes.walk import Walker
@@ -78,18 +76,15 @@ class Noter(Walker):
         return [Ref(n, s, row.place) for n, s in zip(names, slots, strict=True)]
 
     def _source(self) -> str:
-        known = own_line(self.where[2]) if self.where is not None else ""
-        if known:
-            return _short(known)
-        frame = sys._getframe(1)
-        while frame and frame.f_code.co_filename.startswith(HIDDEN):
-            frame = frame.f_back
-        return _short(f"{frame.f_code.co_filename}:{frame.f_lineno}") if frame else ""
+        known = self.where.source if self.where is not None else ""
+        return _short(known or ir.line_of(ir.here()))
 
     # Equations --------------------------------------------------------------
 
     def apply(self, primitive, values, dots, params):
         name = primitive.name
+        if _is_nothing(name, values, params):  # a weak type made strong: no step
+            return ir.evaluate(primitive, values, params), dots
         opened = self.level < self.depth and params.get("length") != 0
         if name in CALLS or (opened and name in REMAT):
             found = (params.get(key) for key in ("jaxpr", "call_jaxpr", "call"))
@@ -154,6 +149,13 @@ def _operands(values, dots) -> list[str]:
 
 def _evaluated(primitive, bound, *values):
     return ir.evaluate(primitive, values, bound)
+
+
+def _is_nothing(name: str, values, params: dict) -> bool:
+    """Whether an equation converts a value to the type that it has."""
+    if name != "convert_element_type" or params.get("sharding") is not None:
+        return False
+    return ir.typeof(values[0]).dtype == params["new_dtype"]
 
 
 def _called(params: dict) -> str:

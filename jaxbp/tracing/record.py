@@ -7,11 +7,11 @@ https://jmlr.org/papers/v18/17-468.html.
 import inspect
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 
 from .. import ir, tree
 from ..errors import InvalidArgument, JaxbpError
+from ..linear.program import taped
 from ..modes import doors
 from ..modes.live import run_live
 from . import sweeps
@@ -31,8 +31,9 @@ def trace(
 
     Args:
       f: a function of arrays or pytrees of them, to arrays or pytrees.
-      *args: pytrees of numbers or arrays; integers and booleans carry no derivative,
-        and those of Python are left as they are, so that they may be sizes or flags.
+      *args: pytrees; integers and booleans carry no derivative, and those of Python are
+        left as they are, so that they may be sizes or flags; so is what is no array,
+        as the functions and names inside a model.
       tangents: the direction of forward mode, a tuple like `args`. Left out, it is 1 in
         every floating element: the tangents are then derivatives along (1, ..., 1).
       cotangents: what reverse mode starts from, like the output. Left out, it is 1 in
@@ -59,17 +60,20 @@ def trace(
     _check_range("depth", depth, 0)
     _check_range("steps", steps, 1)
     name = doors.name_of(f)
-    leaves, structure = doors.flatten(args, f)
+    parted = tree.Parted(args)
+    if args and not parted.leaves:
+        doors.check_arrays("args", args, name)
+    leaves, _ = doors.flatten(parted.leaves, f)
     if any(map(ir.is_tracer, leaves)):
         raise InvalidArgument(
             f"a trace shows values, but `{name}` was given arguments under "
             "transformation by JAX. Call `trace` outside jit, vmap and grad."
         )
     noter = Noter(depth, steps)
-    names = _argument_names(f, args)
+    names = parted.chosen(_argument_names(f, args))
     refs = [noter.input(n, leaf) for n, leaf in zip(names, leaves, strict=True)]
-    flat = doors.Flat(lambda given: f(*given), structure, has_aux, name)
-    given = [isinstance(leaf, int) for leaf in jax.tree.leaves(args)]  # sizes, flags
+    flat = doors.Flat(lambda given: f(*given), parted, has_aux, name)
+    given = [isinstance(leaf, int) for leaf in parted.leaves]  # sizes, flags
     outs, out_refs, _ = run_live(
         noter,
         flat,
@@ -83,7 +87,7 @@ def trace(
     noter.count_flops()
     in_slots = [ref.slot for ref in refs]
     out_slots = [ref.slot if ref else None for ref in out_refs]
-    x_dots = _seeds("tangents", tangents, "args", args, leaves)
+    x_dots = _seeds("tangents", tangents, "args", args, leaves, parted)
     y_bars = _seeds("cotangents", cotangents, "output", output, outs)
     return _swept(name, noter, in_slots, x_dots, out_slots, y_bars)
 
@@ -104,7 +108,7 @@ def _argument_names(f: Callable, args) -> list[str]:
     return [n for key, arg in bound.items() for n, _ in tree.named_leaves(key, arg)]
 
 
-def _seeds(name: str, given, like_name: str, like, leaves) -> list:
+def _seeds(name: str, given, like_name: str, like, leaves, parted=None) -> list:
     """One array per leaf; None for integers."""
     avals = [ir.tangent_aval(ir.typeof(leaf)) for leaf in leaves]
     floating = [ir.differentiable(ir.typeof(leaf)) for leaf in leaves]
@@ -115,7 +119,9 @@ def _seeds(name: str, given, like_name: str, like, leaves) -> list:
         given = tuple(given)
     tree.same_structure(name, given, like_name, like)
     seeds = []
-    triples = zip(tree.named_leaves(name, given), avals, floating, strict=True)
+    pairs = tree.named_leaves(name, given)
+    pairs = parted.chosen(pairs) if parted else pairs
+    triples = zip(pairs, avals, floating, strict=True)
     for (leaf_name, leaf), aval, on in triples:
         seed = jnp.asarray(leaf, aval.dtype) if on else None
         if seed is not None:
@@ -136,15 +142,16 @@ def _swept(name: str, noter: Noter, in_slots, x_dots, out_slots, y_bars) -> Trac
     for slot, y_bar in zip(out_slots, y_bars, strict=True):
         if slot is not None:
             seeds[slot] = sweeps.add(seeds.get(slot), y_bar)
+    program = taped(edges, noter.recorder.avals, (), ())
     try:
-        dots = sweeps.tangents(edges, x_dots)
+        dots = sweeps.tangents(program, x_dots)
     except JaxbpError as error:
         dots = {}
         notes.append(f"no tangents: {error}")
     try:
-        bars, brought = sweeps.cotangents(edges, seeds)
+        bars, brought = sweeps.cotangents(program, seeds)
     except JaxbpError as error:
-        bars, brought = {}, [{} for _ in edges]
+        bars, brought = {}, {}
         notes.append(f"no cotangents: {error}")
     sweeps.kept_bytes(rows, edges, seeds)
     for row in rows:
@@ -162,6 +169,6 @@ def _carried(row, brought) -> list:
         return [None] * len(row.reads)
     found: dict = {}
     for place in range(*row.edges):
-        for slot, x_bar in brought[place].items():
+        for slot, x_bar in brought.get(place, {}).items():
             found[slot] = sweeps.add(found.get(slot), x_bar)
     return [found.get(ref.slot) if ref else None for ref in row.reads]

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 
 from .. import ir
 from ..costs.amount import ZERO, Range
+from ..display import Page, Shown
 from ..errors import UnknownName, nearest
 from .row import Row, type_name
 
 
-@dataclass
-class Trace:
+@dataclass(repr=False)
+class Trace(Shown):
     """The evaluation trace of a function.
 
     Attributes:
@@ -45,7 +46,13 @@ class Trace:
         """Bytes of all residuals that reverse mode keeps, each once."""
         return sum(row.kept_bytes for row in self.rows)
 
-    def table(self) -> list[dict[str, Any]]:
+    def page(self) -> Page:
+        """The table, the totals and remarks."""
+        from .render import page
+
+        return page(self)
+
+    def as_dicts(self) -> list[dict[str, Any]]:
         """One dict per value: name, equation, type, primal, tangent, cotangent, ..."""
         return [
             {
@@ -93,24 +100,6 @@ class Trace:
         from .draw import picture
 
         return picture(self, title)
-
-    def __str__(self) -> str:
-        from .render import as_text
-
-        return as_text(self)
-
-    def __rich__(self):
-        from .render import as_rich
-
-        return as_rich(self)
-
-    def _repr_html_(self) -> str:
-        from .render import as_html
-
-        return as_html(self)
-
-    def __repr__(self) -> str:
-        return f"Trace of {self.name}: {len(self.rows)} rows"
 
 
 def _finite(values: Sequence) -> bool:

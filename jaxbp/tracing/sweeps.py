@@ -7,41 +7,30 @@ takes them backwards and leaves a cotangent in every slot.
 from collections.abc import Sequence
 
 from .. import ir
-from ..costs.traffic import nbytes
 from ..linear.base import Edge, add
+from ..linear.program import LinearProgram
 from .row import Row
 
 
-def _carried(apply, edge: Edge, env: dict, sources, targets):
-    """(slot, value) of what one edge brings from the slots `sources` to `targets`."""
-    given = [env.get(slot) for slot in sources]
-    if all(value is None for value in given):
-        return []
-    if not edge.map.many:
-        return [(targets[0], apply(edge.residuals, given[0]))]
-    return list(zip(targets, apply(edge.residuals, given), strict=True))
-
-
-def tangents(edges: Sequence[Edge], seeds: dict) -> dict:
+def tangents(program: LinearProgram, seeds: dict) -> dict:
     """slot -> tangent, from the seeds of the inputs' slots."""
     env = dict(seeds)
-    for edge in edges:
-        for slot, x_dot in _carried(edge.map.push, edge, env, edge.ins, edge.outs):
-            env[slot] = add(env.get(slot), x_dot)
+    for _ in program.steps("push", env):
+        pass
     return env
 
 
-def cotangents(edges: Sequence[Edge], seeds: dict) -> tuple[dict, list[dict]]:
-    """slot -> cotangent, from the seeds of the outputs' slots; and per edge what it
-    brings, slot -> cotangent."""
-    env, brought = dict(seeds), []
-    for edge in reversed(edges):
+def cotangents(program: LinearProgram, seeds: dict) -> tuple[dict, dict]:
+    """slot -> cotangent, from the seeds of the outputs' slots; and per place of an edge
+    what it brings, slot -> cotangent."""
+    env, brought = dict(seeds), {}
+    places = {id(edge): i for i, edge in enumerate(program.structure.edges)}
+    for edge, _, x_bars in program.steps("pull", env):
         found: dict = {}
-        for slot, x_bar in _carried(edge.map.pull, edge, env, edge.outs, edge.ins):
+        for slot, x_bar in zip(edge.ins, x_bars, strict=True):
             found[slot] = add(found.get(slot), x_bar)
-            env[slot] = add(env.get(slot), x_bar)
-        brought.append(found)
-    return env, brought[::-1]
+        brought[places[id(edge)]] = found
+    return env, brought
 
 
 def kept_bytes(rows: Sequence[Row], edges: Sequence[Edge], outputs) -> None:
@@ -59,4 +48,4 @@ def kept_bytes(rows: Sequence[Row], edges: Sequence[Edge], outputs) -> None:
             for residual in edges[place].residuals if place in alive else ():
                 if id(residual) not in seen:
                     seen.add(id(residual))
-                    row.kept_bytes += nbytes(ir.typeof(residual))
+                    row.kept_bytes += ir.nbytes(ir.typeof(residual))

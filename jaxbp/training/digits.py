@@ -17,6 +17,7 @@ import optax
 import jaxbp
 from jaxbp import layers
 from jaxbp.errors import DataError, InvalidArgument, UnknownName, nearest
+from jaxbp.outputs import check_writable
 from jaxbp.problems import Split, digits
 from jaxbp.training.loop import fit
 from jaxbp.training.metrics import classifier_metrics, confusion
@@ -43,6 +44,7 @@ class DigitsOutcome(NamedTuple):
       predicted: (450,) int, the class given to each test image.
       confusion: (10, 10) int, rows the true digit, columns the predicted.
       accuracy: share of the test images that are right.
+      saved: the file that holds the state, if any.
     """
 
     training: TrainingResult
@@ -50,6 +52,7 @@ class DigitsOutcome(NamedTuple):
     predicted: np.ndarray
     confusion: np.ndarray
     accuracy: float
+    saved: Path | None = None
 
 
 def train_digits(
@@ -68,26 +71,29 @@ def train_digits(
     """Train an MLP with Adam to read 8x8 digits, and print how well it does.
 
     Args:
-      gradient: who computes it: the hand-written layers, jaxbp's engine, or JAX.
-      seed: draws the split, the first parameters and the order of the examples.
-      epochs: passes over the 1,347 training images, those before a resume included.
+      gradient: Who computes it: the hand-written layers, jaxbp's engine, or JAX.
+      seed: Draws the split, the first parameters and the order of the examples.
+      epochs: Passes over the 1,347 training images, those before a resume included.
       learning_rate: Adam's.
-      batch_size: images an update.
-      hidden: units of each hidden layer; (32,) gives 2,410 parameters.
-      dtype: of parameters and inputs; the process's own setting is left alone.
-      save: a safetensors file for the state; `predict_digits` reads it again.
-      resume: go on from the file in `save`, bit for bit.
-      report: print figures, the confusion of digits and some misread images.
-      progress: show a bar while training; None shows it on a terminal only.
+      batch_size: Images an update.
+      hidden: Units of each hidden layer; (32,) gives 2,410 parameters.
+      dtype: Of parameters and inputs; the process's own setting is left alone.
+      save: A safetensors file for the state; `predict_digits` reads it again.
+      resume: Go on from the file in `save`, bit for bit.
+      report: Whether figures, the confusion of digits and misread images are printed.
+      progress: Show a bar while training; None shows it on a terminal only.
 
     Returns:
       `DigitsOutcome`.
 
     Raises:
-      InvalidArgument: `resume` without `save`, or settings other than those saved.
+      InvalidArgument: `resume` without `save`, settings other than those saved or out
+        of range, a `save` that cannot be written.
       DataError: the file to resume from is absent, damaged or foreign.
       UnknownName: no such `gradient` or `dtype`.
     """
+    _check_positive(learning_rate, batch_size, hidden)
+    check_writable("save", save)
     _check_known("gradient", gradient, get_args(Gradient))
     if resume:
         _check_resumable(save)
@@ -111,7 +117,7 @@ def train_digits(
             notes=_notes(seed, hidden, dtype),
             progress=progress,
         )
-        outcome = _test(model, training, split)
+        outcome = _test(model, training, split)._replace(saved=save)
     if report:
         print_digits_report(outcome, gradient, save)
     return outcome
@@ -160,6 +166,16 @@ def _check_resumable(save):
         raise InvalidArgument("`resume` needs the file of an earlier run in `save`.")
     if not Path(save).exists():
         raise DataError(f"there is no {save} to resume from. Run without `resume`.")
+
+
+def _check_positive(learning_rate, batch_size, hidden):
+    if not 0 < learning_rate < float("inf"):
+        raise InvalidArgument(
+            f"`learning_rate` must be a number above 0, but is {learning_rate}."
+        )
+    for name, sizes in (("batch_size", (batch_size,)), ("hidden", hidden)):
+        if any(size < 1 for size in sizes):
+            raise InvalidArgument(f"`{name}` must be 1 or more, but is {min(sizes)}.")
 
 
 def _check_known(name, value, known):

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxbp.errors import InvalidArgument
+from jaxbp.interrupts import last_words
+from jaxbp.outputs import check_writable
 from jaxbp.training.data import count_examples, plan_batches
 from jaxbp.training.epochs import Metrics, epochs_program
 from jaxbp.training.progress import EpochBar
@@ -36,7 +38,7 @@ def fit(
     shuffle: bool = True,
     last_batch: Literal["keep", "drop"] = "keep",
     callback: Callback | None = None,
-    state_path: str | os.PathLike | None = None,
+    state_path: str | os.PathLike[str] | None = None,
     resume: bool = False,
     save_every_s: float = 10.0,
     notes: Mapping[str, Any] | None = None,
@@ -88,6 +90,8 @@ def fit(
     Cost: one call of `value_and_grad` and one update a batch. Two copies of parameters
     and optimiser state are alive, three under early stopping.
     """
+    _check_parts(value_and_grad, optimizer)
+    check_writable("state_path", state_path)
     if epochs < 0:
         raise InvalidArgument(f"`epochs` must be 0 or more but is {epochs}.")
     if early_stopping and early_stopping.patience < 1:
@@ -113,8 +117,9 @@ def fit(
         save_run()
         return run.result(stopped)
 
+    held = [f"{state_path} holds the state saved last."] if state_path else []
     try:
-        with EpochBar(epochs, run.epoch, progress) as bar:
+        with last_words(*held), EpochBar(epochs, run.epoch, progress) as bar:
             stopped = _advance(run, epochs, bar, callback, save_run, save_every_s)
     except NonFiniteLoss as error:
         error.result = finish("non-finite")
@@ -171,6 +176,23 @@ def _load(path, like, notes):
 def _where_saved(path, epoch):
     if path is None:
         return (
-            f"stopped after epoch {epoch}; nothing was saved, as `state_path` is None"
+            f"Nothing was saved of {epoch} epochs: there was no `state_path` (on the "
+            "command line: --save FILE)."
         )
-    return f"the state after epoch {epoch} is in {path}; go on with `resume=True`"
+    return (
+        f"{path} holds the state after epoch {epoch}; the same call with `resume` goes "
+        "on from there (on the command line: --resume)."
+    )
+
+
+def _check_parts(value_and_grad, optimizer):
+    if not callable(value_and_grad):
+        raise InvalidArgument(
+            "`value_and_grad` must be a function, (params, *batch) -> (loss, grads), "
+            f"but is a {type(value_and_grad).__name__}."
+        )
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise InvalidArgument(
+            "`optimizer` must be an optax transformation such as `optax.adam(1e-3)`, "
+            f"but is {optimizer!r}."
+        )

@@ -2,74 +2,77 @@
 
 import jax
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+from jaxbp.display import Column, Line, Page, Table, Words, show
 
 _MISSES_SHOWN = 4  # as many as 80 columns hold
 _SHADES = " ░▒▓█"
 
 
-def print_digits_report(outcome, gradient: str, saved, console: Console | None = None):
+def print_digits_report(outcome, gradient: str, saved):
     """Print a `DigitsOutcome` as tables; `saved` is the state's file, or None."""
-    console = console or Console()
-    console.print(_figures(outcome, gradient, saved))
-    console.print(_confusion_table(outcome.confusion))
+    show(Page(_figures(outcome, gradient, saved), *_images(outcome)))
+
+
+def _images(outcome):
+    yield _confusion_table(outcome.confusion)
     misses = np.flatnonzero(outcome.predicted != outcome.split.test.targets)
     if misses.size:
-        console.print(_miss_table(outcome, misses[:_MISSES_SHOWN], misses.size))
+        yield _miss_table(outcome, misses[:_MISSES_SHOWN], misses.size)
 
 
-def _figures(outcome, gradient, saved):
+def _figures(outcome, gradient, saved) -> Table:
     training = outcome.training
     size = sum(leaf.size for leaf in jax.tree.leaves(training.params))
     right, count = np.trace(outcome.confusion), outcome.confusion.sum()
-    table = Table(title="Digits, 8x8 pixels", show_header=False, title_justify="left")
-    table.add_row("gradient by", gradient)
-    table.add_row("parameters", f"{size:,}")
-    table.add_row("epochs", str(int(training.state.epoch)))
+    rows = [
+        ("gradient by", gradient),
+        ("parameters", f"{size:,}"),
+        ("epochs", str(int(training.state.epoch))),
+    ]
     for column, name in (("loss", "training loss"), ("validation_loss", "test loss")):
         if len(training.history.get(column, ())):
-            table.add_row(name, f"{training.history[column][-1]:.4f}")
-    accuracy = f"[bold]{outcome.accuracy:.4f}[/bold]  ({right} of {count})"
-    table.add_row("test accuracy", accuracy)
+            rows.append((name, _number(training.history[column][-1])))
+    accuracy = f"{outcome.accuracy:.4f}  ({right} of {count})"
+    rows.append(("test accuracy", Words(accuracy, "bold")))
     if training.run_s:
-        table.add_row("throughput", f"{training.examples_per_s:,.0f} examples/s")
-    table.add_row("compiling", f"{training.compile_s:.2f} s")
-    table.add_row("training", f"{training.run_s:.2f} s")
+        rows.append(("throughput", f"{training.examples_per_s:,.0f} examples/s"))
+    rows.append(("compiling", f"{training.compile_s:.2f} s"))
+    rows.append(("training", f"{training.run_s:.2f} s"))
     if saved is not None:
-        table.add_row("saved", str(saved))
-    return table
+        rows.append(("saved", str(saved)))
+    columns = Column("Digits, 8x8 pixels", left=True), Column("", left=True, fold=True)
+    return Table(columns, tuple(map(Line, rows)))
 
 
-def _confusion_table(counts):
+def _number(value) -> str:
+    """Four digits after the point; of a huge or tiny one four in all."""
+    return f"{value:.4f}" if 1e-4 <= abs(value) < 1e6 else f"{value:.4g}"
+
+
+def _confusion_table(counts) -> Table:
     """Rows are true digits; zeros are dots, so that mistakes stand out."""
-    table = Table(
-        title="Test images: true digit (row) read as (column)", title_justify="left"
-    )
-    table.add_column("")
-    for digit in range(len(counts)):
-        table.add_column(str(digit), justify="right")
+    columns = (Column("true", left=True), *(Column(str(d)) for d in range(len(counts))))
+    lines = []
     for digit, row in enumerate(counts):
         cells = [_cell(count, digit == column) for column, count in enumerate(row)]
-        table.add_row(str(digit), *cells)
-    return table
+        lines.append(Line((str(digit), *cells)))
+    title = "Test images: true digit (row) read as (column)"
+    return Table(columns, tuple(lines), title)
 
 
-def _cell(count, right):
+def _cell(count, right) -> Words:
     if count == 0:
-        return Text("·", style="dim")
-    return Text(str(count), style="green" if right else "bold red")
+        return Words("·", "dim")
+    return Words(str(count), "good" if right else "bad")
 
 
-def _miss_table(outcome, rows, total):
+def _miss_table(outcome, rows, total) -> Table:
     truth, read = outcome.split.test.targets, outcome.predicted
+    pictures = Line(tuple(_picture(outcome.split.test.inputs[row]) for row in rows))
+    columns = (Column(f"{truth[row]} read as {read[row]}", left=True) for row in rows)
     title = f"{len(rows)} of {total} misread test images"
-    table = Table(title=title, title_justify="left", box=None)
-    for row in rows:
-        table.add_column(f"{truth[row]} read as {read[row]}", no_wrap=True)
-    table.add_row(*(_picture(outcome.split.test.inputs[row]) for row in rows))
-    return table
+    return Table(tuple(columns), (pictures,), title)
 
 
 def _picture(pixels):

@@ -42,6 +42,14 @@ class TrainingResult(NamedTuple):
     run_s: float
     examples_per_s: float
 
+    def __repr__(self) -> str:
+        losses = list(self.history.get("loss", []))
+        last = f", last loss {losses[-1]:.4g}" if losses else ""
+        return (
+            f"TrainingResult({self.stopped} after epoch {int(self.state.epoch)}{last}; "
+            f"{self.run_s:.3g} s, {self.examples_per_s:,.0f} examples/s)"
+        )
+
 
 class NonFiniteLoss(JaxbpError, FloatingPointError):
     """A loss or a parameter became NaN or Inf.

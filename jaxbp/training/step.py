@@ -33,7 +33,7 @@ def make_step(
     update = optax.with_extra_args_support(optimizer).update
 
     def step(params, optimizer_state, *batch):
-        loss, grads = value_and_grad(params, *batch)
+        loss, grads = loss_and_gradients(value_and_grad(params, *batch))
         check_loss(loss)
         check_gradients(params, grads)
         # optax's Adam (0.2.8) adds float and int32, which strict promotion refuses
@@ -45,6 +45,17 @@ def make_step(
         return params, optimizer_state, loss
 
     return step
+
+
+def loss_and_gradients(found: Any) -> tuple[jax.Array, Any]:
+    """What `value_and_grad` returned, unless that is no pair."""
+    if isinstance(found, tuple | list) and len(found) == 2:
+        return found[0], found[1]
+    raise StructureMismatch(
+        "`value_and_grad` must return (loss, gradients), but returned a "
+        f"{type(found).__name__}. Of a loss, `jaxbp.value_and_grad(loss)` does so; "
+        "`jaxbp.grad(loss)` returns the gradients alone."
+    )
 
 
 def check_loss(loss: Any) -> None:

@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
+from ..display import Page, Shown
 from ..errors import InvalidArgument, ShapeMismatch
 from ..scalar import Value
 from .description import Net
 from .functions import ACTIVATIONS, LOSSES
+from .rows import Row
 
 Vector = list[float]
 Matrix = list[list[float]]
@@ -58,8 +60,8 @@ class Step:
     loss: float
 
 
-@dataclass(frozen=True)
-class Worked:
+@dataclass(frozen=True, repr=False)
+class Worked(Shown):
     """A network worked through.
 
     Attributes:
@@ -74,7 +76,8 @@ class Worked:
     after: Net
     loss_after: float
 
-    def rows(self) -> list[dict[str, Any]]:
+    @property
+    def rows(self) -> list[Row]:
         """Every number of the last step: stage, name, how it is computed, value."""
         from .rows import rows
 
@@ -98,16 +101,11 @@ class Worked:
 
         return picture(self)
 
-    def __rich__(self):
-        from .render import as_rich
+    def page(self) -> Page:
+        """Heading, and a table with a section per stage."""
+        from .render import page
 
-        return as_rich(self)
-
-    def __str__(self) -> str:
-        from ..display import as_text
-        from .render import as_rich
-
-        return as_text(as_rich(self))
+        return page(self)
 
 
 def work(net: Net) -> Worked:

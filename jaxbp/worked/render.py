@@ -3,6 +3,9 @@
 import re
 from itertools import groupby
 
+from ..display import Column, Line, Page, Table, Words
+from ..display.page import lines_of
+
 DIGITS = 12  # after the point
 
 
@@ -33,34 +36,34 @@ def remark(worked) -> str:
 
 def stages(worked):
     """(stage, its rows) in order."""
-    for stage, rows in groupby(worked.rows(), key=lambda row: row["stage"]):
+    for stage, rows in groupby(worked.rows, key=lambda row: row.stage):
         yield stage, list(rows)
 
 
-def as_rich(worked):
-    """A renderable of rich: a table per stage."""
-    from rich import box
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
+COLUMNS = (
+    Column("", left=True),
+    Column("computed", left=True, fold=True),
+    Column("value"),
+)
 
-    parts: list = [Text(heading(worked), "bold")]
-    if remark(worked):
-        parts.append(Text(remark(worked), "yellow"))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("")
-    table.add_column("computed")
-    table.add_column("value", justify="right", no_wrap=True)
+
+def page(worked) -> Page:
+    """Heading, the warning if there is one, and a table with a section per stage."""
+    warning = [Words(remark(worked), "warn")] if remark(worked) else []
+    return Page(Words(heading(worked), "bold"), *warning, table(worked))
+
+
+def table(worked) -> Table:
+    """All rows, a section per stage."""
+    lines = []
     for stage, rows in stages(worked):
-        table.add_section()
-        table.add_row(Text(stage, "bold"), "", "")
-        for row in rows:
-            table.add_row(*map(Text, (row["name"], row["computed"])), _value(row))
-    return Group(*parts, table)
+        lines.append(Line((stage,), "bold", section=True))
+        lines += [Line((row.name, row.computed, _value(row))) for row in rows]
+    return Table(COLUMNS, tuple(lines))
 
 
 def _value(row) -> str:
-    return shown(row["value"]).replace("-", "−")
+    return shown(row.value).replace("-", "−")
 
 
 def markdown(worked) -> str:
@@ -69,11 +72,8 @@ def markdown(worked) -> str:
     if remark(worked):
         lines += [remark(worked), ""]
     for stage, rows in stages(worked):
-        lines += [f"### {stage}", "", "| | computed | value |", "|---|---|---:|"]
-        lines += [
-            f"| {row['name']} | {row['computed']} | {_value(row)} |" for row in rows
-        ]
-        lines.append("")
+        cells = ((row.name, row.computed, _value(row)) for row in rows)
+        lines += [f"### {stage}", "", Table(COLUMNS, lines_of(cells)).markdown()]
     return "\n".join(lines)
 
 
@@ -89,8 +89,8 @@ def latex(worked) -> str:
             r"\hline & computed & value \\ \hline",
         ]
         for row in rows:
-            cells = symbol(row["name"]), _formula(row["computed"])
-            lines.append(rf"{cells[0]} & {cells[1]} & ${shown(row['value'])}$ \\")
+            cells = symbol(row.name), _formula(row.computed)
+            lines.append(rf"{cells[0]} & {cells[1]} & ${shown(row.value)}$ \\")
         lines += [r"\hline", r"\end{tabular}", ""]
     return "\n".join(lines)
 

@@ -1,7 +1,7 @@
 """A worked example as rows: stage, name, how it is computed, value."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import NamedTuple
 
 from ..scalar.draw import short
 
@@ -11,15 +11,23 @@ STAGES = (FORWARD, LOSS, ERRORS, GRADIENTS, UPDATE)
 MOST_TERMS = 4  # of a sum that are written out
 
 
-def rows(worked) -> list[dict[str, Any]]:
+class Row(NamedTuple):
+    """One number of a worked example, and how it is computed, in words."""
+
+    stage: str
+    name: str
+    computed: str
+    value: float
+
+
+def rows(worked) -> list[Row]:
     """Every number of the last step; names count units from 1: z1[2], W1[2,1]."""
     step, net = worked.steps[-1], worked.net
     parts = (
         *_forward(step, net), *_loss(worked, step), *_errors(step, net),
         *_gradients(step), *_update(worked, step),
     )  # fmt: skip
-    keys = ("stage", "name", "computed", "value")
-    return [dict(zip(keys, part, strict=True)) for part in parts]
+    return [Row(*part) for part in parts]
 
 
 def activation_name(f) -> str:

@@ -141,6 +141,8 @@ def draw(numbers, axes):
     axes[2].set(title="64 levels in [-c, c]", xlabel="c", xscale="log", ylim=(0, 1))
     axes[2].set_xticks(RANGES, [f"{c:g}" for c in RANGES])
     axes[2].minorticks_off()
+    for axis in axes:
+        axis.set_ylabel("test accuracy")
 
 
 def answer(numbers):
@@ -192,7 +194,7 @@ classic = Classic(
     draw=draw,
     answer=answer,
     panels=(1, 3),
-    inches=(4.6, 3.8),
+    inches=(3.5, 3.3),
 )
 
 if __name__ == "__main__":

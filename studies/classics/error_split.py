@@ -152,7 +152,9 @@ def draw(drawn, axes):
     plots.line(axes[1], places, np.sort(found["length"]), "", "vermilion", marker="")
     middle = np.median(found["cosine"])
     title = f"length over the gradient's (cosine {middle:.3f})"
-    axes[1].set(title=title, xlabel="starts, sorted", ylim=(0, 20))
+    axes[1].set(title=title, xlabel="starts, sorted", yscale="log")
+    axes[1].set_yticks([4, 5, 10, 20, 50, 100], ["4", "5", "10", "20", "50", "100"])
+    axes[1].minorticks_off()
     sides = [np.linspace(x[:, k].min() - 0.3, x[:, k].max() + 0.3, 80) for k in (0, 1)]
     grid = np.stack(np.meshgrid(*sides), -1)
     params = jax.tree.map(np.asarray, params)
@@ -189,7 +191,7 @@ classic = Classic(
     draw=draw,
     answer=answer,
     panels=(1, 3),
-    inches=(4.6, 3.8),
+    inches=(3.5, 3.3),
 )
 
 if __name__ == "__main__":

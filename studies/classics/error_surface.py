@@ -103,14 +103,16 @@ def draw(paths, axes):
         offset = (3, 5) if rate < 0.6 else (6, -8)  # this path goes on past its start
         axes[0].annotate(f"{rate}", w[0], offset, color=plots.COLOURS[colour], **style)
         losses = error(paths[k].T)[: 2 if rate == 0.25 else 13]
-        losses = np.maximum(losses, 1e-9)  # 0 has no place on a logarithmic axis
         label = f"lr {rate}" if rate != 0.25 else "lr 0.25: E = 0"
         plots.line(axes[1], range(len(losses)), losses, label, colour)
     axes[0].set(
         xlim=(-1.6, 2.4), ylim=(-2.1, 1.9), aspect="equal", xlabel="w1", ylabel="w2",
         title="E = (w1 + w2)², and one path for each learning rate",
     )  # fmt: skip
-    axes[1].set(yscale="log", xlabel="updates", title="E", ylim=(3e-10, 1e4))
+    # Linear below 1e-6, so that 0 has a place.
+    axes[1].set_yscale("symlog", linthresh=1e-6)
+    axes[1].set(xlabel="updates", title="E", ylim=(-3e-7, 2e4))
+    axes[1].set_yticks([0, 1e-6, 1e-4, 1e-2, 1, 1e2, 1e4])
 
 
 def answer(numbers):

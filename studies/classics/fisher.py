@@ -137,7 +137,12 @@ def draw(drawn, axes):
     names = ("Hessian", "Gauss-Newton", "Fisher", "empirical Fisher")
     for axis, matrix, name in zip(axes, matrices, names, strict=False):
         top = largest if name != "empirical Fisher" else np.abs(matrix).max()
-        axis.imshow(np.cbrt(matrix / top), cmap="PuOr", vmin=-1, vmax=1)
+        image = axis.imshow(
+            np.cbrt(matrix / top), cmap="PuOr", vmin=-1, vmax=1, aspect="auto"
+        )
+        ticks = [-1, -0.5, 0, 0.5, 1]
+        bar = axis.figure.colorbar(image, ax=axis, ticks=ticks, pad=0.02, aspect=35)
+        bar.ax.set_yticklabels([f"{top * tick**3:.2g}" for tick in ticks])
         told = {
             "Hessian": f" after {STAGES[-1]} updates",
             "empirical Fisher": ", its own scale",
@@ -150,6 +155,11 @@ def draw(drawn, axes):
     plots.line(axes[4], losses, near, "Gauss-Newton\nand Hessian", "blue")
     plots.line(axes[4], losses, far, "empirical\nand Fisher", "vermilion")
     plots.log_log(axes[4], "loss (training goes to the left)", "relative distance")
+    axes[4].set_xticks(losses, [f"{loss:.2g}" for loss in losses])
+    axes[4].minorticks_off()
+    axes[4].set_yticks(
+        [0.02, 0.05, 0.1, 0.2, 0.5], ["0.02", "0.05", "0.1", "0.2", "0.5"]
+    )
     steps = np.arange(1, len(by_lm) + 1)
     plots.line(axes[5], steps, by_lm, "Levenberg-Marquardt", "green")
     plots.line(axes[5], steps, by_gradient, "gradient", "grey")
@@ -192,8 +202,8 @@ classic = Classic(
     },
     draw=draw,
     answer=answer,
-    panels=(2, 3),
-    inches=(4.4, 3.6),
+    panels=(3, 2),
+    inches=(4.8, 3.5),
 )
 
 if __name__ == "__main__":

@@ -130,6 +130,7 @@ def draw(drawn, axes):
     axes[1].plot(np.arange(1, STEPS + 1), losses.T, color=plots.COLOURS["blue"],
                  alpha=0.5, linewidth=1)  # fmt: skip
     axes[1].axhline(GOAL, color=plots.INK, linestyle=":")
+    axes[1].annotate(f"goal: {GOAL}", (1, GOAL), (0, -11), textcoords="offset points")
     plots.log_log(
         axes[1], "evaluations, or steps", f"loss of {STARTS} starts, n = {sizes[0]}"
     )

@@ -73,8 +73,8 @@ def draw(drawn, axes):
         axes[0].plot(updates, losses[chosen].T, color=plots.COLOURS[colour], alpha=0.35,
                      linewidth=0.9)  # fmt: skip
     axes[0].axhline(0.0625, color=plots.INK, linestyle=":", linewidth=1)
-    axes[0].annotate("1/16", (updates[-1], 0.0625), (4, -3), textcoords="offset points")
-    plots.log_log(axes[0], "updates", "loss of each start: solved blue, stalled red")
+    axes[0].annotate("1/16", (1, 0.0625), (0, -11), textcoords="offset points")
+    plots.log_log(axes[0], "updates", "loss of each start: solved blue, stalled orange")
     last = np.log10(losses[:, -1])
     for chosen, colour, name in (
         (solved, "blue", "solved"),

@@ -218,7 +218,7 @@ def draw(drawn, axes):
     updates = np.arange(1, len(curves["gradient"]))
     gap = np.abs(np.asarray(curves["published"] / curves["gradient"] - 1))[1:]
     plots.line(axes[3], updates, gap, "", "black", marker="")
-    plots.log_log(axes[3], "updates", "loss: |published / gradient descent - 1|")
+    plots.log_log(axes[3], "updates", "loss: |published / gradient descent − 1|")
 
 
 def draw_effects(axis, effects):
@@ -230,7 +230,8 @@ def draw_effects(axis, effects):
         axis.bar(places, heights, 0.28, color=plots.COLOURS[colour])
         for x, y in zip(places, heights, strict=True):
             offset, side = ((0, 3), "bottom") if y > 0 else ((0, -3), "top")
-            axis.annotate(f"{name}\n{y:.4f}", (x, y), offset, ha="center", va=side,
+            told = signed(f"{name}\n{y:.4f}")
+            axis.annotate(told, (x, y), offset, ha="center", va=side,
                           textcoords="offset points", fontsize=8)  # fmt: skip
     axis.set_xticks(np.arange(2) + 0.3, ["h1", "h2"])
     axis.set(title="effect of a hidden unit's output on the errors", ylim=(-0.04, 0.08))

@@ -85,7 +85,8 @@ def draw(drawn, axes):
         w = lines[name]
         ends = np.array([-0.4, 1.4])
         if name != "XOR":
-            axis.plot(ends, -(w[2] + w[0] * ends) / w[1], color=plots.INK)
+            border = w[2] - midway(INPUTS @ w[:2] + w[2], targets)
+            axis.plot(ends, -(border + w[0] * ends) / w[1], color=plots.INK)
         else:
             xy = np.stack(
                 np.meshgrid(np.linspace(-0.4, 1.4), np.linspace(-0.4, 1.4)), -1
@@ -96,16 +97,31 @@ def draw(drawn, axes):
         axis.set(
             title=f"{name}: {how}", xlim=ends, ylim=ends, xticks=[0, 1], yticks=[0, 1]
         )
-    seen = hidden(params)
-    centred = seen - seen.mean(0)
-    flat = centred @ np.linalg.svd(centred)[2][:2].T
-    scatter(axes[3], flat, XOR, marks)
+    as_seen(axes[3], hidden(params), marks)
+
+
+def midway(scores, targets):
+    """The score half way between the classes, where the border is drawn: the rule of
+    the perceptron lets a point lie on it."""
+    return (scores[targets == 0].max() + scores[targets == 1].min()) / 2
+
+
+def as_seen(axis, seen, marks):
+    """What the hidden units make of XOR, across the direction that a perceptron finds
+    there: one line parts the classes. The other axis is the widest of the rest."""
+    w, _ = perceptron(seen, XOR, epochs=1000)
+    along = w[:-1] / np.linalg.norm(w[:-1])
+    across = seen @ along
+    rest = seen - seen.mean(0)
+    rest = rest - np.outer(rest @ along, along)
+    flat = np.stack([across, rest @ np.linalg.svd(rest)[2][0]], 1)
+    scatter(axis, flat, XOR, marks)
+    axis.axvline(midway(across, XOR), color=plots.INK)
     for point, x in zip(flat, INPUTS, strict=True):
-        axes[3].annotate(
-            f"{x[0]:g} {x[1]:g}", point, (9, -4), textcoords="offset points"
-        )
-    axes[3].set(title="XOR as the hidden units see it", xlabel="first two directions")
-    axes[3].margins(0.25)
+        axis.annotate(f"{x[0]:g} {x[1]:g}", point, (9, -4), textcoords="offset points")
+    axis.set(title="XOR as the hidden units see it: one line")
+    axis.set(xlabel="along a perceptron's direction", ylabel="widest of the rest")
+    axis.margins(0.25)
 
 
 def scatter(axis, points, targets, marks):
@@ -141,8 +157,8 @@ classic = Classic(
     },
     draw=draw,
     answer=answer,
-    panels=(1, 4),
-    inches=(3.9, 3.7),
+    panels=(2, 2),
+    inches=(4.6, 3.7),
 )
 
 if __name__ == "__main__":

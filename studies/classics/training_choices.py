@@ -188,6 +188,10 @@ TITLES = {
 COLOURS = ["blue", "vermilion", "green", "purple", "orange", "sky", "grey"]
 
 
+# Panels whose lines end apart, so that each can carry its name.
+DIRECT = TITLES["rate"], TITLES["start"]
+
+
 def draw(drawn, axes):
     found, sigmoids, test, loss = drawn
     groups = [(TITLES[k], by_value) for k, by_value in found.items()]
@@ -197,19 +201,25 @@ def draw(drawn, axes):
         for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
             epochs = np.arange(1, curve.shape[1] + 1)
             label = str(name).removesuffix("_sigmoid")
-            plots.line(axis, epochs, curve.mean(0), label, colour, marker="")
-        axis.set(
-            title=title, xlabel="epoch", ylim=(0, 1) if title != "sigmoid" else None
-        )
+            told = label if title in DIRECT else ""
+            plots.line(axis, epochs, curve.mean(0), told, colour, marker="")
+            axis.lines[-1].set_label(label)
+        if title not in DIRECT:  # the lines end together: names would be far from them
+            axis.legend(loc="lower right", frameon=False, ncols=2)
+        axis.set(title=title, ylim=(0, 1), xticks=[1, 5, 10, 15, 20])
     epochs = np.arange(1, test.shape[1] + 1)
-    axes[5].plot(epochs, test.T, color=plots.COLOURS["blue"], alpha=0.6)
+    starts = "blue", "sky", "green", "purple", "grey"
+    for curve, colour in zip(test, starts, strict=False):
+        axes[5].plot(epochs, curve, color=plots.COLOURS[colour], linewidth=1)
     for curve, value in zip(test, loss, strict=True):
         best = value.argmin()
         axes[5].plot(
             best + 1, curve[best], "o", color=plots.COLOURS["vermilion"], zorder=3
         )
-    axes[5].set(title="30 % wrong labels; dots: stopped early", xlabel="epoch")
+    title = f"30 % wrong labels, {len(test)} starts; dots: stopped early"
+    axes[5].set(title=title)
     for axis in axes:
+        axis.set(xlabel="epoch", ylabel="test accuracy")
         axis.margins(x=0.02)
 
 
@@ -264,8 +274,8 @@ classic = Classic(
     quick_known=dict.fromkeys(SIGMOID_GATES) | QUICK,
     draw=draw,
     answer=answer,
-    panels=(2, 3),
-    inches=(5.0, 3.6),
+    panels=(3, 2),
+    inches=(4.8, 3.4),
 )
 
 if __name__ == "__main__":

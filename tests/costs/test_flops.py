@@ -6,10 +6,13 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 from jax.custom_derivatives import linear_call
+from jax.extend.core import Primitive
 
+import jaxbp
 from jaxbp import rules
 from jaxbp.costs import traced_amount
-from jaxbp.costs.flops import TABLE
+from jaxbp.costs.flops import BY_KIND, TABLE
+from jaxbp.rules import registry
 
 A, B = jnp.ones((3, 5)), jnp.ones((5, 7))
 X, Z = jnp.ones(8), jnp.ones(8, complex)
@@ -179,7 +182,12 @@ def test_every_primitive_with_a_rule_has_an_entry():
     }  # fmt: skip
     refused = {"ffi_call", "io_callback", "pure_callback"}  # their work is not known
     never_run = {"custom_lin"}  # JAX transposes it, or refuses it
-    assert rules.known() - inlined - refused - never_run - set(TABLE) == set()
+    priced = {
+        name
+        for name, rule in rules.table().items()
+        if registry._kinds.get(name, getattr(rule, "kind", "")) in BY_KIND
+    }
+    assert rules.known() - inlined - refused - never_run - set(TABLE) - priced == set()
 
 
 def test_a_primitive_without_an_entry_is_assumed_and_named():
@@ -190,3 +198,23 @@ def test_a_primitive_without_an_entry_is_assumed_and_named():
     counted = traced_amount(doubled, X)
     assert counted.flops.low == 8
     assert counted.assumed == {"pure_callback"}
+
+
+def test_a_registered_rule_is_priced_like_the_built_in_ones():
+    """Elementwise: one flop an element; what moves: none; both are fused."""
+    softsign_p = Primitive("softsign_priced")
+    softsign_p.def_impl(lambda x: x / (1 + jnp.abs(x)))
+    softsign_p.def_abstract_eval(lambda x: x)
+    jaxbp.rules.elementwise(softsign_p, slope=lambda y: (1 - jnp.abs(y)) ** 2)
+    turned_p = Primitive("turned_priced")
+    turned_p.def_impl(lambda x: x[::-1])
+    turned_p.def_abstract_eval(lambda x: x)
+    jaxbp.rules.linear(
+        turned_p,
+        transpose=lambda y_bar, x: turned_p.bind(y_bar),
+        form=jaxbp.rules.MOVES,
+    )
+    x = jax.ShapeDtypeStruct((100,), jnp.float32)
+    found = traced_amount(lambda x: turned_p.bind(softsign_p.bind(x)), x)
+    assert (found.flops.high, found.assumed) == (100, frozenset())
+    assert jaxbp.rules.kind_of(softsign_p) == "elementwise"

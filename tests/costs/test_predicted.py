@@ -69,4 +69,4 @@ def test_a_report_tells_times_only_with_roofs():
     report = jaxbp.cost(f, *types, roofs=ROOFS)
     assert "predicted" in str(report) and " µs" in str(report)
     assert report.vjp.time_s.low > report.f.time_s.low >= 2 * 64**3 * 1e-9
-    assert report.rows()[0]["time_s_max"] == report.f.time_s.high
+    assert report.as_dicts()[0]["time_s_max"] == report.f.time_s.high

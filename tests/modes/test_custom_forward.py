@@ -101,7 +101,7 @@ def test_forward_mode_where_the_rule_iterates():
 
 
 def test_a_pushforward_kept_for_later_names_the_loop():
-    with pytest.raises(NoTranspose, match=r"cotangent \(.*test_custom_forward.py:"):
+    with pytest.raises(NoTranspose, match=r"cotangent.*test_custom_forward.py:"):
         jaxbp.linearize(fixed_point, 0.7)[1](1.0)
 
 

@@ -1,4 +1,4 @@
-"""Primitives with rules of JAX's alone: refused, and borrowed on request."""
+"""Primitives with rules of JAX's alone: borrowed, and refused on request."""
 
 import jax
 import jax.numpy as jnp
@@ -67,15 +67,41 @@ def products(ad_):
 
 
 def test_borrowed_in_both_modes():
-    with jaxbp.foreign("jax"):
-        found = products(jaxbp)
-    same_values(found, products(jax))
+    same_values(products(jaxbp), products(jax))
 
 
 @pytest.mark.parametrize("made", [square_p, halve_p], ids=str)
-def test_refused_unless_allowed(made):
+def test_refused_where_options_say_so(made):
+    refused = jaxbp.Options(foreign_rules=None)
+    f = jaxbp.grad(lambda x: jnp.sum(made.bind(x)), options=refused)
     with pytest.raises(MissingRule, match=f"`{made.name}`.*foreign"):
+        f(X)
+    with jaxbp.foreign(None), pytest.raises(MissingRule, match=made.name):
         jaxbp.grad(lambda x: jnp.sum(made.bind(x)))(X)
+
+
+def test_unknown_to_jax_too():
+    lonely_p = primitive("lonely", lambda x: x)
+    with pytest.raises(MissingRule, match="`lonely`.*JAX has no rule") as caught:
+        jaxbp.grad(lambda x: jnp.sum(lonely_p.bind(x)))(X)
+    assert "foreign" not in str(caught.value)
+    assert "test_borrowed.py:" in str(caught.value)
+
+
+def test_a_pullback_used_elsewhere_has_its_rules():
+    def f(x):
+        return jnp.sin(square_p.bind(x))
+
+    with jaxbp.foreign("jax"):
+        _, pullback = jaxbp.vjp(jax.checkpoint(f), X)
+    with jaxbp.foreign(None):
+        (x_bar,) = pullback(jnp.ones(3))
+    same_values(x_bar, 2 * X * jnp.cos(X * X))
+
+
+def test_programs_say_what_they_borrowed():
+    _, pushforward = jaxbp.linearize(lambda x: jnp.sin(square_p.bind(x)), X)
+    assert "JAX's own rules: square_of_a_package" in repr(pushforward.program)
 
 
 def test_nothing_is_borrowed_that_jax_has_not():
@@ -106,6 +132,5 @@ def test_a_callback_with_a_rule_is_not_told_to_get_one():
 
 
 def test_only_of_jax():
-    with pytest.raises(InvalidArgument, match='`rules` must be "jax"'):
-        with jaxbp.foreign("torch"):
-            pass
+    with pytest.raises(InvalidArgument, match='`foreign_rules` must be "jax" or None'):
+        jaxbp.foreign("torch")

@@ -83,7 +83,7 @@ def test_what_turns_the_basis_has_no_derivative():
 
     def squared(a):
         w, v = jnp.linalg.eigh(a)
-        return jnp.sum((v * w**2 @ v.T)[0])
+        return jnp.sum((v * w[None] ** 2 @ v.T)[0])
 
     assert not np.any(np.isfinite(jaxbp.grad(squared)(jnp.eye(3))))
 

@@ -163,6 +163,7 @@ def test_as_the_dense_ones(name):
 
 def test_every_sparse_primitive_has_a_rule():
     report = coverage()
-    assert not report.holes
+    words = ("bcoo", "bcsr", "coo_", "csr_", "spsolve")
+    assert not [name for name in report.holes if name.startswith(words)]
     assert "bcsr_extract" in {row.primitive for row in report.rows}
     assert {"bcoo_dot_general", "coo_matvec", "spsolve"} <= registry.known()

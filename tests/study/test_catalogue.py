@@ -43,7 +43,7 @@ def test_the_state_of_results_counts_rows_by_device(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     (folder / "provenance.json").write_text(json.dumps({"rows": 5, "gaps": 1}))
     monkeypatch.setattr(catalogue, "studies_folder", lambda: tmp_path / "studies")
-    assert catalogue.results_state("toy") == "cpu-2-cores: 5 rows, 1 gaps"
+    assert catalogue.results_state("toy") == "cpu-2-cores: 5 rows, 1 gap"
 
 
 def test_without_a_studies_folder_it_says_where_they_come_from(tmp_path, monkeypatch):

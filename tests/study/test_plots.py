@@ -2,6 +2,7 @@
 
 import pytest
 
+from jaxbp.graphs.spread import spread
 from jaxbp.study import plots
 
 ROWS = [{"n": n, "a": n**2, "b": n**2 * 1.01} for n in (1, 10, 100)]
@@ -43,7 +44,8 @@ def test_labels_of_close_lines_end_up_apart():
     ],
 )
 def test_places_move_as_little_as_needed(places, expected):
-    assert plots.apart(places, gap=10) == pytest.approx(expected)
+    gaps, weights = [10.0] * (len(places) - 1), [1.0] * len(places)
+    assert spread(places, gaps, weights) == pytest.approx(expected)
 
 
 def test_a_contender_without_rows_draws_nothing():
@@ -66,3 +68,22 @@ def test_ratio_dots_mark_the_geometric_mean():
     )
     assert "geometric mean 1.00" in figure.axes[0].get_xlabel()
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["x", "y"]
+
+
+def test_a_name_leaves_the_way_of_another_line_s_points():
+    def plot(rows, axes):
+        plots.line(axes[0], [1, 2], [1, 2], "short", "blue")
+        plots.line(axes[0], [1, 2.2, 4], [0, 2, 4], "long", "orange")
+
+    figure = plots.draw(plot, None, 1, "?")
+    short = next(t for t in figure.axes[0].texts if t.get_text() == "short")
+    assert short.xyann != (6, 0)
+
+
+def test_lines_on_one_another_are_one_with_both_names():
+    def plot(rows, axes):
+        plots.lines(axes[0], rows, "n", "y", {"a": "blue", "b": "orange"})
+
+    rows = [{"n": n, "y": n, "method": m} for n in (1, 2) for m in "ab"]
+    axis = plots.draw(plot, rows, 1, "?").axes[0]
+    assert [t.get_text() for t in axis.texts] == ["a\n= b"] and len(axis.lines) == 1

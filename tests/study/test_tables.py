@@ -1,6 +1,5 @@
 """CSV that round-trips, Markdown and cells that people read."""
 
-import io
 import math
 
 import pytest
@@ -94,12 +93,24 @@ def test_a_pivot_has_a_line_for_each_index_and_names_gaps_in_short():
 
 
 def test_the_screen_table_holds_every_cell():
-    from rich.console import Console
-
-    console = Console(width=120, record=True, file=io.StringIO())
-    console.print(tables.screen_table(ROWS, ["name", "time_s"], "Times"))
-    text = console.export_text()
+    text = str(tables.table(ROWS, ["name", "time_s"], "Times"))
     assert "Times" in text and "1.23 ms" in text and "over budget" in text
+
+
+def test_bars_in_names_do_not_end_a_cell():
+    (_, _, line) = tables.markdown([{"name": "|x|", "n": 1}], ["name", "n"]).split(
+        "\n"
+    )[:3]
+    assert line == "| \\|x\\| | 1 |"
+
+
+def test_words_stand_left_and_numbers_right_also_as_text():
+    rows = [
+        {"method": "", "computed": "0.25", "known": "0.2 to 0.3"},
+        {"method": "jacrev", "computed": "1e-05"},
+    ]
+    sides = tables.markdown(rows, ["method", "computed", "known"]).splitlines()[1]
+    assert sides == "| --- | ---: | --- |"
 
 
 @pytest.mark.parametrize(("value", "word"), [(0.2, "units"), (40, "tens"),

@@ -268,3 +268,18 @@ def test_an_unhashable_gradient_serves():
 def test_wrong_arguments_are_named(options, error, message):
     with pytest.raises(error, match=message):
         train(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"optimizer": "adam"}, "`optimizer` must be an optax transformation"),
+        ({"value_and_grad": None}, "`value_and_grad` must be a function"),
+        ({"state_path": "/proc/no/state"}, "`state_path` must be a place"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_the_work(options, said):
+    params, data = make()
+    options = {"value_and_grad": value_and_grad, "optimizer": ADAM} | options
+    with pytest.raises(InvalidArgument, match=said):
+        fit(options.pop("value_and_grad"), params, data, epochs=1, **options)

@@ -85,7 +85,8 @@ def test_ctrl_c_keeps_a_loadable_state(tmp_path):
     path = tmp_path / "state"
     with pytest.raises(KeyboardInterrupt) as caught:
         train(path, callback=interrupt_at(4))
-    assert "the state after epoch 4 is in" in caught.value.__notes__[0]
+    said = caught.value.__notes__[0]
+    assert f"{path} holds the state after epoch 4" in said and "--resume" in said
     like = initial_state(make()[0], OPTIMIZERS["adam"], 0)
     assert int(load(path, like).tree.epoch) == 4
     assert_same_run(train(path, resume=True), train())
@@ -100,7 +101,7 @@ def test_ctrl_c_can_return_what_was_reached():
 def test_ctrl_c_without_a_path_says_so():
     with pytest.raises(KeyboardInterrupt) as caught:
         train(callback=interrupt_at(2))
-    assert "nothing was saved" in caught.value.__notes__[0]
+    assert "Nothing was saved of 2 epochs" in caught.value.__notes__[0]
 
 
 def test_the_state_is_saved_while_running(tmp_path):

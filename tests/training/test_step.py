@@ -79,3 +79,10 @@ def test_what_does_not_fit_is_named(returned, error, message):
     step = make_step(lambda params: returned, optax.sgd(0.1))
     with pytest.raises(error, match=message):
         step(params, optax.sgd(0.1).init(params))
+
+
+def test_a_gradient_alone_is_named():
+    params, data = make()
+    step = make_step(lambda *args: value_and_grad(*args)[1], optax.sgd(0.1))
+    with pytest.raises(StructureMismatch, match="returned a dict. Of a loss, `jaxbp.v"):
+        step(params, optax.sgd(0.1).init(params), *data)

@@ -38,7 +38,7 @@ def mazur():
 
 
 def values(net):
-    return {row["name"]: row["value"] for row in worked.work(net).rows()}
+    return {row.name: row.value for row in worked.work(net).rows}
 
 
 def test_mazur(mazur):

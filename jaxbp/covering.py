@@ -6,13 +6,14 @@ computed with them.
 """
 
 import collections
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 import jax
 
 from . import modes  # noqa: F401  (registers the rules that walk programs)
-from .errors import MissingRule
+from .display import Column, Line, Page, Shown, Table, Words
+from .errors import MissingRule, UnknownName, nearest
 from .rules import registry
 from .rules.effects import Refused
 from .rules.mixed import Mixed
@@ -47,6 +48,11 @@ _KINDS = {
     Refused: "refused",
 }
 # Rules that walk programs in one mode only.
+_COLUMNS = (
+    Column("primitive", left=True),
+    *(Column(name, left=True) for name in ("JAX fwd", "JAX rev", "fwd", "rev", "")),
+)
+_TONES = {"covered": "", "exception": "dim", "hole": "bad"}
 _FORWARD_ONLY = {"while": "of a loop whose number of steps is not known"}
 
 
@@ -78,8 +84,8 @@ class Row:
         return "exception" if self.reason else "hole"
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Shown):
     """The table, and what it was made with.
 
     Fields:
@@ -100,10 +106,11 @@ class Report:
         count = collections.Counter(row.status for row in self.rows)
         forward = sum(bool(row.forward) for row in self.rows)
         reverse = sum(bool(row.reverse) for row in self.rows)
+        primitives = _plural(len(self.rows), "primitive")
         return (
-            f"JAX {self.jax_version} differentiates {len(self.rows)} primitives: "
-            f"{count['covered']} covered, {count['exception']} exceptions, "
-            f"{count['hole']} holes. "
+            f"JAX {self.jax_version} differentiates {primitives}: "
+            f"{count['covered']} covered, {_plural(count['exception'], 'exception')}, "
+            f"{_plural(count['hole'], 'hole')}. "
             f"jaxbp has {forward} in forward and {reverse} in reverse mode."
         )
 
@@ -115,30 +122,39 @@ class Report:
                 names.setdefault(row.reason, []).append(row.primitive)
         return tuple(f"{', '.join(who)}: {reason}." for reason, who in names.items())
 
-    def table(self, word: str = ""):
-        """The rows with `word` in their primitive's name, as a `rich.table.Table`."""
-        from rich import box
-        from rich.table import Table
+    def matching(self, word: str) -> "Report":
+        """The report on the primitives with `word` in their name.
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for title in ("primitive", "JAX fwd", "JAX rev", "fwd", "rev", ""):
-            table.add_column(title, no_wrap=True)
-        styles = {"covered": None, "exception": "dim", "hole": "bold red"}
-        for row in self.rows:
-            if word not in row.primitive:
-                continue
-            one_way = "one way" if row.reason else ""
-            remark = one_way if row.status == "covered" else row.status
-            table.add_row(
-                row.primitive,
-                row.jax_forward,
-                row.jax_reverse,
-                row.forward,
-                row.reverse,
-                remark,
-                style=styles[row.status],
+        Raises:
+          UnknownName: there is none; the message has the nearest names.
+        """
+        rows = tuple(row for row in self.rows if word in row.primitive)
+        if not rows:
+            raise UnknownName(
+                f"JAX {self.jax_version} differentiates no primitive with `{word}` in "
+                f"its name. {nearest(word, [row.primitive for row in self.rows])}"
             )
-        return table
+        return replace(self, rows=rows)
+
+    def table(self) -> Table:
+        """A line per primitive."""
+        return Table(_COLUMNS, tuple(map(_line, self.rows)))
+
+    def page(self) -> Page:
+        """The table, the reasons for what is missing, and the counts."""
+        reasons = (Words(f"· {reason}") for reason in self.reasons())
+        return Page(self.table(), *reasons, self.summary())
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _line(row: Row) -> Line:
+    one_way = "one way" if row.reason else ""
+    remark = one_way if row.status == "covered" else row.status
+    sides = (row.jax_forward, row.jax_reverse, row.forward, row.reverse)
+    return Line((row.primitive, *sides, remark), _TONES[row.status])
 
 
 def coverage() -> Report:

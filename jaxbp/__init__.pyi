@@ -1,0 +1,159 @@
+# What type checkers and editors see of `jaxbp`: every public name with its signature.
+# tests/test_editors.py holds it to the functions themselves.
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from jax import checkpoint as checkpoint
+
+from . import checks as checks
+from . import costs as costs
+from . import errors as errors
+from . import layers as layers
+from . import problems as problems
+from . import rules as rules
+from . import scalar as scalar
+from . import study as study
+from . import timing as timing
+from . import training as training
+from . import worked as worked
+from .checks import Report as _CheckReport
+from .costs import CostReport as _CostReport
+from .covering import Report as _CoverageReport
+from .settings import Options as Options
+from .settings import Within as _Within
+from .timing import Roofs as _Roofs
+from .tracing import Trace as _Trace
+
+__version__: str
+__all__: list[str]
+
+_Function = Callable[..., Any]
+_Places = int | Sequence[int]
+
+# As in JAX.
+
+def grad(
+    fun: _Function,
+    argnums: _Places = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    reduce_axes: Sequence[Any] = (),
+    *,
+    options: Options | None = None,
+) -> _Function: ...
+def value_and_grad(
+    fun: _Function,
+    argnums: _Places = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    reduce_axes: Sequence[Any] = (),
+    *,
+    options: Options | None = None,
+) -> Callable[..., tuple[Any, Any]]: ...
+def jvp(
+    fun: _Function,
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool = False,
+    *,
+    options: Options | None = None,
+) -> tuple[Any, ...]: ...
+def vjp(
+    fun: _Function,
+    *primals: Any,
+    has_aux: bool = False,
+    reduce_axes: Sequence[Any] = (),
+    saveable_args: Any = True,
+    in_nzs: Any = None,
+    options: Options | None = None,
+) -> tuple[Any, ...]: ...
+def linearize(
+    fun: _Function,
+    *primals: Any,
+    has_aux: bool = False,
+    in_nzs: Any = None,
+    options: Options | None = None,
+) -> tuple[Any, ...]: ...
+def jacfwd(
+    fun: _Function,
+    argnums: _Places = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    *,
+    options: Options | None = None,
+) -> _Function: ...
+def jacrev(
+    fun: _Function,
+    argnums: _Places = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    *,
+    options: Options | None = None,
+) -> _Function: ...
+
+jacobian = jacrev
+
+def hessian(
+    fun: _Function,
+    argnums: _Places = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    *,
+    options: Options | None = None,
+) -> _Function: ...
+
+# Ours.
+
+def hvp(
+    fun: _Function,
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool = False,
+    argnums: _Places | None = None,
+    *,
+    options: Options | None = None,
+) -> Any: ...
+def check(
+    f: _Function,
+    *args: Any,
+    grad: _Function | None = None,
+    value_and_grad: _Function | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    argnums: _Places | None = None,
+    has_aux: bool = False,
+    points: int = 3,
+    probes: int = 32,
+    seed: int = 0,
+    differences: bool = True,
+    rtol: float | None = None,
+) -> _CheckReport: ...
+def cost(
+    f: _Function,
+    *args: Any,
+    argnums: _Places = 0,
+    has_aux: bool = False,
+    while_trips: int | None = None,
+    roofs: _Roofs | None = None,
+) -> _CostReport: ...
+def trace(
+    f: _Function,
+    *args: Any,
+    tangents: Any = None,
+    cotangents: Any = None,
+    has_aux: bool = False,
+    depth: int = 0,
+    steps: int = 3,
+) -> _Trace: ...
+def coverage() -> _CoverageReport: ...
+
+# Options, by `with`.
+
+def options(**changes: Any) -> _Within: ...
+def association(early: bool = True) -> _Within: ...
+def foreign(rules: str | None) -> _Within: ...
+def loops(residuals: str = "auto", stack_limit_bytes: int | None = None) -> _Within: ...
+def strict_custom_vjp() -> _Within: ...

@@ -1,0 +1,193 @@
+"""Many directions at once: what f's values do along them, what forward modes say.
+
+f runs side by side with itself, a lane for each step or tangent. Every lane has all
+leaves as arguments of their own, though all but one repeat the point: so one compiled
+program serves every leaf and every search for a wrong element, and stays as quick to
+compile as f. (Choosing the moved leaf inside the program costs XLA forty times that.)
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import ir
+from .closeness import inner, wide
+from .eager import NEEDS_VALUES
+
+ELEMENTS = 2**24  # of all copies of f's arguments held at once
+FEW_LANES, MOST_LANES = 8, 64
+
+
+class _Lanes:
+    """A function of f's leaves that runs side by side with itself where it can.
+
+    Args:
+      subject: Subject.
+      refusals: exceptions that are passed on; others mean that it has no batching rule,
+        and it then runs one lane after the other.
+    """
+
+    def __init__(self, subject, refusals=()):
+        self.subject, self.refusals = subject, refusals
+        heaviest = max(sum(a.size for a in arrays) for arrays in (subject.x, subject.y))
+        self.most = int(np.clip(ELEMENTS // max(heaviest, 1), 1, MOST_LANES))
+        self.ways = [self._together, self._one_by_one, self._uncompiled]
+        self.kept: tuple = (None, 0, [])
+        self._batched = jax.jit(jax.vmap(self.lane, self.axes))
+        self._single = jax.jit(self.lane)
+
+    axes: tuple = ()
+
+    def lane(self, xs, moved, *rest):
+        raise NotImplementedError
+
+    def width(self, jobs):
+        """How many lanes so many jobs take: few or all, since each number of lanes is a
+        program to be compiled."""
+        return min(FEW_LANES if jobs <= FEW_LANES else MOST_LANES, self.most)
+
+    def copies(self, xs, lanes):
+        """`xs` once for each lane, on the device; kept while they are asked for."""
+        if self.kept[0] is not xs or self.kept[1] != lanes:
+            copies = [np.broadcast_to(x, (lanes, *x.shape)) for x in xs]
+            self.kept = xs, lanes, [jax.device_put(copy) for copy in copies]
+        return self.kept[2]
+
+    def run(self, point, lanes, *rest):
+        """(lanes, 2) float64, by the first way that works.
+
+        All lanes go to the device first: which leaf came from the host is part of the
+        key by which a compiled program is looked up.
+        """
+        operands = (point, [jax.device_put(lane) for lane in lanes], *rest)
+        while True:
+            try:
+                return np.asarray(self.ways[0](*operands), np.float64)
+            except Exception as error:
+                needs_values = isinstance(error, NEEDS_VALUES)
+                refused = isinstance(error, self.refusals) and not needs_values
+                if len(self.ways) == 1 or (refused and len(self.ways) < 3):
+                    raise
+                self.ways = self.ways[2:] if needs_values else self.ways[1:]
+
+    def _together(self, *operands):
+        return self._batched(*operands)
+
+    def _one_by_one(self, *operands):
+        return [self._single(*one) for one in self._each(operands)]
+
+    def _uncompiled(self, *operands):
+        return [self.lane(*one) for one in self._each(operands)]
+
+    def _each(self, operands):
+        """The operands of each lane by itself."""
+        count = len(jax.tree.leaves(operands[1])[0])
+        for k in range(count):
+            yield [
+                jax.tree.map(lambda leaf: jnp.asarray(leaf[k]), operand)  # noqa: B023
+                if axis == 0
+                else operand
+                for operand, axis in zip(operands, self.axes, strict=True)
+            ]
+
+    def weak(self, xs, like):
+        """`xs` with the weak types of the point's Python scalars."""
+        pairs = zip(xs, like, strict=True)
+        return [ir.as_weak_as(x, ir.typeof(at)) for x, at in pairs]
+
+
+class Values(_Lanes):
+    """The changes of <y_bar, f> along directions."""
+
+    axes = (None, 0, None, None)
+
+    def lane(self, xs, there, y_bar, here):
+        ys = self.subject.outputs(*self.weak(there, xs))
+        return _paired(y_bar, [y - y0 for y, y0 in zip(ys, here, strict=True)])
+
+    def __call__(self, xs, y_bar, probes, steps):
+        """What becomes of <y_bar, f> along directions.
+
+        Args:
+          xs: list of arrays by leaf. y_bar: list of arrays by output.
+          probes: list of (leaf number, direction of that leaf's shape).
+          steps: list of (n,) float64, the steps to take along each.
+
+        Returns:
+          list of (n,) float64, the changes from f(x). The sum over f's outputs is taken
+          of their changes, so that it loses no digits to their size.
+        """
+        jobs = [(k, h) for k, along in enumerate(steps) for h in along]
+        lanes = self.width(len(jobs))
+        point, still = self.subject.device(xs), self.copies(xs, lanes)
+        y_bar = [jnp.asarray(b) for b in y_bar]
+        here = [jnp.asarray(y) for y in self.subject.evaluate(xs)]
+        centre = self.run(point, still, y_bar, here)[0, 0]
+        found = []
+        for first in range(0, len(jobs), lanes):
+            there, part = list(still), jobs[first : first + lanes]
+            for leaf in {probes[k][0] for k, _ in part}:
+                there[leaf] = np.repeat(xs[leaf][None], lanes, axis=0)
+            for lane, (k, h) in enumerate(part):
+                leaf, direction = probes[k]
+                there[leaf][lane] = moved(xs[leaf], direction, h)
+            found.append(self.run(point, there, y_bar, here)[: len(part), 0] - centre)
+        ends = np.cumsum([len(along) for along in steps])[:-1]
+        return np.split(np.concatenate(found or [np.zeros(0)]), ends) if steps else []
+
+
+class Slopes(_Lanes):
+    """The slopes of <y_bar, f> along directions, by a forward mode.
+
+    Args:
+      along: (xs, x_dots) -> list of arrays like f's outputs.
+    """
+
+    axes = (None, 0, None)
+
+    def __init__(self, subject, along, refusals=()):
+        self.along = along
+        super().__init__(subject, refusals)
+
+    def lane(self, xs, dots, y_bar):
+        return _paired(y_bar, self.along(xs, self.weak(dots, xs)))
+
+    def __call__(self, xs, y_bar, probes):
+        """list of (slope, 2-norm of its terms) for `probes` as in `Values`."""
+        lanes = self.width(len(probes))
+        zeros = [np.zeros_like(x) for x in xs]
+        point, still = self.subject.device(xs), self.copies(zeros, lanes)
+        y_bar = [jnp.asarray(b) for b in y_bar]
+        found = []
+        for first in range(0, len(probes), lanes):
+            dots, part = list(still), probes[first : first + lanes]
+            for leaf in {leaf for leaf, _ in part}:
+                dots[leaf] = np.zeros((lanes, *xs[leaf].shape), xs[leaf].dtype)
+            for lane, (leaf, direction) in enumerate(part):
+                dots[leaf][lane] = direction
+            found += list(self.run(point, dots, y_bar)[: len(part)])
+        return found
+
+
+def moved(x, direction, step):
+    """x + step direction, rounded once to x's dtype."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(wide(x) + step * wide(direction)).astype(x.dtype)
+
+
+def _paired(y_bar, ys):
+    """(2,): <y_bar, y> and the 2-norm of its terms, in the widest dtype there is."""
+    if not any(ir.is_tracer(y) for y in ys):
+        pairs = list(zip(y_bar, map(np.asarray, ys), strict=True))
+        squares = sum(np.sum(np.abs(wide(b) * wide(y)) ** 2) for b, y in pairs)
+        return sum(inner(b, y) for b, y in pairs), float(squares) ** 0.5
+    total = squares = jnp.zeros(())
+    for bar, y in zip(y_bar, ys, strict=True):
+        terms = jnp.real(_widened(bar) * _widened(y))
+        total, squares = total + terms.sum(), squares + (terms**2).sum()
+    return jnp.stack([total, jnp.sqrt(squares)])
+
+
+def _widened(x):
+    kind = complex if jnp.issubdtype(x.dtype, jnp.complexfloating) else float
+    return x.astype(jnp.zeros((), kind).dtype)  # 64-bit where that is on

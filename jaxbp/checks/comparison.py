@@ -1,0 +1,244 @@
+"""The witnesses by name, and the report as it grows from point to point."""
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidArgument
+from .batch import Slopes, Values
+from .closeness import epsilon, wide
+from .finding import stochastic, value_finding
+from .judge import judge_slope
+from .point import Point
+from .precision import coarsest
+from .refusal import reason
+from .report import Report
+from .rows import DIFFER, NOT_FINITE, YOURS, Row, place
+from .witness import by_forward_mode, given_gradient, pullback
+
+MOST_BY_FORWARD = 4096  # elements whose gradient forward mode alone may assemble
+ROUNDING = 1024  # of epsilon: two compiled programs for one value differ by less
+
+
+class Comparison:
+    """What `compare` works with.
+
+    Attributes:
+      subject, settings, rng, report.
+      dtypes: the coarsest dtype between each leaf and the output.
+      output_epsilon: of the coarsest output.
+      values: Values of f.
+      reverses: name -> (xs, y_bar) -> (y, x_bar). forwards: name -> Slopes.
+    """
+
+    def __init__(self, subject, witnesses, rng, settings):
+        self.subject, self.rng, self.settings = subject, rng, settings
+        self.dtypes = coarsest(subject)
+        self.output_epsilon = max(epsilon(y.dtype) for y in subject.y)
+        self.values = Values(subject)
+        self.reverses, self.forwards, self.refusals = {}, {}, {}
+        for witness in witnesses:
+            reverse, forward = f"{witness.name} reverse", f"{witness.name} forward"
+            self.reverses[reverse] = pullback(witness, subject)
+            along = witness.along(subject)
+            self.forwards[forward] = Slopes(subject, along, witness.refusals)
+            self.refusals[reverse] = self.refusals[forward] = witness.refusals
+        self.name = getattr(subject.f, "__name__", type(subject.f).__name__)
+        leaves = [
+            (leaf.name, "" if leaf.obstacle else leaf.describe(), leaf.obstacle)
+            for leaf in subject.leaves
+        ]
+        judged = next(iter(self.reverses), YOURS)
+        self.report = Report(self.name, judged, leaves, points=0)
+        self.value, self.refused = None, {}
+
+    def judge_given(self, grad, value_and_grad):
+        """Put the user's own gradient first: it is the one to be judged."""
+        if grad is not None and value_and_grad is not None:
+            raise InvalidArgument("give `grad` or `value_and_grad`, not both.")
+        if not self.subject.scalar:
+            raise InvalidArgument(
+                "`grad` is a gradient of a real scalar, but `f` returns "
+                f"{[(y.shape, str(y.dtype)) for y in self.subject.y]}. "
+                "Check y_bar times f for a fixed y_bar instead."
+            )
+        if grad is None:
+            self.value, grad = _split(value_and_grad, self.subject.has_aux)
+        self.reverses = {YOURS: given_gradient(grad, self.subject)} | self.reverses
+        self.refusals[YOURS] = ()
+        self.report.judged = YOURS
+
+    def look(self, point, xs, count):
+        """Compare everything at one point, along up to `count` directions a leaf."""
+        y = self.subject.evaluate(xs)
+        if self._not_finite(point, xs, y):
+            return
+        self.report.points += 1
+        y_bar = [self._cotangent(leaf) for leaf in y]
+        bars = self._gradients(point, xs, y, y_bar)
+        if self.report.stochastic:
+            return
+        self.report.judged = next(iter(bars))
+        self._compare_given_value(point, xs, y)
+        Point(self, point, xs, y, y_bar, bars).compare(count)
+
+    # What witnesses are asked ------------------------------------------------------
+
+    def _gradients(self, point, xs, y, y_bar):
+        """name -> x_bar of each reverse mode that does not refuse, or of the forward
+        modes where none is left."""
+        bars = {}
+        for name in list(self.reverses):
+            found = self.ask(name, self.reverses, self.reverses[name], xs, y_bar)
+            if found is not None:
+                own, bars[name] = found
+                self._compare_value(point, name, y, own)
+                if self.report.stochastic:
+                    break
+        if not bars:
+            self._take_forward_modes(xs, y_bar)
+            bars = {name: self.gradient(name, xs, y_bar) for name in self.reverses}
+        return bars
+
+    def gradient(self, name, xs, y_bar):
+        return self.reverses[name](xs, y_bar)[1]
+
+    def _take_forward_modes(self, xs, y_bar):
+        """Let the forward modes assemble whole gradients, one element at a time."""
+        size = sum(x.size for x in xs)
+        if size <= MOST_BY_FORWARD:
+            for name in list(self.forwards):
+                assembled = by_forward_mode(self.forwards[name])
+                if self.ask(name, self.forwards, assembled, xs, y_bar) is not None:
+                    self.reverses[name] = assembled
+                    self.refusals[name] = ()
+        if not self.reverses:
+            said = "\n".join(
+                f"  {', '.join(n)}: {w}" for w, n in self._reasons().items()
+            )
+            many = (
+                f" Forward mode was not asked: it would take {size} pushforwards; give "
+                "`argnums`, or a smaller example."
+            )
+            raise InvalidArgument(
+                f"no witness could differentiate `{self.name}`:\n{said}"
+                + (many if size > MOST_BY_FORWARD else "")
+            )
+        self.report.notes.append(
+            f"Only forward mode can differentiate `{self.name}`: its gradient was put "
+            "together from one pushforward per element."
+        )
+
+    def push(self, name, *operands) -> Any:
+        """What a forward mode says along directions; None once it has refused."""
+        return self.ask(name, self.forwards, self.forwards[name], *operands)
+
+    def ask(self, name, table, witness, *operands):
+        """What a witness answers, or None once it has refused; noted, not hidden."""
+        try:
+            return witness(*operands)
+        except self.refusals[name] as error:
+            table.pop(name, None)
+            self.refused[name] = reason(error, self.name)
+            return None
+
+    def conclude(self):
+        """Notes of who refused, those with one reason together."""
+        for why, names in self._reasons().items():
+            be = "was" if len(names) == 1 else "were"
+            self.report.notes.append(f"{', '.join(names)} {be} left out. {why}")
+        self.report.explain_undecided()
+
+    def _reasons(self):
+        """reason -> names of those who refused with it."""
+        by_reason = {}
+        for name, why in self.refused.items():
+            by_reason.setdefault(why, []).append(name)
+        return by_reason
+
+    def _cotangent(self, y):
+        """1 for a scalar f, whose gradient is then meant; random otherwise."""
+        if self.subject.scalar:
+            return np.ones((), y.dtype)
+        draw = self.rng.normal(size=y.shape)
+        if np.iscomplexobj(y):
+            draw = draw + 1j * self.rng.normal(size=y.shape)
+        return np.asarray(draw).astype(y.dtype)
+
+    # Values ------------------------------------------------------------------------
+
+    def _not_finite(self, point, xs, y):
+        """Whether f itself is NaN or infinite at the point; named if so."""
+        for name, leaf in zip(self.subject.output_names, y, strict=True):
+            bad = np.argwhere(~np.isfinite(wide(leaf)))
+            if len(bad):
+                at = tuple(int(i) for i in bad[0])
+                value = wide(leaf)[at].item()
+                row = Row(
+                    name, point, self.report.judged, "value", np.inf, at, value, value,
+                    0.0, np.inf, NOT_FINITE,
+                )  # fmt: skip
+                self.report.rows.append(row)
+                self.report.notes.append(
+                    f"{row.element} is {value} at {place(point)} ({len(bad)} of "
+                    f"{leaf.size} elements are not finite); no gradient was compared. "
+                    f"{self._whence(xs)}"
+                )
+                return True
+        return False
+
+    def _whence(self, xs):
+        """Where a NaN or an infinity in the output may come from."""
+        names = zip(self.subject.names, xs, strict=True)
+        bad = [f"`{name}`" for name, x in names if not np.isfinite(wide(x)).all()]
+        if bad:
+            return f"The arguments hold such elements already: {', '.join(bad)}."
+        return "The arguments are finite: `jaxbp.trace` shows where the first arises."
+
+    def _compare_value(self, point, name, y, own):
+        """The value that comes with a derivative must be f's own."""
+        if own is None:
+            return
+        for output, a, b in zip(self.subject.output_names, own, y, strict=True):
+            if not a.size:
+                continue
+            eps = max(epsilon(b.dtype), *map(epsilon, self.dtypes))
+            gap = np.abs(wide(a) - wide(b))
+            allowed = ROUNDING * eps * np.abs(wide(b)).max()
+            at = np.unravel_index(int(np.argmax(gap)), gap.shape)
+            where = {"leaf": f"value of {output}", "point": point, "judged": name}
+            found = judge_slope(
+                where | {"witness": "f"}, tuple(int(i) for i in at), 1.0,
+                float(np.real(wide(a)[at])), float(np.real(wide(b)[at])), allowed
+            )  # fmt: skip
+            if found.verdict != DIFFER:
+                continue
+            if stochastic(self.subject):
+                self.report.be_stochastic(found)
+                return
+            self.report.rows.append(found)
+            self.report.findings.append(value_finding(found))
+
+    def _compare_given_value(self, point, xs, y):
+        """The value that a user's value_and_grad returns beside f's own."""
+        if self.value is None:
+            return
+        args = self.subject.arguments(self.subject.device(xs))
+        value = float(np.real(self.value(*args, **self.subject.kwargs)))
+        own, dtype = float(y[0]), y[0].dtype
+        allowed = self.settings.rtol(dtype) * max(abs(own), abs(value))
+        where = {"leaf": "value", "point": point, "judged": YOURS, "witness": "f"}
+        row = judge_slope(where, (), 1.0, value, own, allowed)
+        self.report.rows.append(row)
+        if row.failed:
+            self.report.findings.append(value_finding(row))
+
+
+def _split(value_and_grad, has_aux):
+    """The two halves of a value_and_grad as two functions."""
+
+    def value(*args, **kwargs):
+        y = value_and_grad(*args, **kwargs)[0]
+        return y[0] if has_aux and isinstance(y, tuple) else y
+
+    return value, lambda *args, **kwargs: value_and_grad(*args, **kwargs)[1]

@@ -1,0 +1,195 @@
+"""What each witness says along directions at one point, all directions in one call."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from . import rounding
+from .batch import moved
+from .closeness import difference_rtol, epsilon, inner, rtol, wide
+from .differences import UNKNOWN, Slope, ladder, noise_level, slope
+from .judge import judge_slope, over
+from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
+
+NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
+
+
+@dataclass(frozen=True)
+class Look:
+    """One direction as everybody sees it.
+
+    Attributes:
+      probe: Probe.
+      value: the judged gradient along it.
+      found: Slope, from f's values.
+      forwards: name -> (slope, its own rounding) of the forward modes.
+      slack: what rounding may do to `value`.
+    """
+
+    probe: object
+    value: float
+    found: Slope
+    slack: float
+    forwards: dict = field(default_factory=dict)
+
+
+class Looker:
+    """The witnesses at one point, ready to be asked along directions.
+
+    Args:
+      check: the comparison under way: batches of values and of forward modes, settings.
+      xs, y_bar: the point and the cotangent.
+      x_bar: the judged gradient, list of arrays.
+      slacks: what rounding may do to its elements, list of arrays.
+      value_size: 2-norm of the terms of <y_bar, f>.
+    """
+
+    def __init__(self, check, xs, y_bar, x_bar, slacks, value_size):
+        self.check, self.xs, self.y_bar = check, xs, y_bar
+        self.x_bar, self.slacks, self.value_size = x_bar, slacks, value_size
+        self.known = [np.where(np.isfinite(b), b, 0) for b in map(wide, x_bar)]
+        self.dtypes, self.settings, self.noise = check.dtypes, check.settings, {}
+
+    def look(self, probes, forwards=True):
+        """list of Look, one for each Probe."""
+        slopes = self._slopes(probes)
+        pushed = self._pushed(probes) if forwards else [{}] * len(probes)
+        looks = []
+        for probe, found, said in zip(probes, slopes, pushed, strict=True):
+            value = inner(self.x_bar[probe.leaf], probe.direction)
+            slack = rounding.across(self.slacks, probe.direction, probe.leaf)
+            slack += self.settings.atol * float(np.abs(probe.direction).sum())
+            looks.append(Look(probe, value, found, slack, said))
+        return looks
+
+    def _slopes(self, probes):
+        """Slopes from values, without what rounding x + h d did to the direction."""
+        if not self.settings.differences:
+            return [UNKNOWN] * len(probes)
+        ladders = [ladder(self.xs[probe.leaf].dtype) for probe in probes]
+        both = [np.concatenate([h, -h]) for h in ladders]
+        asked = [(probe.leaf, probe.direction) for probe in probes]
+        found = self.check.values(self.xs, self.y_bar, asked, both)
+        sides = [
+            np.split(changes - self._strayed(probe, steps), 2)
+            for probe, steps, changes in zip(probes, both, found, strict=True)
+        ]
+        self._learn_noise(probes, ladders, sides)
+        return [
+            slope(h, up, down, self.noise[probe.leaf], self._rounding(probe.leaf))
+            for probe, h, (up, down) in zip(probes, ladders, sides, strict=True)
+        ]
+
+    def _learn_noise(self, probes, ladders, sides):
+        """The least noise of f's values by leaf: what its dtype rounds, and the median
+        of all first probes, since one alone may show too little by luck."""
+        by_leaf = {}
+        for probe, h, changes in zip(probes, ladders, sides, strict=True):
+            by_leaf.setdefault(probe.leaf, []).append(noise_level(h, *changes))
+        for leaf, levels in by_leaf.items():
+            least = max(self._rounding(leaf), float(np.median(levels)))
+            self.noise.setdefault(leaf, least)
+
+    def _rounding(self, leaf):
+        """What the coarsest dtype between the leaf and the output rounds of a value."""
+        eps = max(epsilon(self.dtypes[leaf]), self.check.output_epsilon)
+        return eps * self.value_size / 8
+
+    def _strayed(self, probe, steps):
+        """<x_bar, where rounding put x + h d - (x + h d)>, for each step."""
+        arrays = self.xs[probe.leaf], probe.direction, self.known[probe.leaf]
+        x, d, x_bar = (a.ravel()[probe.members] for a in arrays)
+        with np.errstate(over="ignore", invalid="ignore"):
+            h = steps[:, None]
+            astray = wide(moved(x, d, h)) - wide(x) - h * d
+            return np.real(np.sum(x_bar * astray, axis=1))
+
+    def _pushed(self, probes):
+        """name -> (slope, rounding) for each probe; who refuses is left out."""
+        said = [{} for _ in probes]
+        asked = [(probe.leaf, probe.direction) for probe in probes]
+        for name in list(self.check.forwards):
+            answers = self.check.push(name, self.xs, self.y_bar, asked)
+            for place, (value, terms) in enumerate(answers or []):
+                lost = rounding.lost(self.dtypes[probes[place].leaf])
+                said[place][name] = float(value), lost * float(terms)
+        return said
+
+    # Verdicts ----------------------------------------------------------------------
+
+    def allowed(self, look):
+        """The gap to the differences that rounding and noise explain."""
+        relative = self.settings.difference_rtol(self.dtypes[look.probe.leaf])
+        sizes = abs(look.value) + abs(look.found.value)
+        return relative * sizes + look.found.noise + look.slack
+
+    def excess(self, look):
+        """The gap to the differences over what is allowed; 0 where they do not see."""
+        gap = abs(look.value - look.found.value)
+        return over(gap, self.allowed(look)) if np.isfinite(gap) else 0.0
+
+    def rows(self, where, look):
+        """One row for each witness along one direction."""
+        probe = look.probe
+        rows = []
+        if self.settings.differences:
+            rows.append(self._beside_differences(where, look))
+        relative = self.settings.rtol(self.dtypes[probe.leaf])
+        for name, (other, terms) in look.forwards.items():
+            allowed = relative * (abs(look.value) + abs(other)) + look.slack + terms
+            row = judge_slope(
+                where | {"witness": name}, probe.index, probe.scale, look.value, other,
+                allowed,
+            )  # fmt: skip
+            if row.verdict == DIFFER:
+                row = replace(row, verdict=self.explained(look, other))
+            rows.append(row)
+        return rows
+
+    def explained(self, look, other):
+        """The verdict on two exact derivatives along one direction that differ by more
+        than their own rounding was seen to do, by what f's values say of them.
+
+        Both are right if they are one-sided slopes of a kink. Both may be right if the
+        values of f admit both, and they differ by no more than f itself is rounded.
+        """
+        found, value = look.found, look.value
+        gaps = [abs(value - found.value), abs(other - found.value)]
+        if not max(gaps) <= self.allowed(look):
+            return DIFFER
+        if found.kink:
+            return KINK
+        largest = max((np.abs(b).max(initial=0.0) for b in self.known), default=0.0)
+        terms = max(self.value_size, float(largest) * abs(look.probe.scale))
+        gap = abs(value - other)
+        if gap > rounding.lost(self.dtypes[look.probe.leaf]) * terms:
+            return DIFFER
+        return AGREE if gap <= NEGLIGIBLE * abs(value) else UNDECIDED
+
+    def _beside_differences(self, where, look):
+        probe, found = look.probe, look.found
+        value, other, allowed = look.value, found.value, self.allowed(look)
+        if not np.isfinite(other):  # no step was inside the domain on both sides
+            value = other = 0.0
+            allowed = np.inf
+        hidden = 0.0 if found.flat else found.noise + look.slack
+        kinked = found.kink and abs(value - other) <= allowed
+        return judge_slope(
+            where | {"witness": DIFFERENCES}, probe.index, probe.scale, value, other,
+            allowed, noise=found.noise, kinked=kinked, hidden=hidden,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is allowed: relative and absolute gaps, where the caller set them."""
+
+    relative: float | None = None
+    atol: float = 0.0
+    differences: bool = True
+
+    def rtol(self, dtype):
+        return rtol(dtype) if self.relative is None else self.relative
+
+    def difference_rtol(self, dtype):
+        return difference_rtol(dtype) if self.relative is None else self.relative

@@ -1,0 +1,88 @@
+"""What a wrong gradient is to the right one: the usual mistakes, by their names."""
+
+from fractions import Fraction
+
+import numpy as np
+
+from .closeness import wide
+
+
+def pattern(wrong, right, error, x, lengths):
+    """In a few words how `wrong` comes from `right`; empty if by no usual mistake.
+
+    Args:
+      wrong, right: arrays of one shape. error: array of it, of `right`.
+      x: the leaf, of that shape.
+      lengths: lengths of axes in f's arguments, one of which a mean may divide by.
+    """
+    wrong, right = wide(wrong), wide(right)
+    if not (np.isfinite(wrong).all() and np.isfinite(right).all()):
+        return ""
+    same = lambda a, b: bool(np.all(np.abs(a - b) <= error))  # noqa: E731
+    if not np.any(wrong):
+        return "It is zero: a term or an argument was dropped."
+    ratio = _constant_ratio(wrong, right, error)
+    if ratio is not None:
+        return _named_ratio(ratio, lengths)
+    if np.iscomplexobj(right) and same(wrong, right.conj()):
+        return "It is the conjugate of the right one."
+    if right.ndim == 2 and right.shape[0] == right.shape[1] and same(wrong, right.T):
+        return "It is the right one transposed."
+    for axis, length in enumerate(right.shape):
+        for shift in (1, -1) if length > 1 else ():
+            if same(wrong, np.roll(right, shift, axis)):
+                return f"It is the right one shifted by {shift} along axis {axis}."
+    return _where_wrong(wrong, right, error, x)
+
+
+def _constant_ratio(wrong, right, error):
+    """The one number that `wrong` is times `right`; None if there is none."""
+    at = np.argmax(np.abs(right))
+    largest = right.ravel()[at] if right.size else 0
+    if largest == 0 or right.size < 1 or abs(largest) <= 4 * error.ravel()[at]:
+        return None
+    ratio = wrong.ravel()[at] / largest
+    if abs(np.imag(ratio)) > 1e-9 * abs(ratio):
+        return None
+    ratio = float(np.real(ratio))
+    allowed = (1 + abs(ratio)) * error
+    return ratio if np.all(np.abs(wrong - ratio * right) <= allowed) else None
+
+
+def _named_ratio(ratio, lengths):
+    near = Fraction(ratio).limit_denominator(1000)
+    if near and abs(ratio / float(near) - 1) < 1e-6:
+        ratio = float(near)
+    if ratio == -1:
+        return "It is the right one with its sign turned."
+    said = f"It is {ratio:.6g} times the right one"
+    for n in sorted(set(lengths)):
+        if n > 1 and abs(ratio / n - 1) < 1e-4:
+            return f"{said}: a sum over {n} where f takes the mean?"
+        if n > 2 and abs(ratio * n - 1) < 1e-4:
+            return f"{said}: a mean over {n} where f takes the sum?"
+    return said + "."
+
+
+def _where_wrong(wrong, right, error, x):
+    """Which elements alone are wrong: one row, one column, one sign of x."""
+    bad = np.abs(wrong - right) > error
+    if bad.all() or not bad.any() or bad.sum() < 2:
+        return ""
+    for axis in range(bad.ndim):
+        others = tuple(i for i in range(bad.ndim) if i != axis)
+        lines = np.flatnonzero(bad.any(axis=others))
+        if len(lines) == 1 and bad.shape[axis] > 1 and bad.ndim > 1:
+            return (
+                f"Only its entries with index {lines[0]} along axis {axis} are wrong."
+            )
+    if np.iscomplexobj(x):
+        return ""
+    for sign, side in (("<", wide(x) < 0), (">", wide(x) > 0)):
+        if (
+            np.array_equal(bad, side & (np.abs(right - wrong) > error))
+            and not side.all()
+        ):
+            if bad.sum() >= 0.9 * side.sum():
+                return f"It is wrong only where the argument is {sign} 0."
+    return ""

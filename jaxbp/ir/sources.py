@@ -1,0 +1,121 @@
+"""Where in the user's code an operation stands."""
+
+import functools
+import pathlib
+import sysconfig
+import traceback
+from typing import Any
+
+import jax
+from jax.extend import source_info_util
+
+_PACKAGE = pathlib.Path(__file__).parents[1]
+# Functions of these are differentiated like a user's; all else of the package is no
+# more the user's code than JAX itself is.
+_FUNCTIONS = {"layers", "problems", "scalar", "training", "worked", "py.typed"}
+_OURS = tuple(
+    str(path)
+    for path in sorted(_PACKAGE.iterdir())
+    if path.name not in _FUNCTIONS and not path.name.startswith("__pycache__")
+)
+for _path in _OURS:
+    source_info_util.register_exclusion(_path)
+_HIDDEN = (jax.__path__[0], *_OURS, "<frozen ")
+_STANDARD = sysconfig.get_paths()["stdlib"]
+
+here = source_info_util.current  # the stack here, as equations keep it
+
+
+@functools.cache
+def is_ours(file: str) -> bool:
+    """Whether a source file is JAX's, the lab's or Python's own, not the user's."""
+    standard = file.startswith(_STANDARD) and "site-packages" not in file
+    return standard or file.startswith(_HIDDEN)
+
+
+def line_of(info) -> str:
+    """`file:line (function)` of the innermost frame of the user's code; "" if none."""
+    stack = getattr(info, "traceback", None)
+    for frame in stack.frames if stack else ():
+        if not is_ours(frame.file_name):
+            return f"{frame.file_name}:{frame.line_num} ({frame.function_name})"
+    return ""
+
+
+def user_line() -> str:
+    """The same of the frames that run now."""
+    for frame in reversed(traceback.extract_stack()):
+        if not is_ours(frame.filename):
+            return f"{frame.filename}:{frame.lineno} ({frame.name})"
+    return "unknown source line"
+
+
+class Origin:
+    """From which equation something comes; says nothing to equality and hash, so that
+    what is cached by structure is found again from every line.
+
+    Attributes:
+      primitive: the name of the primitive.
+      place, count: which equation of its program it was, and of how many; or None.
+      outer: the origin of the call whose program that is, or None.
+      foreign: the derivative is JAX's own, borrowed.
+    """
+
+    __slots__ = ("primitive", "place", "count", "outer", "foreign", "_info")
+
+    def __init__(
+        self,
+        primitive: str,
+        info: Any = None,
+        place: int | None = None,
+        count: int | None = None,
+        outer: "Origin | None" = None,
+        foreign: bool = False,
+    ):
+        self.primitive, self._info = primitive, info
+        self.place, self.count = place, count
+        self.outer, self.foreign = outer, foreign
+
+    @property
+    def source(self) -> str:
+        """`file:line (function)` of the user's code; that of the call around it where
+        the equation itself is none of the user's. "" where no line is known."""
+        found = line_of(self._info)
+        return found or (self.outer.source if self.outer is not None else "")
+
+    def attributed(self):
+        """A context manager: what is traced within gets this line."""
+        origin: Origin | None = self
+        while origin is not None and not line_of(origin._info):
+            origin = origin.outer
+        found = None if origin is None else origin._info.traceback
+        return source_info_util.user_context(found)
+
+    @property
+    def equation(self) -> str:
+        """ "equation 3 of 9" of its program, or ""."""
+        known = self.place is not None
+        return f"equation {self.place + 1} of {self.count}" if known else ""
+
+    @classmethod
+    def nearest(cls, inner: "Origin | None", outer: "Origin | None"):
+        """`inner`, as called from `outer`."""
+        if inner is None or outer is None:
+            return inner or outer
+        return cls(
+            inner.primitive, inner._info, inner.place, inner.count,
+            cls.nearest(inner.outer, outer), inner.foreign,
+        )  # fmt: skip
+
+    def __eq__(self, other):
+        return isinstance(other, Origin)
+
+    def __hash__(self):
+        return 0
+
+    def __str__(self):
+        words = [f"`{self.primitive}`", self.equation, self.source]
+        return ", ".join(word for word in words if word)
+
+    def __repr__(self):
+        return f"Origin({self})"

@@ -1,0 +1,101 @@
+"""Cotangents of arrays that are read by parts: all parts are added at once.
+
+Every read of x[i] alone would bring a cotangent as large as x, zero but for one
+element, and n reads would cost n passes over x. Instead the parts wait until the
+cotangent of x is asked for. Then parts of one shape are added by a single scatter, its
+places constants where the reads were at constant places.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from .. import ir
+from .base import add
+
+# A part this many times smaller than the whole waits; of larger ones a compiler writes
+# the sum in one pass.
+MANY_PARTS = 8
+
+
+class Window(NamedTuple):
+    """A part of an array: where it starts along each axis, and its cotangent."""
+
+    starts: tuple
+    y_bar: Any
+
+
+class Waiting:
+    """Parts that wait to be added to cotangents, by slot."""
+
+    def __init__(self, avals: Sequence):
+        self.avals = avals
+        self._parts: dict[int, list[Window]] = defaultdict(list)
+
+    def takes(self, edge, residuals, y_bar) -> bool:
+        """Whether the pull of `y_bar` waits: a small part of the input was read."""
+        find, slot = edge.map.form.window, edge.ins[0]
+        if find is None or ir.placed(self.avals[slot]):
+            return False
+        if math.prod(self.avals[slot].shape) < MANY_PARTS * math.prod(y_bar.shape):
+            return False
+        starts = find(edge.map, residuals)
+        if starts is not None:
+            self._parts[slot].append(Window(tuple(starts), y_bar))
+        return starts is not None
+
+    def settle(self, slot: int, env: dict) -> None:
+        """Adds the parts that wait for a slot to what stands there."""
+        groups = defaultdict(list)
+        for part in self._parts.pop(slot, ()):
+            groups[part.y_bar.shape].append(part)
+        for parts in groups.values():
+            env[slot] = _added(env.get(slot), self.avals[slot], parts)
+
+
+def _added(x_bar, aval, parts: Sequence[Window]):
+    """`x_bar` (None: zero) with the parts, all of one shape, added."""
+    if len(parts) == 1:
+        (starts, y_bar), *_ = parts
+        if x_bar is None:
+            x_bar = ir.zeros(ir.tangent_aval(aval))
+            return lax.dynamic_update_slice(x_bar, y_bar, starts)
+        there = lax.dynamic_slice(x_bar, starts, y_bar.shape)
+        return lax.dynamic_update_slice(x_bar, add(there, y_bar), starts)
+    x_bar = ir.zeros(ir.tangent_aval(aval)) if x_bar is None else x_bar
+    known = all(isinstance(s, int) for part in parts for s in part.starts)
+    if known:
+        places = np.array([part.starts for part in parts], np.int32)
+    else:
+        places = jnp.stack([jnp.stack(_clipped(part, aval)) for part in parts])
+    y_bars = lax.concatenate([lax.expand_dims(p.y_bar, (0,)) for p in parts], 0)
+    return scatter(x_bar, places, y_bars)
+
+
+def _clipped(part: Window, aval) -> list:
+    """Starts where a dynamic slice begins: the part lies within the array."""
+    sizes = zip(part.starts, aval.shape, part.y_bar.shape, strict=True)
+    return [jnp.clip(jnp.asarray(s, np.int32), 0, n - m) for s, n, m in sizes]
+
+
+def scatter(x_bar, places, y_bars):
+    """`x_bar` with windows added.
+
+    Args:
+      places: (k, axes) int: where each starts; inside the array.
+      y_bars: (k, *window).
+    """
+    axes = tuple(range(x_bar.ndim))
+    numbers = lax.ScatterDimensionNumbers(
+        update_window_dims=tuple([axis + 1 for axis in axes]),
+        inserted_window_dims=(),
+        scatter_dims_to_operand_dims=axes,
+    )
+    return lax.scatter_add(
+        x_bar, places, y_bars, numbers, mode=lax.GatherScatterMode.PROMISE_IN_BOUNDS
+    )

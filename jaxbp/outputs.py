@@ -1,0 +1,50 @@
+"""Files to be written: whether they can be is found out before the work, not after."""
+
+import os
+from pathlib import Path
+
+from .errors import InvalidArgument
+
+
+def check_writable(option: str, path: str | os.PathLike | None) -> None:
+    """Raises InvalidArgument, in one line, unless a file can be written there.
+
+    The folders on the way are made. It is tried, not asked: permissions do not tell
+    what a file system of the kernel's, or one that is full, refuses.
+
+    Args:
+      option: as the user wrote it, for the message.
+      path: of the file; None is no file, and passes.
+    """
+    if path is None:
+        return
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
+        with open(path, "ab"):
+            pass
+        if new:
+            path.unlink()
+    except OSError as error:
+        raise _unwritable(option, path, error) from error
+
+
+def check_folder(option: str, path: str | os.PathLike) -> None:
+    """The same for a folder, which is made."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(option, path, error) from error
+
+
+def _unwritable(option: str, path: Path, error: OSError) -> InvalidArgument:
+    why = (error.strerror or type(error).__name__).lower()
+    return InvalidArgument(
+        f"`{option}` must be a place that can be written, but {path} cannot: {why}. "
+        "Choose another."
+    )

@@ -1,0 +1,186 @@
+"""Options: what a derivative depends on beside its function, in one frozen object.
+
+They are read where a derivative is recorded, and carried by those of its linear maps
+that need them later: what a pullback does is settled when it is made, whatever is in
+force where it is called. They are local to a context, so that threads and asynchronous
+tasks do not see each other's.
+
+A `with` block is seen when a function is *traced*: `jax.jit` remembers what it has
+traced and does not know of the block. An `options=` argument is part of the function.
+"""
+
+import contextlib
+import dataclasses
+from contextvars import ContextVar, Token
+from typing import Any
+
+from .errors import InvalidArgument, UnknownName, nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How derivatives are recorded.
+
+    Fields:
+      scan_residuals: "stack": every residual of a scan's step that changes is stacked.
+        "recompute": only the carries are, and the step is run again. "auto" (the
+        default): recompute where the body is made of elementwise and structural
+        operations alone and its carries take fewer bytes than its residuals; else
+        stack, but for residuals that are sums, products or copies of others: these are
+        computed again.
+      scan_stack_limit_bytes: going back through a scan, the cotangent behind a weight
+        gradient is stacked, to be contracted once after the loop, as long as all that
+        is stacked for this takes no more; beyond that the gradient is accumulated step
+        by step. 0 always accumulates. None (the default): what residuals as stored
+        slopes would take, less what ours do, and 1 GiB at most; a loop then never
+        stacks more than if it kept the slope of every equation.
+      sums_early: where a value is broadcast and then contracted with another along
+        other axes, its cotangent is summed first. False: the local derivatives are
+        multiplied in the order of the program, as in JAX.
+      strict_custom_vjp: forward mode through a custom_vjp function is refused, as in
+        JAX. Else its pushforward is the transpose of its backward rule.
+      foreign_rules: "jax" (the default): a primitive of another package that has no
+        rule here, and rules in JAX's tables, is differentiated by these. None: it is
+        refused.
+      open_calls: inner jits are walked in line, so that every equation has an edge of
+        its own. False: they stay calls of compiled programs.
+
+    Raises:
+      InvalidArgument: a value that a field does not take.
+    """
+
+    scan_residuals: str = "auto"
+    scan_stack_limit_bytes: int | None = None
+    sums_early: bool = True
+    strict_custom_vjp: bool = False
+    foreign_rules: str | None = "jax"
+    open_calls: bool = False
+
+    def __post_init__(self):
+        for name, words in _WORDS.items():
+            _check(name, getattr(self, name), words)
+        limit = self.scan_stack_limit_bytes
+        counts = isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0
+        if limit is not None and not counts:
+            raise InvalidArgument(
+                "`scan_stack_limit_bytes` must be a number of bytes, 0 or more, or "
+                f"None for the default, but is {limit!r}."
+            )
+        object.__setattr__(self, "_hash", hash(dataclasses.astuple(self)))
+
+    def __hash__(self):  # once: they are part of every cache's key
+        return self._hash  # pyright: ignore[reportAttributeAccessIssue]
+
+
+_WORDS = {
+    "scan_residuals": ("auto", "stack", "recompute"),
+    "sums_early": (True, False),
+    "strict_custom_vjp": (True, False),
+    "foreign_rules": ("jax", None),
+    "open_calls": (True, False),
+}
+
+
+def _check(name: str, value, words: tuple) -> None:
+    if not any(value is word or (word == value and value != 1) for word in words):
+        *most, last = [f'"{w}"' if isinstance(w, str) else str(w) for w in words]
+        listed = " or ".join([", ".join(most), last])
+        raise InvalidArgument(f"`{name}` must be {listed}, but is {value!r}.")
+
+
+_DEFAULT = Options()
+_in_force: ContextVar[Options] = ContextVar("jaxbp_options", default=_DEFAULT)
+current = _in_force.get  # the options in force here
+
+
+class Within(contextlib.ContextDecorator):
+    """Sets the options in force within a `with` block."""
+
+    def __init__(self, options: Options):
+        self.options = options
+        self._tokens: list[Token] = []
+
+    def __enter__(self) -> Options:
+        self._tokens.append(_in_force.set(self.options))
+        return self.options
+
+    def __exit__(self, *error) -> None:
+        _in_force.reset(self._tokens.pop())
+
+
+_NOTHING = contextlib.nullcontext()
+
+
+def using(options: Options | None):
+    """A context manager that sets the options in force; None leaves them.
+
+    Raises:
+      InvalidArgument: `options` is neither.
+    """
+    if options is None:
+        return _NOTHING
+    if not isinstance(options, Options):
+        raise InvalidArgument(
+            f"`options` must be a jaxbp.Options or None, but is {options!r}. Write "
+            "jaxbp.Options(sums_early=False), for example."
+        )
+    return Within(options)
+
+
+def options(**changes: Any) -> Within:
+    """Options for all derivatives recorded within: `with jaxbp.options(...):`.
+
+    Args:
+      **changes: fields of `jaxbp.Options`; what is not named stays as it is.
+
+    Returns:
+      A context manager: it does nothing until a `with` statement enters it. What
+      `jax.jit` has traced before is not traced again: pass `options=` to `grad` and its
+      kin where the derivative is jitted.
+
+    Raises:
+      UnknownName: no option is called so.
+      InvalidArgument: a value that the option does not take.
+    """
+    known = [field.name for field in dataclasses.fields(Options)]
+    for name in changes:
+        if name not in known:
+            raise UnknownName(f"no option is called `{name}`. {nearest(name, known)}")
+    return Within(dataclasses.replace(current(), **changes))
+
+
+# The four switches, as thin spellings of it ------------------------------------
+
+
+def loops(residuals: str = "auto", stack_limit_bytes: int | None = None) -> Within:
+    """`with jaxbp.loops("recompute"):` is `options(scan_residuals="recompute")`.
+
+    Args:
+      residuals: "auto", "stack" or "recompute": see `Options.scan_residuals`.
+      stack_limit_bytes: see `Options.scan_stack_limit_bytes`.
+    """
+    return options(scan_residuals=residuals, scan_stack_limit_bytes=stack_limit_bytes)
+
+
+def association(early: bool = True) -> Within:
+    """`with jaxbp.association(False):` is `options(sums_early=False)`."""
+    return options(sums_early=early)
+
+
+def strict_custom_vjp() -> Within:
+    """`with jaxbp.strict_custom_vjp():` is `options(strict_custom_vjp=True)`.
+
+    Within, forward mode through a custom_vjp function is an InvalidArgument, which is
+    a TypeError, as in JAX.
+    """
+    return options(strict_custom_vjp=True)
+
+
+def foreign(rules: str | None) -> Within:
+    """`with jaxbp.foreign(None):` is `options(foreign_rules=None)`.
+
+    Args:
+      rules: "jax": primitives of other packages that have no rule here use JAX's, which
+        is the default; None: they are refused.
+    """
+    return options(foreign_rules=rules)

@@ -1,0 +1,120 @@
+"""A function of the user's and its derivatives as programs to be timed.
+
+Their arguments are all arrays of the call: what a program closes over XLA may fold.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxbp import offered, tree
+from jaxbp.errors import InvalidArgument
+
+OURS, THEIRS = "jaxbp", "jax"
+JAX = {"value_and_grad": jax.value_and_grad, "jvp": jax.jvp, "vjp": jax.vjp}
+
+
+class Contender(NamedTuple):
+    """One program: what it computes, by whom, and itself, a function of arrays."""
+
+    what: str
+    by: str
+    call: Callable[..., Any]
+
+
+class Subject:
+    """A function of arrays: of those it is differentiated by, and of the others.
+
+    Attributes:
+      moved, held: the arrays of the call; the derivatives are by those that are moved.
+      scalar: whether the output is one real number, so that there is a gradient.
+    """
+
+    def __init__(self, f: Callable, args: tuple, argnums, has_aux: bool):
+        places = _places(argnums, len(args))
+        self._parted = tree.Parted(args)
+        chosen = [
+            place in places for place, arg in enumerate(args)
+            for _ in jax.tree.leaves(arg)
+        ]  # fmt: skip
+        arrays = [jnp.asarray(leaf) for leaf in self._parted.leaves]
+        self._moves = [
+            on and jnp.issubdtype(leaf.dtype, jnp.inexact)
+            for on, leaf in zip(self._parted.chosen(chosen), arrays, strict=True)
+        ]
+        pairs = list(zip(arrays, self._moves, strict=True))
+        self.moved = tuple(leaf for leaf, moves in pairs if moves)
+        # Sizes and flags of Python stay what they are.
+        self._sizes = [isinstance(leaf, bool | int) for leaf in self._parted.leaves]
+        self.held = tuple(leaf for leaf, moves in pairs if not moves)
+        self._f, self._has_aux = f, has_aux
+        if not self.moved:
+            raise InvalidArgument(
+                "`argnums` must name an argument with floating elements, but there is "
+                "nothing there to differentiate by. Write 2.0, not 2."
+            )
+        out = jax.tree.leaves(jax.eval_shape(self.plain, self.moved, self.held))
+        self.scalar = len(out) == 1 and out[0].shape == ()
+        self.scalar = self.scalar and jnp.issubdtype(out[0].dtype, jnp.floating)
+
+    def plain(self, moved, held):
+        """The output of the function, without aux."""
+        mine, others = iter(moved), iter(held)
+        leaves = [next(mine) if moves else next(others) for moves in self._moves]
+        triples = zip(leaves, self._parted.leaves, self._sizes, strict=True)
+        leaves = [given if is_size else leaf for leaf, given, is_size in triples]
+        out = self._f(*self._parted.unflatten(leaves))
+        return out[0] if self._has_aux else out
+
+    def contenders(self) -> list[Contender]:
+        """The function, and each of its derivatives by us and by JAX."""
+        found = [Contender("f", "", self.plain)]
+        kinds = (("gradient", self._gradient), ("pushforward", self._pushforward),
+                 ("pullback", self._pullback))  # fmt: skip
+        for what, make in kinds[0 if self.scalar else 1 :]:
+            for by, modes in ((OURS, offered.DERIVATIVES), (THEIRS, JAX)):
+                found.append(Contender(what, by, make(modes)))
+        return found
+
+    def _gradient(self, modes) -> Callable:
+        return lambda moved, held: modes["value_and_grad"](self.plain)(moved, held)
+
+    def _pushforward(self, modes) -> Callable:
+        def call(moved, held):
+            def of_moved(*arrays):
+                return self.plain(arrays, held)
+
+            return modes["jvp"](of_moved, moved, tuple(map(jnp.ones_like, moved)))
+
+        return call
+
+    def _pullback(self, modes) -> Callable:
+        def call(moved, held):
+            out, pull = modes["vjp"](lambda *a: self.plain(a, held), *moved)
+            return out, pull(jax.tree.map(_seed, out))
+
+        return call
+
+
+def _seed(out):
+    """Ones like an output; of one that has no derivative, JAX's zeros."""
+    if jnp.issubdtype(out.dtype, jnp.inexact):
+        return jnp.ones_like(out)
+    import numpy as np
+
+    return np.zeros(out.shape, jax.dtypes.float0)
+
+
+def _places(argnums: int | Sequence[int] | None, count: int) -> set[int]:
+    if argnums is None:
+        return set(range(count))
+    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
+    for place in wanted:
+        if not -count <= place < count:
+            raise InvalidArgument(
+                f"`argnums` must name positions from 0 to {count - 1}, but is "
+                f"{argnums!r}."
+            )
+    return {place % count for place in wanted}

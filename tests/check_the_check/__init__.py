@@ -1,0 +1,1 @@
+"""Does `jaxbp.check` err? Right gradients by the thousand, and planted errors."""

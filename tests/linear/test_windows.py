@@ -1,0 +1,101 @@
+"""Arrays read by parts: the cotangent is written once, whatever the number of reads."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import jaxbp
+
+X = jnp.linspace(-1.0, 1.0, 4000)
+M = X.reshape(200, 20)
+AT = jnp.array([3, 3999, 5000, -4])  # beyond the end, and before the start
+
+
+def numbers(x, at):
+    return sum(jnp.sin(x[7 * i]) * x[7 * i + 1] for i in range(9))
+
+
+def computed(x, at):
+    return sum(jnp.sin(x[i]) * x[0] for i in at)
+
+
+def windows(x, at):
+    parts = [lax.dynamic_slice(x, (i,), (5,)) for i in at]
+    return sum(jnp.sum(jnp.sin(p)) for p in parts) + x[2] ** 2 + jnp.sum(x[3:8] ** 3)
+
+
+def rows(x, at):
+    m = x.reshape(200, 20)
+    return sum(jnp.sum(jnp.tanh(m[3 * i])) for i in range(9)) + jnp.sum(m[:, 2] ** 2)
+
+
+def everything_else_too(x, at):
+    return jnp.sum(x**2) + jnp.sum(jnp.sin(x[jnp.array([5, 5, 9])])) + x[5] * x[-1]
+
+
+def in_a_scan(x, at):
+    def step(carry, i):
+        inside = x[i] * carry + x[2 * i + 1] + jnp.sum(lax.dynamic_slice(x, (i,), (3,)))
+        return jnp.sin(inside), inside
+
+    return jnp.sum(lax.scan(step, 0.5, jnp.arange(7) * 11)[1])
+
+
+def in_a_long_scan(x, at):
+    """More is read than x has: the loop adds to the whole array in place."""
+
+    def step(carry, i):
+        return carry + jnp.sum(jnp.sin(lax.dynamic_slice(x, (i,), (40,)))), None
+
+    return lax.scan(step, 0.0, jnp.arange(900) * 3)[0]
+
+
+FUNCTIONS = [
+    numbers, computed, windows, rows, everything_else_too, in_a_scan, in_a_long_scan,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("jitted", [False, True], ids=["eager", "jit"])
+def test_gradients_are_those_of_jax(f, jitted):
+    wrap = jax.jit if jitted else lambda g: g
+    ours, theirs = wrap(jaxbp.grad(f))(X, AT), jax.jit(jax.grad(f))(X, AT)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)
+def test_second_derivatives_and_batches(f):
+    v = jnp.cos(X)
+    product = jax.jit(lambda x: jaxbp.hvp(lambda x: f(x, AT), (x,), (v,)))(X)
+    theirs = jax.jit(lambda x: jax.jvp(lambda x: jax.grad(f)(x, AT), (x,), (v,))[1])(X)
+    np.testing.assert_allclose(product, theirs, rtol=1e-11, atol=1e-12)
+    batch = jnp.stack([X, v])
+    ours = jax.jit(jax.vmap(jaxbp.grad(lambda x: f(x, AT))))(batch)
+    theirs = jax.jit(jax.vmap(jax.grad(lambda x: f(x, AT))))(batch)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13)
+
+
+def whole_arrays(f, size):
+    """How many equations of the gradient's program write `size` elements."""
+    program = jax.make_jaxpr(jaxbp.grad(f))(X, AT)
+    return sum(v.aval.size >= size for eqn in program.eqns for v in eqn.outvars)
+
+
+def test_reads_do_not_each_write_the_whole():
+    def reads(count):
+        return lambda x, at: sum(jnp.sin(x[7 * i]) for i in range(count))
+
+    assert whole_arrays(reads(40), X.size) == whole_arrays(reads(4), X.size) <= 2
+
+
+def test_a_captured_table_is_written_after_the_loop():
+    """The loop carries no array as large as the table."""
+    stacked = jaxbp.Options(scan_residuals="stack")
+    program = jax.make_jaxpr(jaxbp.grad(in_a_scan, options=stacked))(X, AT)
+    (back,) = [
+        e for e in program.eqns if e.primitive.name == "scan" and e.params["reverse"]
+    ]
+    carried = back.outvars[: back.params["num_carry"]]
+    assert all(v.aval.size < X.size for v in carried)
