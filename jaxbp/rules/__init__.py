@@ -20,6 +20,7 @@ from . import (  # noqa: F401
     ragged,
     reduction,
     scatter,
+    schur,
     shape,
     sorting,
     sparse,

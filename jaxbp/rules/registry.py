@@ -20,10 +20,11 @@ from typing import Any
 
 from .. import ir
 from ..errors import InvalidArgument, MissingRule
-from ..linear.base import Edge, LinearMap, Params
+from ..linear.base import Edge, Params
 from ..linear.diagonal import Broadcast, Diagonal, Scaled
 from ..linear.labels import OPERATOR, Form
 from ..linear.primitive import JointlyThroughPrimitive, hold
+from .functions import by_function
 
 _rules: dict[ir.Primitive, Callable] = {}
 _named: dict[str, Callable] = {}  # JAX's own that are exported nowhere
@@ -55,7 +56,7 @@ def register(primitive: ir.Primitive | str, rule: Callable, kind: str = "") -> N
             f"`{key}` has a rule already: {table[key]!r}. Register a primitive once; "
             "`jaxbp.rules.unregister` removes a rule."
         )
-    table[key] = rule
+    table[key] = by_function(rule) if str(key) == "jit" else rule
     if kind:
         _kinds[str(key)] = kind
 
@@ -140,7 +141,7 @@ class _Partial:
 
     def __init__(self, slope):
         self.slope, self.places, takes_params = slope, (), False
-        self.map: LinearMap | None = None  # the same whatever the parameters
+        self.map: Diagonal | Scaled | None = None  # the same whatever the parameters
         if callable(slope):
             self.places, takes_params = _operands(slope)
         if not takes_params:
