@@ -20,6 +20,7 @@ from . import (
     ragged,
     reduction,
     scatter,
+    schur,
     shape,
     smooth,
     sorting,

@@ -24,6 +24,7 @@ from ..linear.base import Edge, Params
 from ..linear.diagonal import Broadcast, Diagonal, Scaled
 from ..linear.labels import OPERATOR, Form
 from ..linear.primitive import JointlyThroughPrimitive, hold
+from .functions import by_function
 
 _rules: dict[ir.Primitive, Callable] = {}
 _named: dict[str, Callable] = {}  # JAX's own that are exported nowhere
@@ -55,7 +56,7 @@ def register(primitive: ir.Primitive | str, rule: Callable, kind: str = "") -> N
             f"`{key}` has a rule already: {table[key]!r}. Register a primitive once; "
             "`jaxbp.rules.unregister` removes a rule."
         )
-    table[key] = rule
+    table[key] = by_function(rule) if str(key) == "jit" else rule
     if kind:
         _kinds[str(key)] = kind
 

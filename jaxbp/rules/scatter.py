@@ -5,6 +5,7 @@ Where an update is dropped because its place is out of bounds, its cotangent is 
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend.core.primitives import scatter_mul_p, scatter_p
@@ -141,11 +142,8 @@ register("scatter", _scatter_rule, kind="moves")
 
 
 # scatter-mul: y = x times its updates. The slope in an update u_k is x times the other
-# updates of the same place: y / u_k, unless one of them is 0. With P the product of x
-# and of those that are not 0, z the number of zeros of the place and S their sum, which
-# is 0 but moves with them, it is, to second order in what is 0,
-#   P / u_k for z = 0, S P / u_k for z = 1;  and where u_k = 0,
-#   P for z = 1, (S - u_k) P for z = 2.
+# updates of the same place: those before it times those after it, in order of places.
+# Nothing is divided, so it and all its derivatives are right where updates are 0.
 def _mul_transpose(y_bar, x_dot, indices, updates, **params):
     return _scattered(lax.scatter_mul, y_bar, indices, updates, params)
 
@@ -171,27 +169,42 @@ def _mul_jvp(primals, tangents, **params):
 
 def _others(x, indices, updates, params):
     """Per update: x times the other updates of its place."""
-    zero, one = lax.full_like(updates, 0), lax.full_like(updates, 1)
-    nothing = lax.full(x.shape, 0, x.dtype)
-    is_zero = lax.eq(updates, zero)
+    size = updates.size
+    dtype = np.int32 if x.size < 2**31 - 1 else np.int64
+    numbers = lax.add(lax.iota(dtype, x.size), np.ones((), dtype))
+    places = _gathered(lax.reshape(numbers, x.shape), indices, updates, params)
+    places, factors = lax.reshape(places, (size,)), lax.reshape(updates, (size,))
+    dropped = lax.eq(places, lax.full_like(places, 0))
+    factors = lax.select(dropped, lax.full_like(factors, 1), factors)
+    order = jnp.argsort(places)
+    places, factors = places[order], factors[order]
+    backwards = (lax.rev(v, (0,)) for v in (factors, places))
+    before = _products_before(factors, places)
+    after = lax.rev(_products_before(*backwards), (0,))
+    others = lax.mul(before, after)[jnp.argsort(order)]
+    at = _gathered(x, indices, updates, params)
+    return lax.mul(at, lax.reshape(others, updates.shape))
 
-    def met(values, scatter=lax.scatter_add, base=nothing):
-        whole = _scattered(scatter, base, indices, values, params)
-        return _gathered(whole, indices, updates, params)
 
-    rest = lax.select(is_zero, one, updates)
-    product = met(rest, lax.scatter_mul, x)
-    count = met(lax.select(is_zero, one, zero))
-    total = met(lax.select(is_zero, updates, zero))
+def _products_before(values, places):
+    """Of every value the product of those before it at the same place, 1 of none.
 
-    def where(number, values, otherwise):
-        return lax.select(
-            lax.eq(count, lax.full_like(count, number)), values, otherwise
-        )
+    By doubling: after k steps it is that of the 2^k before it.
+    """
+    one = lax.full((), 1, values.dtype)
+    found = _met(values, places, 1, one)
+    reach = 1
+    while reach < values.size:
+        found = lax.mul(found, _met(found, places, reach, one))
+        reach *= 2
+    return found
 
-    for_zeros = where(1, one, where(2, lax.sub(total, updates), zero))
-    for_rest = lax.div(where(0, one, where(1, total, zero)), rest)
-    return lax.mul(product, lax.select(is_zero, for_zeros, for_rest))
+
+def _met(values, places, by, one):
+    """The value `by` places before, or 1 where that is at another place."""
+    shifted = lax.pad(values, one, [(by, -by, 0)])
+    others = lax.pad(places, lax.full((), -1, places.dtype), [(by, -by, 0)])
+    return lax.select(lax.eq(places, others), shifted, lax.full_like(shifted, 1))
 
 
 _scaled_by = General(_mul_jvp)

@@ -74,7 +74,7 @@ def test_a_planted_error_is_found_and_shrunk(replace, monkeypatch):
 
 
 def asked(source, derivative=derivatives.vjp):
-    xs = {"x0": np.array([0.3, 0.7])}
+    xs = {"x0": np.array([0.3, 0.7, 1.1])}
     program = Program(source, xs, {}, [xs["x0"]], frozenset(("jvp", "vjp")))
     return difference(program, Question(derivative, "jaxbp", "jaxbp", "jaxbp"))
 
@@ -84,6 +84,17 @@ def test_rounding_is_told_from_an_error(replace):
     replace(sin_p, registry.Elementwise((lambda x: lax.cos(x) * (1 + 1e-15),)))
     replace(exp_p, registry.Elementwise((lambda y: y * (1 + 1e-9),)))
     assert not asked(CANCELS)
+
+
+def test_a_value_that_is_rounded_otherwise_is_found(replace):
+    """The value beside a derivative is the function's own, to the last bit."""
+
+    def jvp(primals, tangents, **params):
+        (x,), (x_dot,) = primals, tangents
+        return 1 / (1 / lax.sin(x)), lax.cos(x) * x_dot
+
+    replace(sin_p, registry.General(jvp))
+    assert "value 0" in asked(SINE, derivatives.jvp)
 
 
 def test_an_error_is_told_from_rounding(replace):

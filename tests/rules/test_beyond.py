@@ -104,24 +104,58 @@ def test_windows_count_their_start_value_once(operation):
     assert y[0, 0] == start  # a window of padding alone
 
 
-@pytest.mark.parametrize("zeros", [0, 1, 2])
+@pytest.mark.parametrize("zeros", range(5))
 def test_scatter_mul_at_repeated_places(zeros):
-    """Against the product written out, to second order, also where factors are 0."""
-    segments = jnp.array([0, 1, 0, 0, 2])
-    factors = jnp.array([0.7, 2.0, 1.3, -0.4, 0.5]).at[jnp.array([0, 2])[:zeros]].set(0)
+    """Against the product written out, to third order, also where factors are 0."""
+    segments = jnp.array([0, 1, 0, 0, 2, 0])
+    factors = jnp.array([0.7, 2.0, 1.3, -0.4, 0.5, 1.1])
+    factors = factors.at[jnp.array([0, 2, 3, 5])[:zeros]].set(0)
 
     def by_segments(u):
         return jax.ops.segment_prod(u, segments, 3)
 
     def written(u):
-        return jnp.stack([u[0] * u[2] * u[3], u[1], u[4]])
+        return jnp.stack([u[0] * u[2] * u[3] * u[5], u[1], u[4]])
 
-    for derivative in (lambda f: jaxbp.jacrev(f), lambda f: jaxbp.jacfwd(f)):
-        found = derivative(by_segments)(factors)
-        np.testing.assert_allclose(found, jax.jacrev(written)(factors), atol=1e-15)
-        twice = derivative(derivative(by_segments))(factors)
-        expected = jax.jacrev(jax.jacrev(written))(factors)
-        np.testing.assert_allclose(twice, expected, atol=1e-15)
+    def derivatives(function, derivative):
+        found = []
+        for _ in range(3):
+            function = derivative(function)
+            found.append(function)
+        return jax.jit(lambda u: [f(u) for f in found])(factors)
+
+    expected = derivatives(written, jax.jacfwd)
+    for derivative in (jaxbp.jacrev, jaxbp.jacfwd):
+        found = derivatives(by_segments, derivative)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-15)
+
+
+def test_scatter_mul_of_many_zeros():
+    """The product of s, 2 s, ..., 5 s is 5! s^5: at 0 the first slope is the fifth."""
+
+    def slope(s):
+        factors = s * jnp.arange(1.0, 6.0)
+        return jnp.ones(2).at[jnp.zeros(5, int)].mul(factors)[0]
+
+    slopes = []
+    for _ in range(5):
+        slope = jaxbp.grad(slope)
+        slopes.append(jax.jit(slope)(0.0))
+    np.testing.assert_array_equal(slopes, [0, 0, 0, 0, 120 * 120])
+
+
+def test_scatter_mul_drops_what_is_outside():
+    """No overflow of what is dropped reaches a slope."""
+    places = jnp.array([5, 0, 5, 0, 5])
+    factors = jnp.array([1e200, 2.0, 1e200, 3.0, 1e200])
+
+    def product(x, u):
+        return x.at[places].mul(u, mode="drop").sum()
+
+    slopes = jaxbp.grad(product, (0, 1))(jnp.array([7.0, 1.0]), factors)
+    np.testing.assert_array_equal(slopes[0], [6, 1])
+    np.testing.assert_array_equal(slopes[1], [0, 21, 0, 14, 0])
 
 
 def test_scatter_apply_is_refused():

@@ -93,3 +93,19 @@ def test_the_ends_of_betainc():
     ends = jnp.array([0.0, 1.0])
     found = jaxbp.grad(lambda a: special.betainc(a, jnp.ones(2), ends).sum())(2 + ends)
     np.testing.assert_array_equal(found, np.zeros(2))
+
+
+def test_logsumexp_of_minus_infinity():
+    """Beside finite ones its slope is 0. Alone it has none that rules could find.
+
+    logsumexp is no call of its own but exp, a sum and log: there exp's slope 0 meets
+    log's infinite one. An exp that ended it with 0 at -inf would say so of log(exp(x))
+    too, which is x, and hide that -log(exp(x)), a loss, is infinite. The limit of one
+    element's slope is 1, that of several depends on how they fall; 0 is a convention.
+    """
+    gradient = jaxbp.grad(jax.nn.logsumexp)
+    mixed = gradient(jnp.array([-np.inf, 1.0, 1.0, -np.inf]))
+    np.testing.assert_allclose(mixed, [0, 0.5, 0.5, 0], rtol=1e-15)
+    assert np.isnan(gradient(-np.inf)) and np.all(
+        np.isnan(gradient(jnp.full(2, -np.inf)))
+    )

@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import pytest
 import jaxbp
 from jaxbp.rules import registry
 from tests.rules.case import Case, draw, floating, primitive_names, seed
+from tests.rules.cases_linalg import PHASES
 
 HERE = Path(__file__).parent
 TABLES = [
@@ -53,6 +55,7 @@ NO_CASE = {  # rules without a row, with the reason
     "reduced_vary_cast": MESH,
     "reduced_vary_cast_p": MESH,
     "reshard": MESH,
+    "schur": "JAX has no derivative of it: tests/rules/test_schur.py",
     "stage": "JAX binds it on constants alone",
     "tie": HIDDEN,
     "unreduced_psum": MESH,
@@ -83,6 +86,19 @@ def rows(keep=lambda case: True, kinds=("float", "complex")):
             for case in CASES
             for kind in kinds
             if kind in case.dtypes and keep(case) and case.since <= jax.__version_info__
+        ],
+    )
+
+
+def one_row_of_each(keep):
+    """The first row of each primitive that is to `keep`, in its widest kind."""
+    rows_of = {case.name: case for case in reversed(CASES) if keep(case)}
+    return pytest.mark.parametrize(
+        ("case", "kind"),
+        [
+            pytest.param(case, case.dtypes[-1], id=f"{name}-{case.dtypes[-1]}")
+            for name, case in sorted(rows_of.items())
+            if case.since <= jax.__version_info__
         ],
     )
 
@@ -123,7 +139,8 @@ class Point:
 
     def by_both(self, order):
         """What we and what JAX find, in one compiled program."""
-        ours, theirs = order(jaxbp, self), order(jax, self)
+        ours = order(jaxbp, self)
+        theirs = by_jax(self) if order is first_order else order(jax, self)
         both = self.compiled(lambda *seeds: (ours(*seeds), theirs(*seeds)))
         return both(*self.seeds)
 
@@ -141,8 +158,26 @@ def first_order(ad, point):
     return whole(derivatives)
 
 
+def by_jax(point):
+    """`first_order` of JAX from one linearization, for half as much to compile."""
+    if point.case.modes == "forward" or not all(map(floating, point.y)):
+        return first_order(jax, point)
+
+    def derivatives(xs, x_dots, y_bars):
+        y, push = jax.linearize(point.call, *xs)
+        x_bars = jax.linear_transpose(push, *xs)(y_bars)
+        return [*y, *push(*x_dots), *y, *x_bars]
+
+    return derivatives
+
+
 def second_order(ad, point):
-    """Derivatives of derivatives: forward of both modes, reverse of reverse."""
+    """Derivatives of derivatives: forward of both modes, reverse of reverse.
+
+    The last two are one, the Hessian of <y_bar, y> times x_dot, and JAX tells it once;
+    but for vectors whose phase no function fixes.
+    """
+    told = ad is jax and point.case.reason != PHASES
 
     def derivatives(xs, x_dots, y_bars):
         def push(*xs):
@@ -154,8 +189,9 @@ def second_order(ad, point):
         forward = only_floating(ad.jvp(push, xs, x_dots)[1])
         if point.case.modes == "forward":
             return forward
-        twice = ad.vjp(pull, *xs)[1](x_dots)
-        return forward, ad.jvp(pull, xs, x_dots)[1], twice
+        turned = ad.jvp(pull, xs, x_dots)[1]
+        twice = turned if told else ad.vjp(pull, *xs)[1](x_dots)
+        return forward, turned, twice
 
     return whole(derivatives)
 
@@ -192,68 +228,102 @@ def pairing(lefts, rights):
 
 @rows()
 def test_first_order(case, kind):
-    """Against JAX, eagerly and under jit of vmap; the modes against each other."""
+    """All that one eager run of both modes can tell.
+
+    The derivatives against JAX, against those of the rule under jit of vmap, the modes
+    against each other and against central differences; the values against the
+    function's own.
+    """
     point = Point(case, DOUBLE[kind])
     program = jax.make_jaxpr(point.call)(*point.xs)
     assert case.name in primitive_names(program.jaxpr)
-    ours = first_order(jaxbp, point)
-    expected = point.compiled(first_order(jax, point))(*point.seeds)
-    found = ours(*point.seeds)
-    assert_close(found, expected, case.rtol)
-    if case.vmap:
-        twice = jax.tree.map(lambda x: np.stack([x, x]), point.seeds)
-        batched = point.compiled(jax.vmap(ours))(*twice)
-        assert_close([leaf[1] for leaf in batched], expected, case.rtol)
+    found = eagerly(point)
+    expected, batched = in_one_program(point)
+    assert_close(found.whole(), expected, case.rtol)
+    assert_close(batched, expected if case.vmap else [], case.rtol)
+    check_values(point, found)
     if case.modes == "both":
-        check_adjoint(point, max(1e-9, 10 * case.rtol))
+        check_adjoint(point, found, max(1e-9, 10 * case.rtol))
+    if case.differences:
+        check_differences(point, found)
 
 
-@rows()
-def test_value(case, kind):
+class Found(NamedTuple):
+    """What one eager run of each mode gives; of reverse mode where JAX has it."""
+
+    pushed: list  # the outputs, beside their tangents
+    y_dots: list
+    pulled: list  # the outputs, beside the pullback
+    x_bars: tuple | None
+
+    def whole(self):
+        """As `first_order` lists it."""
+        both = self.pushed, self.y_dots
+        if self.x_bars is not None:
+            both = *both, self.pulled, self.x_bars
+        return only_floating(both)
+
+
+def eagerly(point):
+    pushed, y_dots = jaxbp.jvp(point.call, point.xs, point.x_dots)
+    pulled, pullback = jaxbp.vjp(point.call, *point.xs)
+    x_bars = pullback(point.y_bars) if point.case.modes == "both" else None
+    return Found(pushed, y_dots, pulled, x_bars)
+
+
+def in_one_program(point):
+    """What JAX finds, and the second of two equal points of ours under vmap."""
+
+    def both(*seeds):
+        expected = by_jax(point)(*seeds)
+        if not point.case.vmap:
+            return expected, []
+        twice = jax.tree.map(lambda x: np.stack([x, x]), point.seeds)
+        batched = jax.vmap(first_order(jaxbp, point))(*twice)
+        return expected, [leaf[1] for leaf in batched]
+
+    return point.compiled(both)(*point.seeds)
+
+
+def check_values(point, found):
     """What a derivative returns beside it is what the function gives without it.
 
     To the last bit, as JAX's is; where JAX's own is not, to rounding.
     """
-    point = Point(case, DOUBLE[kind])
     own = point.call(*point.xs)
-    for value in values(jaxbp, point):
+    for value in (found.pushed, found.pulled):
         if not all(map(same_bits, value, own)):
-            assert_close(value, own, case.rtol)
-            theirs = values(jax, point)
-            assert not any(all(map(same_bits, value, own)) for value in theirs)
+            assert_close(value, own, point.case.rtol)
+            assert not any(all(map(same_bits, v, own)) for v in values_of_jax(point))
 
 
-def values(ad, point):
-    """The value as each mode returns it, where JAX has the mode."""
-    yield ad.jvp(point.call, point.xs, point.x_dots)[0]
-    if ad is jaxbp or point.case.modes == "both":
-        yield ad.vjp(point.call, *point.xs)[0]
+def values_of_jax(point):
+    """The value as each mode that JAX has returns it."""
+    yield jax.jvp(point.call, point.xs, point.x_dots)[0]
+    if point.case.modes == "both":
+        yield jax.vjp(point.call, *point.xs)[0]
 
 
 def same_bits(a, b) -> bool:
     return np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
-def check_adjoint(point, rtol):
-    _, y_dots = jaxbp.jvp(point.call, point.xs, point.x_dots)
-    x_bars = jaxbp.vjp(point.call, *point.xs)[1](point.y_bars)
-    left, right = pairing(point.y_bars, y_dots), pairing(x_bars, point.x_dots)
+def check_adjoint(point, found, rtol):
+    left = pairing(point.y_bars, found.y_dots)
+    right = pairing(found.x_bars, point.x_dots)
     np.testing.assert_allclose(left, right, rtol=rtol, atol=rtol)
 
 
-@rows(lambda case: case.differences)
-def test_differences(case, kind):
-    point = Point(case, DOUBLE[kind])
-    _, y_dots = jaxbp.jvp(point.call, point.xs, point.x_dots)
+def check_differences(point, found):
     shifted = [
         point.call(
             *(x + sign * STEP * d for x, d in zip(point.xs, point.x_dots, strict=True))
         )
         for sign in (1, -1)
     ]
-    for y_dot, high, low in zip(y_dots, *shifted, strict=True):
+    for y_dot, high, low in zip(found.y_dots, *shifted, strict=True):
         if floating(high):
-            numeric = [(high - low) / (2 * STEP)]
+            numeric = [(np.asarray(high) - np.asarray(low)) / (2 * STEP)]
             assert_close([y_dot], numeric, DIFFERENCE_RTOL)
 
 
@@ -266,8 +336,9 @@ def test_second_order(case, kind):
     assert_close(*point.by_both(second_order), 100 * case.rtol, terms)
 
 
-@rows(lambda case: case.single)
+@one_row_of_each(lambda case: case.single)
 def test_single(case, kind):
+    """Numbers in 32 bits; the types of every row are told by `test_low_precision`."""
     point = Point(case, SINGLE[kind])
     assert_close(*point.by_both(first_order), SINGLE_RTOL)
 
