@@ -274,15 +274,15 @@ def eagerly(point):
 def in_one_program(point):
     """What JAX finds, and the second of two equal points of ours under vmap."""
 
-    def both(*seeds):
+    def both(seeds, twice):
         expected = by_jax(point)(*seeds)
         if not point.case.vmap:
             return expected, []
-        twice = jax.tree.map(lambda x: np.stack([x, x]), point.seeds)
         batched = jax.vmap(first_order(jaxbp, point))(*twice)
         return expected, [leaf[1] for leaf in batched]
 
-    return point.compiled(both)(*point.seeds)
+    twice = jax.tree.map(lambda x: np.stack([x, x]), point.seeds)
+    return point.compiled(both)(point.seeds, twice)
 
 
 def check_values(point, found):
