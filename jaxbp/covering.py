@@ -21,9 +21,13 @@ from .rules.mixed import Mixed
 _HIGH = "experimental high-level types of JAX, which bring derivatives of their own"
 _KERNEL = "accumulates inside JAX's own backward passes and kernels; no public call"
 
+_HOSTS = "moves arrays between processes, outside of programs; JAX's rule is borrowed"
+
 # Names in JAX's tables that need no rule here, each with its reason.
 EXCEPTIONS = {
     "accum_grad_in_ref": _KERNEL,
+    "global_array_to_host_local_array": _HOSTS,
+    "host_local_array_to_global_array": _HOSTS,
     "box_get": _HIGH,
     "box_set": _HIGH,
     "eval_jaxpr": "internal to JAX 0.10: no public call",
@@ -52,7 +56,8 @@ _COLUMNS = (
     Column("primitive", left=True),
     *(Column(name, left=True) for name in ("JAX fwd", "JAX rev", "fwd", "rev", "")),
 )
-_TONES = {"covered": "", "exception": "dim", "hole": "bad"}
+_TONES = {"covered": "", "borrowed": "warn", "exception": "dim", "hole": "bad"}
+_BORROWED = "JAX's"
 _FORWARD_ONLY = {"while": "of a loop whose number of steps is not known"}
 
 
@@ -65,7 +70,8 @@ class CoverageRow:
       jax_forward, jax_reverse: what JAX has: "rule", "derived" (the transpose of
         the tangent's program) or "".
       forward, reverse: what jaxbp has: the kind of rule ("program": one that walks an
-        inner program; "refused": the error that JAX raises, too), or "".
+        inner program; "refused": the error that JAX raises, too; "JAX's": none, so that
+        JAX's rule for this primitive of another package is borrowed), or "".
       reason: why there is no rule, for a name on the list of exceptions.
     """
 
@@ -78,9 +84,9 @@ class CoverageRow:
 
     @property
     def status(self) -> str:
-        """ "covered", "exception" or "hole"."""
+        """ "covered", "borrowed", "exception" or "hole"."""
         if self.forward:
-            return "covered"
+            return "borrowed" if self.forward == _BORROWED else "covered"
         return "exception" if self.reason else "hole"
 
 
@@ -107,9 +113,13 @@ class CoverageReport(Shown):
         forward = sum(bool(row.forward) for row in self.rows)
         reverse = sum(bool(row.reverse) for row in self.rows)
         primitives = _plural(len(self.rows), "primitive")
+        borrowed = ""
+        if count["borrowed"]:
+            borrowed = f"{count['borrowed']} of other packages by JAX's own rule, "
         return (
             f"JAX {self.jax_version} differentiates {primitives}: "
-            f"{count['covered']} covered, {_plural(count['exception'], 'exception')}, "
+            f"{count['covered']} covered, {borrowed}"
+            f"{_plural(count['exception'], 'exception')}, "
             f"{_plural(count['hole'], 'hole')}. "
             f"jaxbp has {forward} in forward and {reverse} in reverse mode."
         )
@@ -173,8 +183,12 @@ def coverage() -> CoverageReport:
     ours = registry.table()
     names = sorted({p.name for p in (*pushed, *transposed)})
     has_jvp, has_transpose = ({p.name for p in t} for t in (pushed, transposed))
+    others = {p.name for p in pushed if not registry.from_jax(p)} - ours.keys()
+    others -= EXCEPTIONS.keys()
     rows = [
-        _row(name, name in has_jvp, name in has_transpose, ours.get(name))
+        _row(
+            name, name in has_jvp, name in has_transpose, ours.get(name), name in others
+        )
         for name in names
     ]
     return CoverageReport(tuple(rows), jax.__version__)
@@ -194,8 +208,10 @@ def _jax_tables():
         ) from None
 
 
-def _row(name, has_jvp, has_transpose, rule) -> CoverageRow:
-    kind = _KINDS.get(type(rule), "program") if rule is not None else ""
+def _row(name, has_jvp, has_transpose, rule, borrowed) -> CoverageRow:
+    kind = _BORROWED if borrowed else ""
+    if rule is not None:
+        kind = _KINDS.get(type(rule), "program")
     return CoverageRow(
         primitive=name,
         jax_forward="rule" if has_jvp else "",

@@ -12,6 +12,7 @@ from .checks import Report, Subject, Witness, compare
 from .checks.eager import NEEDS_VALUES
 from .checks.progress import progress
 from .errors import InvalidArgument, JaxbpError
+from .rules.borrowed import noting
 
 # What each says where it has no derivative to offer: no rule, a function of numpy's
 # that needs its values; from JAX also forward mode of a custom_vjp, reverse mode of a
@@ -92,7 +93,7 @@ def check(
         "points": points, "probes": probes, "seed": seed, "differences": differences,
         "rtol": rtol, "atol": atol,
     }  # fmt: skip
-    with progress("checking") as advance:
+    with noting() as borrowed, progress("checking") as advance:
         report = compare(
             f, args, (ENGINE, JAX), grad=grad, value_and_grad=value_and_grad,
             kwargs=kwargs, argnums=argnums, has_aux=has_aux, progress=advance,
@@ -104,6 +105,12 @@ def check(
             xs = tuple(subject.device(subject.x))
             found = compare(second, xs, (ENGINE, JAX), progress=advance, **settings)
             report.add(found, subject.names, "order 2")
+    if borrowed:
+        names = ", ".join(f"`{name}`" for name in sorted(borrowed))
+        report.notes.append(
+            f"The engine has no rule for {names} and borrowed JAX's: it is no witness "
+            "of its own there."
+        )
     return report
 
 

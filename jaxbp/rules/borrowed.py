@@ -5,6 +5,8 @@ differentiated: a pushforward, and a transpose for those that are linear. A prim
 that has no rule here uses what is registered there, unless options forbid it.
 """
 
+import contextlib
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import jax
@@ -19,7 +21,24 @@ def borrowed_rule(primitive: ir.Primitive):
     """JAX's own rule for `primitive`, where options allow it; else None."""
     if settings.current().foreign_rules is None or not ir.jax_differentiates(primitive):
         return None
+    noted = _noted.get()
+    if noted is not None:
+        noted.add(primitive.name)
     return _Borrowed(_jax_pushforward(primitive))
+
+
+_noted: ContextVar[set[str] | None] = ContextVar("noted", default=None)
+
+
+@contextlib.contextmanager
+def noting():
+    """Gives a set that gets the names of the primitives borrowed within."""
+    names: set[str] = set()
+    token = _noted.set(names)
+    try:
+        yield names
+    finally:
+        _noted.reset(token)
 
 
 class _Borrowed(General):

@@ -67,7 +67,8 @@ def unregister(primitive: ir.Primitive) -> None:
     _kinds.pop(str(primitive), None)
 
 
-def _from_jax(primitive) -> bool:
+def from_jax(primitive) -> bool:
+    """Whether a primitive is JAX's own, by where what it runs is defined."""
     return type(primitive).__module__.startswith("jax.") and getattr(
         getattr(primitive.impl, "func", primitive.impl), "__module__", ""
     ).startswith("jax.")
@@ -76,7 +77,7 @@ def _from_jax(primitive) -> bool:
 def lookup(primitive: ir.Primitive) -> Callable | None:
     """The rule of `primitive`, or None."""
     rule = _rules.get(primitive)
-    if rule is None and primitive.name in _named and _from_jax(primitive):
+    if rule is None and primitive.name in _named and from_jax(primitive):
         rule = _rules[primitive] = _named[primitive.name]
     return rule
 

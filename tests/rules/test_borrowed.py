@@ -134,3 +134,12 @@ def test_a_callback_with_a_rule_is_not_told_to_get_one():
 def test_only_of_jax():
     with pytest.raises(InvalidArgument, match='`foreign_rules` must be "jax" or None'):
         jaxbp.foreign("torch")
+
+
+def test_check_and_coverage_name_what_was_borrowed():
+    report = jaxbp.check(lambda x: jnp.sum(square_p.bind(x)), X, points=1)
+    assert report.verdict == "agree"
+    (note,) = [n for n in report.notes if "borrowed" in n]
+    assert "`square_of_a_package`" in note
+    (row,) = jaxbp.coverage().matching("square_of_a_package").rows
+    assert (row.status, row.forward) == ("borrowed", "JAX's")
