@@ -169,6 +169,11 @@ def noise_level(steps, ahead, behind):
     return float(np.sort(pairs)[-2:][0])  # the second largest: one may hold a kink
 
 
+def moves_at_last(ahead, behind):
+    """Whether the shortest step of a ladder still changes the value."""
+    return bool(ahead.size and (ahead[-1] != 0 or behind[-1] != 0))
+
+
 def _is_flat(h, ahead, behind, rounding):
     """Whether no step changed the value beyond its rounding, or none at all up to about
     the root of epsilon: as a count, or a unit far from where it begins to act."""

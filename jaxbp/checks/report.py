@@ -145,6 +145,12 @@ class Report(Shown):
 
         return page(self)
 
+    def table(self):
+        """A line per leaf, as it is shown; also where no point could be looked at."""
+        from .render import table
+
+        return table(self)
+
     def add(self, other, names, label):
         """Take in the rows of another report, whose leaves are `names` in their order;
         they are called by these and by `label`."""

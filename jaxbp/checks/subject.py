@@ -109,8 +109,9 @@ class Subject:
 
     def device(self, xs):
         """`xs`, or tangents at it, as JAX takes them; weak scalars stay weak."""
-        pairs = zip(xs, self._weak, strict=True)
-        return [x.item() if weak else jnp.asarray(x) for x, weak in pairs]
+        there = jax.device_put(list(xs))
+        pairs = zip(xs, there, self._weak, strict=True)
+        return [x.item() if weak else array for x, array, weak in pairs]
 
 
 def _positions(argnums, count):

@@ -146,3 +146,13 @@ def test_the_same_seed_gives_the_same_numbers():
     x = normal(jnp.float64, 40)
     rows = [run(lambda x: jnp.sin(x).sum(), x, probes=8).as_dicts() for _ in range(2)]
     assert rows[0] == rows[1]
+
+
+def test_kinks_far_from_most_elements_are_no_noise():
+    """The median of an offset vector: by all elements but one it moves only where long
+    steps jump, and that is not what the values are rounded by."""
+    x = 1e6 + jnp.array([1.63, 1.33, 1.51])
+    report = run(lambda x: jnp.median(x - 1e6), x)
+    assert report, str(report)
+    staircase = run(lambda x: jnp.sum((x + 1e9) - 1e9), jnp.array([0.3, 0.7]))
+    assert staircase.verdict != "differ", str(staircase)
