@@ -20,6 +20,8 @@ from .closeness import epsilon, wide
 LONGEST = 0.25  # of the size of x
 RUNGS = 12  # at most; neighbours are a factor of 2, 4 or 16 apart
 NOISE_RUNGS = 4  # the finest pairs of rungs from which the noise is read
+CONVERGES = 1.5  # times the ratio of the steps: noise times step does not shrink so
+LEAST_CONVERGES = 6.0
 FLAT = 64  # times the rounding of one value: a smaller change is none
 DECADES = 1000.0  # that a ladder must span to tell a jump from rounding
 SAFETY = 8.0  # noise bars are so many times the noise read off a handful of values
@@ -157,7 +159,9 @@ def noise_level(steps, ahead, behind):
     """The noise of a value, from how far the slopes of the finest rungs lie apart.
 
     Rungs too fine to change any value say nothing: the noise may be a staircase longer
-    than they are, as in (x + 1e9) - 1e9.
+    than they are, as in (x + 1e9) - 1e9. Where these slopes approach one another as
+    only truncation does, the finest pair alone tells: f then swings so fast that the
+    longer steps of the four take its swings for noise.
     """
     kept = np.isfinite(ahead) & np.isfinite(behind)
     h, ahead, behind = steps[kept], ahead[kept], behind[kept]
@@ -166,6 +170,9 @@ def noise_level(steps, ahead, behind):
     pairs = pairs[changed[1:]][-NOISE_RUNGS:]
     if not pairs.size:
         return 0.0
+    least = np.maximum(CONVERGES * h[-3:-1] / h[-2:], LEAST_CONVERGES)
+    if len(pairs) > 2 and np.all(pairs[-3:-1] > least * pairs[-2:]) and pairs[-1]:
+        return float(pairs[-1])
     return float(np.sort(pairs)[-2:][0])  # the second largest: one may hold a kink
 
 
