@@ -156,3 +156,14 @@ def test_kinks_far_from_most_elements_are_no_noise():
     assert report, str(report)
     staircase = run(lambda x: jnp.sum((x + 1e9) - 1e9), jnp.array([0.3, 0.7]))
     assert staircase.verdict != "differ", str(staircase)
+
+
+def test_the_value_of_a_loss_trained_to_nothing_is_its_rounding():
+    """Two programs for it differ by as much as it is; a wrong value is another one."""
+    target = jnp.asarray(np.random.default_rng(0).normal(size=6))
+    f = lambda w: jnp.mean((jnp.sqrt(w * w) * jnp.sign(w) / 3 * 3 - target) ** 2)  # noqa: E731
+    slightly = jax.jit(lambda w: jnp.mean((w - target * (1 + 2e-16)) ** 2))
+    given = lambda w: (slightly(w), jax.grad(f)(w))  # noqa: E731
+    assert run(f, target, value_and_grad=given).verdict != "differ"
+    off = lambda w: (f(w) + 1e-20, jax.grad(f)(w))  # noqa: E731
+    assert run(f, target, value_and_grad=off).verdict == "differ"
