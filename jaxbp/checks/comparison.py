@@ -238,7 +238,7 @@ class Comparison:
         """The value that a user's value_and_grad returns beside f's own."""
         if self.value is None:
             return
-        args = self.subject.arguments(self.subject.device(xs))
+        args = self.subject.arguments(self.subject.device(list(xs)))
         value = float(np.real(self.value(*args, **self.subject.kwargs)))
         own, dtype = float(y[0]), y[0].dtype
         allowed = self.settings.rtol(dtype) * max(abs(own), abs(value))
