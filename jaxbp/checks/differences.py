@@ -42,6 +42,8 @@ class Slope:
       jump: height of a discontinuity at the point; 0 if there is none.
       flat: whether no step, however long, changed the value beyond its rounding, or
         none up to about the root of epsilon changed it at all.
+      steepest: the largest slope from the point to the end of a long step: a derivative
+        is rounded by as much as it is large nearby, as 1 - tanh^2 of a saturated unit.
     """
 
     value: float
@@ -51,6 +53,7 @@ class Slope:
     kink: bool = False
     jump: float = 0.0
     flat: bool = False
+    steepest: float = 0.0
 
     @property
     def reach(self):
@@ -61,9 +64,11 @@ class Slope:
         """The slope per unit of something `factor` times shorter."""
         left, right = sorted((self.left / factor, self.right / factor))
         noise = self.noise / abs(factor)
+        steepest = self.steepest / abs(factor)
         return replace(
-            self, value=self.value / factor, noise=noise, left=left, right=right
-        )
+            self, value=self.value / factor, noise=noise, left=left, right=right,
+            steepest=steepest,
+        )  # fmt: skip
 
 
 UNKNOWN = Slope(np.nan, np.inf, np.nan, np.nan)
@@ -128,6 +133,7 @@ def slope(steps, ahead, behind, floor, rounding=None):
         float(best), float(error), float(best - half), float(best + half),
         kink=bool(stays and half > max(KINK * error, LEAST_KINK * np.abs(apart).max())),
         jump=jump, flat=_is_flat(h, ahead, behind, FLAT * rounding),
+        steepest=_steepest(h, ahead, behind),
     )  # fmt: skip
 
 
@@ -189,6 +195,13 @@ def _is_flat(h, ahead, behind, rounding):
     first = still[-1] + 1 if still.size else 0
     long = first < len(h) and h[first] >= np.sqrt(h[-1] / 8)
     return bool(moved.max() <= rounding or long)
+
+
+def _steepest(h, ahead, behind):
+    """The largest one-sided slope over the longer half of the steps."""
+    long = slice((len(h) + 1) // 2)
+    changes = np.maximum(np.abs(ahead[long]), np.abs(behind[long]))
+    return float((changes / h[long]).max())
 
 
 def _jump(h, ahead, behind, least):

@@ -128,7 +128,12 @@ class Looker:
         """The gap to the differences that rounding and noise explain."""
         relative = self.settings.difference_rtol(self.dtypes[look.probe.leaf])
         sizes = abs(look.value) + abs(look.found.value)
-        return relative * sizes + look.found.noise + look.slack
+        return relative * sizes + self._hidden(look)
+
+    def _hidden(self, look):
+        """What the noise of f and the rounding of its derivative may hide."""
+        nearby = rounding.lost(self.dtypes[look.probe.leaf]) * look.found.steepest
+        return look.found.noise + look.slack + nearby
 
     def excess(self, look):
         """The gap to the differences over what is allowed; 0 where they do not see."""
@@ -179,7 +184,7 @@ class Looker:
         if not np.isfinite(other):  # no step was inside the domain on both sides
             value = other = 0.0
             allowed = np.inf
-        hidden = 0.0 if found.flat else found.noise + look.slack
+        hidden = 0.0 if found.flat else self._hidden(look)
         kinked = found.kink and abs(value - other) <= allowed
         return judge_slope(
             where | {"witness": DIFFERENCES}, probe.index, probe.scale, value, other,

@@ -167,3 +167,11 @@ def test_the_value_of_a_loss_trained_to_nothing_is_its_rounding():
     assert run(f, target, value_and_grad=given).verdict != "differ"
     off = lambda w: (f(w) + 1e-20, jax.grad(f)(w))  # noqa: E731
     assert run(f, target, value_and_grad=off).verdict == "differ"
+
+
+def test_a_saturated_unit_at_an_offset_is_rounded_as_its_slope_nearby():
+    """tanh stays at 1 - 2 eps, whose 1 - tanh^2 is no slope that its values show."""
+    f = lambda x: jnp.tanh(x - 1000)  # noqa: E731
+    for x in (1007.0, 1008.05, 1010.0):
+        report = run(f, jnp.float32(x))
+        assert report.verdict != "differ", str(report)
