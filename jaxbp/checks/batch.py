@@ -15,7 +15,7 @@ from .closeness import inner, wide
 from .eager import NEEDS_VALUES
 
 ELEMENTS = 2**24  # of all copies of f's arguments held at once
-FEW_LANES, MOST_LANES = 8, 64
+FEW_LANES, MOST_LANES = 8, (64, 256)  # the more the more leaves there are
 
 
 class _Lanes:
@@ -30,7 +30,9 @@ class _Lanes:
     def __init__(self, subject, refusals=()):
         self.subject, self.refusals = subject, refusals
         heaviest = max(sum(a.size for a in arrays) for arrays in (subject.x, subject.y))
-        self.most = int(np.clip(ELEMENTS // max(heaviest, 1), 1, MOST_LANES))
+        most = np.clip(2 * len(subject.x), *MOST_LANES)  # a call hands over all leaves
+        self.most = int(np.clip(ELEMENTS // max(heaviest, 1), 1, most))
+        self.least = min(FEW_LANES, self.most)
         self.ways = [self._together, self._one_by_one, self._uncompiled]
         self.kept: tuple = (None, 0, [])
         self._batched = jax.jit(jax.vmap(self.lane, self.axes))
@@ -42,15 +44,17 @@ class _Lanes:
         raise NotImplementedError
 
     def width(self, jobs):
-        """How many lanes so many jobs take: few or all, since each number of lanes is a
-        program to be compiled."""
-        return min(FEW_LANES if jobs <= FEW_LANES else MOST_LANES, self.most)
+        """How many lanes so many jobs take: few, or all once all were needed: each
+        number of lanes is a program to be compiled."""
+        if jobs > FEW_LANES:
+            self.least = self.most
+        return self.least
 
     def copies(self, xs, lanes):
         """`xs` once for each lane, on the device; kept while they are asked for."""
         if self.kept[0] is not xs or self.kept[1] != lanes:
             copies = [np.broadcast_to(x, (lanes, *x.shape)) for x in xs]
-            self.kept = xs, lanes, [jax.device_put(copy) for copy in copies]
+            self.kept = xs, lanes, jax.device_put(copies)
         return self.kept[2]
 
     def run(self, point, lanes, *rest):
@@ -59,7 +63,11 @@ class _Lanes:
         All lanes go to the device first: which leaf came from the host is part of the
         key by which a compiled program is looked up.
         """
-        operands = (point, [jax.device_put(lane) for lane in lanes], *rest)
+        here = [k for k, lane in enumerate(lanes) if isinstance(lane, np.ndarray)]
+        lanes = list(lanes)
+        for k, lane in zip(here, jax.device_put([lanes[k] for k in here]), strict=True):
+            lanes[k] = lane
+        operands = (point, lanes, *rest)
         while True:
             try:
                 return np.asarray(self.ways[0](*operands), np.float64)

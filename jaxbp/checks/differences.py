@@ -20,6 +20,8 @@ from .closeness import epsilon, wide
 LONGEST = 0.25  # of the size of x
 RUNGS = 12  # at most; neighbours are a factor of 2, 4 or 16 apart
 NOISE_RUNGS = 4  # the finest pairs of rungs from which the noise is read
+CONVERGES = 1.5  # times the ratio of the steps: noise times step does not shrink so
+LEAST_CONVERGES = 6.0
 FLAT = 64  # times the rounding of one value: a smaller change is none
 DECADES = 1000.0  # that a ladder must span to tell a jump from rounding
 SAFETY = 8.0  # noise bars are so many times the noise read off a handful of values
@@ -40,6 +42,8 @@ class Slope:
       jump: height of a discontinuity at the point; 0 if there is none.
       flat: whether no step, however long, changed the value beyond its rounding, or
         none up to about the root of epsilon changed it at all.
+      steepest: the largest slope from the point to the end of a long step: a derivative
+        is rounded by as much as it is large nearby, as 1 - tanh^2 of a saturated unit.
     """
 
     value: float
@@ -49,6 +53,7 @@ class Slope:
     kink: bool = False
     jump: float = 0.0
     flat: bool = False
+    steepest: float = 0.0
 
     @property
     def reach(self):
@@ -59,9 +64,11 @@ class Slope:
         """The slope per unit of something `factor` times shorter."""
         left, right = sorted((self.left / factor, self.right / factor))
         noise = self.noise / abs(factor)
+        steepest = self.steepest / abs(factor)
         return replace(
-            self, value=self.value / factor, noise=noise, left=left, right=right
-        )
+            self, value=self.value / factor, noise=noise, left=left, right=right,
+            steepest=steepest,
+        )  # fmt: skip
 
 
 UNKNOWN = Slope(np.nan, np.inf, np.nan, np.nan)
@@ -126,6 +133,7 @@ def slope(steps, ahead, behind, floor, rounding=None):
         float(best), float(error), float(best - half), float(best + half),
         kink=bool(stays and half > max(KINK * error, LEAST_KINK * np.abs(apart).max())),
         jump=jump, flat=_is_flat(h, ahead, behind, FLAT * rounding),
+        steepest=_steepest(h, ahead, behind),
     )  # fmt: skip
 
 
@@ -157,7 +165,9 @@ def noise_level(steps, ahead, behind):
     """The noise of a value, from how far the slopes of the finest rungs lie apart.
 
     Rungs too fine to change any value say nothing: the noise may be a staircase longer
-    than they are, as in (x + 1e9) - 1e9.
+    than they are, as in (x + 1e9) - 1e9. Where these slopes approach one another as
+    only truncation does, the finest pair alone tells: f then swings so fast that the
+    longer steps of the four take its swings for noise.
     """
     kept = np.isfinite(ahead) & np.isfinite(behind)
     h, ahead, behind = steps[kept], ahead[kept], behind[kept]
@@ -166,7 +176,15 @@ def noise_level(steps, ahead, behind):
     pairs = pairs[changed[1:]][-NOISE_RUNGS:]
     if not pairs.size:
         return 0.0
+    least = np.maximum(CONVERGES * h[-3:-1] / h[-2:], LEAST_CONVERGES)
+    if len(pairs) > 2 and np.all(pairs[-3:-1] > least * pairs[-2:]) and pairs[-1]:
+        return float(pairs[-1])
     return float(np.sort(pairs)[-2:][0])  # the second largest: one may hold a kink
+
+
+def moves_at_last(ahead, behind):
+    """Whether the shortest step of a ladder still changes the value."""
+    return bool(ahead.size and (ahead[-1] != 0 or behind[-1] != 0))
 
 
 def _is_flat(h, ahead, behind, rounding):
@@ -177,6 +195,13 @@ def _is_flat(h, ahead, behind, rounding):
     first = still[-1] + 1 if still.size else 0
     long = first < len(h) and h[first] >= np.sqrt(h[-1] / 8)
     return bool(moved.max() <= rounding or long)
+
+
+def _steepest(h, ahead, behind):
+    """The largest one-sided slope over the longer half of the steps."""
+    long = slice((len(h) + 1) // 2)
+    changes = np.maximum(np.abs(ahead[long]), np.abs(behind[long]))
+    return float((changes / h[long]).max())
 
 
 def _jump(h, ahead, behind, least):

@@ -5,7 +5,7 @@ import numpy as np
 from . import probes
 from .closeness import wide
 from .pattern import pattern
-from .rows import DIFFERENCES, NOT_FINITE, YOURS, Finding, number
+from .rows import DIFFERENCES, NOT_FINITE, YOURS, Finding, listed, number
 
 ALL_ELEMENTS = 64  # of a leaf that the differences can give a whole gradient for
 
@@ -53,12 +53,12 @@ def _sentence(point, row, values, wrong, found):
         return _exact_sentence(values, exact, row)
     if found is not None and found.kink:
         return (
-            f"The differences speak against {' and '.join(wrong)}: the one-sided "
+            f"The differences speak against {listed(wrong)}: the one-sided "
             f"slopes are {number(found.left, 6)} and {number(found.right, 6)}."
         )
     everybody = set(point.bars) <= set(wrong) or len(wrong) == len(exact)
     if not everybody or wrong == [YOURS]:
-        return f"The differences speak against {' and '.join(wrong)}."
+        return f"The differences speak against {listed(wrong)}."
     return (
         "Every derivative rule says so and the values of f say otherwise: look for a "
         "wrong custom_vjp or custom_jvp rule, a stop_gradient, or a rounding inside f."
@@ -70,10 +70,12 @@ def _exact_sentence(values, exact, row):
     gap = abs(row.value - row.other)
     near = [n for n in exact if abs(values[n] - row.value) <= gap / 2]
     far = [n for n in exact if n not in near]
-    sides = f"{' and '.join(near)}" + (f" and {' and '.join(far)}" if far else "")
+    said = f"{listed(near)} differ"
+    if far:
+        said = f"{listed(near)} differ{'s' * (len(near) == 1)} from {listed(far)}"
     return (
-        f"{sides} differ by more than rounding explains; the values of f are too "
-        "coarse here to tell who is right."
+        f"{said} by more than rounding explains; the values of f are too coarse here "
+        "to tell who is right."
     )
 
 
@@ -85,7 +87,7 @@ def _not_finite_sentence(values, exact, row):
             "finite elsewhere was multiplied by zero."
         )
     if len(bad) < len(exact):
-        return f"Not finite in {' and '.join(bad)} alone."
+        return f"Not finite in {listed(bad)} alone."
     if len(values) > len(exact):
         return (
             "No derivative rule is finite though f has a slope: look for 0 times inf, "

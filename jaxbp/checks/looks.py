@@ -7,7 +7,7 @@ import numpy as np
 from . import rounding
 from .batch import moved
 from .closeness import difference_rtol, epsilon, inner, rtol, wide
-from .differences import UNKNOWN, Slope, ladder, noise_level, slope
+from .differences import UNKNOWN, Slope, ladder, moves_at_last, noise_level, slope
 from .judge import judge_slope, over
 from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
 
@@ -82,11 +82,18 @@ class Looker:
 
     def _learn_noise(self, probes, ladders, sides):
         """The least noise of f's values by leaf: what its dtype rounds, and the median
-        of all first probes, since one alone may show too little by luck."""
+        of all first probes, since one alone may show too little by luck.
+
+        A value that no short step changes may be a staircase, or have its kinks far
+        away, as a median has by all its elements but one: such probes are heard only
+        where no other is.
+        """
         by_leaf = {}
         for probe, h, changes in zip(probes, ladders, sides, strict=True):
-            by_leaf.setdefault(probe.leaf, []).append(noise_level(h, *changes))
-        for leaf, levels in by_leaf.items():
+            told = moves_at_last(*changes), noise_level(h, *changes)
+            by_leaf.setdefault(probe.leaf, []).append(told)
+        for leaf, told in by_leaf.items():
+            levels = [level for fine, level in told if fine] or [x for _, x in told]
             least = max(self._rounding(leaf), float(np.median(levels)))
             self.noise.setdefault(leaf, least)
 
@@ -121,7 +128,12 @@ class Looker:
         """The gap to the differences that rounding and noise explain."""
         relative = self.settings.difference_rtol(self.dtypes[look.probe.leaf])
         sizes = abs(look.value) + abs(look.found.value)
-        return relative * sizes + look.found.noise + look.slack
+        return relative * sizes + self._hidden(look)
+
+    def _hidden(self, look):
+        """What the noise of f and the rounding of its derivative may hide."""
+        nearby = rounding.lost(self.dtypes[look.probe.leaf]) * look.found.steepest
+        return look.found.noise + look.slack + nearby
 
     def excess(self, look):
         """The gap to the differences over what is allowed; 0 where they do not see."""
@@ -172,7 +184,7 @@ class Looker:
         if not np.isfinite(other):  # no step was inside the domain on both sides
             value = other = 0.0
             allowed = np.inf
-        hidden = 0.0 if found.flat else found.noise + look.slack
+        hidden = 0.0 if found.flat else self._hidden(look)
         kinked = found.kink and abs(value - other) <= allowed
         return judge_slope(
             where | {"witness": DIFFERENCES}, probe.index, probe.scale, value, other,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from ..display import Shown
 from ..errors import JaxbpError
-from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED, place, worst
+from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED, listed, place, worst
 
 EMPTY = "nothing to look at"
 
@@ -145,6 +145,12 @@ class Report(Shown):
 
         return page(self)
 
+    def table(self):
+        """A line per leaf, as it is shown; also where no point could be looked at."""
+        from .render import table
+
+        return table(self)
+
     def add(self, other, names, label):
         """Take in the rows of another report, whose leaves are `names` in their order;
         they are called by these and by `label`."""
@@ -176,9 +182,12 @@ class Report(Shown):
             (NOTHING_TESTED, lambda rows: not self._at(rows)),
             (ON_A_KINK, lambda rows: self._at(rows) == KINK),
         ):
+            alike = {}
             for point, leaves in self._points_where(said).items():
+                alike.setdefault(tuple(leaves), []).append(place(point))
+            for leaves, places in alike.items():
                 names = ", ".join(f"`{name}`" for name in leaves)
-                self.notes.append(sentence.format(names=names, place=place(point)))
+                self.notes.append(sentence.format(names=names, place=listed(places)))
 
     def _points_where(self, said):
         """point -> leaves whose rows there are as `said`, among those that agree."""

@@ -101,6 +101,12 @@ def place(point):
     return "the point given" if point == 0 else f"displaced point {point}"
 
 
+def listed(names):
+    """Names in a row: a, b and c."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def digits_that_differ(values):
     """Significant digits that tell all different values apart: 6 to 17."""
     different = {complex(v) for v in values if math.isfinite(abs(v))}

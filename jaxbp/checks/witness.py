@@ -91,7 +91,8 @@ def given_gradient(grad, subject):
         treedef = treedef.children()[0]
 
     def x_bar(xs, y_bar):
-        given = grad(*subject.arguments(subject.device(xs)), **subject.kwargs)
+        own = subject.device(list(xs))  # not the kept ones: `grad` may donate them
+        given = grad(*subject.arguments(own), **subject.kwargs)
         leaves = _flatten_like(treedef, given, subject.has_aux)
         pairs = zip(subject.leaves, leaves, strict=True)
         found = [np.asarray(a) for leaf, a in pairs if not leaf.obstacle]

@@ -17,6 +17,7 @@ def check(
     points: int = 3,
     probes: int = 32,
     differences: bool = True,
+    order: int = 1,
     rtol: Number = None,
     atol: float = 0.0,
     output: TheOutput = Output(),  # noqa: B008
@@ -38,6 +39,7 @@ def check(
       points: Points to look at; those after the first are displaced at random.
       probes: Directions to look along in each leaf of the arguments.
       differences: Whether to compare with central differences.
+      order: 2 checks the derivatives of the gradient as well, once it agrees itself.
       rtol: Relative disagreement allowed. Left out: 2 eps^(2/3) of the coarsest dtype
         on the way, eps^(2/5) for differences.
       atol: Absolute disagreement allowed in each element.
@@ -48,7 +50,7 @@ def check(
     from .. import witnesses
     from . import target
 
-    _check_settings(points, probes, rtol)
+    _check_settings(points, probes, order, rtol)
     output.check()
     f, args = call.load()
     given = target.load_function(grad)[0] if grad else None
@@ -57,15 +59,17 @@ def check(
             report = witnesses.check(
                 f, *args, grad=given, argnums=call.wanted(None), has_aux=call.has_aux,
                 points=points, probes=probes, seed=call.seed, differences=differences,
-                rtol=rtol, atol=atol,
+                rtol=rtol, atol=atol, order=order,
             )  # fmt: skip
     output.give(report)
     return report
 
 
-def _check_settings(points: int, probes: int, rtol: float | None) -> None:
+def _check_settings(points: int, probes: int, order: int, rtol: float | None) -> None:
     for name, value in (("--points", points), ("--probes", probes)):
         if value < 1:
             raise InvalidArgument(f"`{name}` must be 1 or more, but is {value}.")
+    if order not in (1, 2):
+        raise InvalidArgument(f"`--order` must be 1 or 2, but is {order}.")
     if rtol is not None and not rtol > 0:
         raise InvalidArgument(f"`--rtol` must be above 0, but is {rtol}.")

@@ -1,37 +1,125 @@
 """python -m tests.check_the_check: false alarms and misses of `jaxbp.check`, counted.
 
-Each seed is a chunk of cases in a process of its own; what failed stands at the end,
-with its seed. To go on where a run ended, begin with the seed after its last.
+Each seed is a chunk of cases in a process of its own. What fails is printed as it
+occurs, with the command that shows it again. With `--keep FILE` every case is written
+there as it is judged, and a run that was ended goes on from it.
 """
 
 import collections
+import contextlib
 import json
+import queue
 import subprocess
 import sys
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 
 import tyro
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from tests.check_the_check.run import CHUNK
+from tests.check_the_check.run import CHUNK, Told
 
-LONGEST_S = 1800  # then a chunk counts as one that hangs
+SILENT_S = 600  # then a case counts as one that hangs
 SHOWN = 6000  # characters of a failure
+BAD = ("differ", "MISSED", "CRASHED")
 
 
-def chunk(what, seed):
-    """(what, seed, counts, failures) of one seed."""
-    command = [sys.executable, "-m", "tests.check_the_check.run", what, str(seed)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=LONGEST_S
+class Run:
+    """The counts as they grow; the workers share it.
+
+    Args:
+      jobs: list of (what, seed).
+      deadline: of time.monotonic; None for none.
+      keep: file to write cases to, and to go on from; None for none.
+    """
+
+    def __init__(self, jobs, deadline=None, keep=None):
+        self.totals = collections.defaultdict(collections.Counter)
+        self.deadline, self.keep, self.lock = deadline, keep, threading.Lock()
+        self.total, self.start = CHUNK * len(jobs), time.monotonic()
+        judged = self._kept()
+        self.before, self.seen = len(judged), set()
+        for told in judged:
+            self.add(told, fresh=False)
+        self.jobs: queue.SimpleQueue = queue.SimpleQueue()
+        for what, seed in jobs:
+            if any((what, seed, place) not in self.seen for place in range(CHUNK)):
+                self.jobs.put((what, seed))
+
+    def _kept(self):
+        if not (self.keep and self.keep.exists()):
+            return []
+        return [Told(*json.loads(line)) for line in self.keep.read_text().splitlines()]
+
+    def add(self, told, fresh=True):
+        """Count one case, print it if it failed."""
+        with self.lock:
+            if (told.what, told.seed, told.place) in self.seen:
+                return
+            self.seen.add((told.what, told.seed, told.place))
+            self.totals[told.what][told.verdict] += 1
+            self.totals[told.what][f"{told.verdict}: {told.kind}"] += 1
+            if told.failure:
+                show = f"tests.check_the_check.run {told.what} {told.seed} {told.place}"
+                print(f"\n# {told.verdict}: python -m {show}\n{told.failure[:SHOWN]}\n")
+            if fresh and self.keep:
+                with self.keep.open("a") as file:
+                    file.write(json.dumps(told) + "\n")
+            if fresh and len(self.seen) % (5 * CHUNK) == 0:
+                self._say()
+            sys.stdout.flush()
+
+    def _say(self):
+        """One line of progress: it goes to a log as well as to a terminal."""
+        done, spent = len(self.seen), time.monotonic() - self.start
+        short = {
+            what: {k: n for k, n in counts.items() if ":" not in k}
+            for what, counts in self.totals.items()
+        }
+        each = spent / max(done - self.before, 1)
+        print(f"{done} of {self.total}, {each:.2f} s each: {short}")
+
+    @property
+    def left_s(self):
+        return SILENT_S if self.deadline is None else self.deadline - time.monotonic()
+
+    def work(self):
+        """Judge chunks until none is left, or no time."""
+        while self.left_s > 0:
+            try:
+                what, seed = self.jobs.get_nowait()
+            except queue.Empty:
+                return
+            self._chunk(what, seed)
+
+    def _chunk(self, what, seed):
+        command = [sys.executable, "-m", "tests.check_the_check.run", what, str(seed)]
+        process = subprocess.Popen(
+            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        return json.loads(done.stdout.splitlines()[-1])
-    except subprocess.TimeoutExpired:
-        return what, seed, {"CRASHED": CHUNK}, [f"no answer within {LONGEST_S} s"]
-    except (IndexError, json.JSONDecodeError):
-        return what, seed, {"CRASHED": CHUNK}, [done.stderr[-SHOWN:]]
+        said: list = []
+        threads = [
+            threading.Thread(target=self._read, args=(process.stdout,)),
+            threading.Thread(target=said.extend, args=(process.stderr,)),
+        ]
+        for thread in threads:
+            thread.start()
+        limit = min(SILENT_S * CHUNK, self.left_s) if self.deadline else None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(limit)
+        out_of_time = process.poll() is None
+        if out_of_time:
+            process.kill()
+        for thread in threads:
+            thread.join()
+        if process.returncode and not out_of_time:
+            place = sum((what, seed, place) in self.seen for place in range(CHUNK))
+            failure = "".join(said)[-SHOWN:]
+            self.add(Told(what, seed, place, "CRASHED", "process", 0.0, failure))
+
+    def _read(self, lines):
+        for line in lines:
+            self.add(Told(*json.loads(line)))
 
 
 def main(
@@ -40,6 +128,7 @@ def main(
     seed: int = 0,
     workers: int = 1,
     minutes: float = 0.0,
+    keep: Path | None = None,
 ):
     """Count the false alarms and the misses of jaxbp.check.
 
@@ -49,38 +138,29 @@ def main(
       seed: of the first chunk of each.
       workers: processes.
       minutes: stop after so many, if not 0, with what is done by then.
+      keep: file that every case is written to; a later run goes on from it.
     """
-    start = time.monotonic()
-    jobs = [("planted", seed + i) for i in range(-(-wrong // CHUNK))]
-    jobs += [("right", seed + i) for i in range(-(-right // CHUNK))]
-    totals, failed = collections.defaultdict(collections.Counter), []
-    pool = ThreadPoolExecutor(workers)
-    columns = "{task.description}", BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, TimeRemainingColumn()) as progress:
-        task = progress.add_task("cases", total=CHUNK * len(jobs))
-        try:
-            for future in as_completed([pool.submit(chunk, *job) for job in jobs]):
-                what, at, counts, failures = future.result()
-                totals[what].update(counts)
-                failed += [(what, at, failure) for failure in failures]
-                progress.advance(task, CHUNK)
-                if minutes and time.monotonic() - start > 60 * minutes:
-                    break
-        finally:
-            pool.shutdown(cancel_futures=True)
-    raise SystemExit(summary(totals, failed))
+    kinds = {"right": -(-right // CHUNK), "planted": -(-wrong // CHUNK)}
+    jobs = [(what, seed + i) for what, n in kinds.items() for i in range(n)]
+    share = {what: max(n, 1) for what, n in kinds.items()}
+    jobs.sort(key=lambda job: (job[1] - seed + 0.5) / share[job[0]])  # both grow
+    run = Run(jobs, time.monotonic() + 60 * minutes if minutes else None, keep)
+    threads = [threading.Thread(target=run.work) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    raise SystemExit(summary(run.totals))
 
 
-def summary(totals, failed) -> bool:
-    """Prints counts and failures; gives whether check erred."""
-    for what, at, failure in sorted(failed):
-        print(f"\n# {what}, seed {at} {'-' * 60}\n{failure[:SHOWN]}")
+def summary(totals) -> bool:
+    """Prints the counts; gives whether check erred."""
     for what, counts in totals.items():
-        print(f"\n{what}:")
+        judged = sum(n for name, n in counts.items() if ":" not in name)
+        print(f"\n{what}: {judged}")
         for name, count in sorted(counts.items(), key=lambda pair: -pair[1]):
             print(f"{count:8}  {name}")
-    erred = totals["right"]["differ"] + totals["planted"]["MISSED"]
-    return bool(erred + sum(counts["CRASHED"] for counts in totals.values()))
+    return any(counts[bad] for counts in totals.values() for bad in BAD)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Functions whose gradients are right: random programs, models fresh and trained."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import hypothesis
@@ -26,7 +27,7 @@ class Case(NamedTuple):
     """
 
     kind: str
-    f: object
+    f: Callable
     args: tuple
     source: str
 

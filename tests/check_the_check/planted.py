@@ -1,8 +1,13 @@
 """Gradients with a usual mistake in them, given by hand or inside a custom rule."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+import jaxbp
 
 MISTAKES = ("factor", "sign", "dropped", "shifted", "transposed")
 # The least effect, over the leaf's largest entry, that is above the noise: of a wrong
@@ -88,3 +93,46 @@ def with_wrong_rule(f, j, change):
 
     ruled.defvjp(forward, backward)
     return ruled
+
+
+class Planted(NamedTuple):
+    """An error in a case.
+
+    Fields:
+      name: the mistake, where, and the relative size of its effect.
+      kind: for the counts.
+      check: () -> the Report of `jaxbp.check` on it.
+    """
+
+    name: str
+    kind: str
+    check: Callable
+
+
+def error_in(case, rng):
+    """One mistake in the gradient of `case`; None if it would be below the noise."""
+    mistake = MISTAKES[rng.integers(len(MISTAKES))]
+    how = ("grad", "rule")[rng.integers(2)]
+    places = tuple(range(len(case.args))) if len(case.args) > 1 else 0
+    f = weighted(case)
+    derive = jax.jit(jax.grad(f, places))
+    try:
+        gradient = derive(*case.args)
+    except Exception:  # a while_loop: JAX has no reverse mode of it
+        return None
+    found = plant(gradient, mistake, rng)
+    dtypes = {str(x.dtype) for x in jax.tree.leaves(case.args)}
+    coarsest = "float32" if dtypes & {"float32", "complex64"} else "float64"
+    low = "bf16" in str(jax.make_jaxpr(case.f)(*case.args))
+    if found is None or found[2] < VISIBLE[how, coarsest] or low:
+        return None
+    j, change, effect = found
+
+    def check():
+        if how == "grad":
+            g = lambda *a: changed(derive(*a), j, change)  # noqa: E731
+            return jaxbp.check(f, *case.args, grad=g, argnums=places, points=1)
+        return jaxbp.check(with_wrong_rule(f, j, change), *case.args, points=1)
+
+    kind = f"{mistake} in a {how}, {coarsest}"
+    return Planted(f"{kind} (effect {effect:.1e})", kind, check)

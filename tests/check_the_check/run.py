@@ -1,16 +1,42 @@
-"""The cases of one seed, judged: right ones must agree, planted ones must not."""
+"""The cases of one seed, judged: right ones must agree, planted ones must not.
 
-import collections
+`python -m tests.check_the_check.run right SEED [PLACE]`, or `planted`: a line of JSON
+for each case as it is judged; with a place that case alone, and its report in words.
+"""
+
 import json
 import sys
+import time
 import traceback
 import warnings
+from typing import NamedTuple
 
-CHUNK = 20  # cases of one seed
+CHUNK = 50  # cases of one seed
+MODELS = 10  # one case of so many is a model: it takes three times as long
 
 
-def right(seed):
-    """Verdicts of `jaxbp.check` on `CHUNK` right gradients, and what went wrong."""
+class Told(NamedTuple):
+    """What became of one case.
+
+    Fields:
+      what, seed, place: which.
+      verdict: "agree", "differ", "found", "MISSED", "CRASHED", ...
+      kind: of what the case was.
+      seconds: that it took.
+      failure: how it was made and what the report says, if it should say otherwise.
+    """
+
+    what: str
+    seed: int
+    place: int
+    verdict: str
+    kind: str
+    seconds: float = 0.0
+    failure: str = ""
+
+
+def right(seed, only=None):
+    """Judges `CHUNK` right gradients, each a Told; or one place alone."""
     import numpy as np
 
     import jaxbp
@@ -18,69 +44,49 @@ def right(seed):
 
     rng = np.random.default_rng(seed)
     programs = iter(cases.random_programs(seed, CHUNK))
-    counts, wrong = collections.Counter(), []
     for place in range(CHUNK):
-        case = cases.model(rng) if place % 4 == 3 else cases.moved(next(programs), rng)
+        case = (
+            cases.model(rng)
+            if place % MODELS == MODELS - 1
+            else cases.moved(next(programs), rng)
+        )
+        if only not in (None, place):
+            continue
+        start = time.perf_counter()
         report, said = _checked(lambda: jaxbp.check(case.f, *case.args, seed=place))  # noqa: B023
-        counts[said] += 1
-        counts[f"{said}: {case.kind}"] += 1
-        if said == "skipped":
-            counts[f"skipped because {report[:90]}"] += 1
-        elif said not in ("agree", "nothing to look at", "not finite"):
-            wrong.append(f"{said}: seed {seed}, case {place}, {case.source}\n{report}")
-    return counts, wrong
+        took = time.perf_counter() - start
+        kind = f"because {report[:90]}" if said == "skipped" else case.kind
+        wrong = said not in ("agree", "nothing to look at", "not finite", "skipped")
+        failure = f"{case.source}\n{report}" if wrong or only is not None else ""
+        yield Told("right", seed, place, said, kind, round(took, 2), failure)
 
 
-def planted(seed):
-    """Verdicts on planted errors above the noise."""
-    import jax
+def planted(seed, only=None):
+    """Judges `CHUNK` planted errors above the noise, each a Told."""
     import numpy as np
 
-    import jaxbp
     from tests.check_the_check import cases, planted
 
     rng = np.random.default_rng(seed)
     programs = iter(cases.random_programs(seed, 3 * CHUNK))
-    counts, wrong, done = collections.Counter(), [], 0
-    while done < CHUNK:
-        program = None if done % 3 == 2 else next(programs, None)
+    place = 0
+    while place < CHUNK:
+        program = None if place % 5 == 4 else next(programs, None)
         case = cases.moved(program, rng) if program else cases.model(rng)
-        mistake = planted.MISTAKES[rng.integers(len(planted.MISTAKES))]
-        how = ("grad", "rule")[rng.integers(2)]
-        places = tuple(range(len(case.args))) if len(case.args) > 1 else 0
-        f = planted.weighted(case)
-        try:
-            derive = jax.jit(jax.grad(f, places))
-            gradient = derive(*case.args)
-        except Exception:
-            counts["not differentiated by JAX in reverse"] += 1
+        error = planted.error_in(case, rng)
+        if error is None:
             continue
-        found = planted.plant(gradient, mistake, rng)
-        dtypes = {str(x.dtype) for x in jax.tree.leaves(case.args)}
-        coarsest = "float32" if dtypes & {"float32", "complex64"} else "float64"
-        low = "bf16" in str(jax.make_jaxpr(case.f)(*case.args))
-        if found is None or found[2] < planted.VISIBLE[how, coarsest] or low:
-            continue
-        j, change, effect = found
-        done += 1
-
-        def check():
-            if how == "grad":  # noqa: B023
-                g = lambda *a: planted.changed(derive(*a), j, change)  # noqa: B023, E731
-                return jaxbp.check(f, *case.args, grad=g, argnums=places, points=1)  # noqa: B023
-            ruled = planted.with_wrong_rule(f, j, change)  # noqa: B023
-            return jaxbp.check(ruled, *case.args, points=1)  # noqa: B023
-
-        report, said = _checked(check)
-        name = {"differ": "found", "agree": "MISSED"}.get(said, said)
-        counts[name] += 1
-        counts[f"{name}: {mistake} in a {how}, {coarsest}"] += 1
-        if name != "found":
-            wrong.append(
-                f"{name}: seed {seed}, {mistake} in a {how} (effect {effect:.1e}), "
-                f"{case.source}\n{report}"
+        if only in (None, place):
+            start = time.perf_counter()
+            report, said = _checked(error.check)
+            took = time.perf_counter() - start
+            name = {"differ": "found", "agree": "MISSED"}.get(said, said)
+            told = f"{error.name}, {case.source}\n{report}"
+            failure = told if name != "found" or only is not None else ""
+            yield Told(
+                "planted", seed, place, name, error.kind, round(took, 2), failure
             )
-    return counts, wrong
+        place += 1
 
 
 def _checked(check):
@@ -101,7 +107,7 @@ def _checked(check):
     return str(report), report.verdict if report.looked_at else "nothing to look at"
 
 
-def main(what, seed):
+def main(what, seed, place=None):
     import jax
 
     import tests.conftest  # noqa: F401 (64-bit)
@@ -109,8 +115,9 @@ def main(what, seed):
     jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_numpy_dtype_promotion", "standard")  # as its users have it
     jax.config.update("jax_numpy_rank_promotion", "allow")
-    counts, wrong = {"right": right, "planted": planted}[what](int(seed))
-    print(json.dumps([what, int(seed), counts, wrong]))
+    judge = {"right": right, "planted": planted}[what]
+    for told in judge(int(seed), None if place is None else int(place)):
+        print(json.dumps(told) if place is None else told.failure, flush=True)
 
 
 if __name__ == "__main__":

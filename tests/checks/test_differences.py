@@ -146,3 +146,13 @@ def test_infinite_entries_are_not_moved():
     assert sizes_of(mixed, True).tolist() == [58000.0, 3.5]
     assert sizes_of(mixed, False)[1] > 40000
     assert sizes_of(np.zeros(3), True).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_swings_just_longer_than_the_finest_steps_are_no_noise():
+    """Coarse steps see a slope of 1 and agree on it; the finest see the swings."""
+    f = lambda x: (x - 1000) + 0.1 * np.sin((x - 1000) / 1e-2)  # noqa: E731
+    for x in (1000.1, 1000.3, 1000.7, 1001.9):
+        x = np.float32(x)
+        truth = 1 + 10 * np.cos((float(x) - 1000) / 1e-2)
+        found = looked(f, x, np.float32, claimed=truth)
+        assert abs(found.value - truth) <= found.noise + 0.02 * abs(truth), (x, found)

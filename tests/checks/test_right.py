@@ -146,3 +146,32 @@ def test_the_same_seed_gives_the_same_numbers():
     x = normal(jnp.float64, 40)
     rows = [run(lambda x: jnp.sin(x).sum(), x, probes=8).as_dicts() for _ in range(2)]
     assert rows[0] == rows[1]
+
+
+def test_kinks_far_from_most_elements_are_no_noise():
+    """The median of an offset vector: by all elements but one it moves only where long
+    steps jump, and that is not what the values are rounded by."""
+    x = 1e6 + jnp.array([1.63, 1.33, 1.51])
+    report = run(lambda x: jnp.median(x - 1e6), x)
+    assert report, str(report)
+    staircase = run(lambda x: jnp.sum((x + 1e9) - 1e9), jnp.array([0.3, 0.7]))
+    assert staircase.verdict != "differ", str(staircase)
+
+
+def test_the_value_of_a_loss_trained_to_nothing_is_its_rounding():
+    """Two programs for it differ by as much as it is; a wrong value is another one."""
+    target = jnp.asarray(np.random.default_rng(0).normal(size=6))
+    f = lambda w: jnp.mean((jnp.sqrt(w * w) * jnp.sign(w) / 3 * 3 - target) ** 2)  # noqa: E731
+    slightly = jax.jit(lambda w: jnp.mean((w - target * (1 + 2e-16)) ** 2))
+    given = lambda w: (slightly(w), jax.grad(f)(w))  # noqa: E731
+    assert run(f, target, value_and_grad=given).verdict != "differ"
+    off = lambda w: (f(w) + 1e-20, jax.grad(f)(w))  # noqa: E731
+    assert run(f, target, value_and_grad=off).verdict == "differ"
+
+
+def test_a_saturated_unit_at_an_offset_is_rounded_as_its_slope_nearby():
+    """tanh stays at 1 - 2 eps, whose 1 - tanh^2 is no slope that its values show."""
+    f = lambda x: jnp.tanh(x - 1000)  # noqa: E731
+    for x in (1007.0, 1008.05, 1010.0):
+        report = run(f, jnp.float32(x))
+        assert report.verdict != "differ", str(report)
