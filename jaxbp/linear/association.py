@@ -46,7 +46,8 @@ def sums_early(edges: Sequence[Edge], avals: Sequence) -> tuple[Sequence, Sequen
     spread: dict[int, _Spread] = {}
     found, avals = [], list(avals)
     for edge in edges:
-        source = spread.get(edge.ins[0]) if len(edge.ins) == 1 else None
+        simple = len(edge.ins) == len(edge.outs) == 1
+        source = spread.get(edge.ins[0]) if simple else None
         labels = None
         if source is not None or _may_repeat(edge):
             labels = _labels(edge, source, avals)

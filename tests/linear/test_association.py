@@ -67,3 +67,18 @@ def test_no_product_of_the_pullback_has_the_repeated_axis(run, early):
     function = lambda x: run(x, L, POINTS)  # noqa: E731
     primal = large_products(function)
     assert large_products(jaxbp.grad(function)) == (primal if early else 2 * primal)
+
+
+def test_a_call_that_ignores_its_repeated_tangent():
+    """Its edge has no outputs: there is nothing to associate."""
+
+    @jax.jit
+    def inner(x):
+        value, _ = jaxbp.linearize(lambda x: jax.lax.stop_gradient(jnp.sin(x)), x)
+        return value
+
+    def f(x):
+        wide = jnp.broadcast_to(x, (4, 3))
+        return jnp.sum(jax.checkpoint(inner)(wide)) + jnp.sum(wide @ jnp.ones((3, 2)))
+
+    np.testing.assert_allclose(jax.jit(jaxbp.grad(f))(jnp.ones(3)), 8.0)
