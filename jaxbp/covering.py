@@ -50,7 +50,10 @@ _KINDS = {
 # Rules that walk programs in one mode only.
 _COLUMNS = (
     Column("primitive", left=True),
-    *(Column(name, left=True) for name in ("JAX fwd", "JAX rev", "fwd", "rev", "")),
+    *(
+        Column(name, left=True)
+        for name in ("JAX fwd", "JAX rev", "fwd", "rev", "remark")
+    ),
 )
 _TONES = {"covered": "", "exception": "dim", "hole": "bad"}
 _FORWARD_ONLY = {"while": "of a loop whose number of steps is not known"}
@@ -95,6 +98,11 @@ class CoverageReport(Shown):
 
     rows: tuple[CoverageRow, ...]
     jax_version: str
+
+    @property
+    def name(self) -> str:
+        """The title of its page."""
+        return f"coverage of JAX {self.jax_version}"
 
     @property
     def holes(self) -> tuple[str, ...]:

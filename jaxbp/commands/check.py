@@ -37,22 +37,21 @@ def check(
       grad: A gradient of your own to judge, as pkg.mod:fn, called like fn.
       points: Points to look at; those after the first are displaced at random.
       probes: Directions to look along in each leaf of the arguments.
-      differences: Whether to compare with central differences.
-      rtol: Relative disagreement allowed. Left out: 2 eps^(2/3) of the coarsest dtype
-        on the way, eps^(2/5) for differences.
+      differences: Leave central differences out.
+      rtol: Relative disagreement allowed. Left out, 2 eps^(2/3) of the coarsest dtype
+        on the way, and eps^(2/5) for differences.
       atol: Absolute disagreement allowed in each element.
       output: How to show it.
     """
-    from rich.console import Console
-
     from .. import witnesses
+    from ..display import waiting
     from . import target
 
     _check_settings(points, probes, rtol)
     output.check()
     f, args = call.load()
     given = target.load_function(grad)[0] if grad else None
-    with Console(stderr=True).status(f"checking {call.function} ..."):
+    with waiting(f"checking {call.function} ..."):
         with call.blamed(f"checking `{call.function}`", args):
             report = witnesses.check(
                 f, *args, grad=given, argnums=call.wanted(None), has_aux=call.has_aux,

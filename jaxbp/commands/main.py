@@ -89,7 +89,7 @@ def _dispatch(argv) -> int:
     names = [call.split()[0] for call in COMMANDS]
     if argv[0] not in names:
         raise UnknownName(f"no command `{argv[0]}`. {nearest(argv[0], names)}")
-    command = importlib.import_module(f".commands.{argv[0]}", __package__)
+    command = importlib.import_module(f".{argv[0]}", __package__)
     return command.run(argv[1:])
 
 

@@ -6,6 +6,9 @@ loops and branches are one row, or, opened, the rows of what they run.
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
+
+import jax.numpy as jnp
 
 from .. import ir
 from ..checks.eager import NEEDS_VALUES
@@ -128,10 +131,23 @@ class Noter(Walker):
         row = self.begin("opened", name, words, dots)
         self.level += 1
         outs, refs = OPENED[name](self, values, dots, params)
+        refs = self._own_slots(outs, refs)
         self.level -= 1
         row.reads = (*refs, *self.also_read)
         self.also_read = []
         return outs, self.end(row, outs, [ref.slot if ref else None for ref in refs])
+
+    def _own_slots(self, outs, refs) -> list:
+        """The same refs, each with a slot that only readers behind it add to: else what
+        the equations inside make of a value would count as brought to the output."""
+        moving = [i for i, ref in enumerate(refs) if ref and ref.slot is not None]
+        _, slots = self.silently(
+            lambda *given: [jnp.copy(x) for x in given],
+            [outs[i] for i in moving],
+            [refs[i] for i in moving],
+        )
+        own = dict(zip(moving, slots, strict=True))
+        return [replace(r, slot=own[i]) if i in own else r for i, r in enumerate(refs)]
 
     def silently(self, function: Callable, values, dots) -> tuple[list, list]:
         """Outputs and slots of `function(*values)`, a list: recorded without a row."""
