@@ -28,7 +28,7 @@ def check(
     status 0 if all agree, 1 if they do not, 3 if it cannot be told: the gradient is no
     larger than the rounding of the function, or there is nothing to look at.
 
-    Examples: `jaxbp check model.py:loss --shapes "f32[8,4] f32[4]"`,
+    Examples: `jaxbp check model.py:loss --shapes "f32[4] f32[8,4] f32[8]"`,
     `jaxbp check model.py:loss --grad model.py:my_gradient --argnums 1`.
 
     Args:

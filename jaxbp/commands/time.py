@@ -22,7 +22,7 @@ def time(
     Tracing and compiling are columns of their own; a row whose quartiles lie far apart
     is measured again, and marked if they still do.
 
-    Example: `jaxbp time model.py:loss --shapes "f32[512,512] f32[64,512]"`.
+    Example: `jaxbp time model.py:loss --shapes "f32[512,512] f32[64,512] f32[64,512]"`.
 
     Args:
       call: The function and its arguments. Without --argnums by the first.

@@ -23,8 +23,8 @@ def trace(
     Runs the function once and prints a table: equation, value, tangent, cotangent,
     flops, bytes kept for reverse mode, source line.
 
-    Examples: `jaxbp trace model.py:loss --args "2.0, 5.0" --tangents "1.0, 0.0"`,
-    `jaxbp trace model.py:loss --shapes "f32[8,4] f32[4]" --picture loss.svg`.
+    Examples: `jaxbp trace model.py:y --args "2.0, 5.0" --tangents "1.0, 0.0"`,
+    `jaxbp trace model.py:loss --shapes "f32[4] f32[8,4] f32[8]" --picture loss.svg`.
 
     Args:
       call: The function and its arguments. Without --argnums by all of them.
