@@ -195,8 +195,8 @@ def summary(rows):
         for row in numbered(rows, part="families", method="pushforwards")
     ]
     return {
-        f"Time of n pushforwards over time of m pullbacks; median {median}; {MARK}: also "
-        "where the pair, measured once more the other way round, differs by over "
+        f"Time of n pushforwards over time of m pullbacks; median {median}; {MARK}: "
+        "also where the pair, measured once more the other way round, differs by over "
         f"{UNSTABLE}": lines,
         "The same ratio in other families": tables.pivot(
             others, ["shape"], "family", "ratio"
