@@ -54,7 +54,10 @@ _KINDS = {
 # Rules that walk programs in one mode only.
 _COLUMNS = (
     Column("primitive", left=True),
-    *(Column(name, left=True) for name in ("JAX fwd", "JAX rev", "fwd", "rev", "")),
+    *(
+        Column(name, left=True)
+        for name in ("JAX fwd", "JAX rev", "fwd", "rev", "remark")
+    ),
 )
 _TONES = {"covered": "", "borrowed": "warn", "exception": "dim", "hole": "bad"}
 _BORROWED = "JAX's"
@@ -101,6 +104,11 @@ class CoverageReport(Shown):
 
     rows: tuple[CoverageRow, ...]
     jax_version: str
+
+    @property
+    def name(self) -> str:
+        """The title of its page."""
+        return f"coverage of JAX {self.jax_version}"
 
     @property
     def holes(self) -> tuple[str, ...]:

@@ -3,6 +3,10 @@
 Every message says what was expected, what came, where, and what to do.
 """
 
+import pathlib
+import re
+import traceback
+
 
 class JaxbpError(Exception):
     """Base of every error that jaxbp raises on purpose.
@@ -78,6 +82,34 @@ class NotOffered(JaxbpError, NotImplementedError):
 
 class NonlinearTangent(JaxbpError, TypeError):
     """A custom rule's tangent part is not linear in the tangent."""
+
+
+FOREIGN = re.compile(r"[/\\](jax|jaxlib|jaxbp|numpy|contextlib\.py)([/\\]|$)")
+
+
+def numpy_said(error: BaseException, name: str) -> str:
+    """What to do about a NumPy function that met a traced value, and where it stands;
+    empty of any other error.
+
+    Args:
+      name: of the function that was traced.
+    """
+    if type(error).__name__ != "TracerArrayConversionError":  # JAX's, not imported here
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not FOREIGN.search(f.filename) and f.filename[0] != "<"]
+    at = f" ({pathlib.Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    return (
+        f"`{name}` turns a traced value into a numpy array{at}, which nobody can "
+        "differentiate through: write jnp where it says np."
+    )
+
+
+def note_numpy(error: BaseException, name: str) -> None:
+    """Gives JAX's own error about NumPy that sentence as a note, once."""
+    said = numpy_said(error, name)
+    if said and said not in getattr(error, "__notes__", ()):
+        error.add_note(said)
 
 
 def nearest(name, known, count=3):

@@ -46,6 +46,7 @@ class Options:
         its own. False: they stay calls of compiled programs.
 
     Raises:
+      UnknownName: no field is called so.
       InvalidArgument: a value that a field does not take.
     """
 
@@ -55,6 +56,10 @@ class Options:
     strict_custom_vjp: bool = False
     foreign_rules: str | None = "jax"
     open_calls: bool = False
+
+    def __new__(cls, *_, **fields):  # before Python's own TypeError, which helps less
+        _check_known(fields)
+        return super().__new__(cls)
 
     def __post_init__(self):
         for name, words in _WORDS.items():
@@ -86,6 +91,13 @@ def _check(name: str, value, words: tuple) -> None:
         *most, last = [f'"{w}"' if isinstance(w, str) else str(w) for w in words]
         listed = " or ".join([", ".join(most), last])
         raise InvalidArgument(f"`{name}` must be {listed}, but is {value!r}.")
+
+
+def _check_known(changes: dict[str, Any]) -> None:
+    known = [field.name for field in dataclasses.fields(Options)]
+    for name in changes:
+        if name not in known:
+            raise UnknownName(f"no option is called `{name}`. {nearest(name, known)}")
 
 
 _DEFAULT = Options()
@@ -145,10 +157,7 @@ def options(**changes: Any) -> Within:
       UnknownName: no option is called so.
       InvalidArgument: a value that the option does not take.
     """
-    known = [field.name for field in dataclasses.fields(Options)]
-    for name in changes:
-        if name not in known:
-            raise UnknownName(f"no option is called `{name}`. {nearest(name, known)}")
+    _check_known(changes)
     return Within(dataclasses.replace(current(), **changes))
 
 

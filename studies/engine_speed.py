@@ -23,6 +23,7 @@ from jaxbp import timing
 from jaxbp.errors import MissingRule
 from jaxbp.problems.programs import PROGRAMS, program
 from jaxbp.study import GAP, Study, grid, is_gap, measure, plots, run, stacked_bytes
+from jaxbp.study.unstable import MARK, is_unstable
 
 MINUTES = 2
 
@@ -140,6 +141,7 @@ def told_ratios(row):
         return dict.fromkeys(RATIOS, row[GAP].partition(":")[0])
     return {
         name: f"{row[c]:.2f} [{row[c + '_q25']:.2f}, {row[c + '_q75']:.2f}]"
+        + f" {MARK}" * is_unstable(row, c)
         for name, c in RATIOS.items()
     }
 

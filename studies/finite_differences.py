@@ -159,7 +159,8 @@ def claim(rows):
     prices = "; ".join(filter(None, (_price(rows, dtype) for dtype in DTYPES)))
     return (
         f"At its best step each scheme's error, in float32 and float64: {each}. A "
-        f"gradient takes, in times of f: {prices}."
+        "gradient takes, at the largest n where every method has a steady row, of f's "
+        f"time: {prices}."
     )
 
 
@@ -172,7 +173,7 @@ def _price(rows, dtype):
     forward, central = (tables.order(price[m]) for m in ("forward", "central"))
     return (
         f"in {dtype} at n = {n} {forward} by forward differences, {central} by central "
-        f"ones, {price['jaxbp.grad']:.2g} by jaxbp.grad"
+        f"ones, {price['jaxbp.grad']:.2g} times by jaxbp.grad"
     )
 
 
@@ -208,7 +209,7 @@ study = Study(
         *(*measure.COMPARED, *measure.TIMED),
     ),
     plot=plot,
-    panels=3,
+    panels=(2, 2),
     summary=summary,
     claim=claim,
 )

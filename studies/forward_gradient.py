@@ -35,6 +35,7 @@ from jaxbp.study import (
     plots,
     run,
 )
+from jaxbp.study.unstable import told
 
 MINUTES = 0.7
 
@@ -156,7 +157,7 @@ def summary(rows):
     names = ("model", "published_ratio", "ratio", "ratio_q25", "ratio_q75")
     names += ("flops_ratio", "predicted_ratio", "base_s", "time_s")
     prices = [
-        {name: row[name] for name in names} for row in numbered(rows, part="step")
+        {name: told(row, name) for name in names} for row in numbered(rows, part="step")
     ]
     ends = []
     for tangents in TANGENTS:

@@ -41,6 +41,7 @@ MINUTES = 0.5
 BASE = dict(width=128, batch=64)
 SWEEPS = dict(batch=[1, 4, 16, 64, 256], width=[32, 64, 128, 256, 512])
 QUICK_SWEEPS = dict(batch=[1, 4, 16], width=[32])
+LOOP = "loop of grad"
 BY_ROWS = 64  # the largest batch whose Jacobian is asked for by B pullbacks
 METHODS = {
     "outer products": "green",
@@ -152,14 +153,29 @@ def claim(rows):
     width = BASE["width"]
     of_width = numbered(rows, width=width)
     batch = largest_whole(of_width, "batch", "method", METHODS)
-    shown = numbered(rows, width=width, batch=batch)
+    shown = numbered(of_width, batch=batch)
     (least, best), *others = sorted((row["ratio"], row["method"]) for row in shown)
     return (
         f"For {batch} examples at width {width}, {best} take {least:.2g} times as long "
         f"as one ordinary gradient; "
         + ", then ".join(method for _, method in others)
-        + " take longer."
+        + f" take longer. {loops(rows)}".rstrip()
     )
+
+
+def loops(rows):
+    """Where the loop over the examples takes the least time, of all that are timed."""
+    sizes = [(row["batch"], row["width"]) for row in numbered(rows, method=LOOP)]
+    least = []
+    for batch, width in sizes:
+        price = {
+            row["method"]: row["ratio"]
+            for row in numbered(rows, batch=batch, width=width)
+        }
+        if {"outer products", "vmap of grad"} <= price.keys():
+            least += [(batch, width)] * (price[LOOP] == min(price.values()))
+    told = " and ".join(f"{b} examples at width {w}" for b, w in least if b > 1)
+    return f"The loop is the cheapest way for {told}." if told else ""
 
 
 def plot(rows, axes):

@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxbp.study import Study, is_gap, plots, run, tables
 from jaxbp.study.catalogue import load_study, study_files
+from jaxbp.study.unstable import steady
 
 MINUTES = 0.1
 
@@ -23,7 +24,7 @@ CLEAR = 1.3  # the modes' times differ by more than this
 
 
 def gather(results, device, quick):
-    """The rows of all studies that have a predicted time beside a measured one."""
+    """The steady rows of all studies that have a predicted time beside a measured."""
     found = []
     for name in study_files():
         file = results / name / device / ("quick" if quick else "") / "rows.csv"
@@ -31,7 +32,7 @@ def gather(results, device, quick):
             continue
         study = load_study(name)
         settings = {key for case in study.cases for key in case}
-        for row in tables.read_csv(file.read_text()):
+        for row in steady(tables.read_csv(file.read_text())):
             if not is_gap(row) and {"time_s", "predicted_s"} <= set(row):
                 found.append(entry(name, row, settings))
     return found

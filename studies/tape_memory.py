@@ -33,6 +33,7 @@ from jaxbp.study import (
     plots,
     run,
 )
+from jaxbp.study.unstable import largest_whole, steady
 
 MINUTES = 0.5
 
@@ -46,6 +47,7 @@ QUICK_LENGTHS = dict(
     MLP=dict(length=[2, 4, 8], width=32, batch=64),
     RNN=dict(length=[4, 8, 16], width=32, batch=8),
 )
+UNIT = {"MLP": "layers", "RNN": "time steps"}  # of a length
 ENGINES = {"jaxbp": (jaxbp.grad, jaxbp.vjp), "jax": (jax.grad, jax.vjp)}
 METHODS = {  # name: (whose, with checkpoint, colour)
     "jaxbp": ("jaxbp", False, "blue"),
@@ -130,24 +132,34 @@ def summary(rows):
 
 
 def claim(rows):
-    """Bytes at the largest lengths, and what checkpoints save and cost."""
-    (lines,) = summary(rows).values()
-    told = {(line["family"], line["method"]): line for line in lines}
-    unit = {"MLP": "layers", "RNN": "time steps"}
+    """Bytes at the largest length of each family, and what checkpoints cost there, or
+    at the largest length whose times are steady, which is then named."""
+    return f"{_claimed(rows, 'MLP')}; {_claimed(rows, 'RNN')}."
 
-    def each(family):
-        kept, theirs, again = (
-            told[family, method] for method in ("jaxbp", "jax", "jaxbp, checkpoint")
-        )
-        mib = [row["tape_bytes"] / 2**20 for row in (kept, theirs, again)]
-        return (
-            f"{kept['length']} {unit[family]} of the {family} keep {mib[0]:.3g} MiB "
-            f"on the tape, {mib[1]:.3g} in JAX, and {mib[2]:.3g} with checkpoints, for "
-            f"{again['ratio']:.2g} in place of {kept['ratio']:.2g} times f"
-            f"{_planned(rows, family, kept['length'])}"
-        )
 
-    return f"{each('MLP')}; {each('RNN')}."
+def _claimed(rows, family):
+    of_family = numbered(rows, family=family)
+    length = largest_whole(of_family, "length", "method", METHODS)
+    held = {row["method"]: row for row in numbered(of_family, length=length)}
+    shown = ("jaxbp", "jax", "jaxbp, checkpoint")
+    mib = [held[method]["tape_bytes"] / 2**20 for method in shown]
+    return (
+        f"{length} {UNIT[family]} of the {family} keep {mib[0]:.3g} MiB on the tape, "
+        f"{mib[1]:.3g} in JAX, and {mib[2]:.3g} with checkpoints"
+        f"{_price(of_family, length)}{_planned(rows, family, length)}"
+    )
+
+
+def _price(rows, length):
+    """What checkpoints cost in time; another length than the bytes' is named."""
+    compared = ("jaxbp", "jaxbp, checkpoint")
+    at = largest_whole(steady(rows), "length", "method", compared)
+    if at is None:
+        return ""
+    ratio = {row["method"]: row["ratio"] for row in numbered(rows, length=at)}
+    kept, again = (ratio[method] for method in compared)
+    place = f" at length {at}" if at != length else ""
+    return f", for {again:.2g} in place of {kept:.2g} times f{place}"
 
 
 def _planned(rows, family, length):
@@ -171,8 +183,7 @@ def plot(rows, axes):
     colours = {method: colour for method, (_, _, colour) in METHODS.items()}
     for axis, (family, column, title) in zip(axes, panels, strict=True):
         plots.lines(axis, numbered(rows, family=family), "length", column, colours)
-        name = {"MLP": "layers", "RNN": "time steps"}[family]
-        plots.over_sizes(axis, name, f"{family}: {title}", "log")
+        plots.over_sizes(axis, UNIT[family], f"{family}: {title}", "log")
 
 
 def cases(lengths, settings):
@@ -195,6 +206,7 @@ study = Study(
     panels=(2, 2),
     summary=summary,
     claim=claim,
+    counts=True,
 )
 
 if __name__ == "__main__":

@@ -271,7 +271,7 @@ study = Study(
         *("counted_flops", "roof_fraction", "compile_s"),
     ),
     plot=plot,
-    panels=3,
+    panels=(2, 2),
     summary=summary,
     claim=claim,
 )

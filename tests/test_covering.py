@@ -74,3 +74,9 @@ def test_tables_at_another_place(monkeypatch):
     monkeypatch.setattr(module, "import_module", lambda name: object())
     with pytest.raises(MissingRule, match="coverage.. expects jax.interpreters.ad"):
         coverage()
+
+
+def test_the_page_has_a_title_and_every_column_a_heading():
+    report = coverage()
+    assert report.name.startswith("coverage of JAX ")
+    assert all(column.heading for column in report.table().columns)

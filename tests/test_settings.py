@@ -159,3 +159,8 @@ def test_options_join_those_in_force():
     with jaxbp.options(scan_residuals="stack"), jaxbp.association(False):
         inner = settings.current()
     assert (inner.scan_residuals, inner.sums_early) == ("stack", False)
+
+
+def test_an_unknown_field_is_named():
+    with pytest.raises(UnknownName, match="no option is called `sums_erly`. Did you"):
+        jaxbp.Options(sums_erly=False)

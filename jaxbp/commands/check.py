@@ -29,7 +29,7 @@ def check(
     status 0 if all agree, 1 if they do not, 3 if it cannot be told: the gradient is no
     larger than the rounding of the function, or there is nothing to look at.
 
-    Examples: `jaxbp check model.py:loss --shapes "f32[8,4] f32[4]"`,
+    Examples: `jaxbp check model.py:loss --shapes "f32[4] f32[8,4] f32[8]"`,
     `jaxbp check model.py:loss --grad model.py:my_gradient --argnums 1`.
 
     Args:
@@ -38,23 +38,22 @@ def check(
       grad: A gradient of your own to judge, as pkg.mod:fn, called like fn.
       points: Points to look at; those after the first are displaced at random.
       probes: Directions to look along in each leaf of the arguments.
-      differences: Whether to compare with central differences.
+      differences: Leave central differences out.
       order: 2 checks the derivatives of the gradient as well, once it agrees itself.
-      rtol: Relative disagreement allowed. Left out: 2 eps^(2/3) of the coarsest dtype
-        on the way, eps^(2/5) for differences.
+      rtol: Relative disagreement allowed. Left out, 2 eps^(2/3) of the coarsest dtype
+        on the way, and eps^(2/5) for differences.
       atol: Absolute disagreement allowed in each element.
       output: How to show it.
     """
-    from rich.console import Console
-
     from .. import witnesses
+    from ..display import waiting
     from . import target
 
     _check_settings(points, probes, order, rtol)
     output.check()
     f, args = call.load()
     given = target.load_function(grad)[0] if grad else None
-    with Console(stderr=True).status(f"checking {call.function} ..."):
+    with waiting(f"checking {call.function} ..."):
         with call.blamed(f"checking `{call.function}`", args):
             report = witnesses.check(
                 f, *args, grad=given, argnums=call.wanted(None), has_aux=call.has_aux,

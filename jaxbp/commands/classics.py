@@ -9,6 +9,8 @@ from . import worked
 from .options import parsed
 from .study import show_list
 
+NOT_NEEDED = tyro.conf.arg(metavar="[NAME]", help_behavior_hint="")
+
 
 def run(argv) -> int:
     """The exit status of `jaxbp classics *argv`: 1 if a number is not as known."""
@@ -18,7 +20,7 @@ def run(argv) -> int:
 
 
 def classics(
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = "",
+    name: Annotated[str, tyro.conf.Positional, NOT_NEEDED] = "",
     /,
     *,
     quick: bool = False,

@@ -21,7 +21,8 @@ def cost(
     kept between the sweeps. Nothing is run, so that with --shapes a function can be
     priced that no memory holds.
 
-    Examples: `jaxbp cost model.py:loss --shapes "f32[4096,4096] f32[64,4096]"`,
+    Examples:
+    `jaxbp cost model.py:loss --shapes "f32[4096,4096] f32[64,4096] f32[64,4096]"`,
     `jaxbp cost mypackage.solver:run --args "jnp.ones(3), 100" --while-trips 20`.
 
     Args:

@@ -6,6 +6,8 @@ import tyro
 
 from .options import Output, TheOutput, parsed
 
+NOT_NEEDED = tyro.conf.arg(metavar="[WORD]", help_behavior_hint="")
+
 
 def run(argv) -> int:
     """The exit status of `jaxbp coverage *argv`."""
@@ -13,7 +15,7 @@ def run(argv) -> int:
 
 
 def coverage(
-    word: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[WORD]")] = "",
+    word: Annotated[str, tyro.conf.Positional, NOT_NEEDED] = "",
     /,
     *,
     output: TheOutput = Output(),  # noqa: B008

@@ -30,12 +30,12 @@ COMMANDS = {
 EXAMPLES = """\
   jaxbp study forward_vs_reverse --quick
   jaxbp train digits --gradient layers --seed 3
-  jaxbp check model.py:loss --shapes "f32[8,4] f32[4]"
+  jaxbp check model.py:loss --shapes "f32[4] f32[8,4] f32[8]"
   jaxbp check mypackage.model:loss --args "jnp.ones((8, 4)), jnp.zeros(4)"
   jaxbp check model.py:loss --grad model.py:my_gradient
-  jaxbp cost model.py:loss --shapes "f32[4096,4096] f32[64,4096]"
-  jaxbp time model.py:loss --shapes "f32[512,512] f32[64,512]"
-  jaxbp trace model.py:loss --args "2.0, 5.0" --picture loss.svg
+  jaxbp cost model.py:loss --shapes "f32[4096,4096] f32[64,4096] f32[64,4096]"
+  jaxbp time model.py:loss --shapes "f32[512,512] f32[64,512] f32[64,512]"
+  jaxbp trace model.py:y --args "2.0, 5.0" --picture y.svg
   jaxbp classics worked --net my.toml --markdown
   jaxbp coverage scatter
 """
@@ -89,7 +89,7 @@ def _dispatch(argv) -> int:
     names = [call.split()[0] for call in COMMANDS]
     if argv[0] not in names:
         raise UnknownName(f"no command `{argv[0]}`. {nearest(argv[0], names)}")
-    command = importlib.import_module(f".commands.{argv[0]}", __package__)
+    command = importlib.import_module(f".{argv[0]}", __package__)
     return command.run(argv[1:])
 
 

@@ -1,12 +1,14 @@
 """What commands have in common: the function with its arguments, and how to show."""
 
+import functools
 import inspect
+import re
 import shutil
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
@@ -17,6 +19,8 @@ from ..outputs import check_writable
 # `--quick` without a `--no-quick` beside it.
 PLAIN_FLAGS = (FlagCreatePairsOff,)
 # What may be left out is told without a type for that: `--html FILE`.
+Flag = Annotated[bool, arg(help_behavior_hint="")]
+Maybe = Annotated[bool | None, arg(metavar="True|False", help_behavior_hint="")]
 Text = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Number = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="")]
@@ -29,19 +33,47 @@ Places = Annotated[
 def parsed(function: Callable, argv: Sequence[str], prog: str) -> Any:
     """What `function` returns, called as the command line says.
 
-    Its docstring up to `Args:` is the help's first part, wrapped: lines that begin
-    with a blank tyro does not join again.
+    Its docstring up to `Args:` is the help's first part, wrapped here, once: lines that
+    begin with a blank tyro does not join again.
     """
-    width = min(shutil.get_terminal_size().columns, 88)
+    width = min(shutil.get_terminal_size().columns, 88) - 1
     told = inspect.cleandoc(function.__doc__ or "").partition("\nArgs:")[0]
     paragraphs = (
-        textwrap.fill(part, width, subsequent_indent="  ")
+        textwrap.fill(" ".join(part.split()), width, subsequent_indent="  ")
         for part in told.strip().split("\n\n")
     )
-    description = "\n\n".join(paragraphs)
     return tyro.cli(
-        function, args=argv, prog=prog, description=description, config=PLAIN_FLAGS
-    )
+        _in_words(function), args=argv, prog=prog,
+        description="\n\n".join(paragraphs), config=PLAIN_FLAGS,
+    )  # fmt: skip
+
+
+def _in_words(function: Callable) -> Callable:
+    """The function with flags, and what may be left out, told without Python's False
+    and None; a library's function need not know of command lines for that."""
+
+    @functools.wraps(function)
+    def called(*args, **options):
+        return function(*args, **options)
+
+    hints = get_type_hints(function, include_extras=True)
+    called.__annotations__ = {name: _worded(hint) for name, hint in hints.items()}
+    signature = inspect.signature(function)
+    parameters = [
+        p.replace(annotation=called.__annotations__[name])
+        for name, p in signature.parameters.items()
+    ]
+    del called.__wrapped__  # where tyro would look for the types
+    # Each argument's words on one line: tyro would keep the line breaks.
+    called.__doc__ = re.sub(r"\n {4,}", " ", inspect.cleandoc(function.__doc__ or ""))
+    called.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore
+    return called
+
+
+def _worded(hint: Any) -> Any:
+    """The type of an option that has no default worth telling."""
+    known = {bool: Flag, Path | None: File, bool | None: Maybe}
+    return known.get(hint, hint)
 
 
 @dataclass(frozen=True)
@@ -65,10 +97,10 @@ class Call:
     args: Text = None
     shapes: Text = None
     argnums: Places = None
-    has_aux: bool = False
+    has_aux: Flag = False
     seed: int = 0
-    x64: bool = False
-    traceback: bool = False
+    x64: Flag = False
+    traceback: Flag = False
 
     def load(self, typed: bool = False) -> tuple[Any, tuple]:
         """The function, and its positional arguments.
@@ -120,8 +152,8 @@ class Output:
       html: Write the report as a page to this file, too.
     """
 
-    json: bool = False
-    csv: bool = False
+    json: Flag = False
+    csv: Flag = False
     html: File = None
 
     def check(self) -> None:

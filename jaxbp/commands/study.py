@@ -1,14 +1,18 @@
 """`jaxbp study [NAME]`: run a study, or list them."""
 
-import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
-from ..study.base import Options
 from ..study.command import list_studies, run_named
-from .options import Output, TheOutput, parsed
+from .options import File, Output, TheOutput, parsed
+
+Device = Annotated[
+    Literal["cpu", "gpu", "tpu"] | None,
+    tyro.conf.arg(metavar="cpu|gpu|tpu", help_behavior_hint=""),
+]
+NOT_NEEDED = tyro.conf.arg(metavar="[NAME]", help_behavior_hint="")
 
 
 def run(argv) -> int:
@@ -21,10 +25,14 @@ def run(argv) -> int:
 
 
 def study(
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = "",
+    name: Annotated[str, tyro.conf.Positional, NOT_NEEDED] = "",
     /,
     *,
-    options: Annotated[Options, tyro.conf.arg(name="")] = Options(),  # noqa: B008
+    quick: bool = False,
+    device: Device = None,
+    results: File = None,
+    fresh: bool = False,
+    redraw: bool = False,
     list: bool = False,
 ):
     """Run a study: measure, then write tables and pictures to results/.
@@ -34,13 +42,18 @@ def study(
 
     Args:
       name: Of the study, or `all`; without it, the studies are listed.
-      options: How to run it.
+      quick: Measure the few small cases only (seconds to a minute), in a folder apart.
+      device: Device to measure: cpu, gpu or tpu; the one JAX chooses if left out.
+      results: Folder to write to; `results/` of the repository if left out.
+      fresh: Measure every row again instead of keeping those already there.
+      redraw: Measure nothing: write tables and figures again from rows.csv.
       list: List the studies: question, results, minutes.
     """
     if list or not name:
         return show_list(list_studies())
-    fields = dataclasses.fields(options)
-    run_named(name, **{f.name: getattr(options, f.name) for f in fields})
+    run_named(
+        name, quick=quick, device=device, results=results, fresh=fresh, redraw=redraw
+    )
 
 
 def compare(

@@ -11,7 +11,7 @@ def run(argv) -> int:
 
 def time(
     call: TheCall,
-    rounds: int = 9,
+    rounds: int = 7,
     budget_s: float = 5.0,
     output: TheOutput = Output(),  # noqa: B008
 ):
@@ -22,7 +22,7 @@ def time(
     Tracing and compiling are columns of their own; a row whose quartiles lie far apart
     is measured again, and marked if they still do.
 
-    Example: `jaxbp time model.py:loss --shapes "f32[512,512] f32[64,512]"`.
+    Example: `jaxbp time model.py:loss --shapes "f32[512,512] f32[64,512] f32[64,512]"`.
 
     Args:
       call: The function and its arguments. Without --argnums by the first.
@@ -30,9 +30,8 @@ def time(
       budget_s: Seconds of sampling; three rounds in any case.
       output: How to show it.
     """
-    from rich.console import Console
-
     from .. import timing
+    from ..display import waiting
     from ..errors import InvalidArgument
 
     if rounds < 3:
@@ -41,7 +40,7 @@ def time(
         raise InvalidArgument(f"`--budget-s` must be above 0, but is {budget_s}.")
     output.check()
     f, args = call.load()
-    with Console(stderr=True).status(f"timing {call.function} ..."):
+    with waiting(f"timing {call.function} ..."):
         with call.blamed(f"timing `{call.function}`", args):
             report = timing.table(
                 f, *args, argnums=call.wanted(0), has_aux=call.has_aux, rounds=rounds,

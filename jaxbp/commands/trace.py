@@ -23,11 +23,11 @@ def trace(
     Runs the function once and prints a table: equation, value, tangent, cotangent,
     flops, bytes kept for reverse mode, source line.
 
-    Examples: `jaxbp trace model.py:loss --args "2.0, 5.0" --tangents "1.0, 0.0"`,
-    `jaxbp trace model.py:loss --shapes "f32[8,4] f32[4]" --picture loss.svg`.
+    Examples: `jaxbp trace model.py:y --args "2.0, 5.0" --tangents "1.0, 0.0"`,
+    `jaxbp trace model.py:loss --shapes "f32[4] f32[8,4] f32[8]" --picture loss.svg`.
 
     Args:
-      call: The function and its arguments.
+      call: The function and its arguments. Without --argnums by all of them.
       tangents: What forward mode starts from, one expression per argument. Left out: 1
         in every element.
       cotangents: What reverse mode starts from, an expression like the output. Left
@@ -39,14 +39,8 @@ def trace(
     """
     from .. import evaluation
     from ..drawing.picture import check_format, save
-    from ..errors import InvalidArgument
     from ..outputs import check_writable
 
-    if call.argnums is not None:
-        raise InvalidArgument(
-            "a trace has derivatives by all arguments: leave --argnums out, or choose "
-            "the direction by --tangents."
-        )
     check_format(picture)
     check_writable("--picture", picture)
     output.check()
@@ -54,8 +48,9 @@ def trace(
     seeds = _seeds(call.function, tangents, cotangents)
     with call.blamed(f"tracing `{call.function}`", args):
         found = evaluation.trace(
-            f, *args, **seeds, has_aux=call.has_aux, depth=depth, steps=steps
-        )
+            f, *args, **seeds, has_aux=call.has_aux, depth=depth, steps=steps,
+            argnums=call.argnums,
+        )  # fmt: skip
     output.give(found)
     if picture is not None:
         save(found.picture(), picture)

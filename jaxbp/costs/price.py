@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from ..checks.eager import NEEDS_VALUES
-from ..errors import InvalidArgument, JaxbpError
+from ..errors import InvalidArgument, JaxbpError, numpy_said
 from ..timing import Roofs
 from ..transforms.jacobians import jacfwd, jacrev
 from .amount import Amount
@@ -21,7 +21,7 @@ UNAVAILABLE = (JaxbpError, NotImplementedError)  # no rule, no such mode, no bat
 def cost(
     f: Callable,
     *args,
-    argnums: int | Sequence[int] = 0,
+    argnums: int | Sequence[int] | None = 0,
     has_aux: bool = False,
     while_trips: int | None = None,
     roofs: Roofs | None = None,
@@ -33,7 +33,8 @@ def cost(
       *args: pytrees of arrays, or of types (`jax.ShapeDtypeStruct`), so that a network
         can be priced that fits no memory. Python numbers outside `argnums` keep their
         values.
-      argnums: which positional arguments to differentiate, as in `jax.grad`.
+      argnums: which positional arguments to differentiate, as in `jax.grad`; None:
+        all of them.
       has_aux: `f` returns (output, aux); what only aux needs is not counted.
       while_trips: how often the body of each `while` runs, if known; without it such
         a loop has no upper bound, and the report names it.
@@ -56,6 +57,10 @@ def cost(
     try:
         return _report(subject, Given(while_trips, roofs))
     except NEEDS_VALUES as error:
+        if said := numpy_said(error, subject.name):
+            raise InvalidArgument(
+                f"a cost is counted from types alone, but {said}"
+            ) from error
         raise InvalidArgument(
             f"a cost is counted from types alone, but `{subject.name}` needs the value "
             "of an argument. Pass it as a Python number outside `argnums`, or close "
@@ -64,9 +69,14 @@ def cost(
 
 
 def _report(subject: PricedFunction, given: Given) -> CostReport:
+    out = jax.eval_shape(subject.plain, *subject.types)
+    if not jax.tree.leaves(out):
+        raise InvalidArgument(
+            f"`{subject.name}` must return arrays, or there is nothing to price, but "
+            f"its output holds none: it is {out!r}. Does it end in `return`?"
+        )
     amounts, remarks = _amounts(subject, given)
     tape = amounts.pop("tape")
-    out = jax.eval_shape(subject.plain, *subject.types)
     return CostReport(
         name=subject.name,
         inputs=subject.inputs,

@@ -4,21 +4,10 @@ import math
 
 from ..display import Column, Line, Page, Table, Words
 from .amount import Amount, Range
+from .report import LABELS
 
 LARGEST = 3  # residuals listed
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
-
-LABELS = {
-    "f": "f",
-    "linearize": "f, writing the tape",
-    "pushforward": "pushforward, tape given",
-    "pullback": "pullback, tape given",
-    "jvp": "f and pushforward",
-    "vjp": "f and pullback",
-    "jacobian_forward": "Jacobian by pushforwards (n)",
-    "jacobian_reverse": "Jacobian by pullbacks (m)",
-}
-
 
 COLUMNS = (
     Column("", left=True, fold=True),

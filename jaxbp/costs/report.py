@@ -7,6 +7,17 @@ from ..display import Page, Shown
 from .amount import QUANTITIES, Amount
 from .memory import Tape
 
+LABELS = {  # what each amount is called in the table
+    "f": "f",
+    "linearize": "f, writing the tape",
+    "pushforward": "pushforward, tape given",
+    "pullback": "pullback, tape given",
+    "jvp": "f and pushforward",
+    "vjp": "f and pullback",
+    "jacobian_forward": "Jacobian by pushforwards (n)",
+    "jacobian_reverse": "Jacobian by pullbacks (m)",
+}
+
 
 class CostRow(NamedTuple):
     """One amount of a report: what was counted, by its attribute's name, and what it
@@ -94,13 +105,22 @@ class CostReport(Shown):
         return [CostRow(name, getattr(self, name)) for name in names]
 
     def as_dicts(self) -> list[dict[str, Any]]:
-        """One dict per amount; columns `<quantity>_min` and `<quantity>_max`, None for
-        what was not asked: times where no roofs were given."""
+        """One dict per line of the table: `what` as it is called there, `name` of the
+        attribute, n and m, tape bytes; `<quantity>_min` and `<quantity>_max`, None for
+        what cannot be had or was not asked (times without roofs); `remarks`, among
+        them why something cannot be had."""
         timed = self.f.time_s.high > 0
+        tape = self.tape
+        whole = {
+            "tape_bytes": tape.total_bytes if tape else None,
+            "tape_computed_bytes": tape.computed_bytes if tape else None,
+            "remarks": " ".join(self.remarks),
+        }
         return [
-            {"what": name} | _columns(amount, timed)
+            {"what": LABELS[name], "name": name, "n": self.inputs, "m": self.outputs}
+            | _columns(amount, timed)
+            | whole
             for name, amount in self.rows
-            if amount is not None
         ]
 
     def page(self) -> Page:
@@ -110,10 +130,10 @@ class CostReport(Shown):
         return page(self)
 
 
-def _columns(amount: Amount, timed: bool) -> dict[str, float | None]:
+def _columns(amount: Amount | None, timed: bool) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for name in QUANTITIES:
-        quantity, known = getattr(amount, name), timed or name != "time_s"
-        found[f"{name}_min"] = quantity.low if known else None
-        found[f"{name}_max"] = quantity.high if known else None
+        asked = amount is not None and (timed or name != "time_s")
+        found[f"{name}_min"] = getattr(amount, name).low if asked else None
+        found[f"{name}_max"] = getattr(amount, name).high if asked else None
     return found

@@ -17,13 +17,17 @@ class PricedFunction:
 
     Attributes:
       name: of the function.
-      types: one per open leaf.
+      types: one per open leaf; `argnums` None opens all arguments.
       inputs: number of elements to differentiate by.
     """
 
-    def __init__(self, f: Callable, args, argnums: int | Sequence[int], has_aux: bool):
+    def __init__(
+        self, f: Callable, args, argnums: int | Sequence[int] | None, has_aux: bool
+    ):
         arguments.check_callable(f)
         self.f, self.has_aux, self.name = f, has_aux, arguments.name_of(f)
+        if argnums is None:
+            argnums = tuple(range(len(args)))
         self.places = arguments.places_of(argnums, args, f)
         self.leaves, self.structure = jax.tree.flatten(args)
         chosen = [
@@ -49,10 +53,11 @@ class PricedFunction:
     def _count_inputs(self) -> int:
         pairs = zip(self.leaves, self.moves, strict=True)
         count = sum(type_of(leaf).size for leaf, moves in pairs if moves)
-        if not count:
+        if not any(self.moves):  # an empty array moves: its Jacobian has no columns
             raise InvalidArgument(
-                f"`argnums` must name an argument of `{self.name}` with floating "
-                "elements, but nothing there can be differentiated."
+                f"`{self.name}` must have a floating argument where it is "
+                "differentiated (`argnums`), but nothing there can be. Write 2.0, "
+                "not 2."
             )
         return count
 

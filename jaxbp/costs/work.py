@@ -111,7 +111,7 @@ def elementwise(flops: int, transcendentals: int = 0) -> Callable[[Step], Work]:
 def reduction(step) -> Work:
     """All elements but the one that remains of each row are absorbed."""
     arrays = max(1, len(step.ins) // 2) if step.name == "reduce" else 1
-    return Work(arrays * (_in(step) - _out(step)))
+    return Work(arrays * max(0, _in(step) - _out(step)))  # nothing of nothing
 
 
 def cumulative(step) -> Work:

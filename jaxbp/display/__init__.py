@@ -8,7 +8,7 @@ a file it has none. Where a stream cannot write a sign, a plain one takes its pl
 
 from .page import Column, Line, Page, Shown, Table, Words
 from .plain import spelled, tolerate
-from .screen import as_html, as_text, show
+from .screen import as_html, as_text, show, waiting
 
 __all__ = [
     "Column",
@@ -22,4 +22,5 @@ __all__ = [
     "show",
     "spelled",
     "tolerate",
+    "waiting",
 ]

@@ -28,6 +28,15 @@ def show(shown, stream=None) -> None:
     stream.write(page.text(width, encoding_of(stream)) + "\n")
 
 
+def waiting(text: str):
+    """A context with a sign that turns on standard error while something is done; one
+    that the stream can write."""
+    from rich.console import Console
+
+    sign = "dots" if _is_utf(encoding_of(sys.stderr)) else "line"
+    return Console(stderr=True).status(text, spinner=sign)
+
+
 def _is_utf(encoding: str) -> bool:
     return encoding.lower().startswith("utf")
 

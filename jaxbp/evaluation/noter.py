@@ -7,6 +7,8 @@ loops and branches are one row, or, opened, the rows of what they run.
 import functools
 from collections.abc import Callable
 
+import jax.numpy as jnp
+
 from .. import ir
 from ..checks.eager import NEEDS_VALUES
 from ..costs.count import traced_amount
@@ -107,7 +109,9 @@ class Noter(Walker):
             slots = [None] * len(outs)
         else:
             self.recorder.where = self.where
+            read = slots
             outs, slots = self.recorder.apply(primitive, values, slots, params)
+            slots = self._own_slots(outs, slots, read)
         if not any(map(ir.is_ref, (*values, *outs))):  # what moves by refs has no flops
             self.costs.append((row, run, avals, trips))
         return outs, self.end(row, outs, slots)
@@ -131,7 +135,22 @@ class Noter(Walker):
         self.level -= 1
         row.reads = (*refs, *self.also_read)
         self.also_read = []
-        return outs, self.end(row, outs, [ref.slot if ref else None for ref in refs])
+        slots = [ref.slot if ref else None for ref in refs]
+        return outs, self.end(row, outs, self._own_slots(outs, slots, slots))
+
+    def _own_slots(self, outs, slots, shared) -> list:
+        """The same slots, those that are shared copied: else what another reader makes
+        of a value would count as brought to this row's output."""
+        known = {slot for slot in shared if slot is not None}
+        taken = [i for i, slot in enumerate(slots) if slot in known]
+        if not taken:
+            return list(slots)
+        refs = [Ref("", slots[i], 0) for i in taken]
+        _, copies = self.silently(
+            lambda *given: list(map(jnp.copy, given)), [outs[i] for i in taken], refs
+        )
+        own = dict(zip(taken, copies, strict=True))
+        return [own.get(i, slot) for i, slot in enumerate(slots)]
 
     def silently(self, function: Callable, values, dots) -> tuple[list, list]:
         """Outputs and slots of `function(*values)`, a list: recorded without a row."""

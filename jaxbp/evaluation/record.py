@@ -51,7 +51,7 @@ def trace(
       `.picture()` is the graph; `.rows` holds the arrays.
 
     Raises:
-      InvalidArgument: traced arguments, `depth` or `steps` out of range.
+      InvalidArgument: traced arguments, no output, `depth` or `steps` out of range.
       DtypeMismatch: an argument or output is no array.
       StructureMismatch, ShapeMismatch: the seeds are not like arguments or output.
       MissingRule: a primitive of `f` has no rule.
@@ -86,6 +86,11 @@ def trace(
         [None if plain else ref for ref, plain in zip(refs, given, strict=True)],
     )
     output = flat.structure.unflatten(outs)
+    if not outs:
+        raise InvalidArgument(
+            f"`{name}` must return arrays, or there is no output to trace back from, "
+            f"but its output holds none: it is {output!r}. Does it end in `return`?"
+        )
     out_names = [n for n, _ in tree.named_leaves("output", output)]
     for triple in zip(out_names, outs, out_refs, strict=True):
         noter.output(*triple)
@@ -170,6 +175,7 @@ def _swept(
     except JaxbpError as error:
         bars, brought = {}, {}
         notes.append(f"no cotangents: {error}")
+    notes += _loop_notes(rows)
     sweeps.kept_bytes(rows, edges, seeds)
     for row in rows:
         row.tangents = tuple(dots.get(slot) for slot in row.slots)
@@ -178,6 +184,17 @@ def _swept(
     for row, y_bar in zip(rows[len(rows) - len(y_bars) :], y_bars, strict=True):
         row.cotangents = (y_bar,)  # what was given, without what other uses bring
     return EvaluationTrace(name, rows, notes)
+
+
+def _loop_notes(rows) -> list[str]:
+    """Where the cotangents shown are of a loop that has none elsewhere."""
+    return [
+        f"reverse mode of the while loop{' at ' * bool(row.source)}{row.source} exists "
+        "here alone, where its steps were taken one by one: `grad` and JAX refuse it. "
+        "Use lax.scan, or fori_loop with static bounds."
+        for row in rows
+        if row.operation == "while" and any(slot is not None for slot in row.slots)
+    ]
 
 
 def _carried(row, brought) -> list:

@@ -18,10 +18,13 @@ device that the folder names; ratios are of runs taken in turn. The classic syst
 
 
 def answer(study: Study, rows: list[Row]) -> str:
-    """The study's claim, from the rows that are steady; empty for one that makes none,
-    or where the rows that its sentence needs are not there."""
+    """The study's claim, from the rows that are steady; of one that counts, from all:
+    its times it takes from the steady ones itself. Empty for one that makes none, or
+    where the rows that its sentence needs are not there."""
     try:
-        return study.claim(steady(rows)) if study.claim else ""
+        return (
+            study.claim(rows if study.counts else steady(rows)) if study.claim else ""
+        )
     except (KeyError, IndexError, ValueError, StopIteration):  # no such row
         return ""
 

@@ -39,7 +39,10 @@ class Study:
         studies' rows: it measures nothing and has no cases.
       summary: rows -> {title: rows} of the tables that answer the question, shown
         on the screen; None shows the full table.
-      claim: rows -> the answer in a sentence, its numbers taken from the rows.
+      claim: rows -> the answer in a sentence, its numbers taken from the rows; it is
+        given the steady ones.
+      counts: the claim has counted numbers, too, which need no steady row: it is given
+        all rows, and takes `steady` of them for times.
     """
 
     file: str
@@ -53,6 +56,7 @@ class Study:
     gather: Callable[[Path, str, bool], list[Row]] | None = None
     summary: Callable[[list[Row]], dict[str, list[Row]]] | None = None
     claim: Callable[[list[Row]], str] | None = None
+    counts: bool = False
 
     @property
     def name(self) -> str:

@@ -22,7 +22,7 @@ from jaxbp.study import answers, plots, provenance, tables
 from jaxbp.study.base import GAP, Case, Options, Row, Study, is_gap
 from jaxbp.study.catalogue import describe, load_study, results_folder, study_files
 from jaxbp.study.rows import Journal
-from jaxbp.study.unstable import NOTE, is_unstable, widest
+from jaxbp.study.unstable import NOTE, has_doubts, is_unstable, widest
 
 KEPT = "Finished rows are kept; the same command goes on."
 BUSY = 0.5  # running processes a core, above which times are called noisy
@@ -236,7 +236,7 @@ def report(study: Study, rows: list[Row], told: dict) -> str:
     for title, shown in (summary(study, rows) | {"All rows": rows}).items():
         columns = study.columns if shown is rows else tables.column_names(shown)[:-1]
         parts += [f"## {title}", tables.markdown(shown, columns).rstrip()]
-        parts += [NOTE] * any(map(is_unstable, shown))
+        parts += [NOTE] * has_doubts(shown)
     parts += [
         f"{device['name']}, {told['date']}, JAX {versions['jax']}, commit "
         f"{told['commit']}{' with changes' if told['dirty'] else ''}; "
@@ -256,7 +256,7 @@ def show(study: Study, rows: list[Row], files: list[Path], measured: int) -> Non
     for title, shown in (summary(study, rows) or {"All rows": rows}).items():
         columns = study.columns if shown is rows else tables.column_names(shown)[:-1]
         parts.append(tables.table(shown, columns, title))
-        parts += [NOTE] * any(map(is_unstable, shown))
+        parts += [NOTE] * has_doubts(shown)
     kept = len(rows) - measured
     parts.append(f"{measured} rows measured, {kept} kept from earlier runs. Wrote:")
     parts += [Words(str(tables.shortest(file)), indent=2) for file in files]

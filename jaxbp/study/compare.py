@@ -92,10 +92,10 @@ COLUMNS = (
     Column("case", left=True, fold=True),
     Column("ratio a"),
     Column("ratio b"),
-    Column("b / a"),
+    Column("ratio b / a"),
     Column("time a", spare=2),
     Column("time b", spare=1),
-    Column("b / a"),
+    Column("time b / a"),
     Column("", left=True),
 )
 

@@ -17,7 +17,7 @@ from ..drawing.palette import COLOURS, INK
 from ..timing.clock import UNSTABLE
 from .base import is_gap
 from .labels import DIRECT, LABEL_POINTS, spread_labels
-from .unstable import MARK, is_unstable
+from .unstable import MARK, is_doubtful, is_unstable
 
 PANEL_INCHES = (5.0, 4.2)
 UNSTABLE_POINT = "unstable"  # gid of such points
@@ -63,6 +63,8 @@ def draw(
         figure = Figure(figsize=size, layout="constrained")
         axes = list(figure.subplots(down, across, squeeze=False).flat)
         plot(rows, axes)
+        for axis in axes:
+            axis.set_visible(axis.has_data())  # of two rows, a last one may be empty
         _explain_hollow(figure, axes)
         title = fill(title, int(CHARACTERS_AN_INCH * size[0]))
         figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
@@ -147,7 +149,7 @@ def lines(
         if named(entry):
             drawn[named(entry)] = list(zip(xs, ys, strict=True))
         quartile_bars(axis, shown, x, y, colour)
-        doubtful = [row for row in shown if _is_doubtful(row, y)]
+        doubtful = [row for row in shown if is_doubtful(row, y)]
         mark_unstable(axis, doubtful, x, y, colour)
 
 
@@ -183,11 +185,6 @@ def mark_unstable(axis, rows: Sequence, x: str, y: str, colour: str) -> None:
             [row[x]], [row[y]], "o", color=COLOURS[colour], markerfacecolor="white",
             gid=UNSTABLE_POINT, zorder=3,
         )  # fmt: skip
-
-
-def _is_doubtful(row, y: str) -> bool:
-    """Whether a value is a time, or made of one, in a row without a steady ratio."""
-    return is_unstable(row, y) or (y in ("ratio", "time_s") and is_unstable(row))
 
 
 def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: str):

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxbp.errors import InvalidArgument
 from jaxbp.study.base import Row, is_gap
+from jaxbp.study.unstable import is_doubtful, told
 
 RESAMPLES = 2_000
 CONFIDENCE = 0.95
@@ -66,13 +67,15 @@ def fit_power(x: Sequence[float], y: Sequence[float], *, seed: int = 0) -> Scali
 def growth(rows: Sequence[Row], x: str, y: str, *, symbol: str = "") -> str:
     """The power of column `x` with which column `y` grows, as text: n^1.02 [.98, 1.05].
 
-    Rows where y is zero or missing are left out; of fewer than three sizes, whose
-    exponent has no doubt, it is "-".
+    Rows where y is zero, missing or not steady are left out; of fewer than three sizes,
+    whose exponent has no doubt, it is "-".
 
     Args:
       symbol: of x in the text; its first letter by default.
     """
-    points = [(row[x], row[y]) for row in rows if row.get(y)]
+    points = [
+        (row[x], row[y]) for row in rows if row.get(y) and not is_doubtful(row, y)
+    ]
     if len({size for size, _ in points}) < 3:
         return "-"
     return f"{symbol or x[0]}^{fit_power(*zip(*points, strict=True))}"
@@ -99,7 +102,7 @@ def at_the_end(
     lines = []
     for group in groups.values():
         last = max(group, key=lambda row: row[x])
-        line = {name: last.get(name) for name in (*by, x, *columns)}
+        line = {name: told(last, name) for name in (*by, x, *columns)}
         lines.append(
             line | {t: growth(group, x, column) for t, column in grown.items()}
         )

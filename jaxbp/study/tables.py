@@ -13,14 +13,14 @@ from pathlib import Path
 
 from jaxbp.display import Column, Line, Table
 from jaxbp.study.base import GAP, Row, is_gap
-from jaxbp.study.unstable import MARK, is_unstable
+from jaxbp.study.unstable import MARK, Doubtful, is_unstable, told
 
 DIGITS = 5  # in the CSV: more than any timing repeats, few enough to read differences
 SHOWN = 3  # where people read
 DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 SECONDS = ((1.0, " s"), (1e-3, " ms"), (1e-6, " µs"), (1e-9, " ns"))
 BYTES = ((2.0**30, " GiB"), (2.0**20, " MiB"), (2.0**10, " KiB"), (1.0, " B"))
-ORDERS = ("units", "tens", "hundreds", "thousands", "tens of thousands")
+ORDERS = ("several", "tens of", "hundreds of", "thousands of", "tens of thousands of")
 UNITS = {"_s": SECONDS, "_bytes": BYTES, "_flops": DECIMAL}
 
 
@@ -98,7 +98,7 @@ def pivot(rows: Sequence[Row], index: Sequence[str], across: str, value: str):
         key = tuple(row[name] for name in index)
         line = table.setdefault(key, dict(zip(index, key, strict=True)))
         reason = str(row.get(GAP) or "").partition(":")[0]
-        line[row[across]] = reason or row.get(value)
+        line[row[across]] = reason or told(row, value)
     return list(table.values())
 
 
@@ -121,12 +121,16 @@ def shown_cells(row: Row, columns: Sequence[str]) -> list[str]:
     """One row as people read it, a gap's reason where its numbers would begin; a mark
     behind a ratio that is not to be relied on."""
     cells = [
-        shown(row.get(name), name) + f" {MARK}" * is_unstable(row, name)
+        shown(row.get(name), name) + f" {MARK}" * _is_marked(row, name)
         for name in columns
     ]
     if is_gap(row) and "" in cells:
         cells[cells.index("")] = str(row[GAP])
     return cells
+
+
+def _is_marked(row: Row, name: str) -> bool:
+    return isinstance(row.get(name), Doubtful) or is_unstable(row, name)
 
 
 def heading(name: str) -> str:
@@ -164,7 +168,7 @@ def shortest(file: Path) -> Path:
 
 
 def order(value: float) -> str:
-    """A number's order of magnitude in a word: two runs agree on it where they do not
-    agree on the number."""
+    """A multiple's order of magnitude in words, "tens of times": two runs agree on it
+    where they do not agree on the number."""
     power = math.floor(math.log10(max(value, 1.0)))
-    return ORDERS[min(power, len(ORDERS) - 1)]
+    return f"{ORDERS[min(power, len(ORDERS) - 1)]} times"

@@ -32,16 +32,52 @@ def is_unstable(row: Row, name: str | None = None) -> bool:
     return found is not None and found > UNSTABLE
 
 
+class Doubtful(float):
+    """A number that proves nothing: tables show it with the mark behind it."""
+
+
+TIMES = ("ratio", "time_s", "step_s", "roof_fraction")  # what the samples give
+
+
+def is_doubtful(row: Row, column: str) -> bool:
+    """Whether a value is a time, or made of one, in a row without a steady ratio."""
+    return is_unstable(row, column) or (column in TIMES and is_unstable(row))
+
+
+def told(row: Row, column: str) -> Any:
+    """A row's value for a summary, which takes its mark along."""
+    value = row.get(column)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Doubtful(value) if number and is_doubtful(row, column) else value
+
+
+def has_doubts(rows: Sequence[Row]) -> bool:
+    """Whether a table of these rows has a mark to be explained."""
+    return any(is_unstable(row) or any(map(_is_marked, row.values())) for row in rows)
+
+
+def _is_marked(value) -> bool:
+    return isinstance(value, Doubtful) or str(value).endswith(f" {MARK}")
+
+
 def steady(rows: Sequence[Row]) -> list[Row]:
-    """The rows that a claim may rest on."""
+    """The rows that a claim may rest on: the one rule that sentences, and counts in
+    them, follow. What is counted, not timed, needs no steady row."""
     return [row for row in rows if not is_unstable(row)]
 
 
-def largest_whole(rows: Sequence[Row], size: str, part: str, parts: Iterable) -> Any:
+def largest_whole(
+    rows: Sequence[Row], size: str, part: str | tuple[str, ...], parts: Iterable
+) -> Any:
     """The largest `size` at which every one of `parts` has a row, so that what is said
-    there compares all of them; None where there is no such size."""
+    there compares all of them; None where there is no such size.
+
+    Args:
+      part: the column, or columns, whose entries are `parts`.
+    """
     whole = set(parts)
     found: dict[Any, set] = {}
     for row in rows:
-        found.setdefault(row.get(size), set()).add(row.get(part))
+        at = tuple(map(row.get, part)) if isinstance(part, tuple) else row.get(part)
+        found.setdefault(row.get(size), set()).add(at)
     return max((n for n, have in found.items() if have >= whole), default=None)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxbp import offered, tree
-from jaxbp.errors import InvalidArgument
+from jaxbp.errors import InvalidArgument, note_numpy
 
 OURS, THEIRS = "jaxbp", "jax"
 JAX = {"value_and_grad": jax.value_and_grad, "jvp": jax.jvp, "vjp": jax.vjp}
@@ -55,7 +55,17 @@ class Subject:
                 "`argnums` must name an argument with floating elements, but there is "
                 "nothing there to differentiate by. Write 2.0, not 2."
             )
-        out = jax.tree.leaves(jax.eval_shape(self.plain, self.moved, self.held))
+        try:
+            found = jax.eval_shape(self.plain, self.moved, self.held)
+        except TypeError as error:
+            note_numpy(error, name_of(f))
+            raise
+        out = jax.tree.leaves(found)
+        if not out:
+            raise InvalidArgument(
+                f"`{name_of(f)}` must return arrays to be timed, but its output holds "
+                f"none: it is {found!r}. Does it end in `return`?"
+            )
         self.scalar = len(out) == 1 and out[0].shape == ()
         self.scalar = self.scalar and jnp.issubdtype(out[0].dtype, jnp.floating)
 
@@ -66,7 +76,8 @@ class Subject:
         triples = zip(leaves, self._parted.leaves, self._sizes, strict=True)
         leaves = [given if is_size else leaf for leaf, given, is_size in triples]
         out = self._f(*self._parted.unflatten(leaves))
-        return out[0] if self._has_aux else out
+        out = out[0] if self._has_aux else out
+        return jax.tree.map(jnp.asarray, out)  # a number of Python has no dtype
 
     def contenders(self) -> list[Contender]:
         """The function, and each of its derivatives by us and by JAX."""
@@ -96,6 +107,11 @@ class Subject:
             return out, pull(jax.tree.map(_seed, out))
 
         return call
+
+
+def name_of(f: Callable) -> str:
+    """How a function is called."""
+    return getattr(f, "__name__", type(f).__name__)
 
 
 def _seed(out):

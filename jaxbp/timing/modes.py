@@ -13,12 +13,13 @@ import jax
 import numpy as np
 
 from jaxbp.display import Column, Line, Page, Shown, Table, Words
-from jaxbp.errors import JaxbpError
+from jaxbp.errors import InvalidArgument, JaxbpError
 from jaxbp.timing.clock import ROUNDS, UNSTABLE, Timing, paired, seconds, time_calls
 from jaxbp.timing.compilation import Stages, stages
-from jaxbp.timing.contenders import OURS, THEIRS, Contender, Subject
+from jaxbp.timing.contenders import OURS, THEIRS, Contender, Subject, name_of
 
 MARK = "~"  # stands behind a time that is not to be relied on
+PAIRED = "Ratios: medians of paired runs, round by round; not quotients of these times."
 REFUSALS = (JaxbpError, NotImplementedError, TypeError, ValueError)
 
 
@@ -74,8 +75,15 @@ class TimeReport(Shown):
         ]  # fmt: skip
         if any(row.unstable for row in self.rows):
             apart = f"{MARK} quartiles more than {UNSTABLE:g} apart"
-            remarks.append(Words(f"{apart}, measured twice: this row proves nothing."))
-        return Page(headline, Table(COLUMNS, tuple(map(_line, self.rows))), *remarks)
+            said = "this row proves nothing, nor does a ratio to it"
+            remarks.append(Words(f"{apart}, measured twice: {said}."))
+        if any(row.over_f is not None for row in self.rows):
+            remarks.append(Words(PAIRED, "dim"))
+        return Page(
+            headline,
+            Table(COLUMNS, tuple(_line(row, self.rows) for row in self.rows)),
+            *remarks,
+        )
 
 
 COLUMNS = (
@@ -90,16 +98,26 @@ COLUMNS = (
 )
 
 
-def _line(row: TimeRow) -> Line:
+def _line(row: TimeRow, rows: Sequence[TimeRow]) -> Line:
     mark = f" {MARK}" if row.unstable else ""
     time = "" if row.time_s is None else seconds(row.time_s) + mark
     quartiles = ""
     if row.time_q25_s is not None and row.time_q75_s is not None:
         quartiles = f"{seconds(row.time_q25_s)} – {seconds(row.time_q75_s)}"
-    ratios = ("" if r is None else f"{r:.2f}" for r in (row.over_f, row.beside_jax))
+    base, theirs = (
+        next((r for r in rows if (r.what, r.by) == which), row)
+        for which in (("f", ""), (row.what, THEIRS))
+    )
+    pairs = ((row.over_f, base), (row.beside_jax, theirs))
+    ratios = (_ratio(found, row.unstable or to.unstable) for found, to in pairs)
     first = ("" if s is None else seconds(s) for s in (row.trace_s, row.compile_s))
     tone = "dim" if row.remark else "bold" if row.what == "f" else ""
     return Line((row.what, row.by, time, quartiles, *ratios, *first), tone)
+
+
+def _ratio(ratio: float | None, doubtful: bool) -> str:
+    """A ratio; marked where either of the two times is not to be relied on."""
+    return "" if ratio is None else f"{ratio:.2f}" + f" {MARK}" * doubtful
 
 
 def table(
@@ -118,13 +136,14 @@ def table(
       argnums: which positional arguments to differentiate; None for all.
       has_aux: `f` returns (output, aux); aux is left out.
       rounds: samples of each program.
-      budget_s: of sampling them all; three rounds in any case.
+      budget_s: of sampling them all, above 0; three rounds in any case.
 
     Returns:
       TimeReport: `print` shows the table, `.rows` holds the numbers.
 
     Raises:
-      InvalidArgument: nothing to differentiate by, wrong `argnums`, too few `rounds`.
+      InvalidArgument: nothing to differentiate by, wrong `argnums`, too few `rounds`,
+        no budget, `f` needs the values of its arguments.
 
     Cost: seven compilations, and `rounds` samples of each program.
 
@@ -135,6 +154,8 @@ def table(
       >>> [row.what for row in report.rows if row.by != "jax"]
       ['f', 'gradient', 'pushforward', 'pullback']
     """
+    if not budget_s > 0:
+        raise InvalidArgument(f"`budget_s` must be above 0, but is {budget_s}.")
     subject = Subject(f, args, argnums, has_aux)
     given = subject.moved, subject.held
     built: dict[Contender, Stages] = {}
@@ -152,8 +173,7 @@ def table(
     right = {c: b for c, b in built.items() if not rows[c].remark}
     times, unstable = _timed(right, given, rounds, budget_s)
     done = (_filled(c, row, built, times, unstable) for c, row in rows.items())
-    name = getattr(f, "__name__", type(f).__name__)
-    return TimeReport(name, jax.devices()[0].device_kind, tuple(done))
+    return TimeReport(name_of(f), jax.devices()[0].device_kind, tuple(done))
 
 
 def _judge(rows: dict, built: dict) -> None:

@@ -80,8 +80,8 @@ def train_digits(
       dtype: Of parameters and inputs; the process's own setting is left alone.
       save: A safetensors file for the state; `predict_digits` reads it again.
       resume: Go on from the file in `save`, bit for bit.
-      report: Whether figures, the confusion of digits and misread images are printed.
-      progress: Show a bar while training; None shows it on a terminal only.
+      report: Print figures, the confusion of digits and misread images.
+      progress: Show a bar while training; left out, on a terminal only.
 
     Returns:
       `DigitsOutcome`.

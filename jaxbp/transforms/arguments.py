@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import ir, tree
-from ..errors import DtypeMismatch, InvalidArgument, NotOffered
+from ..errors import DtypeMismatch, InvalidArgument, NotOffered, note_numpy
 
 
 class LeafFunction:
@@ -28,7 +28,11 @@ class LeafFunction:
         self.aux_structure: Any = None
 
     def __call__(self, *leaves):
-        out, aux = self.call(self.in_structure.unflatten(leaves)), None
+        try:
+            out, aux = self.call(self.in_structure.unflatten(leaves)), None
+        except TypeError as error:
+            note_numpy(error, self.name)
+            raise
         if self.has_aux:
             if not isinstance(out, (tuple, list)) or len(out) != 2:
                 raise InvalidArgument(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import jax
 
 from .. import settings, tree
+from ..errors import InvalidArgument
 from ..settings import Options
 from . import arguments
 from .gradients import grad
@@ -161,6 +162,13 @@ def hvp(
     Source: Pearlmutter 1994, doi:10.1162/neco.1994.6.1.147.
     """
     arguments.check_callable(fun)
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, tuple | list):
+            raise InvalidArgument(
+                f"`{name}` of hvp must be a tuple, one entry per argument of "
+                f"`{arguments.name_of(fun)}`, but is of type {type(given).__name__}. "
+                "Write hvp(f, (x,), (v,))."
+            )
     if argnums is None:
         argnums = tuple(range(len(primals)))
     argnums = arguments.indices(argnums)

@@ -1,5 +1,6 @@
 """The `jaxbp` command: what it prints, and with which status it ends."""
 
+import json
 import os
 import pathlib
 import re
@@ -183,3 +184,25 @@ def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Interrupted." in errors and "Traceback" not in errors
+
+
+@pytest.mark.parametrize("call", main.COMMANDS)
+def test_help_is_wrapped_once_and_knows_no_python(capsys, monkeypatch, call):
+    monkeypatch.setenv("COLUMNS", "80")
+    command = [word for word in call.split() if word.isalpha() and word.islower()]
+    assert status(*command, "--help") == 0
+    shown = capsys.readouterr().out
+    for word in ("None", "False", "(default: True)", "(default: '')"):
+        assert word not in shown.replace("True|False", "")
+    words, _, _ = shown.partition("╭")
+    lines = [line for line in words.splitlines()[2:] if line.strip()]
+    assert all(len(line) <= 80 for line in lines)
+    assert "dtype on the way" in shown or command != ["check"]
+
+
+def test_a_trace_takes_argnums(folder, capsys):
+    argv = ["trace", "cli_model:loss", "--argnums", "1", "--json"]
+    assert status(*argv) == 0
+    rows = json.loads(capsys.readouterr().out)
+    moved = {row["name"]: row["tangent"] for row in rows if row["kind"] == "input"}
+    assert moved["x"] is not None and moved["w"] is None

@@ -195,3 +195,42 @@ def test_a_study_s_row():
 def test_refusals(call, message):
     with pytest.raises(InvalidArgument, match=message):
         call()
+
+
+def test_an_empty_argument_has_a_price():
+    report = jaxbp.cost(lambda x: jnp.sum(x**2), jnp.zeros(0))
+    assert (report.inputs, report.f.flops.high) == (0, 0)
+
+
+def test_argnums_none_is_all():
+    def f(x, y):
+        return jnp.sum(x * y)
+
+    args = jnp.ones(2), jnp.ones(2)
+    assert jaxbp.cost(f, *args, argnums=None).inputs == 4
+
+
+def test_numpy_inside_gets_the_right_advice():
+    with pytest.raises(InvalidArgument, match=r"test_cost.py:\d+.*write jnp"):
+        jaxbp.cost(lambda x: np.sum(np.asarray(x)), jnp.ones(2))
+
+
+def test_a_function_without_output_is_refused():
+    with pytest.raises(InvalidArgument, match="must return arrays"):
+        jaxbp.cost(lambda x: None, jnp.ones(2))
+
+
+def test_the_rows_for_a_file_hold_all_that_is_shown():
+    def doubled(x):
+        return jax.lax.while_loop(lambda c: c < 10, lambda c: 2 * c, x)
+
+    report = jaxbp.cost(doubled, 2.0)
+    rows = report.as_dicts()
+    assert [row["what"] for row in rows] == [
+        str(line.cells[0]) for line in report.table().lines
+    ]
+    (refused,) = [row for row in rows if row["what"] == "pullback, tape given"]
+    assert refused["flops_max"] is None and "no pullback" in refused["remarks"]
+    assert (refused["n"], refused["m"]) == (1, 1)
+    first = jaxbp.cost(jnp.sin, 2.0).as_dicts()[0]
+    assert first["tape_bytes"] > 0 and first["remarks"] == ""

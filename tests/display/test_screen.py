@@ -4,6 +4,7 @@ import pytest
 from rich.text import Text
 
 from jaxbp import display
+from jaxbp.display import spelled
 
 RED = Text("wrong   ", "red")
 
@@ -24,3 +25,14 @@ def test_html_is_preformatted_and_coloured(place, capsys):
     assert shown.startswith("<pre style=") and shown.endswith("</pre>")
     assert '<span style="color' in shown and "wrong" in shown and "&lt;b&gt;" in shown
     assert not any(capsys.readouterr())
+
+
+def test_a_product_stays_one_in_ascii():
+    assert spelled("0.15·0.05 + 0.2", "ascii") == "0.15*0.05 + 0.2"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_the_sign_of_waiting_is_one_that_the_stream_has(monkeypatch, encoding):
+    monkeypatch.setattr(display.screen, "encoding_of", lambda stream: encoding)
+    frames = "".join(display.waiting("...")._spinner.frames)
+    assert frames.isascii() == (encoding == "ascii")

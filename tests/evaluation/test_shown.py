@@ -102,7 +102,7 @@ def test_command(model, capsys):
     [
         (["--args", "1.0"], "tracing `traced.py:f` raised TypeError: f() missing 1"),
         (["--args", "1.0, 2.0", "--picture", "f.gif"], "must end in .svg, .png or"),
-        (["--args", "1.0, 2.0", "--argnums", "0"], "leave --argnums out"),
+        (["--args", "1.0, 2.0", "--argnums", "5"], "`argnums` must name pos"),
         (
             ["--args", "1.0, 2.0", "--tangents", "nope"],
             "`--tangents nope` raised NameError",

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 import jaxbp
 from jaxbp.errors import (
@@ -244,3 +245,48 @@ def test_a_primitive_without_a_rule():
     odd_p.def_abstract_eval(lambda x: x)
     with pytest.raises(MissingRule, match="`odd`"):
         jaxbp.trace(odd_p.bind, 1.0)
+
+
+def test_the_row_of_an_opened_loop_has_the_carrys_own_cotangent():
+    def stacked(x):
+        def body(c, u):
+            return jnp.tanh(c * u), c * u
+
+        return lax.scan(body, x, jnp.arange(1.0, 4.0))[1].sum()
+
+    def passed(x):  # the branch gives what other readers have, too
+        return lax.cond(True, lambda x: x, jnp.sin, x) + 3 * x
+
+    for f in (stacked, passed):
+        shut, opened = (jaxbp.trace(f, 2.0, depth=depth) for depth in (0, 1))
+        loop, rows = (
+            next(row for row in t.rows if row.operation in ("scan", "cond"))
+            for t in (shut, opened)
+        )
+        for ours, theirs in zip(rows.cotangents, loop.cotangents, strict=True):
+            assert np.allclose(*(0 if x is None else x for x in (ours, theirs)))
+        assert np.allclose(opened.rows[0].cotangents[0], jax.grad(f)(2.0))
+
+
+def test_a_while_loop_says_that_its_cotangents_are_of_here_alone():
+    def doubled(x):
+        return lax.while_loop(lambda c: c < 10, lambda c: 2 * c, x)
+
+    assert "exists here alone" in str(jaxbp.trace(doubled, 2.0))
+    assert "exists here alone" not in str(jaxbp.trace(jnp.sin, 2.0))
+
+
+def test_nothing_of_nothing_is_no_flop():
+    assert jaxbp.trace(lambda x: jnp.sum(x**2), jnp.zeros(0)).flops.high == 0
+
+
+def test_a_function_without_output_is_refused():
+    with pytest.raises(InvalidArgument, match="must return arrays"):
+        jaxbp.trace(lambda x: None, 2.0)
+
+
+def test_numpy_inside_is_told_with_its_line():
+    with pytest.raises(TypeError) as caught:
+        jaxbp.trace(lambda x: np.sum(np.asarray(x)), jnp.ones(2))
+    (note,) = caught.value.__notes__
+    assert "test_trace.py:" in note and "write jnp where it says np" in note

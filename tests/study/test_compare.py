@@ -9,7 +9,7 @@ from jaxbp.commands import main
 from jaxbp.errors import DataError
 from jaxbp.study import tables
 from jaxbp.study.catalogue import results_folder
-from jaxbp.study.compare import compare
+from jaxbp.study.compare import COLUMNS, compare
 
 STUDY = "per_example"
 
@@ -64,3 +64,8 @@ def test_what_cannot_be_compared(runs, tmp_path):
     (runs[1] / "provenance.json").write_text(json.dumps(told | {"study": "helmholtz"}))
     with pytest.raises(DataError, match="only runs of one study"):
         compare(*runs)
+
+
+def test_no_two_columns_bear_one_name():
+    names = [column.heading for column in COLUMNS]
+    assert len(set(names)) == len(names)

@@ -113,7 +113,14 @@ def test_words_stand_left_and_numbers_right_also_as_text():
     assert sides == "| --- | ---: | --- |"
 
 
-@pytest.mark.parametrize(("value", "word"), [(0.2, "units"), (40, "tens"),
-                         (1e3, "thousands"), (1e9, "tens of thousands")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        (0.2, "several times"),
+        (40, "tens of times"),
+        (1e3, "thousands of times"),
+        (1e9, "tens of thousands of times"),
+    ],
+)
 def test_orders_of_magnitude(value, word):
     assert tables.order(value) == word

@@ -1,7 +1,10 @@
 """The table of one function's times: right first, in turn, unsteady rows marked."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxbp import offered, timing
@@ -100,3 +103,47 @@ def test_an_unsteady_row_is_measured_again_and_marked(monkeypatch):
 def test_wrong_input(args, options, said):
     with pytest.raises(InvalidArgument, match=said):
         timing.table(jnp.sin, *args, **options)
+
+
+def test_a_number_of_python_is_an_output():
+    report = timing.table(lambda x: 3.0, jnp.ones(2), rounds=3, budget_s=0.01)
+    assert not any(row.remark for row in report.rows)
+
+
+def test_a_function_without_output_is_refused():
+    with pytest.raises(InvalidArgument, match="must return arrays"):
+        timing.table(lambda x: None, jnp.ones(2), rounds=3, budget_s=0.01)
+
+
+def test_no_budget_is_refused():
+    with pytest.raises(InvalidArgument, match="`budget_s` must be above 0"):
+        timing.table(jnp.sin, 1.0, budget_s=-1)
+
+
+def test_numpy_inside_is_told_with_its_line():
+    with pytest.raises(TypeError) as caught:
+        timing.table(
+            lambda x: np.sum(np.asarray(x)), jnp.ones(2), rounds=3, budget_s=0.01
+        )
+    assert any("test_modes.py:" in note for note in caught.value.__notes__)
+
+
+def test_the_command_takes_the_same_rounds():
+    from jaxbp.commands.time import time
+
+    defaults = [
+        inspect.signature(f).parameters["rounds"].default for f in (time, timing.table)
+    ]
+    assert defaults[0] == defaults[1]
+
+
+def test_ratios_are_explained_and_marked_with_their_times():
+    rows = (
+        modes.TimeRow("f", "", time_s=1.0, over_f=1.0),
+        modes.TimeRow("pullback", "jaxbp", time_s=2.0, over_f=2.0, beside_jax=1.0),
+        modes.TimeRow("pullback", "jax", time_s=2.0, over_f=2.0, unstable=True),
+    )
+    report = modes.TimeReport("f", "here", rows)
+    ours, theirs = report.table().lines[1:]
+    assert ours.cells[4:6] == ("2.00", "1.00 ~") and theirs.cells[4] == "2.00 ~"
+    assert "medians of paired runs" in str(report)

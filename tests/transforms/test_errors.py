@@ -244,3 +244,13 @@ def test_equations_name_the_user_s_line():
     lines = [source_info_util.summarize(eqn.source_info) for eqn in traced.jaxpr.eqns]
     named = [line for line in lines if line]  # JAX cuts some stacks short
     assert named and all(line.startswith(__file__) for line in named), named
+
+
+def test_numpy_inside_is_told_with_its_line():
+    def f(x):
+        return np.sum(np.asarray(x))
+
+    with pytest.raises(TypeError) as caught:
+        jaxbp.grad(f)(jnp.ones(2))
+    (note,) = caught.value.__notes__
+    assert "`f` turns" in note and "test_errors.py:" in note and "write jnp" in note

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxbp
+from jaxbp.errors import InvalidArgument
 from tests.transforms.standin import Parameters, refused, same, same_values
 
 BOTH = pytest.mark.parametrize("name", ["jacfwd", "jacrev"])
@@ -161,3 +162,9 @@ def test_hvp():
 def test_hvp_needs_a_scalar():
     with pytest.raises(jaxbp.errors.ShapeMismatch, match=r"`sin` has shape \(3,\)"):
         jaxbp.hvp(jnp.sin, (X,), (X,))
+
+
+def test_hvp_of_bare_arrays_says_how_to_write_it():
+    x = jnp.ones(2)
+    with pytest.raises(InvalidArgument, match=r"must be a tuple.*\(x,\), \(v,\)"):
+        jaxbp.hvp(lambda x: jnp.sum(x**3), x, x)
