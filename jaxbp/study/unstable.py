@@ -47,8 +47,9 @@ def is_doubtful(row: Row, column: str) -> bool:
 def told(row: Row, column: str) -> Any:
     """A row's value for a summary, which takes its mark along."""
     value = row.get(column)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return Doubtful(value) if number and is_doubtful(row, column) else value
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    return Doubtful(value) if is_doubtful(row, column) else value
 
 
 def has_doubts(rows: Sequence[Row]) -> bool:
