@@ -47,7 +47,7 @@ def is_doubtful(row: Row, column: str) -> bool:
 def told(row: Row, column: str) -> Any:
     """A row's value for a summary, which takes its mark along."""
     value = row.get(column)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return value
     return Doubtful(value) if is_doubtful(row, column) else value
 

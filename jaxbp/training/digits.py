@@ -80,7 +80,8 @@ def train_digits(
       dtype: Of parameters and inputs; the process's own setting is left alone.
       save: A safetensors file for the state; `predict_digits` reads it again.
       resume: Go on from the file in `save`, bit for bit.
-      report: Print figures, the confusion of digits and misread images.
+      report: Print figures, the confusion of digits and misread images; --no-report:
+        print none of these.
       progress: Show a bar while training; left out, on a terminal only.
 
     Returns:

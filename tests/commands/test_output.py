@@ -269,7 +269,7 @@ def test_ctrl_c_in_training_says_what_is_kept_and_it_is(tmp_path):
 def test_flags_that_turn_off_say_what_is_turned_off(capsys):
     assert status("train", "digits", "--help") == 0
     shown = re.sub(r"[│\s]+", " ", capsys.readouterr().out)
-    assert "--no-report Whether figures, the confusion of digits" in shown
+    assert "--no-report: print none of these." in shown
 
 
 def test_no_name_is_suggested_twice(capsys):

@@ -77,9 +77,9 @@ def test_the_summary_finds_the_exponents_of_made_up_rows():
     ]
     ratios, growths = STUDY.summary(rows).values()
     told = {row["method"]: row for row in growths}
-    assert told["engine forward"]["time over width"] == "n^1.00 [1.00, 1.00]"
-    assert told["engine reverse"]["time over depth"].startswith("n^0.00")
-    assert told["engine reverse"]["time over batch"].startswith("b^0.00")
+    assert told["engine forward"]["ratio over width"] == "n^1.00 [1.00, 1.00]"
+    assert told["engine reverse"]["ratio over depth"].startswith("n^0.00")
+    assert told["engine reverse"]["ratio over batch"].startswith("b^0.00")
     assert ratios[0]["engine reverse"] == 3.0
 
 
