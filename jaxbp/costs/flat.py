@@ -21,12 +21,14 @@ class Value:
       aval: its type.
       origin: "input", "constant", "literal" or the name of the primitive that makes it.
       equation: that made it, or None.
+      inside: of a scan's output, the value of its body that it is or stacks; or None.
     """
 
-    __slots__ = ("aval", "equation", "origin")
+    __slots__ = ("aval", "equation", "inside", "origin")
 
     def __init__(self, aval, origin: str, equation=None):
         self.aval, self.origin, self.equation = aval, origin, equation
+        self.inside: Value | None = None
 
 
 def where(equation) -> str:
@@ -98,8 +100,19 @@ def _equation(eqn, ins: tuple[Value, ...], steps: list[Step]) -> Sequence[Value]
     name = eqn.primitive.name
     outs = tuple(Value(v.aval, name, eqn) for v in eqn.outvars)
     inner = tuple(map(_flat, ir.inner_programs(eqn.params))) if name in CONTROL else ()
+    if name == "scan":
+        for out, value in zip(outs, _made_inside(inner[0], eqn.params), strict=True):
+            out.inside = value
     steps.append(Step(name, eqn.params, ins, outs, inner, eqn))
     return outs
+
+
+def _made_inside(body: Flat, params: dict) -> list[Value]:
+    """Per output of a scan the value of its body; a carry is what the step before made
+    of it."""
+    _, carries, _ = ir.scan_split(body.ins, params)
+    new = dict(zip(carries, body.outs, strict=False))
+    return [new.get(value, value) for value in body.outs]
 
 
 def _called(eqn, ins):

@@ -70,7 +70,10 @@ def tape_of(flat: Flat, kept: Sequence[Value]) -> Tape:
 
 
 def _residual(value: Value) -> Residual:
-    line = where(value.equation) if value.equation is not None else ""
+    made = value  # in a scan, by an equation of its body
+    while made.inside is not None and made.inside.equation is not None:
+        made = made.inside
+    line = where(made.equation) if made.equation is not None else ""
     sizes = ",".join(map(str, value.aval.shape))
     kind = f"{value.aval.dtype.name}[{sizes}]"
-    return Residual(ir.nbytes(value.aval), kind, value.origin, line)
+    return Residual(ir.nbytes(value.aval), kind, made.origin, line)

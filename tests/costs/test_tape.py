@@ -72,3 +72,23 @@ def test_residuals_name_their_source_largest_first():
     assert second.origin == "exp"
     assert "test_tape.py" in largest.where
     assert largest.where.endswith(("(f)", ".f)"))
+
+
+def test_what_a_scan_stacks_is_told_by_the_lines_of_its_body():
+    def step(h, x):
+        a = jnp.tanh(h @ S + x)
+        b = jnp.exp(a)
+        return a * jnp.sin(b), b
+
+    def loss(h):
+        return jax.lax.scan(step, h, jnp.ones((9, 4)))[1].sum()
+
+    S = jnp.ones((4, 4))
+    first = step.__code__.co_firstlineno
+    stacked = [r for r in tape(loss, jnp.ones(4)).residuals if r.tape_bytes >= 9 * 32]
+    assert len(stacked) >= 3
+    lines = {
+        (r.origin, int(r.where.partition(" (")[0].rpartition(":")[2])) for r in stacked
+    }
+    assert {("tanh", first + 1), ("exp", first + 2)} <= lines
+    assert all(first < line <= first + 3 for _, line in lines), lines

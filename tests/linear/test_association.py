@@ -82,3 +82,39 @@ def test_a_call_that_ignores_its_repeated_tangent():
         return jnp.sum(jax.checkpoint(inner)(wide)) + jnp.sum(wide @ jnp.ones((3, 2)))
 
     np.testing.assert_allclose(jax.jit(jaxbp.grad(f))(jnp.ones(3)), 8.0)
+
+
+SPELLED = {
+    "new axis": lambda x: x[None],
+    "broadcast_to": lambda x: jnp.broadcast_to(x, (N, 3)),
+    "tile": lambda x: jnp.tile(x, (N, 1)),
+    "reshape": lambda x: x.reshape(1, 3),
+    "twice": lambda x: 2 * x[None],
+    "repeat": lambda x: jnp.repeat(x[None], N, 0),
+}
+
+
+@pytest.mark.parametrize("spelled", SPELLED)
+def test_every_spelling_of_a_broadcast_is_seen(spelled):
+    """The cotangent is contracted after its sum over the points, not point by point."""
+    points, matrix = POINTS[:, 0], jnp.cos(jnp.arange(9.0)).reshape(3, 3)
+
+    def f(x):
+        return jnp.sum(jnp.sin((points - SPELLED[spelled](x)) @ matrix))
+
+    program = jax.make_jaxpr(jaxbp.grad(f))(X[0])
+    dots = [e for e in program.eqns if e.primitive.name == "dot_general"]
+    assert [e.outvars[0].aval.shape for e in dots] == [(N, 3), (3,)]
+    np.testing.assert_allclose(jaxbp.grad(f)(X[0]), jax.grad(f)(X[0]), rtol=1e-12)
+
+
+def test_under_vmap_too():
+    matrix = jnp.cos(jnp.arange(9.0)).reshape(3, 3)
+
+    def f(x):
+        return jnp.sum(jax.vmap(lambda p: jnp.sin((p - x) @ matrix))(POINTS[:, 0]))
+
+    program = jax.make_jaxpr(jaxbp.grad(f))(X[0])
+    dots = [e for e in program.eqns if e.primitive.name == "dot_general"]
+    assert dots[-1].outvars[0].aval.size == 3
+    np.testing.assert_allclose(jaxbp.grad(f)(X[0]), jax.grad(f)(X[0]), rtol=1e-12)
