@@ -139,7 +139,7 @@ def check(
 def cost(
     f: _Function,
     *args: Any,
-    argnums: _Places = 0,
+    argnums: _Places | None = 0,
     has_aux: bool = False,
     while_trips: int | None = None,
     roofs: _Roofs | None = None,

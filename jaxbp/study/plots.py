@@ -64,7 +64,8 @@ def draw(
         axes = list(figure.subplots(down, across, squeeze=False).flat)
         plot(rows, axes)
         for axis in axes:
-            axis.set_visible(axis.has_data())  # of two rows, a last one may be empty
+            if not (axis.has_data() or axis.texts or axis.get_title(loc="left")):
+                axis.set_visible(False)  # of two rows of panels, one may be left over
         _explain_hollow(figure, axes)
         title = fill(title, int(CHARACTERS_AN_INCH * size[0]))
         figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
