@@ -62,7 +62,8 @@ class ThroughPrimitive(SimpleMap):
         compiler adds in one pass what comes from several."""
         (y_bar,), (x_bar,) = y_bars, x_bars
         onto, whole = self.form.onto, self.aval
-        if x_bar is None or onto is None or ir.placed(whole):
+        plain = onto is not None and not ir.placed(whole)
+        if x_bar is None or not plain or x_bar.dtype != y_bar.dtype:
             return [add(x_bar, self.pull_one(residuals, y_bar))]
         if math.prod(whole.shape) < MANY_PARTS * math.prod(y_bar.shape):
             return [add(x_bar, self.pull_one(residuals, y_bar))]

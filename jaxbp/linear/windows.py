@@ -42,6 +42,10 @@ class Waiting:
         find, slot = edge.map.form.window, edge.ins[0]
         if find is None or ir.placed(self.avals[slot]):
             return False
+        if (
+            y_bar.dtype != self.avals[slot].dtype
+        ):  # wider, by a custom rule: it stays so
+            return False
         if math.prod(self.avals[slot].shape) < MANY_PARTS * math.prod(y_bar.shape):
             return False
         starts = find(edge.map, residuals)

@@ -22,7 +22,7 @@ def _dynamic_slice_steps(it, residuals, y_bars):
     for start, n, m in zip(residuals, it.aval.shape, y_bars.shape[1:], strict=True):
         inside = jnp.clip(start, 0, n - m)
         starts.append(jnp.broadcast_to(inside, y_bars.shape[:1]))
-    return windows.scatter(ir.zeros(it.aval), jnp.stack(starts, 1), y_bars)
+    return windows.scatter(nothing(it.aval, y_bars), jnp.stack(starts, 1), y_bars)
 
 
 linear(
@@ -105,7 +105,7 @@ def _gather_steps(it, residuals, y_bars):
         ),
     )
     return lax.scatter_add(
-        ir.zeros(it.aval), residuals[0], y_bars, moved, mode=it.params["mode"]
+        nothing(it.aval, y_bars), residuals[0], y_bars, moved, mode=it.params["mode"]
     )
 
 

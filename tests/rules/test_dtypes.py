@@ -48,6 +48,30 @@ def test_cotangents_wider_than_float8(name):
     np.testing.assert_allclose(found.astype(np.float32), expected, rtol=1e-2)
 
 
+PARTS = {
+    "slices": lambda x: x[3:5] + x[7:9] + x[3:5],
+    "dynamic slices": lambda x: lax.dynamic_slice(x, (TWICE[1],), (2,)) + x[:2],
+    "gathers": lambda x: x[TWICE] + x[TWICE + 1] + x[1:4],
+    "in a scan": lambda x: lax.scan(
+        lambda c, i: (c + x[i], widened(x[i + 1])), x[0], jnp.arange(3)
+    )[0],
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_of_an_array_with_wide_cotangents(name):
+    """Parts much smaller than the array, which are added in their places."""
+    x = jnp.arange(64.0, dtype=np.float32) / 64
+
+    def loss(x):
+        return jnp.sum(widened(PARTS[name](x)).astype(np.float32) ** 2)
+
+    found = jaxbp.grad(loss)(x.astype(FLOAT8))
+    expected = jaxbp.grad(loss)(x)
+    close = {"rtol": 0.2, "atol": 0.05}  # values of 3 bits
+    np.testing.assert_allclose(found.astype(np.float32), expected, **close)
+
+
 def test_real_part_without_a_warning():
     """The cotangent of a real operand beside a complex one: warnings are errors."""
 
