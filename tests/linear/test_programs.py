@@ -41,6 +41,7 @@ def linears():
     return found
 
 
+@pytest.mark.slow
 def test_edges_reproduce_their_jacobians(linears):
     counted = collections.Counter()
     for name, linear in linears.items():
