@@ -43,7 +43,7 @@ def linears():
 
 @pytest.mark.slow
 def test_edges_reproduce_their_jacobians(linears):
-    counted = collections.Counter()
+    counted, seen = collections.Counter(), set()
     for name, linear in linears.items():
         for edge, residuals, avals in opened_edges(linear):
             for part in parts(edge, avals):
@@ -55,13 +55,17 @@ def test_edges_reproduce_their_jacobians(linears):
                     continue
                 found = described(part.map, residuals, x, y)
                 counted["operator" if found is None else "described"] += 1
-                if found is not None:
+                shapes = tuple(jnp.shape(r) for r in residuals)
+                new = (part.map, x.shape, y.shape, shapes) not in seen
+                seen.add((part.map, x.shape, y.shape, shapes))
+                if found is not None and new:  # a layer like another says no more
                     expected = matrix(part, residuals, x, y)
                     np.testing.assert_allclose(
                         found, expected, rtol=1e-6, atol=1e-9, err_msg=f"{name} {part}"
                     )
     share = counted["described"] / counted.total()
     assert share >= 0.9, counted
+    print(f"{share:.3f} of {counted.total()} edges have labels or are selections")
 
 
 def test_a_program_prints_itself():
