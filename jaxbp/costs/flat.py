@@ -99,9 +99,11 @@ def _equation(eqn, ins: tuple[Value, ...], steps: list[Step]) -> Sequence[Value]
         return _inline(*called, steps)
     name = eqn.primitive.name
     outs = tuple(Value(v.aval, name, eqn) for v in eqn.outvars)
-    inner = tuple(map(_flat, ir.inner_programs(eqn.params))) if name in CONTROL else ()
-    if name == "scan":
-        for out, value in zip(outs, _made_inside(inner[0], eqn.params), strict=True):
+    inner: tuple[Flat, ...] = ()
+    if name in CONTROL:
+        inner = tuple(map(_flat, ir.inner_programs(eqn.params)))
+    for body in inner if name == "scan" else ():
+        for out, value in zip(outs, _made_inside(body, eqn.params), strict=True):
             out.inside = value
     steps.append(Step(name, eqn.params, ins, outs, inner, eqn))
     return outs

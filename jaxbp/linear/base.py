@@ -84,6 +84,10 @@ class SimpleMap(LinearMap):
     def pull(self, residuals, y_bars):
         return [self.pull_one(residuals, y_bars[0])]
 
+    def pull_onto(self, residuals, y_bars, x_bars):
+        found = self.pull_one(residuals, y_bars[0])
+        return [found if x_bars[0] is None else add(x_bars[0], found)]
+
     def selection(self, residuals, x, y):
         if self.form.kind != "moves":
             return None

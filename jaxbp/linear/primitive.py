@@ -5,7 +5,6 @@ tangent goes through the primitive itself, the cotangent through a transpose tha
 rule states.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ import jax.numpy as jnp
 from .. import ir
 from .base import LinearMap, Params, SimpleMap, add, filled
 from .labels import OPERATOR, Form, Labels
-from .windows import MANY_PARTS
+from .windows import is_small_part
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -62,10 +61,9 @@ class ThroughPrimitive(SimpleMap):
         compiler adds in one pass what comes from several."""
         (y_bar,), (x_bar,) = y_bars, x_bars
         onto, whole = self.form.onto, self.aval
-        plain = onto is not None and not ir.placed(whole)
-        if x_bar is None or not plain or x_bar.dtype != y_bar.dtype:
+        if onto is None or x_bar is None or x_bar.dtype != y_bar.dtype:
             return [add(x_bar, self.pull_one(residuals, y_bar))]
-        if math.prod(whole.shape) < MANY_PARTS * math.prod(y_bar.shape):
+        if ir.placed(whole) or not is_small_part(y_bar.shape, whole.shape):
             return [add(x_bar, self.pull_one(residuals, y_bar))]
         return [onto(self, residuals, y_bar, x_bar)]
 

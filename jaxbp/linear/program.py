@@ -94,15 +94,17 @@ class LinearProgram:
                 env[slot] = add(env.get(slot), x_bar)
         waiting = Waiting(self.structure.avals)
         for edge in reversed(self.structure.edges):
-            for slot in edge.outs:
-                waiting.settle(slot, env)
+            if waiting.parts:
+                for slot in edge.outs:
+                    waiting.settle(slot, env)
             given = [env.get(slot) for slot in edge.outs]
             if all(value is None for value in given):
                 continue
             residuals = self.residuals(edge)
-            if len(given) == 1 and waiting.takes(edge, residuals, given[0]):
+            windows = edge.map.form.window is not None
+            if windows and waiting.takes(edge, residuals, given[0]):
                 continue
-            alone = len(set(edge.ins)) == len(edge.ins)
+            alone = len(edge.ins) == 1 or len(set(edge.ins)) == len(edge.ins)
             there = [env.get(slot) if alone else None for slot in edge.ins]
             try:
                 found = edge.map.pull_onto(residuals, given, there)

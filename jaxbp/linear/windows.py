@@ -21,6 +21,15 @@ from .base import add
 # A part this many times smaller than the whole waits; of larger ones a compiler writes
 # the sum in one pass.
 MANY_PARTS = 8
+# Of a smaller array a compiler adds padded parts in one pass, sooner than a scatter
+# begins.
+LEAST = 2048
+
+
+def is_small_part(part_shape: tuple, whole_shape: tuple) -> bool:
+    """Whether a part is added in its place rather than padded to the whole."""
+    whole = math.prod(whole_shape)
+    return whole >= max(LEAST, MANY_PARTS * math.prod(part_shape))
 
 
 class Window(NamedTuple):
@@ -35,7 +44,7 @@ class Waiting:
 
     def __init__(self, avals: Sequence):
         self.avals = avals
-        self._parts: dict[int, list[Window]] = defaultdict(list)
+        self.parts: dict[int, list[Window]] = defaultdict(list)
 
     def takes(self, edge, residuals, y_bar) -> bool:
         """Whether the pull of `y_bar` waits: a small part of the input was read."""
@@ -46,17 +55,17 @@ class Waiting:
             y_bar.dtype != self.avals[slot].dtype
         ):  # wider, by a custom rule: it stays so
             return False
-        if math.prod(self.avals[slot].shape) < MANY_PARTS * math.prod(y_bar.shape):
+        if not is_small_part(y_bar.shape, self.avals[slot].shape):
             return False
         starts = find(edge.map, residuals)
         if starts is not None:
-            self._parts[slot].append(Window(tuple(starts), y_bar))
+            self.parts[slot].append(Window(tuple(starts), y_bar))
         return starts is not None
 
     def settle(self, slot: int, env: dict) -> None:
         """Adds the parts that wait for a slot to what stands there."""
         groups = defaultdict(list)
-        for part in self._parts.pop(slot, ()):
+        for part in self.parts.pop(slot, ()):
             groups[part.y_bar.shape].append(part)
         for parts in groups.values():
             env[slot] = _added(env.get(slot), self.avals[slot], parts)

@@ -4,7 +4,6 @@ A walker carries, beside each value, its *dot*: in forward mode the tangent itse
 linearise mode the slot of the tangent in the linear program; None means zero.
 """
 
-import contextlib
 from collections.abc import Sequence
 
 from .. import ir, settings
@@ -13,7 +12,6 @@ from ..linear.base import Edge
 from ..rules import registry
 from ..rules.borrowed import borrowed_rule
 
-_AS_IT_IS = contextlib.nullcontext()
 ALLOCATING = ("new_ref", "empty_ref")  # a tangent may be written there later
 OWN = (*ALLOCATING, "custom_lin")  # come to their rule without a tangent, too
 
@@ -81,11 +79,12 @@ class Walker:
                 continue
             name, info = eqn.primitive.name, eqn.source_info
             self.where = ir.Origin(name, info, place, count, outer)
-            with (
-                ir.equation_context(eqn),
-                self.where.attributed() if read else _AS_IT_IS,
-            ):
-                self.equation(eqn, env)
+            with ir.equation_context(eqn):
+                if not read:
+                    self.equation(eqn, env)
+                    continue
+                with self.where.attributed():
+                    self.equation(eqn, env)
         self.where = outer
 
     def equation(self, eqn, env: dict) -> None:
