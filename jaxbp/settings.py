@@ -87,7 +87,7 @@ _WORDS = {
 
 
 def _check(name: str, value, words: tuple) -> None:
-    if not any(value is word or (word == value and value != 1) for word in words):
+    if not any(type(value) is type(word) and value == word for word in words):
         *most, last = [f'"{w}"' if isinstance(w, str) else str(w) for w in words]
         listed = " or ".join([", ".join(most), last])
         raise InvalidArgument(f"`{name}` must be {listed}, but is {value!r}.")
