@@ -46,8 +46,7 @@ def sums_early(edges: Sequence[Edge], avals: Sequence) -> tuple[Sequence, Sequen
     spread: dict[int, _Spread] = {}
     found, avals = [], list(avals)
     for edge in edges:
-        simple = len(edge.ins) == len(edge.outs) == 1
-        source = spread.get(edge.ins[0]) if simple else None
+        source = spread.get(edge.ins[0]) if _passes_on(edge) else None
         labels = None
         if source is not None or _may_repeat(edge):
             labels = _labels(edge, source, avals)
@@ -70,6 +69,14 @@ def _may_repeat(edge: Edge) -> bool:
     if isinstance(it, Broadcast):
         return isinstance(it.inner, Scaled)
     return isinstance(it, ThroughPrimitive) and it.form.kind == "repeats"
+
+
+def _passes_on(edge: Edge) -> bool:
+    """Whether what the edge reads may be looked at instead of what made that: it is
+    contracted, or goes on with a number as its coefficient."""
+    if len(edge.ins) != 1 or len(edge.outs) != 1:
+        return False
+    return not edge.residuals or isinstance(edge.map, Contraction)
 
 
 def _labels(edge: Edge, source: _Spread | None, avals) -> Labels | None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 from jax import lax
 
 from .. import ir
@@ -19,7 +18,7 @@ def _scaled(slope, params, x, *residuals):
     """x times the slope; a boolean slope is a mask, which keeps NaN out."""
     factor = _factor(slope, params, *residuals)
     if factor.dtype == bool:
-        return jnp.where(factor, x, jnp.zeros_like(x))
+        return lax.select(broadcast(factor, x.shape), x, lax.full_like(x, 0))
     if factor.dtype != x.dtype:  # a cotangent wider than what it belongs to
         factor = ir.cast(factor, x.dtype)
     return x * factor

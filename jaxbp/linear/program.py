@@ -92,7 +92,7 @@ class LinearProgram:
         for slot, x_bar in zip(self.structure.ins, x_bars, strict=True):
             if x_bar is not None:
                 env[slot] = add(env.get(slot), x_bar)
-        waiting = Waiting(self.structure.avals)
+        waiting, tape = Waiting(self.structure.avals), self.tape
         for edge in reversed(self.structure.edges):
             if waiting.parts:
                 for slot in edge.outs:
@@ -100,7 +100,7 @@ class LinearProgram:
             given = [env.get(slot) for slot in edge.outs]
             if all(value is None for value in given):
                 continue
-            residuals = self.residuals(edge)
+            residuals = [tape[place] for place in edge.residuals]
             windows = edge.map.form.window is not None
             if windows and waiting.takes(edge, residuals, given[0]):
                 continue

@@ -38,20 +38,19 @@ class Walker:
             self.where = ir.Origin(primitive.name, ir.here(), outer=outer)
             self.own_lines = False
         try:
-            return self._rule(primitive)(self, primitive, values, dots, params)
+            rule = registry.lookup(primitive) or self._borrowed(primitive)
+            return rule(self, primitive, values, dots, params)
         except JaxbpError as error:
             raise error.at(self.where) from error.__cause__
         finally:
             self.where, self.own_lines = outer, own
 
-    def _rule(self, primitive):
-        rule = registry.lookup(primitive)
+    def _borrowed(self, primitive):
+        rule = borrowed_rule(primitive)
         if rule is None:
-            rule = borrowed_rule(primitive)
-            if rule is None:
-                raise registry.missing(primitive)
-            assert self.where is not None
-            self.where.foreign = True
+            raise registry.missing(primitive)
+        assert self.where is not None
+        self.where.foreign = True
         return rule
 
     def run(self, program, values, dots) -> tuple[list, list]:
