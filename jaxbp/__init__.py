@@ -4,7 +4,8 @@ As in JAX: `grad`, `value_and_grad`, `jvp`, `vjp`, `linearize`, `jacfwd`, `jacre
 `jacobian`, `hessian`, `checkpoint`.
 
 Ours: `hvp` (Hessian times vector), `check` (is a gradient right?), `cost` (what does it
-take?), `trace` (every value on the way), `coverage` (which primitives have rules).
+take?), `trace` (every value on the way), `explain_nan` (where is a NaN born?),
+`coverage` (which primitives have rules).
 
 What `linearize` and `vjp` return: `Pushforward`, `Pullback`; both hold a
 `LinearProgram`, which can be printed.
@@ -43,6 +44,7 @@ __all__ = [
     "checkpoint",
     "cost",
     "coverage",
+    "explain_nan",
     "foreign",
     "grad",
     "hessian",
@@ -66,6 +68,7 @@ _LAZY = {
     "check": "witnesses",
     "cost": "costs",
     "coverage": "covering",
+    "explain_nan": "diagnosis",
     "trace": "evaluation",
 }
 _SUBMODULES = frozenset(

@@ -20,6 +20,7 @@ from . import worked as worked
 from .checks import Report as _CheckReport
 from .costs import CostReport as _CostReport
 from .covering import CoverageReport as _CoverageReport
+from .diagnosis import NanReport as _NanReport
 from .evaluation import EvaluationTrace as _Trace
 from .linear.program import LinearProgram as LinearProgram
 from .settings import Options as Options
@@ -154,6 +155,14 @@ def trace(
     steps: int = 3,
     argnums: _Places | None = None,
 ) -> _Trace: ...
+def explain_nan(
+    f: _Function,
+    *args: Any,
+    argnums: _Places = 0,
+    cotangent: Any = None,
+    tangents: Any = None,
+    has_aux: bool = False,
+) -> _NanReport: ...
 def coverage() -> _CoverageReport: ...
 
 # Options, by `with`.

@@ -57,6 +57,11 @@ True""",
 ['', 'log(x)', 'v1 × x', 'v2']
 >>> float(report["v1"].cotangents[0])
 2.0""",
+    "explain_nan": """\
+>>> f = lambda x: jnp.sum(jnp.where(x > 0, jnp.sqrt(x), 0.0))
+>>> report = jaxbp.explain_nan(f, jnp.array([1.0, 0.0]))
+>>> [(b.primitive, b.kind, b.index) for b in report.births]
+[('sqrt', '0 x inf', (1,))]""",
     "coverage": """\
 >>> jaxbp.coverage().matching("cumsum").rows[0].forward
 'linear'""",

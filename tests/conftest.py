@@ -26,7 +26,10 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Folders whose programs run once or twice: LLVM's optimizations take longer than the
 # run they would shorten. XLA's own passes run all the same.
-COMPILED_QUICKLY = {"checks", "ecosystem", "layers", "modes", "problems", "rules"}
+COMPILED_QUICKLY = set(
+    "across checkpointing checks control diagnosis ecosystem evaluation fuzz ir layers "
+    "linear problems rules transforms walkers".split()
+)
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,7 @@ COMMANDS = {
     "check pkg.mod:fn": "is the gradient of fn right? five witnesses side by side",
     "cost pkg.mod:fn": "what do its derivatives cost in each mode? nothing is run",
     "trace pkg.mod:fn": "every value, tangent and cotangent on the way; table, picture",
+    "nan pkg.mod:fn": "where is the NaN or Inf of its gradient born? and the remedy",
     "time pkg.mod:fn": "how long do it and its derivatives take? ours beside JAX's",
     "coverage [WORD]": "every primitive that JAX differentiates, beside the rule here",
 }
@@ -36,6 +37,7 @@ EXAMPLES = """\
   jaxbp cost model.py:loss --shapes "f32[4096,4096] f32[64,4096] f32[64,4096]"
   jaxbp time model.py:loss --shapes "f32[512,512] f32[64,512] f32[64,512]"
   jaxbp trace model.py:y --args "2.0, 5.0" --picture y.svg
+  jaxbp nan model.py:loss --args "jnp.zeros(3)"
   jaxbp classics worked --net my.toml --markdown
   jaxbp coverage scatter
 """

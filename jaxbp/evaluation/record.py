@@ -4,7 +4,6 @@ Source: the tables are those of Baydin, Pearlmutter, Radul and Siskind 2018,
 https://jmlr.org/papers/v18/17-468.html.
 """
 
-import inspect
 from collections.abc import Callable
 
 import jax
@@ -73,7 +72,7 @@ def trace(
             "transformation by JAX. Call `trace` outside jit, vmap and grad."
         )
     noter = Noter(depth, steps)
-    names = parted.chosen(_argument_names(f, args))
+    names = parted.chosen(arguments.leaf_names(f, args))
     moves = parted.chosen(_moving(argnums, args, f))
     triples = zip(names, leaves, moves, strict=True)
     refs = [noter.input(*triple) for triple in triples]
@@ -117,15 +116,6 @@ def _check_range(name: str, value: int, least: int) -> None:
         raise InvalidArgument(
             f"`{name}` must be an integer from {least} on, but is {value!r}."
         )
-
-
-def _argument_names(f: Callable, args) -> list[str]:
-    """Of every leaf: `x`, `params['w']`, as `f` calls them."""
-    try:
-        bound = inspect.signature(f).bind(*args).arguments
-    except (TypeError, ValueError):  # a builtin, or a wrong call: it will say so itself
-        bound = {f"args[{i}]": arg for i, arg in enumerate(args)}
-    return [n for key, arg in bound.items() for n, _ in tree.named_leaves(key, arg)]
 
 
 def _seeds(name: str, given, like_name: str, like, leaves, parted=None) -> list:

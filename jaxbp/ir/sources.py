@@ -83,6 +83,12 @@ class Origin:
         found = line_of(self._info)
         return found or (self.outer.source if self.outer is not None else "")
 
+    @property
+    def vmaps(self) -> int:
+        """How many `jax.vmap` are around it."""
+        own = str(getattr(self._info, "name_stack", "")).count("vmap(")
+        return own + (self.outer.vmaps if self.outer is not None else 0)
+
     def attributed(self):
         """A context manager: what is traced within gets this line."""
         origin: Origin | None = self

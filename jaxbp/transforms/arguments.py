@@ -1,6 +1,7 @@
 """The public door: pytrees in and out, and the checks that inputs pass once."""
 
 import functools
+import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -81,6 +82,15 @@ def name_of(fun) -> str:
     if isinstance(fun, functools.partial):
         return name_of(fun.func)
     return getattr(fun, "__name__", "<unnamed function>")
+
+
+def leaf_names(fun, args) -> list[str]:
+    """Of every leaf of the arguments: `x`, `params['w']`, as `fun` calls them."""
+    try:
+        bound = inspect.signature(fun).bind(*args).arguments
+    except (TypeError, ValueError):  # a builtin, or a wrong call: it will say so itself
+        bound = {f"args[{i}]": arg for i, arg in enumerate(args)}
+    return [n for key, arg in bound.items() for n, _ in tree.named_leaves(key, arg)]
 
 
 def describe(value) -> str:

@@ -31,7 +31,9 @@ def central_gradient(function, params):
     def value(leaf, index, step):
         old = leaf[index]
         leaf[index] = old + step
-        moved = structure.unflatten([jnp.array(a) for a in leaves])
+        moved = structure.unflatten(
+            [jnp.array(a.copy()) for a in leaves]
+        )  # copied late
         leaf[index] = old
         return float(function(moved))
 

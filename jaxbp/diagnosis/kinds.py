@@ -1,0 +1,94 @@
+"""What kind of accident it was, from the operations that a map is made of."""
+
+import numpy as np
+
+from .watch import Operation, bad_places, has_nan
+
+ZERO_TIMES_INF = "0 x inf"
+ZERO_BY_ZERO = "0 / 0"
+INF_MINUS_INF = "inf - inf"
+INF_BY_INF = "inf / inf"
+POLE = "pole"
+OVERFLOW = "overflow of finite numbers"
+DOMAIN = "outside the domain"
+ALREADY_NAN = "a value that is NaN already"
+ALREADY_INF = "a value that is infinite already"
+UNKNOWN = "not finite"
+
+_POLES = ("log", "log1p", "rsqrt", "atanh", "digamma", "lgamma", "erf_inv", "tan")
+
+
+def kind_of(operations: list[Operation]) -> str:
+    """Names what happened in a list of operations whose last outcome is not finite."""
+    for operation in operations:
+        if operation.makes_nan:
+            return _of_nan(operation)
+    for operation in operations:
+        if operation.gives_birth:
+            return _of_inf(operation)
+    if any(has_nan(v) for o in operations for v in o.values):
+        return ALREADY_NAN
+    if any(bad_places(v).any() for o in operations for v in o.values):
+        return ALREADY_INF
+    return UNKNOWN
+
+
+def kind_at(forward: Operation, operations: list[Operation]) -> str:
+    """The same, of an operation and of what reverse mode does at it.
+
+    Where the operation itself makes a NaN, or an Inf by growing too large, that is what
+    happened; else what reverse mode makes of its slope.
+    """
+    backward = kind_of(operations)
+    if forward.makes_nan:
+        return _of_nan(forward)
+    if forward.gives_birth and _of_inf(forward) == OVERFLOW:
+        return OVERFLOW if backward == OVERFLOW else f"{OVERFLOW}, then {backward}"
+    return backward
+
+
+def _of_nan(operation: Operation) -> str:
+    """Of an operation that makes a NaN of what is none."""
+    at = _first(np.isnan, operation.outs)
+    x = [_element(value, at) for value in operation.values]
+    if operation.name in ("mul", "dot_general", "conv_general_dilated"):
+        return ZERO_TIMES_INF
+    if operation.name in ("add", "sub", "add_any", "reduce_sum", "cumsum"):
+        return INF_MINUS_INF
+    if operation.name == "div" and len(x) == 2:
+        return ZERO_BY_ZERO if x[0] == 0 else INF_BY_INF
+    if any(bad_places(value).any() for value in operation.values):
+        return INF_MINUS_INF if operation.name == "logaddexp" else DOMAIN
+    if operation.name == "integer_pow":
+        return POLE
+    return DOMAIN
+
+
+def _of_inf(operation: Operation) -> str:
+    """Of an operation that makes an Inf of finite numbers."""
+    at = _first(lambda x: ~np.isfinite(x), operation.outs)
+    x = [_element(value, at) for value in operation.values]
+    if operation.name == "div" and len(x) == 2 and x[1] == 0:
+        return ZERO_BY_ZERO if x[0] == 0 else POLE
+    if operation.name in _POLES:
+        return POLE
+    if operation.name in ("pow", "integer_pow") and x and x[0] == 0:
+        return POLE
+    return OVERFLOW
+
+
+def _first(what, outs):
+    """Output and index of the first element for which `what` holds."""
+    for value in outs:
+        places = np.argwhere(what(np.asarray(value)))
+        if len(places):
+            return tuple(map(int, places[0]))
+    return ()
+
+
+def _element(value, index):
+    """The element at an index of what the outcome is made of; the first of others."""
+    array = np.asarray(value)
+    if array.ndim == len(index) and all(i < n for i, n in zip(index, array.shape)):  # noqa: B905
+        return array[index]
+    return array.ravel()[0] if array.size else np.nan

@@ -1,0 +1,182 @@
+"""What `explain_nan` tells: each birth, and what to write instead."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..display import Column, Line, Page, Shown, Table, Words
+
+
+class Remedy(NamedTuple):
+    """What to write instead.
+
+    Fields:
+      old: the expression as it stands in the source, "" where it is the whole line.
+      new: the one for it. why: what it does, or when it is right.
+    """
+
+    old: str
+    new: str
+    why: str
+
+    def __str__(self) -> str:
+        of = f" for `{self.old}`" if self.old else ""
+        return f"`{self.new}`{of}{self.why}"
+
+
+@dataclass
+class Birth:
+    """Where a NaN or Inf is born that reaches the derivative.
+
+    Attributes:
+      line: `file:line (function)` of the user's code, "" where none is known.
+      primitive: the forward operation, or the function with a rule of its own.
+      kind: what happened: "0 x inf", "pole", "0 / 0", "inf - inf", "overflow of finite
+        numbers", "outside the domain", "a value that is NaN already", ...
+      index: the first element born there, in the array of `shape` that the derivative
+        of this operation is.
+      entries: elements of the derivative that it is behind.
+      steps: (kind of loop, step, length) of the loops around, outermost first; steps
+        count from 0 in the order in which they run.
+      times: how many births have this line, operation and kind.
+      count: elements born there.
+      operands: the operation's operands at the index, None where they have no such
+        element. value: its outcome there.
+      cotangent: what came in there. slope: what it was multiplied by, where that is one
+        number.
+      batch: the leading part of the index that counts elements of a `jax.vmap` around.
+      mask: line of the select that drops the value, or "". mask_case: 1 if it is what
+        stands where the condition holds, 0 if it is what stands elsewhere.
+      inside: the line within a custom backward rule, or "".
+      origin: the operation that made an operand NaN or infinite, with its line, or "".
+      remedy: what to write instead, or None.
+    """
+
+    line: str
+    primitive: str
+    kind: str
+    index: tuple[int, ...]
+    entries: int
+    steps: tuple[tuple[str, int, int], ...] = ()
+    times: int = 1
+    count: int = 1
+    shape: tuple[int, ...] = ()
+    operands: tuple = ()
+    value: Any = None
+    cotangent: Any = None
+    slope: Any = None
+    batch: tuple[int, ...] = ()
+    mask: str = ""
+    mask_case: int | None = None
+    inside: str = ""
+    origin: str = ""
+    remedy: Remedy | None = None
+
+    @property
+    def step(self) -> int | None:
+        """The step of the innermost loop around, or None."""
+        return self.steps[-1][1] if self.steps else None
+
+    def facts(self) -> list[tuple[str, str]]:
+        """(what, said) for each thing that is known."""
+        found = [("operation", f"`{self.primitive}`"), ("what happened", self.kind)]
+        known = [_number(v) for v in self.operands if v is not None]
+        if known:
+            found.append(("operands", ", ".join(known)))
+        if self.value is not None:
+            found.append(("value", _number(self.value)))
+        for name in ("cotangent", "slope"):
+            value = getattr(self, name)
+            if value is not None:
+                found.append((name, _number(value)))
+        if self.index:
+            of = f" of shape {self.shape}" if self.shape else ""
+            more = f"; {self.count} elements" if self.count > 1 else ""
+            found.append(("element", f"{self.index}{of}{more}"))
+        if self.batch:
+            axes = "axes" if len(self.batch) > 1 else "axis"
+            said = f"{', '.join(map(str, self.batch))} (leading {axes}, of vmap)"
+            found.append(("batch element", said))
+        for kind, step, length in self.steps:
+            found.append(("step", f"{step} of {length} of a {kind}, counted from 0"))
+        if self.mask:
+            found.append(("dropped", f"the value, by the select at {self.mask}"))
+        if self.inside:
+            found.append(("backward rule", self.inside))
+        if self.origin:
+            found.append(("made before by", self.origin))
+        found.append(("elements behind it", f"{self.entries:,} of the derivative"))
+        if self.times > 1:
+            found.append(("places", f"{self.times} operations of this line"))
+        return found
+
+
+@dataclass(repr=False)
+class NanReport(Shown):
+    """Where the NaN or Inf of a derivative is born; false if the derivative is finite.
+
+    Attributes:
+      name: of the function.
+      births: list of Birth, the one behind most elements first.
+      later: why nothing is told yet, or "".
+      derivative: "gradient" or "tangent".
+      spoilt: (name, elements that are not finite, of how many) by leaf.
+      value_bad: whether the value of the function is not finite either.
+      forward_finite: whether forward mode along the first bad element is finite; None
+        where it was not looked at.
+    """
+
+    name: str
+    births: list[Birth]
+    later: str = ""
+    derivative: str = "gradient"
+    spoilt: list = field(default_factory=list)
+    value_bad: bool = False
+    forward_finite: bool | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.spoilt)
+
+    @property
+    def rows(self) -> list[Birth]:
+        return self.births
+
+    def page(self) -> Page:
+        """What is known, each birth as a table of facts with its remedy below."""
+        if self.later:
+            return Page(f"`{self.name}`: {self.later}.")
+        if not self:
+            value = ", though its value is not" if self.value_bad else ""
+            return Page(f"The {self.derivative} of `{self.name}` is finite{value}.")
+        parts: list = [Words(self._headline(), "bad")]
+        for number, birth in enumerate(self.births, 1):
+            place = birth.line or "a line that is not known"
+            title = f"{number}. {place}"
+            columns = Column("fact", left=True), Column("found", left=True, fold=True)
+            lines = tuple(Line(fact) for fact in birth.facts())
+            parts.append(Table(columns, lines, title))
+            if birth.remedy:
+                parts.append(f"Instead: {birth.remedy}")
+        if not self.births:
+            parts.append("It came in with the arguments or with what they are seeded.")
+        if self.forward_finite is not None and self.births:
+            said = "finite" if self.forward_finite else "not finite either"
+            parts.append(f"Forward mode along the first bad element is {said}.")
+        return Page(*parts)
+
+    def _headline(self) -> str:
+        leaves = ", ".join(
+            f"{bad:,} of {n:,} in `{name}`" for name, bad, n in self.spoilt
+        )
+        value = "; its value is not finite" if self.value_bad else ""
+        return f"The {self.derivative} of `{self.name}` is not finite: {leaves}{value}."
+
+
+def _number(value) -> str:
+    array = np.asarray(value)
+    if array.dtype.kind in "biu":
+        return str(array[()])
+    if array.dtype.kind == "c":
+        return f"{complex(array):.6g}"
+    return f"{float(array):.6g}"

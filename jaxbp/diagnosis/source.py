@@ -1,0 +1,175 @@
+"""The user's expression at a line, as it is written."""
+
+import ast
+import functools
+import linecache
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .report import Birth
+
+# How the operations are called, or written, in source code.
+CALLS = {
+    "sqrt": ("sqrt", "norm", "std", "hypot"),
+    "rsqrt": ("rsqrt",),
+    "cbrt": ("cbrt",),
+    "log": ("log", "log2", "log10"),
+    "log1p": ("log1p",),
+    "pow": ("power", "pow", "float_power"),
+    "integer_pow": ("power", "pow", "integer_pow", "reciprocal"),
+    "div": ("divide", "true_divide", "div", "mean"),
+    "asin": ("arcsin", "asin"),
+    "acos": ("arccos", "acos"),
+    "acosh": ("arccosh", "acosh"),
+    "atanh": ("arctanh", "atanh"),
+    "atan2": ("arctan2", "atan2"),
+    "exp": ("exp",),
+    "exp2": ("exp2",),
+    "expm1": ("expm1",),
+    "norm": ("norm",),
+    "hypot": ("hypot",),
+    "logsumexp": ("logsumexp",),
+    "tan": ("tan",),
+}
+OPERATORS = {"div": ast.Div, "pow": ast.Pow, "integer_pow": ast.Pow}
+
+
+class Written(NamedTuple):
+    """An operation in the source.
+
+    Fields:
+      text: the whole expression. function: how it is called there, "" of an operator.
+      operands: its positional operands. options: its keyword arguments, as written.
+      parts: `text` around each operand: (before, behind).
+      names: of the variables that the statement assigns.
+    """
+
+    text: str
+    function: str
+    operands: tuple[str, ...]
+    options: tuple[str, ...]
+    parts: tuple[tuple[str, str], ...]
+    names: tuple[str, ...]
+
+
+def operation_at(birth: Birth) -> Written | None:
+    """The expression of a birth's operation; None where it is not found, or where the
+    line holds several of its kind."""
+    found = list(_operations(birth.line, birth.primitive))
+    return found[0] if len({w.text for w in found}) == 1 else None
+
+
+def where_at(line: str) -> tuple[str, str, str] | None:
+    """Condition and cases of the one `where` at a line."""
+    found = [
+        tuple(_text(line, a) for a in node.args)
+        for node in _nodes(line)
+        if isinstance(node, ast.Call) and _name(node) == "where" and len(node.args) == 3
+    ]
+    return found[0] if len(found) == 1 else None  # pyright: ignore
+
+
+def line_text(line: str) -> str:
+    """The text of a line of source, stripped."""
+    path, number = _place(line)
+    return linecache.getline(path, number).strip()
+
+
+def _operations(line: str, primitive: str) -> Iterator[Written]:
+    names = CALLS.get(primitive, (primitive,))
+    for node in _nodes(line):
+        if isinstance(node, ast.Call) and _name(node) in names:
+            operands = node.args
+            if not operands and isinstance(node.func, ast.Attribute):
+                operands = [node.func.value]  # x.std()
+            yield _written(line, node, operands)
+        elif isinstance(node, ast.BinOp):
+            if isinstance(node.op, OPERATORS.get(primitive, ())):
+                yield _written(line, node, [node.left, node.right])
+
+
+def _written(line: str, node, operands) -> Written:
+    text = functools.partial(_text, line)
+    keywords = getattr(node, "keywords", ())
+    return Written(
+        text(node),
+        _name(node) if isinstance(node, ast.Call) else "",
+        tuple(map(text, operands)),
+        tuple(f"{k.arg}={text(k.value)}" for k in keywords),
+        tuple(_around(line, node, operand) for operand in operands),
+        tuple(_assigned(line)),
+    )
+
+
+def _around(line: str, node, operand) -> tuple[str, str]:
+    """What stands before and behind an operand in its expression, on one line."""
+    path, _ = _place(line)
+    lines = linecache.getlines(path)
+
+    def between(first, last):
+        taken = lines[first[0] - 1 : last[0]]
+        taken[-1] = taken[-1].encode()[: last[1]].decode()
+        taken[0] = taken[0].encode()[first[1] :].decode()
+        return " ".join("".join(taken).split("\n")).strip("\n")
+
+    start, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+    before = between(start, (operand.lineno, operand.col_offset))
+    return before, between((operand.end_lineno, operand.end_col_offset), end)
+
+
+def _assigned(line: str) -> Iterator[str]:
+    """Names that the statement at a line assigns."""
+    path, number = _place(line)
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Assign):
+            if node.lineno <= number <= (node.end_lineno or node.lineno):
+                for target in node.targets:
+                    yield from (
+                        n.id for n in ast.walk(target) if isinstance(n, ast.Name)
+                    )
+
+
+def _nodes(line: str) -> Iterator[ast.AST]:
+    """The expressions that stand at a line, or around it."""
+    path, number = _place(line)
+    for node in ast.walk(_tree(path)):
+        first = getattr(node, "lineno", None)
+        if isinstance(node, ast.expr) and first is not None:
+            if first <= number <= (node.end_lineno or first):
+                yield node
+
+
+def _place(line: str) -> tuple[str, int]:
+    place = line.partition(" (")[0]
+    path, _, number = place.rpartition(":")
+    return (path, int(number)) if number.isdigit() else (place, 0)
+
+
+@functools.lru_cache(maxsize=32)
+def _tree(path: str) -> ast.AST:
+    try:
+        return ast.parse("".join(linecache.getlines(path)))
+    except SyntaxError:  # a cell of a notebook, a file that has changed
+        return ast.Module([], [])
+
+
+def _name(node: ast.Call) -> str:
+    function = node.func
+    return getattr(function, "attr", None) or getattr(function, "id", "")
+
+
+def in_brackets(text: str) -> str:
+    """An expression so that an operator may stand behind it."""
+    whole = ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.Constant
+    try:
+        simple = isinstance(ast.parse(text, mode="eval").body, whole)
+    except SyntaxError:
+        simple = False
+    return text if simple else f"({text})"
+
+
+def _text(line: str, node: ast.AST) -> str:
+    """As it is written, on one line."""
+    path, _ = _place(line)
+    text = ast.get_source_segment("".join(linecache.getlines(path)), node)
+    return " ".join((text or "").split())

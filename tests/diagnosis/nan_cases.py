@@ -1,0 +1,450 @@
+"""Functions as people write them whose gradient is not finite, and some whose is.
+
+The line at which the NaN or Inf is born ends in `# here`.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+class Case(NamedTuple):
+    """A function at a point.
+
+    Fields:
+      f, args: differentiated by the first argument.
+      kind: what happens. primitive: at which operation.
+      masked: a select drops the value.
+      step: of the innermost loop. index: of the element.
+      gradient: what it is once the remedy is pasted; None: finite is all that is asked.
+      pasted: whether the remedy is an expression to be pasted.
+    """
+
+    f: Any
+    args: tuple
+    kind: str
+    primitive: str
+    masked: bool = False
+    step: int | None = None
+    index: tuple | None = None
+    gradient: Any = None
+    pasted: bool = True
+
+
+def rooted(x):
+    return jnp.sum(jnp.where(x > 0, jnp.sqrt(x), 0.0))  # here
+
+
+def entropy(p):
+    log_p = jnp.log(p)  # here
+    return -jnp.sum(jnp.where(p > 0, p * log_p, 0.0))
+
+
+def entropy_bare(p):
+    return -jnp.sum(p * jnp.log(p))  # here
+
+
+def length(x):
+    return jnp.linalg.norm(x)  # here
+
+
+def lengths(x):
+    return jnp.sum(jnp.linalg.norm(x, axis=-1))  # here
+
+
+def spread(x):
+    return jnp.std(x, axis=0).sum()  # here
+
+
+def direction(x):
+    n = jnp.sqrt(jnp.sum(x**2))  # here
+    return jnp.sum(jnp.where(n > 0, x / jnp.where(n > 0, n, 1.0), 0.0))
+
+
+def log_sum_exp(x):
+    return jnp.log(jnp.sum(jnp.exp(x)))  # here
+
+
+def soft_plus(x):
+    return jnp.sum(jnp.log(1 + jnp.exp(x)))  # here
+
+
+def logistic(x):
+    return jnp.sum(1 / (1 + jnp.exp(-x)))  # here
+
+
+def growth(x, times):
+    def body(h, t):
+        return h * jnp.sqrt(jnp.abs(x[0] - t)) + 1.0, h  # here
+
+    return lax.scan(body, 1.0, times)[0]
+
+
+def marching(x):
+    def body(i, p):
+        return p + jnp.where(p > 0.45, jnp.sqrt(p - 0.5), x[0] * 0.1)  # here
+
+    return lax.fori_loop(0, 8, body, 0.0)
+
+
+def nested(x):
+    def inner(h, t):
+        return h + jnp.log(jnp.abs(x[0] - t)), None  # here
+
+    def outer(h, s):
+        return lax.scan(inner, h, s + jnp.arange(4.0))[0], None
+
+    total = lax.scan(outer, 0.0, jnp.arange(3.0) * 10)[0]
+    return jnp.where(jnp.isfinite(total), total, 0.0)
+
+
+def angle(x):
+    return jnp.sum(jax.vmap(lambda r: jnp.arccos(r[0]) * r[1])(x))  # here
+
+
+def heading(p):
+    return jnp.sum(jnp.arctan2(p[0], p[1]))  # here
+
+
+def power(x):
+    return jnp.sum(x**0.5)  # here
+
+
+def ratio_of(b):
+    a = jnp.ones(3)
+    return jnp.sum(jnp.where(b != 0, a / b, 0.0))  # here
+
+
+def in_branch(x):
+    def root(y):
+        return jnp.sum(jnp.sqrt(y))  # here
+
+    return lax.cond(x[0] >= 0, root, jnp.sum, x)
+
+
+def remade(x):
+    @jax.checkpoint
+    def block(y):
+        return jnp.sqrt(y) * y  # here
+
+    return jnp.sum(block(x) * 2)
+
+
+def helper(y):
+    return jnp.sqrt(y) * 3  # here
+
+
+def jitted_inside(x):
+    return jnp.sum(jax.jit(helper)(x))
+
+
+@jax.custom_vjp
+def own(x):
+    return jnp.abs(x)
+
+
+def own_forward(x):
+    return jnp.abs(x), x
+
+
+def own_backward(x, y_bar):
+    sign = x / jnp.abs(x)
+    return (y_bar * sign,)
+
+
+own.defvjp(own_forward, own_backward)
+
+
+def custom_reverse(x):
+    return jnp.sum(own(x) * 2)  # here
+
+
+@jax.custom_jvp
+def scaled_root(x):
+    return jnp.sqrt(x)
+
+
+@scaled_root.defjvp
+def scaled_root_jvp(primals, tangents):
+    (x,), (x_dot,) = primals, tangents
+    y = jnp.sqrt(x)
+    return y, x_dot * 0.5 / y  # here
+
+
+def custom_forward(x):
+    return jnp.sum(scaled_root(x))
+
+
+def half_precision(x):
+    h = x.astype(jnp.float16)
+    return jnp.sum(jnp.exp(h)).astype(jnp.float32)  # here
+
+
+def brain_float(x):
+    h = x.astype(jnp.bfloat16)
+    return jnp.sum((h * h) ** 2).astype(jnp.float32)  # here
+
+
+def missing(x, data):
+    return jnp.sum(jnp.where(jnp.isnan(data), 0.0, (x - data) ** 2 * x))  # here
+
+
+def hinge(x):
+    return jnp.sum(jnp.where(x > 1, jnp.log(x), jnp.exp(1 / (x - 1) ** 2)))  # here
+
+
+def far_hyperbola(x):
+    return jnp.hypot(x[0], x[1])
+
+
+def cosine(a, b):
+    na = jnp.linalg.norm(a)  # here
+    return jnp.dot(a, b) / jnp.maximum(na * jnp.linalg.norm(b), 1e-8)
+
+
+def degenerate(a):
+    _, vectors = jnp.linalg.eigh(a + a.T)  # here
+    return vectors[0, 1] ** 2 + vectors[1, 0]
+
+
+def squared_away(x):
+    y = jnp.sqrt(x)  # here
+    return jnp.sum(y**3)
+
+
+def reciprocal(x):
+    return jnp.sum(jnp.where(x > 0, x**-1, 0.0))  # here
+
+
+def one_step_batch(x):
+    def run(x0):
+        def body(h, t):
+            return h + jnp.sqrt(jnp.abs(x0 - t)), None  # here
+
+        return lax.scan(body, 0.0, jnp.arange(5.0))[0]
+
+    return jnp.sum(jax.vmap(run)(x))
+
+
+ARRAY = jnp.array
+CASES = [
+    Case(
+        rooted,
+        (ARRAY([1.0, 0.0, 4.0]),),
+        "0 x inf",
+        "sqrt",
+        True,
+        None,
+        (1,),
+        [0.5, 0, 0.25],
+    ),
+    Case(entropy, (ARRAY([0.5, 0.0]),), "0 x inf", "log", True, None, (1,)),
+    Case(entropy_bare, (ARRAY([0.5, 0.0]),), "0 x inf", "log"),
+    Case(length, (jnp.zeros(3),), "pole", "sqrt", gradient=[0, 0, 0]),
+    Case(
+        lengths,
+        (ARRAY([[3.0, 4.0], [0.0, 0.0]]),),
+        "pole",
+        "sqrt",
+        False,
+        None,
+        (1,),
+        [[0.6, 0.8], [0, 0]],
+    ),
+    Case(spread, (ARRAY([[1.0, 2.0], [1.0, 3.0]]),), "pole", "sqrt", False, None, (0,)),
+    Case(direction, (jnp.zeros(3),), "0 x inf", "sqrt", True, None, None, [0, 0, 0]),
+    Case(
+        log_sum_exp,
+        (ARRAY([1000.0, 0.0]),),
+        "overflow",
+        "exp",
+        False,
+        None,
+        (0,),
+        None,
+        False,
+    ),
+    Case(
+        soft_plus,
+        (ARRAY([1.0, 1000.0]),),
+        "overflow",
+        "exp",
+        False,
+        None,
+        (1,),
+        None,
+        False,
+    ),
+    Case(
+        logistic,
+        (ARRAY([1.0, -1000.0]),),
+        "overflow",
+        "exp",
+        False,
+        None,
+        (1,),
+        None,
+        False,
+    ),
+    Case(growth, (ARRAY([7.0]), jnp.arange(10.0)), "pole", "sqrt", False, 7),
+    Case(marching, (ARRAY([1.0]),), "pole", "sqrt", False, 7),
+    Case(nested, (ARRAY([12.0]),), "0 x inf", "log", False, 2, None, None, False),
+    Case(
+        angle,
+        (ARRAY([[0.5, 1.0], [1.0, 2.0], [0.0, 3.0]]),),
+        "pole",
+        "acos",
+        False,
+        None,
+        (1,),
+    ),
+    Case(heading, (jnp.zeros((2, 2)),), "0 / 0", "atan2"),
+    Case(power, (ARRAY([4.0, 0.0]),), "pole", "pow", False, None, (1,), [0.25, 0]),
+    Case(
+        ratio_of,
+        (ARRAY([1.0, 0.0, 2.0]),),
+        "0 x inf",
+        "div",
+        True,
+        None,
+        (1,),
+        [-1, 0, -0.25],
+    ),
+    Case(in_branch, (ARRAY([0.0, 1.0]),), "pole", "sqrt", False, None, (0,), [0, 0.5]),
+    Case(remade, (ARRAY([0.0, 1.0]),), "0 x inf", "sqrt", False, None, (0,), [0, 3]),
+    Case(
+        jitted_inside,
+        (ARRAY([0.0, 1.0]),),
+        "pole",
+        "sqrt",
+        False,
+        None,
+        (0,),
+        None,
+        False,
+    ),
+    Case(
+        custom_reverse,
+        (ARRAY([1.0, 0.0]),),
+        "0 / 0",
+        "own",
+        False,
+        None,
+        (1,),
+        None,
+        False,
+    ),
+    Case(
+        custom_forward,
+        (ARRAY([0.0, 1.0]),),
+        "pole",
+        "scaled_root",
+        False,
+        None,
+        (0,),
+        None,
+        False,
+    ),
+    Case(
+        half_precision,
+        (ARRAY([12.0, 1.0]),),
+        "overflow",
+        "exp",
+        False,
+        None,
+        (0,),
+        None,
+        False,
+    ),
+    Case(
+        brain_float,
+        (ARRAY([1e15, 1.0]),),
+        "overflow",
+        "mul",
+        False,
+        None,
+        None,
+        None,
+        False,
+    ),
+    Case(
+        missing,
+        (ARRAY([1.0, 2.0]), ARRAY([jnp.nan, 1.0])),
+        "NaN already",
+        "mul",
+        True,
+        None,
+        (0,),
+        None,
+        False,
+    ),
+    Case(cosine, (jnp.zeros(3), jnp.ones(3)), "0 x inf", "sqrt", gradient=None),
+    Case(degenerate, (jnp.eye(2),), "", "eigh", pasted=False),
+    Case(
+        squared_away,
+        (ARRAY([0.0, 1.0]),),
+        "0 x inf",
+        "sqrt",
+        False,
+        None,
+        (0,),
+        [0, 1.5],
+    ),
+    Case(
+        reciprocal,
+        (ARRAY([0.0, 2.0]),),
+        "0 x inf",
+        "integer_pow",
+        True,
+        None,
+        (0,),
+        [0, -0.25],
+    ),
+    Case(one_step_batch, (ARRAY([0.5, 3.0]),), "pole", "sqrt", False, 3, (1,)),
+]
+
+
+# Gradients that are finite: nothing may be told of them. ------------------------------
+
+
+def double_where(x):
+    safe = jnp.where(x > 0, x, 1.0)
+    return jnp.sum(jnp.where(x > 0, jnp.sqrt(safe), 0.0))
+
+
+def masked_softmax(x):
+    kept = jnp.array([True, False, True])
+    return jax.nn.softmax(jnp.where(kept, x, -jnp.inf))[0]
+
+
+def nan_dropped(x):
+    return jnp.sum(jnp.where(jnp.array([True, False]), x, jnp.nan * x))
+
+
+def log_of_inf(x):
+    return jnp.sum(jnp.where(x > 0, x, -jnp.inf).max()) + jnp.sum(x**2)
+
+
+def inf_value(x):
+    return jnp.sum(x) + jnp.inf
+
+
+def clipped(x):
+    return jnp.sum(jnp.clip(jax.nn.relu(x), 0.0, 1.0) + jnp.abs(x))
+
+
+def stopped(x):
+    return jnp.sum(lax.stop_gradient(jnp.sqrt(x)) + x)
+
+
+CONTROLS = [
+    (double_where, ARRAY([1.0, 0.0])),
+    (masked_softmax, ARRAY([1.0, 2.0, 3.0])),
+    (log_of_inf, ARRAY([1.0, -2.0])),
+    (inf_value, ARRAY([1.0, -2.0])),
+    (clipped, ARRAY([0.0, -2.0, 1.0])),
+    (stopped, ARRAY([0.0, 2.0])),
+    (far_hyperbola, jnp.zeros(2)),
+]

@@ -1,0 +1,143 @@
+"""explain_nan: the right line, what happened there, and a remedy that helps."""
+
+import inspect
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbp
+from jaxbp.diagnosis import explain_nan
+from jaxbp.errors import InvalidArgument
+from tests.diagnosis import nan_cases
+from tests.diagnosis.nan_cases import CASES, CONTROLS
+
+NAMES = [case.f.__name__ for case in CASES]
+PASTED = [case for case in CASES if case.pasted]
+LINES = inspect.getsource(nan_cases).splitlines()
+
+
+def marked_line(f):
+    """The number of the marked line of `f`, or of what it calls in this file."""
+    source = inspect.getsource(f)
+    if "# here" not in source:
+        called = {"jitted_inside": "helper", "custom_forward": "scaled_root_jvp"}
+        inner = getattr(nan_cases, called[f.__name__])
+        first = inspect.getsourcelines(getattr(inner, "__wrapped__", inner))[1]
+    else:
+        first = inspect.getsourcelines(f)[1]
+    rest = enumerate(LINES[first - 1 :], first)
+    return next(number for number, line in rest if line.endswith("# here"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+@pytest.mark.parametrize("jit", [False, True], ids=["eager", "jit"])
+def test_the_line_and_what_happened(case, jit):
+    f = jax.jit(case.f) if jit else case.f
+    report = explain_nan(f, *case.args)
+    assert report and report.spoilt
+    first = report.births[0]
+    number = re.search(r"nan_cases\.py:(\d+)", first.line)
+    assert number and int(number[1]) == marked_line(case.f), str(report)
+    assert case.primitive in first.primitive
+    assert case.kind in first.kind, str(report)
+    assert bool(first.mask) == case.masked
+    assert first.step == case.step
+    if case.index is not None:
+        assert first.index == case.index
+
+
+@pytest.mark.parametrize(
+    "case",
+    [c for c in CASES if c.pasted],
+    ids=[c.f.__name__ for c in CASES if c.pasted],
+)
+def test_the_remedy_pasted_makes_the_gradient_finite(case):
+    report = explain_nan(case.f, *case.args)
+    source = inspect.getsource(case.f)
+    for birth in report.births:
+        if birth.remedy is not None:
+            assert birth.remedy.old in source
+            source = source.replace(birth.remedy.old, birth.remedy.new, 1)
+    names = dict(vars(nan_cases))
+    exec(compile(source, "pasted", "exec"), names)
+    mended = names[case.f.__name__]
+    found = jax.grad(mended)(*case.args)
+    assert np.isfinite(found).all(), source
+    if case.gradient is not None:
+        np.testing.assert_allclose(found, case.gradient, rtol=1e-6)
+    value, kept = case.f(*case.args), mended(*case.args)
+    if np.isfinite(value):
+        np.testing.assert_allclose(kept, value, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("f", "x"), CONTROLS, ids=[f.__name__ for f, _ in CONTROLS])
+@pytest.mark.parametrize("jit", [False, True], ids=["eager", "jit"])
+def test_a_finite_gradient_is_said_to_be(f, x, jit):
+    report = explain_nan(jax.jit(f) if jit else f, x)
+    assert not report and not report.births
+    assert "is finite" in str(report)
+
+
+def test_it_says_what_else_is_known():
+    report = explain_nan(nan_cases.rooted, jnp.array([1.0, 0.0, 4.0]))
+    (birth,) = report.births
+    assert birth.operands == (0.0,) and birth.value == 0 and birth.cotangent == 0
+    assert birth.slope == np.inf and birth.entries == 1 and report.forward_finite
+    assert "1 of 3 in `x`" in str(report) and "<table" in report.page().html()
+    assert report.as_dicts()[0]["kind"] == "0 x inf"
+    inside = explain_nan(nan_cases.custom_reverse, jnp.array([1.0, 0.0])).births[0]
+    assert "own_backward" in inside.inside
+    batch = explain_nan(nan_cases.angle, nan_cases.CASES[NAMES.index("angle")].args[0])
+    assert batch.births[0].batch == (1,)
+
+
+def test_steps_of_loops_in_loops():
+    (case,) = [c for c in CASES if c.f is nan_cases.nested]
+    birth = explain_nan(case.f, *case.args).births[0]
+    assert [(step, length) for _, step, length in birth.steps] == [(1, 3), (2, 4)]
+
+
+def test_forward_mode():
+    x = jnp.array([1.0, 0.0])
+    report = explain_nan(nan_cases.squared_away, x, tangents=(jnp.ones(2),))
+    assert report and report.births[0].primitive == "sqrt"
+    assert not explain_nan(nan_cases.rooted, x, tangents=(jnp.ones(2),))
+
+
+def test_trees_and_cotangents():
+    def f(params, scale):
+        return {"a": jnp.sqrt(params["w"]) * scale, "b": params["v"] * 2}
+
+    params = {"w": jnp.zeros(2), "v": jnp.ones(3)}
+    seeds = {"a": jnp.ones(2), "b": jnp.ones(3)}
+    report = explain_nan(f, params, 2.0, cotangent=seeds)
+    assert report.spoilt == [("params['w']", 2, 2)]
+    with pytest.raises(InvalidArgument, match="cotangent"):
+        explain_nan(f, params, 2.0)
+
+
+def test_under_jit_it_is_told_when_the_function_runs(capfd):
+    @jax.jit
+    def step(x):
+        report = jaxbp.explain_nan(nan_cases.rooted, x)
+        assert not report
+        return x * 2
+
+    step(jnp.array([1.0, 0.0])).block_until_ready()
+    jax.effects_barrier()
+    assert "`sqrt`" in capfd.readouterr().out
+
+
+def test_a_long_scan_and_where_it_is_reversed():
+    def f(x, reverse):
+        def body(h, t):
+            return 0.5 * h + jnp.sqrt(jnp.abs(t - x)), None
+
+        return jax.lax.scan(body, 0.0, jnp.arange(10000.0), reverse=reverse)[0]
+
+    for reverse, step in ((False, 9990), (True, 9)):
+        birth = explain_nan(f, 9990.0, reverse).births[0]
+        assert birth.steps == (("scan", step, 10000),)
