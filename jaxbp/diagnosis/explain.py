@@ -8,15 +8,14 @@ import numpy as np
 
 from .. import ir, tree
 from ..errors import InvalidArgument
-from ..linear.program import LinearProgram, taped
+from ..linear.program import taped
 from ..transforms import arguments
 from ..walkers.live import run_live
-from . import kinds, masks, remedy
-from .births import Event, Walk
-from .loops import LOOPS, Step, first_bad_step, guilty_step
-from .recording import Equation, Recording, Watcher
-from .report import Birth, NanReport
-from .watch import Operation, bad_places, watched
+from .births import Walk
+from .finding import Finder
+from .recording import Recording, Watcher
+from .report import NanReport
+from .watch import bad_places
 
 
 def explain_nan(
@@ -85,7 +84,7 @@ def explain_nan(
         seeds = _cotangents(flat, cotangent, recording, name)
         walk, ends = Walk(program, seeds), recording.in_slots
         said = "gradient"
-    finder = _Finder(recording, program, args)
+    finder = Finder(recording, program, args)
     reached = walk.reach(ends)
     births = finder.births(walk, reached)
     spoilt = _spoilt(walk, ends, labels if said == "gradient" else None)
@@ -106,15 +105,6 @@ def _recorded(flat, leaves) -> Recording:
     return Recording(outs, out_slots, slots, recorder)
 
 
-def _opened(step: Step) -> Recording:
-    """One step of a loop, recorded."""
-    recorder = Watcher()
-    pairs = zip(step.values, step.active, strict=True)
-    slots = [recorder.slot(v) if on else None for v, on in pairs]
-    outs, out_slots = recorder.run(step.program, step.values, slots)
-    return Recording(outs, out_slots, slots, recorder)
-
-
 def _cotangents(flat, cotangent, recording, name) -> dict:
     outs = recording.outs
     if cotangent is None:
@@ -122,7 +112,7 @@ def _cotangents(flat, cotangent, recording, name) -> dict:
             shapes = ", ".join(str(ir.typeof(y).shape) for y in outs)
             raise InvalidArgument(
                 f"`{name}` must return one scalar, or `cotangent` must be given, but "
-                f"its output has the shapes {shapes}. Pass a `cotangent` like the output."
+                f"its output has the shapes {shapes}. Give it, like the output."
             )
         bars = [ir.one(ir.typeof(outs[0]))]
     else:
@@ -174,173 +164,3 @@ def _forward_is_finite(program, walk, recording) -> bool | None:
             ends = [pushed.env.get(s) for s in recording.out_slots if s is not None]
             return not any(bad_places(v).any() for v in ends)
     return None
-
-
-class _Finder:
-    """Makes of events what a person is told.
-
-    Args:
-      recording, program: the run and its linear program.
-      args: the arguments of the function, to know what came in spoilt.
-      path: (kind of loop, step, length) of the loops around.
-    """
-
-    def __init__(self, recording: Recording, program: LinearProgram, args, path=()):
-        self.recording, self.program, self.args = recording, program, args
-        self.path = path
-
-    def births(self, walk: Walk, reached: dict[Event, int]) -> list[Birth]:
-        """The births, those behind most elements first, one per line and kind."""
-        found: dict = {}
-        for event in sorted(reached, key=lambda e: -reached[e]):
-            birth = self._birth(event, reached[event], walk)
-            key = birth.line, birth.primitive, birth.kind, birth.steps
-            if key in found:
-                found[key].times += 1
-            else:
-                found[key] = birth
-        births = sorted(found.values(), key=lambda b: (-b.entries, bool(b.origin)))
-        remedy.combine(births)
-        return births
-
-    def _birth(self, event: Event, entries: int, walk: Walk) -> Birth:
-        equation = self.recording.equation_of(event.place)
-        if event.edge is None or equation is None:
-            return Birth("", "add", kinds.OVERFLOW, event.index, entries, self.path)
-        if equation.name in LOOPS:
-            inner = self._inside(equation, event, entries)
-            if inner is not None:
-                return inner
-        return self._described(event, equation, entries)
-
-    def _inside(self, equation, event, entries) -> Birth | None:
-        """The birth within the guilty step of a loop."""
-        bars: list = [None] * len(equation.outs)
-        for place, slot in enumerate(equation.slots):
-            if slot is not None and slot in event.edge.outs:
-                bars[place] = event.given[event.edge.outs.index(slot)]
-        step = guilty_step(equation, bars)
-        if step is None:
-            return None
-        recording = _opened(step)
-        recorder = recording.recorder
-        program = taped(recorder.edges, recorder.avals, (), ())
-        pairs = zip(recording.out_slots, step.y_bars, strict=True)
-        seeds: dict = {}
-        for slot, bar in pairs:
-            if slot is not None and bar is not None:
-                seeds[slot] = bar if slot not in seeds else seeds[slot] + bar
-        walk = Walk(program, seeds)
-        path = (*self.path, (step.kind, step.number, step.length))
-        inner = _Finder(recording, program, self.args, path)
-        births = inner.births(walk, walk.reach(recording.in_slots))
-        if not births:
-            return None
-        births[0].entries = entries
-        if not births[0].line:
-            births[0].line = equation.line
-        return births[0]
-
-    def _described(self, event: Event, equation: Equation, entries: int) -> Birth:
-        edge, residuals = event.edge, self.program.residuals(event.edge)
-        given = [
-            v if v is None else jnp.where(bad_places(v), 0, v).astype(v.dtype)
-            for v in event.given
-        ]
-        operations = watched(edge.map.pull, residuals, given)
-        at, shape = event.index, event.where.shape
-        forward = Operation(equation.name, equation.values, equation.outs, "")
-        kind = kinds.kind_at(_at(forward, at, shape), operations)
-        line = self._line(edge, equation)
-        birth = Birth(line, equation.name, kind, event.index, entries, self.path)
-        birth.shape, birth.count = shape, int(event.where.sum())
-        birth.operands = tuple(_element(v, at, shape) for v in equation.values)
-        birth.value = _element(equation.outs[0], at, shape)
-        birth.cotangent = _element(given[0], at, shape)
-        birth.batch = at[: equation.origin.vmaps]
-        birth.slope = _slope(edge, residuals, given, at)
-        birth.inside = _rule_line(edge, operations)
-        origin = self._origin(equation)
-        if origin is not None:
-            birth.origin = f"`{origin.name}` at {origin.line or 'an unknown line'}"
-            nan_already = kind == kinds.ALREADY_NAN or any(
-                np.isnan(v) for v in birth.operands if v is not None
-            )
-            if nan_already:
-                birth.kind, birth.line = kinds.ALREADY_NAN, origin.line or line
-        mask = masks.mask_behind(self.recording, self.program, event)
-        if mask is not None:
-            birth.mask, birth.mask_case = mask.line, mask.case
-        birth.remedy = remedy.remedy_of(birth)
-        return birth
-
-    def _line(self, edge, equation) -> str:
-        inner = edge.origin.source if edge.origin is not None else ""
-        return inner or equation.line
-
-    def _origin(self, equation: Equation) -> Equation | None:
-        """The equation that first made what is not finite of this one's operands."""
-        made: dict[int, Equation] = {}
-        for other in self.recording.recorder.equations:
-            bad = [v for v in other.values if bad_places(v).any()]
-            parent = next((made[id(v)] for v in bad if id(v) in made), None)
-            if other is equation:
-                return parent
-            if any(bad_places(y).any() for y in other.outs):
-                first = parent or (None if bad else _forward(other))
-                if first is not None:
-                    made |= {id(y): first for y in other.outs}
-        return None
-
-
-def _forward(equation: Equation) -> Equation:
-    """The equation in whose outcome the first value that is not finite appears: of a
-    loop that within its step."""
-    if equation.name in LOOPS:
-        step = first_bad_step(equation)
-        for inner in _opened(step).recorder.equations if step else ():
-            if any(bad_places(y).any() for y in inner.outs):
-                return _forward(inner)
-    return equation
-
-
-def _at(operation: Operation, index, shape) -> Operation:
-    """The operation at one element, where operands and outcome have such elements."""
-    whole = [*operation.values, *operation.outs]
-    found = [_element(v, index, shape) for v in whole]
-    if any(v is None for v in found):
-        return operation
-    count = len(operation.values)
-    return operation._replace(values=found[:count], outs=found[count:])
-
-
-def _element(value, index, shape):
-    """The element of `value` at an index of something of `shape`; None if it has no
-    such element."""
-    if value is None:
-        return None
-    array = np.asarray(value)
-    if array.shape == tuple(shape):
-        return array[index]
-    return array[()] if array.ndim == 0 else None
-
-
-def _slope(edge, residuals, given, index):
-    """What the element is multiplied by, where that is one number."""
-    try:
-        coefficient = edge.map.coefficient(residuals)
-    except (AttributeError, TypeError):
-        return None
-    if coefficient is None or given[0] is None:
-        return None
-    return _element(coefficient, index, given[0].shape)
-
-
-def _rule_line(edge, operations: list[Operation]) -> str:
-    """The line within a backward rule of the user's that makes it, or ""."""
-    if not hasattr(edge.map, "bwd"):
-        return ""
-    for operation in operations:
-        if operation.gives_birth or operation.makes_nan:
-            return operation.line
-    return ""

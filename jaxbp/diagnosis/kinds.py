@@ -42,8 +42,11 @@ def kind_at(forward: Operation, operations: list[Operation]) -> str:
     backward = kind_of(operations)
     if forward.makes_nan:
         return _of_nan(forward)
-    if forward.gives_birth and _of_inf(forward) == OVERFLOW:
-        return OVERFLOW if backward == OVERFLOW else f"{OVERFLOW}, then {backward}"
+    if forward.gives_birth:
+        own = _of_inf(forward)
+        if backward in (own, ALREADY_INF, ALREADY_NAN):  # it reads its own outcome
+            return own
+        return f"{own}, then {backward}" if own == OVERFLOW else backward
     return backward
 
 

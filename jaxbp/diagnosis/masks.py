@@ -33,7 +33,7 @@ def mask_behind(recording: Recording, program, event: Event) -> Mask | None:
     be; where it is nothing but dropped, and by a select, that is it.
     """
     edges = program.structure.edges
-    marked = {slot: _mark(event, program, slot) for slot in event.edge.outs}
+    marked = {slot: _mark(event, program, slot) for slot in edges[event.place].outs}
     for place in range(event.place + 1, len(edges)):
         edge = edges[place]
         given = [marked.get(slot) for slot in edge.ins]

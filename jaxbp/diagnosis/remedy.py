@@ -45,6 +45,7 @@ _SAFE = {
 }
 # What stands where a formula is written by hand: (pattern of the line, what is better).
 _BETTER = (
+    (r"sin\((\w+)\)\s*/\s*\1\b", "jnp.sinc(x / jnp.pi)"),
     (r"log\(\s*(jnp\.|np\.)?sum\(\s*(jnp\.|np\.)?exp", "jax.nn.logsumexp(x)"),
     (r"log\(.*exp\(.*\)\.sum\(", "jax.nn.logsumexp(x)"),
     (r"log\(\s*(1|1\.0?)\s*\+\s*(jnp\.|np\.)?exp", "jax.nn.softplus(x)"),
@@ -66,7 +67,7 @@ def remedy_of(birth: Birth) -> Remedy | None:
         return _double_where(birth, written, safe)
     for pattern, better in _BETTER:
         if birth.line and re.search(pattern, line_text(birth.line)):
-            return Remedy("", better, ", which does not overflow, in the place of this")
+            return Remedy("", better, ", which is finite here, in the place of this")
     if kinds.OVERFLOW in birth.kind:
         return _wider(birth)
     if written is None or birth.kind == kinds.ALREADY_NAN:

@@ -31,6 +31,7 @@ class Birth:
 
     Attributes:
       line: `file:line (function)` of the user's code, "" where none is known.
+      column: where in the line its expression begins, from 0, or None.
       primitive: the forward operation, or the function with a rule of its own.
       kind: what happened: "0 x inf", "pole", "0 / 0", "inf - inf", "overflow of finite
         numbers", "outside the domain", "a value that is NaN already", ...
@@ -50,6 +51,8 @@ class Birth:
         stands where the condition holds, 0 if it is what stands elsewhere.
       inside: the line within a custom backward rule, or "".
       origin: the operation that made an operand NaN or infinite, with its line, or "".
+      read_by: of a value that is NaN already, where reverse mode meets it; all else is
+        then told of the operation that made it.
       remedy: what to write instead, or None.
     """
 
@@ -66,11 +69,13 @@ class Birth:
     value: Any = None
     cotangent: Any = None
     slope: Any = None
+    column: int | None = None
     batch: tuple[int, ...] = ()
     mask: str = ""
     mask_case: int | None = None
     inside: str = ""
     origin: str = ""
+    read_by: str = ""
     remedy: Remedy | None = None
 
     @property
@@ -104,6 +109,8 @@ class Birth:
             found.append(("dropped", f"the value, by the select at {self.mask}"))
         if self.inside:
             found.append(("backward rule", self.inside))
+        if self.read_by:
+            found.append(("met by", self.read_by))
         if self.origin:
             found.append(("made before by", self.origin))
         found.append(("elements behind it", f"{self.entries:,} of the derivative"))

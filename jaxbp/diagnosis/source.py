@@ -54,9 +54,11 @@ class Written(NamedTuple):
 
 def operation_at(birth: Birth) -> Written | None:
     """The expression of a birth's operation; None where it is not found, or where the
-    line holds several of its kind."""
+    line holds several of its kind and nothing tells which it is."""
     found = list(_operations(birth.line, birth.primitive))
-    return found[0] if len({w.text for w in found}) == 1 else None
+    if len({w.text for _, w in found}) > 1 and birth.column is not None:
+        found = [(at, w) for at, w in found if at == birth.column]
+    return found[0][1] if len({w.text for _, w in found}) == 1 else None
 
 
 def where_at(line: str) -> tuple[str, str, str] | None:
@@ -75,17 +77,19 @@ def line_text(line: str) -> str:
     return linecache.getline(path, number).strip()
 
 
-def _operations(line: str, primitive: str) -> Iterator[Written]:
+def _operations(line: str, primitive: str) -> Iterator[tuple[int, Written]]:
+    """(column, expression) of each that may be it."""
     names = CALLS.get(primitive, (primitive,))
     for node in _nodes(line):
         if isinstance(node, ast.Call) and _name(node) in names:
             operands = node.args
             if not operands and isinstance(node.func, ast.Attribute):
                 operands = [node.func.value]  # x.std()
-            yield _written(line, node, operands)
+            yield node.col_offset, _written(line, node, operands)
         elif isinstance(node, ast.BinOp):
             if isinstance(node.op, OPERATORS.get(primitive, ())):
-                yield _written(line, node, [node.left, node.right])
+                operands = [node.left, node.right]
+                yield node.col_offset, _written(line, node, operands)
 
 
 def _written(line: str, node, operands) -> Written:

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import re
 import sysconfig
 import traceback
 from typing import Any
@@ -82,6 +83,15 @@ class Origin:
         the equation itself is none of the user's. "" where no line is known."""
         found = line_of(self._info)
         return found or (self.outer.source if self.outer is not None else "")
+
+    @property
+    def column(self) -> int | None:
+        """Where in the line the expression begins, from 0; None where it is unknown."""
+        if not line_of(self._info):
+            return self.outer.column if self.outer is not None else None
+        found = re.search(r":(\d+):(\d+) \(", source_info_util.summarize(self._info))
+        same = found is not None and f":{found[1]} (" in line_of(self._info)
+        return int(found[2]) if found is not None and same else None
 
     @property
     def vmaps(self) -> int:

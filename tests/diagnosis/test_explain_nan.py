@@ -141,3 +141,27 @@ def test_a_long_scan_and_where_it_is_reversed():
     for reverse, step in ((False, 9990), (True, 9)):
         birth = explain_nan(f, 9990.0, reverse).births[0]
         assert birth.steps == (("scan", step, 10000),)
+
+
+def test_a_value_that_is_nan_already_is_told_where_it_was_made():
+    def f(x):
+        def body(c, t):
+            return jnp.sqrt(c - 3 * x) + t, None
+
+        return jax.lax.scan(body, 30.0, jnp.zeros(9))[0]
+
+    (birth,) = explain_nan(f, 1.0).births
+    assert "outside the domain" in birth.kind and birth.steps[0][1] == 2
+    assert birth.operands[0] < 0 and "step 8 of 9" in birth.read_by
+
+
+def test_functions_with_no_single_slope():
+    def solved(a):
+        return jnp.linalg.solve(a, jnp.ones(2)).sum()
+
+    def products(w):
+        return jnp.sum(jnp.tanh(jnp.array([[1.0, jnp.inf]]) @ w))
+
+    for f, x in ((solved, jnp.zeros((2, 2))), (products, jnp.ones((2, 2)))):
+        report = explain_nan(f, x)
+        assert report.births and str(report)
