@@ -5,6 +5,7 @@ As in JAX: `grad`, `value_and_grad`, `jvp`, `vjp`, `linearize`, `jacfwd`, `jacre
 
 Ours: `hvp` (Hessian times vector), `check` (is a gradient right?), `cost` (what does it
 take?), `trace` (every value on the way), `explain_nan` (where is a NaN born?),
+`check_rules` (which custom rule is wrong?),
 `coverage` (which primitives have rules).
 
 What `linearize` and `vjp` return: `Pushforward`, `Pullback`; both hold a
@@ -41,6 +42,7 @@ __all__ = [
     "Pushforward",
     "association",
     "check",
+    "check_rules",
     "checkpoint",
     "cost",
     "coverage",
@@ -67,6 +69,7 @@ __all__ = [
 _LAZY = {
     "check": "witnesses",
     "cost": "costs",
+    "check_rules": "diagnosis",
     "coverage": "covering",
     "explain_nan": "diagnosis",
     "trace": "evaluation",

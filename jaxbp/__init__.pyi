@@ -21,6 +21,7 @@ from .checks import Report as _CheckReport
 from .costs import CostReport as _CostReport
 from .covering import CoverageReport as _CoverageReport
 from .diagnosis import NanReport as _NanReport
+from .diagnosis import RuleReport as _RuleReport
 from .evaluation import EvaluationTrace as _Trace
 from .linear.program import LinearProgram as LinearProgram
 from .settings import Options as Options
@@ -155,6 +156,9 @@ def trace(
     steps: int = 3,
     argnums: _Places | None = None,
 ) -> _Trace: ...
+def check_rules(
+    f: _Function, *args: Any, expected: Sequence[str] = (), seed: int = 0
+) -> _RuleReport: ...
 def explain_nan(
     f: _Function,
     *args: Any,

@@ -57,6 +57,13 @@ True""",
 ['', 'log(x)', 'v1 × x', 'v2']
 >>> float(report["v1"].cotangents[0])
 2.0""",
+    "check_rules": """\
+>>> import jax
+>>> wrong = jax.custom_vjp(jnp.sin)
+>>> wrong.defvjp(lambda x: (jnp.sin(x), x), lambda x, bar: (bar * -jnp.cos(x),))
+>>> report = jaxbp.check_rules(lambda x: wrong(x).sum(), jnp.array([0.3, 2.0]))
+>>> [(row.name, row.verdict, row.pattern) for row in report.rows]
+[('sin', 'differ', 'It is the right one with its sign turned.')]""",
     "explain_nan": """\
 >>> f = lambda x: jnp.sum(jnp.where(x > 0, jnp.sqrt(x), 0.0))
 >>> report = jaxbp.explain_nan(f, jnp.array([1.0, 0.0]))

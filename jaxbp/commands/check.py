@@ -1,14 +1,14 @@
 """`jaxbp check pkg.mod:fn`: is its gradient right? 0 if all witnesses agree."""
 
 from ..errors import InvalidArgument
-from .options import Number, Output, Text, TheCall, TheOutput, parsed
+from .options import Flag, Number, Output, Text, TheCall, TheOutput, parsed
 
 STATUS = {"agree": 0, "differ": 1, "cannot tell": 3}
 
 
 def run(argv) -> int:
     """The exit status of `jaxbp check *argv`: 0, 1 or 3 (2 is a wrong command line)."""
-    return STATUS[parsed(check, argv, "jaxbp check").verdict]
+    return STATUS[parsed(check, argv, "jaxbp check")]
 
 
 def check(
@@ -20,8 +20,10 @@ def check(
     order: int = 1,
     rtol: Number = None,
     atol: float = 0.0,
+    rules: Flag = False,
+    expected: tuple[str, ...] = (),
     output: TheOutput = Output(),  # noqa: B008
-):
+) -> str:
     """Is the gradient of a function right?
 
     Sets side by side the engine's reverse and forward mode, JAX's reverse and forward
@@ -43,15 +45,23 @@ def check(
       rtol: Relative disagreement allowed. Left out, 2 eps^(2/3) of the coarsest dtype
         on the way, and eps^(2/5) for differences.
       atol: Absolute disagreement allowed in each element.
+      rules: Check the functions with rules of their own that it calls instead, each at
+        the values it sees.
+      expected: With --rules, names of functions whose rules are meant to differ.
       output: How to show it.
     """
-    from .. import witnesses
+    from .. import diagnosis, witnesses
     from ..display import waiting
     from . import target
 
     _check_settings(points, probes, order, rtol)
     output.check()
     f, args = call.load()
+    if rules:
+        with call.blamed(f"checking the rules in `{call.function}`", args):
+            told = diagnosis.check_rules(f, *args, expected=expected, seed=call.seed)
+        output.give(told)
+        return told.verdict
     given = target.load_function(grad)[0] if grad else None
     with waiting(f"checking {call.function} ..."):
         with call.blamed(f"checking `{call.function}`", args):
@@ -61,7 +71,7 @@ def check(
                 rtol=rtol, atol=atol, order=order,
             )  # fmt: skip
     output.give(report)
-    return report
+    return report.verdict
 
 
 def _check_settings(points: int, probes: int, order: int, rtol: float | None) -> None:

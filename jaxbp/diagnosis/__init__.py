@@ -2,5 +2,13 @@
 
 from .explain import explain_nan
 from .report import Birth, NanReport
+from .rules import RuleReport, RuleRow, check_rules
 
-__all__ = ["Birth", "NanReport", "explain_nan"]
+__all__ = [
+    "Birth",
+    "NanReport",
+    "RuleReport",
+    "RuleRow",
+    "check_rules",
+    "explain_nan",
+]

@@ -41,14 +41,19 @@ class Step(NamedTuple):
     y_bars: list
 
 
-class _Loop:
-    """A loop whose operands are known, as a scan of known length."""
+class Loop:
+    """A loop whose operands are known, as a scan of known length.
 
-    def __init__(self, equation: Equation):
-        self.kind, params = equation.name, equation.params
-        split = ir.scan_split if self.kind == "scan" else ir.while_split
-        values = split(equation.values, params)
-        moves = split([dot is not None for dot in equation.dots], params)
+    Args:
+      kind: "scan" or "while". values: its operands. moving: which of them move.
+      params: as its equation has them.
+    """
+
+    def __init__(self, kind: str, values, moving, params: dict):
+        self.kind = kind
+        split = ir.scan_split if kind == "scan" else ir.while_split
+        values = split(values, params)
+        moves = split(moving, params)
         if self.kind == "scan":
             self.program, self.reverse = params["jaxpr"], params["reverse"]
             self.length = params["length"]
@@ -73,6 +78,11 @@ class _Loop:
             lambda init, xs: lax.scan(step, init, xs, self.length, self.reverse)
         )
         return run(list(self.init), list(self.xs))[1]
+
+    def operands(self, carries, place: int) -> list:
+        """The body's operands at the step whose elements stand at a place."""
+        at = [stack[place] for stack in (*carries, *self.xs)]
+        return [*self.held, *at]
 
     def number(self, place: int) -> int:
         """In which turn the element at a place comes."""
@@ -106,13 +116,18 @@ def _moving(program, held, carried, elements) -> tuple[bool, ...]:
         flags = grown
 
 
+def _loop(equation: Equation) -> Loop:
+    moving = [dot is not None for dot in equation.dots]
+    return Loop(equation.name, equation.values, moving, equation.params)
+
+
 def guilty_step(equation: Equation, y_bars: list) -> Step | None:
     """The step, seen coming back, that first makes what is not finite of finite
     cotangents; None if there is none.
 
     Cost: a run of the loop and one of its derivative, compiled; carries are stacked.
     """
-    loop = _Loop(equation)
+    loop = _loop(equation)
     count, carried = len(loop.held), len(loop.init)
     if not loop.length:
         return None
@@ -154,11 +169,10 @@ def guilty_step(equation: Equation, y_bars: list) -> Step | None:
     if not found:
         return None
     at = int(place)
-    values = [*loop.held, *[c[at] for c in carries], *[x[at] for x in loop.xs]]
     bars = [None if bar is None else bar[at] for bar in stacks]
     return Step(
-        loop.kind, loop.number(at), loop.length, loop.program, values, loop.active,
-        [*_if_moving(kept, moves), *bars],
+        loop.kind, loop.number(at), loop.length, loop.program,
+        loop.operands(carries, at), loop.active, [*_if_moving(kept, moves), *bars],
     )  # fmt: skip
 
 
@@ -179,7 +193,7 @@ def _finite(values):
 def first_bad_step(equation: Equation) -> Step | None:
     """The first step of a loop, going forth, that gives what is not finite of finite
     operands; None if there is none."""
-    loop = _Loop(equation)
+    loop = _loop(equation)
     if not loop.length:
         return None
 
@@ -194,7 +208,7 @@ def first_bad_step(equation: Equation) -> Step | None:
     if not places:
         return None
     at = max(places) if loop.reverse else min(places)
-    values = [*loop.held, *[c[at] for c in carries], *[x[at] for x in loop.xs]]
+    values = loop.operands(carries, at)
     return Step(
         loop.kind, loop.number(at), loop.length, loop.program, values, loop.active, []
     )

@@ -1,0 +1,304 @@
+"""One call of a function with a rule of its own: does the rule tell the truth?
+
+    @jax.custom_vjp
+    def f(x): ...            # the primal body: its operations say what f is
+    f.defvjp(forward, backward)
+    What the engine makes of `backward` is set beside what it makes of the body.
+
+Exact witnesses come first, for they have no noise that an error could hide in: the
+value of the rule is that of the body; the backward rule is linear; its Jacobian is the
+body's, in full where it is small, else along dense and one-hot cotangents. Differences
+decide only where the body's own derivative is none, or is at odds with its values; and
+where these have a kink, any slope between the two one-sided ones is right.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from .. import ir
+from ..checks import Witness, compare, rtol
+from ..checks.closeness import epsilon, inner, wide
+from ..checks.pattern import pattern
+from ..errors import JaxbpError
+from ..linear.base import filled
+from ..transforms.products import jvp, vjp
+from ..walkers.linearize import linearize_flat
+from .calls import RuleCall
+
+FULL = 4096  # entries of a Jacobian that is compared in full
+DENSE, ONE_HOT = 8, 8  # cotangents along which a larger one is
+ROUNDINGS = 64  # in units of the largest element of a cotangent
+
+
+class Fault(NamedTuple):
+    """In what a rule differs.
+
+    Fields:
+      what: "value", "not linear", "derivative", or "refused".
+      argument, index: the operand and its element; None where it is about none.
+      says, right: what the rule gives there, and what is right.
+      said: in words: the pattern of the error, or why nobody can tell.
+      sure: False where values are too coarse to tell who is right.
+    """
+
+    what: str
+    argument: int | None = None
+    index: tuple[int, ...] | None = None
+    says: float | complex | None = None
+    right: float | complex | None = None
+    said: str = ""
+    sure: bool = True
+
+
+def fault_of(call: RuleCall, rng) -> Fault | None:
+    """The first thing that is wrong with a rule at a call; None if nothing is.
+
+    Cost: the Jacobian of both in full up to `FULL` entries, else 16 pullbacks of each,
+    uncompiled; where they differ, a comparison with differences.
+    """
+    active = [ir.differentiable(ir.typeof(v)) for v in call.values]
+    if not any(active):
+        return None
+    try:
+        outs, own = _linear(call.rule, call.values, active)
+    except Exception as error:  # a rule may raise what it likes
+        return Fault("refused", said=f"{type(error).__name__}: {error}")
+    try:
+        plain, body = (
+            _linear(call.body, call.values, active) if call.body else (outs, None)
+        )
+    except (JaxbpError, NotImplementedError, TypeError):
+        plain, body = list(call.body(*call.values)), None  # pyright: ignore
+    return (
+        _value_fault(outs, plain)
+        or _linear_fault(own, outs, rng)
+        or _derivative_fault(call, active, outs, own, body, rng)
+    )
+
+
+def _linear(function, values, active):
+    outs, program, _ = linearize_flat(
+        lambda *given: (function(*given), []), values, active
+    )
+    return outs, program
+
+
+def _value_fault(outs, plain) -> Fault | None:
+    """The forward part must give what the body gives."""
+    for said, right in zip(outs, plain, strict=True):
+        if not ir.differentiable(ir.typeof(right)):
+            if not np.array_equal(said, right):
+                return Fault("value", said="An output that has no derivative differs.")
+            continue
+        a, b = wide(said), wide(right)
+        allowed = rtol(ir.typeof(right).dtype) * (np.abs(b) + np.abs(b).max(initial=0))
+        found = _largest(a, b, allowed)
+        if found is not None:
+            return Fault("value", None, found, a[found].item(), b[found].item())
+    return None
+
+
+def _linear_fault(own, outs, rng) -> Fault | None:
+    """A pullback maps zero to zero, and sums to sums."""
+    one, other = _dense(outs, rng), _dense(outs, rng)
+    both = [None if a is None else a + b for a, b in zip(one, other, strict=True)]
+    try:
+        zero = own.pull([None if b is None else jnp.zeros_like(b) for b in one])
+        parts = own.pull(one), own.pull(other), own.pull(both)
+    except Exception as error:  # a rule may raise what it likes
+        return Fault("refused", said=f"{type(error).__name__}: {error}")
+    for place, bar in enumerate(zero):
+        if bar is not None and np.any(wide(bar) != 0) and np.isfinite(wide(bar)).all():
+            said = "The backward rule does not map zero to zero."
+            return Fault("not linear", place, said=said)
+    for place, (a, b, sum_bar) in enumerate(zip(*parts, strict=True)):
+        if a is None or b is None or sum_bar is None:
+            continue
+        x, y = wide(sum_bar), wide(a) + wide(b)
+        size = np.abs(wide(a)).max(initial=0) + np.abs(wide(b)).max(initial=0)
+        tolerance = rtol(ir.typeof(sum_bar).dtype)
+        found = _largest(x, y, tolerance * (np.abs(y) + size))
+        if found is not None:
+            said = "The backward rule is not linear in its cotangent."
+            return Fault(
+                "not linear", place, found, x[found].item(), y[found].item(), said
+            )
+    return None
+
+
+def _derivative_fault(call, active, outs, own, body, rng) -> Fault | None:
+    if body is None:
+        return _by_differences(call, active, "no derivative of its body is known")
+    xs = [v for v, on in zip(call.values, active, strict=True) if on]
+    for bars in _probes(outs, xs, rng):
+        types = [ir.tangent_aval(ir.typeof(x)) for x in xs]
+        try:
+            said, right = filled(own.pull(bars), types), filled(body.pull(bars), types)
+        except JaxbpError:
+            return _by_differences(call, active, "its body has no reverse mode")
+        fault = _first_difference(said, right, xs, active)
+        if fault is not None and not _at_kink(call, fault, bars):
+            return _arbitrated(call, active, fault)
+    return None
+
+
+def _at_kink(call, fault: Fault, bars) -> bool:
+    """Whether the values have a kink at the fault's element, and the rule's slope is
+    one between the two on its sides. The jump of a smooth function's slope shrinks with
+    the step; that of a kink does not."""
+    place, index, says = fault.argument, fault.index, fault.says
+    if place is None or index is None or not isinstance(says, float):
+        return False
+    x = call.values[place]
+    if not np.isfinite(says):
+        return False
+    step = epsilon(ir.typeof(x).dtype) ** (1 / 3) * max(1.0, abs(float(x[index])))
+
+    def value(h):
+        moved = list(call.values)
+        moved[place] = x.at[index].add(jnp.asarray(h, x.dtype))
+        ys = call.body(*moved)
+        pairs = zip(bars, ys, strict=True)
+        return sum(inner(bar, y) for bar, y in pairs if bar is not None)
+
+    here, jumps, slopes = value(0.0), [], []
+    for h in (8 * step, step):
+        right, left = (value(h) - here) / h, (here - value(-h)) / h
+        jumps.append(abs(right - left))
+        slopes += [left, right]
+    size = max(map(abs, slopes))
+    kinked = jumps[1] > 0.5 * jumps[0] and jumps[1] > 0.01 * size
+    slack = 0.05 * size
+    return bool(kinked and min(slopes) - slack <= says <= max(slopes) + slack)
+
+
+def _first_difference(said, right, xs, active) -> Fault | None:
+    places = [i for i, on in enumerate(active) if on]
+    lengths = {n for x in xs for n in np.shape(x)}
+    whole = [wide(b) for b in right]
+    for k, (a, b) in enumerate(zip(map(wide, said), whole, strict=True)):
+        dtype = ir.typeof(xs[k]).dtype
+        largest = np.abs(np.where(np.isfinite(b), b, 0)).max(initial=0)
+        allowed = rtol(dtype) * (np.abs(a) + np.abs(b))
+        allowed = allowed + ROUNDINGS * epsilon(dtype) * largest
+        found = _largest(a, b, allowed)
+        if found is None:
+            continue
+        words = pattern(a, b, allowed, np.asarray(xs[k]), lengths)
+        for other, c in enumerate(whole):
+            if other != k and c.shape == a.shape and np.allclose(a, c, rtol=1e-4):
+                words = f"It is that of argument {places[other]}: two were exchanged."
+        return Fault(
+            "derivative", places[k], found, a[found].item(), b[found].item(), words
+        )
+    return None
+
+
+def _arbitrated(call, active, fault: Fault) -> Fault | None:
+    """The fault, unless f's values speak against the body's own derivative."""
+    numbers = [n for n in (fault.says, fault.right) if n is not None]
+    finite = bool(np.isfinite(numbers).all())
+    report = _compared(call, active, call.body)
+    if report.ok or (finite and report.verdict == "cannot tell"):
+        return fault
+    return _by_differences(call, active, "its body's own derivative is inexact here")
+
+
+def _by_differences(call, active, why: str) -> Fault | None:
+    """What f's values alone say of the rule."""
+    report = _compared(call, active, call.rule)
+    if report.ok:
+        return None
+    if report.verdict == "cannot tell":
+        return Fault("derivative", said=f"Nobody can tell: {why}.", sure=False)
+    row = report.failures[0]
+    places = [i for i, on in enumerate(active) if on]
+    argument = next((p for p in places if row.leaf == f"args[{p}]"), places[0])
+    finding = report.findings[0] if report.findings else None
+    words = getattr(finding, "pattern", "") or ""
+    return Fault("derivative", argument, row.index, row.value, row.other, words)
+
+
+def _compared(call, active, derived):
+    """`jaxbp.checks.compare` of the body's values with a derivative of `derived`."""
+    places = [i for i, on in enumerate(active) if on]
+    plain = call.body or call.rule
+
+    def whole(function):
+        def of_active(*given):
+            values = list(call.values)
+            for place, value in zip(places, given, strict=True):
+                values[place] = value
+            return [y for y in function(*values) if ir.differentiable(ir.typeof(y))]
+
+        return of_active
+
+    judged = whole(derived)
+    witness = Witness(
+        "rule",
+        lambda _, primals, tangents: jvp(judged, primals, tangents),
+        lambda _, *primals: vjp(judged, *primals),
+        refusals=(JaxbpError, NotImplementedError),
+    )
+    named = [call.values[place] for place in places]
+    return compare(whole(plain), tuple(named), (witness,), points=1)
+
+
+# Cotangents --------------------------------------------------------------------------
+
+
+def _probes(outs, xs, rng):
+    """Lists of cotangents: dense ones, then single elements."""
+    sizes = [y.size if ir.differentiable(ir.typeof(y)) else 0 for y in outs]
+    total, inputs = sum(sizes), sum(x.size for x in xs)
+    full = total * inputs <= FULL
+    for _ in range(2 if full else DENSE):
+        yield _dense(outs, rng)
+    count = total if full else min(ONE_HOT, total)
+    chosen = range(total) if full else rng.choice(total, count, replace=False)
+    for number in chosen:
+        yield _one_hot(outs, sizes, int(number))
+
+
+def _dense(outs, rng) -> list:
+    """A random cotangent for each output that has one."""
+    bars = []
+    for y in outs:
+        aval = ir.typeof(y)
+        if not ir.differentiable(aval):
+            bars.append(None)
+            continue
+        value = rng.normal(size=aval.shape)
+        if np.issubdtype(aval.dtype, np.complexfloating):
+            value = value + 1j * rng.normal(size=aval.shape)
+        bars.append(jnp.asarray(value).astype(aval.dtype))
+    return bars
+
+
+def _one_hot(outs, sizes, number: int) -> list:
+    bars: list = []
+    for y, size in zip(outs, sizes, strict=True):
+        aval = ir.typeof(y)
+        if not size or not 0 <= number < size:
+            bars.append(None)
+        else:
+            unit = np.zeros(math.prod(aval.shape), aval.dtype)
+            unit[number] = 1
+            bars.append(jnp.asarray(unit.reshape(aval.shape)))
+        number -= size
+    return bars
+
+
+def _largest(a, b, allowed) -> tuple[int, ...] | None:
+    """The index at which two arrays differ most for what is allowed; None: nowhere."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.abs(a - b)
+    same = (a == b) | (~np.isfinite(a) & ~np.isfinite(b))
+    excess = np.where(same, -np.inf, np.where(np.isfinite(gap), gap - allowed, np.inf))
+    if excess.size == 0 or not (excess > 0).any():
+        return None
+    at = np.unravel_index(int(np.argmax(np.where(excess > 0, gap, -1))), excess.shape)
+    return tuple(map(int, at))

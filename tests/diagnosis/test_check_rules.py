@@ -1,0 +1,212 @@
+"""check_rules: planted errors are found and named, and right rules are left alone."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxbp.diagnosis import check_rules
+from jaxbp.errors import InvalidArgument
+
+DTYPES = ("float32", "float64")
+
+
+def with_rule(body, forward, backward, name="own"):
+    """`body` as a custom_vjp function with this rule."""
+    body.__name__ = name
+    made = jax.custom_vjp(body)
+    made.defvjp(forward, backward)
+    return made
+
+
+def gated(x, w):
+    return jnp.tanh(x @ w) * x
+
+
+def gated_forward(x, w):
+    y = jnp.tanh(x @ w)
+    return y * x, (x, w, y)
+
+
+def gated_backward(residuals, bar):
+    x, w, y = residuals
+    inner = bar * x * (1 - y**2)
+    return inner @ w.T + bar * y, x.T @ inner
+
+
+def mutated(name):
+    """The backward rule of `gated` with an error of a kind."""
+
+    def backward(residuals, bar):
+        x_bar, w_bar = gated_backward(residuals, bar)
+        x, w, y = residuals
+        inner = bar * x * (1 - y**2)
+        return {
+            "scaled": (x_bar * (1 + 1e-3), w_bar),
+            "negated": (x_bar, -w_bar),
+            "zero": (x_bar, jnp.zeros_like(w_bar)),
+            "term dropped": (inner @ w.T, w_bar),
+            "transposed": (x_bar, w_bar.T),
+            "not transposed": (inner @ w + bar * y, w_bar),
+            "shifted": (jnp.roll(x_bar, 1, 0), w_bar),
+            "exchanged": (w_bar, x_bar),
+            "output for input": (inner @ w.T + bar * x, w_bar),
+            "one side": (jnp.where(x < 0, 2 * x_bar, x_bar), w_bar),
+            "one element": (x_bar.at[1, 2].multiply(1.01), w_bar),
+            "not linear": (x_bar * bar, w_bar),
+            "constant": (x_bar + 1e-2, w_bar),
+        }[name]
+
+    return backward
+
+
+# What is said of them: of which argument, a word of the pattern.
+SAID = {
+    "scaled": (0, "1.001 times"), "negated": (1, "sign"), "zero": (1, "zero"),
+    "term dropped": (0, ""), "transposed": (1, "transposed"), "not transposed": (0, ""),
+    "shifted": (0, "shifted by 1"), "exchanged": (0, "argument 1"),
+    "output for input": (0, ""), "one side": (0, "< 0"), "one element": (0, ""),
+    "not linear": (0, "not linear in"), "constant": (0, "zero to zero"),
+}  # fmt: skip
+
+
+def operands(dtype):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(3, 3)), rng.normal(size=(3, 3))
+    return jnp.asarray(x, dtype), jnp.asarray(w, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", SAID)
+def test_a_planted_error_is_found_and_named(name, dtype):
+    f = with_rule(gated, gated_forward, mutated(name), "gated")
+    report = check_rules(lambda x, w: jnp.sum(f(x, w) ** 2), *operands(dtype))
+    assert not report
+    (row,) = report.failures
+    argument, words = SAID[name]
+    assert row.name == "gated" and row.argument == argument, str(report)
+    assert words in row.pattern, str(report)
+    assert "test_check_rules.py" in row.line
+    if row.what == "derivative":
+        assert row.says != row.right
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_right_rule_is_left_alone(dtype):
+    f = with_rule(gated, gated_forward, gated_backward, "gated")
+    x, w = operands(dtype)
+
+    def whole(x, w):
+        def body(h, _):
+            return jax.checkpoint(f)(h, w), None
+
+        h = jax.lax.scan(body, x, None, length=3)[0]
+        return jax.lax.cond(h[0, 0] > 9, jnp.sum, lambda h: jnp.sum(f(h, w)), h)
+
+    assert check_rules(whole, x, w)
+    assert check_rules(jax.jit(whole), x, w)
+    assert check_rules(lambda x: jnp.sum(jax.vmap(lambda r: f(r[None], w))(x)), x)
+
+
+def test_wrong_at_one_step_of_a_scan_alone():
+    @jax.custom_vjp
+    def own(x, t):
+        return jnp.sin(x) * t
+
+    def forward(x, t):
+        return own(x, t), (x, t)
+
+    def backward(residuals, bar):
+        x, t = residuals
+        factor = jnp.where(t == 17, 1.5, 1.0)
+        return bar * jnp.cos(x) * t * factor, bar * jnp.sin(x)
+
+    own.defvjp(forward, backward)
+
+    def f(x):
+        return jax.lax.scan(lambda h, t: (h + own(x, t), None), 0.0, jnp.arange(40.0))[
+            0
+        ]
+
+    (row,) = check_rules(f, 0.3).failures
+    assert row.steps == (("scan", 17, 40),) and "1.5 times" in row.pattern
+
+
+def test_kinks_and_bodies_that_are_worse_than_their_rules():
+    @jax.custom_vjp
+    def rectified(x):
+        return jnp.maximum(x, 0.0)
+
+    rectified.defvjp(
+        lambda x: (rectified(x), x), lambda x, b: (jnp.where(x > 0, b, 0.0),)
+    )
+
+    @jax.custom_jvp
+    def softplus(x):
+        return jnp.log(1 + jnp.exp(x))  # its own derivative is NaN at 1000
+
+    softplus.defjvps(lambda t, y, x: t * jax.nn.sigmoid(x))
+
+    @jax.custom_vjp
+    def root(x):
+        step = lambda _, y: 0.5 * (y + x / y)  # noqa: E731
+        return jax.lax.while_loop(
+            lambda s: s[0] < 30, lambda s: (s[0] + 1, step(0, s[1])), (0, x)
+        )[1]
+
+    root.defvjp(lambda x: (root(x), root(x)), lambda y, b: (b / (2 * y),))
+    x = jnp.array([-1.0, 0.0, 2.0, 30.0])
+    assert check_rules(lambda x: jnp.sum(rectified(x)), x)
+    assert check_rules(lambda x: jnp.sum(jax.nn.relu(x) + jax.nn.gelu(x)), x)
+    assert check_rules(lambda x: jnp.sum(softplus(x)), x)
+    assert check_rules(lambda x: jnp.sum(root(x**2 + 1)), x)
+
+
+def test_what_is_meant_to_differ_is_silenced_by_name():
+    @jax.custom_vjp
+    def rounded(x):
+        return jnp.round(x)
+
+    rounded.defvjp(lambda x: (rounded(x), None), lambda _, b: (b,))
+    f, x = lambda x: jnp.sum(rounded(x)), jnp.array([0.3, 1.8])
+    report = check_rules(f, x)
+    assert not report and "not the derivative" in str(report)
+    silenced = check_rules(f, x, expected=("rounded",))
+    assert silenced and silenced.rows[0].verdict == "meant to differ"
+    with pytest.raises(InvalidArgument, match="rounder"):
+        check_rules(f, x, expected=("rounder",))
+
+
+def test_the_value_that_the_rule_gives():
+    @jax.custom_vjp
+    def own(x):
+        return jnp.sin(x)
+
+    own.defvjp(lambda x: (jnp.sin(x) * 1.01, x), lambda x, b: (b * jnp.cos(x),))
+    (row,) = check_rules(lambda x: jnp.sum(own(x)), jnp.ones(3)).failures
+    assert row.what == "value"
+
+
+def test_complex_numbers_and_wrong_shapes():
+    @jax.custom_vjp
+    def own(z):
+        return z * z
+
+    own.defvjp(lambda z: (z * z, z), lambda z, b: (2 * b * jnp.conj(z),))
+    z = jnp.array([1 + 2j, 0.5 - 1j])
+    (row,) = check_rules(lambda z: jnp.sum(jnp.real(own(z))), z).failures
+    assert row.what == "derivative"
+
+    @jax.custom_vjp
+    def shifted(x, b):
+        return x + b
+
+    shifted.defvjp(lambda x, b: (x + b, None), lambda _, bar: (bar, bar))
+    report = check_rules(lambda x: jnp.sum(shifted(x, 1.0)), jnp.ones(3))
+    assert report.failures[0].what == "refused" and "shape" in str(report)
+
+
+def test_nothing_to_look_at_and_traced_arguments():
+    assert "no function" in str(check_rules(jnp.sin, 1.0))
+    with pytest.raises(InvalidArgument, match="outside jit"):
+        jax.jit(lambda x: check_rules(jnp.sin, x) and x)(1.0)
