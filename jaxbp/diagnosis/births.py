@@ -38,7 +38,9 @@ class Event:
 
     @property
     def index(self) -> tuple[int, ...]:
-        """The first element, as an index."""
+        """The first element, as an index; () where there is none."""
+        if not self.where.any():
+            return ()
         return tuple(map(int, np.argwhere(self.where)[0]))
 
 

@@ -12,7 +12,7 @@ from .births import Event, Walk
 from .loops import LOOPS, Step, first_bad_step, guilty_step
 from .recording import Equation, Recording, Watcher
 from .report import Birth
-from .watch import Operation, bad_places, watched
+from .watch import Operation, bad_places, has_nan, is_bad, watched
 
 
 class Finder:
@@ -105,27 +105,41 @@ class Finder:
         birth.batch = at[: equation.origin.vmaps]
         birth.slope = _slope(edge, residuals, at, shape)
         birth.inside = _rule_line(edge, operations)
-        origin = self._origin(equation)
-        if origin is not None:
-            birth.origin = origin.said
-            if kind == kinds.ALREADY_NAN:
-                return _of_value(birth, origin)
+        if kind == kinds.ALREADY_NAN:
+            origin = self._origin(equation, has_nan)
+            if origin is not None:
+                return self._made_before(birth, origin)
+        origin = self._origin(equation, is_bad)
+        birth.origin = origin.said if origin is not None else ""
+        return self._with_remedy(birth, event)
+
+    def _made_before(self, birth: Birth, origin: "Origin") -> Birth:
+        """A birth of a value that is NaN already, told of where that was made."""
+        found, equation = _of_value(birth, origin), origin.equation
+        place = equation.edges[0]
+        if origin.steps != self.path or place == equation.edges[1]:
+            return found
+        where = np.isnan(np.asarray(equation.outs[0]))
+        edge = self.program.structure.edges[place]
+        return self._with_remedy(found, Event(edge, place, [], 0, where))
+
+    def _with_remedy(self, birth: Birth, event: Event) -> Birth:
         mask = masks.mask_behind(self.recording, self.program, event)
         if mask is not None:
             birth.mask, birth.mask_case = mask.line, mask.case
         birth.remedy = remedy.remedy_of(birth)
         return birth
 
-    def _origin(self, equation: Equation) -> "Origin | None":
-        """What first made what is not finite of this equation's operands."""
+    def _origin(self, equation: Equation, bad) -> "Origin | None":
+        """What first made what is bad, NaN or not finite, of this equation's operands."""
         made: dict[int, Origin] = {}
         for other in self.recording.recorder.equations:
-            bad = [v for v in other.values if bad_places(v).any()]
-            parent = next((made[id(v)] for v in bad if id(v) in made), None)
+            read = list(filter(bad, other.values))
+            parent = next((made[id(v)] for v in read if id(v) in made), None)
             if other is equation:
                 return parent
-            if any(bad_places(y).any() for y in other.outs):
-                first = parent or (None if bad else _forward(other, self.path))
+            if any(map(bad, other.outs)):
+                first = parent or (None if read else _forward(other, self.path))
                 if first is not None:
                     made |= {id(y): first for y in other.outs}
         return None
@@ -173,8 +187,8 @@ def _kind(equation: Equation, index, shape, operations) -> str:
 def _of_value(birth: Birth, origin: "Origin") -> Birth:
     """A birth whose operand is NaN already, told of the operation that made it so."""
     equation, steps = origin
-    bad = next(y for y in equation.outs if bad_places(y).any())
-    index = tuple(map(int, np.argwhere(bad_places(bad))[0]))
+    bad = next((y for y in equation.outs if has_nan(y)), equation.outs[0])
+    index = tuple(map(int, np.argwhere(np.isnan(np.asarray(bad)))[0]))
     shape = np.shape(bad)
     read_by = f"`{birth.primitive}` at {birth.line or 'an unknown line'}"
     for _, step, length in birth.steps[len(steps) :] or birth.steps:
@@ -185,7 +199,7 @@ def _of_value(birth: Birth, origin: "Origin") -> Birth:
     found = Birth(equation.line, equation.name, kind, index, birth.entries, steps)
     found.column, found.shape, found.read_by = equation.origin.column, shape, read_by
     found.operands = tuple(_element(v, index, shape) for v in equation.values)
-    found.value, found.count = bad[index], int(bad_places(bad).sum())
+    found.value, found.count = bad[index], int(np.isnan(np.asarray(bad)).sum())
     found.batch = index[: equation.origin.vmaps]
     return found
 

@@ -63,7 +63,8 @@ def remedy_of(birth: Birth) -> Remedy | None:
     """What is known to help; None where nothing is sure to."""
     written = operation_at(birth) if birth.line else None
     safe = _SAFE.get(birth.primitive)
-    if written is not None and safe is not None and birth.mask:
+    squares = written is not None and written.function in ("norm", "std", "hypot")
+    if written is not None and safe is not None and birth.mask and not squares:
         return _double_where(birth, written, safe)
     for pattern, better in _BETTER:
         if birth.line and re.search(pattern, line_text(birth.line)):
@@ -74,7 +75,7 @@ def remedy_of(birth: Birth) -> Remedy | None:
         return None
     if birth.primitive == "atan2" and len(written.operands) == 2:
         return _at_origin(written)
-    if written.function in ("norm", "std", "hypot"):
+    if squares:
         return _by_squares(written)
     return None if safe is None else _left_out(written, safe)
 
