@@ -131,7 +131,7 @@ class Finder:
         return birth
 
     def _origin(self, equation: Equation, bad) -> "Origin | None":
-        """What first made what is bad, NaN or not finite, of this equation's operands."""
+        """What first made what is bad, NaN or not, of this equation's operands."""
         made: dict[int, Origin] = {}
         for other in self.recording.recorder.equations:
             read = list(filter(bad, other.values))

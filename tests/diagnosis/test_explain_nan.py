@@ -11,36 +11,27 @@ import pytest
 import jaxbp
 from jaxbp.diagnosis import explain_nan
 from jaxbp.errors import InvalidArgument
-from tests.diagnosis import nan_cases
-from tests.diagnosis.nan_cases import CASES, CONTROLS
-
-NAMES = [case.f.__name__ for case in CASES]
-PASTED = [case for case in CASES if case.pasted]
-LINES = inspect.getsource(nan_cases).splitlines()
+from jaxbp.problems import accidents
+from jaxbp.problems.accidents import ACCIDENTS, CONTROLS, born_at
 
 
-def marked_line(f):
-    """The number of the marked line of `f`, or of what it calls in this file."""
-    source = inspect.getsource(f)
-    if "# here" not in source:
-        called = {"jitted_inside": "helper", "custom_forward": "scaled_root_jvp"}
-        inner = getattr(nan_cases, called[f.__name__])
-        first = inspect.getsourcelines(getattr(inner, "__wrapped__", inner))[1]
-    else:
-        first = inspect.getsourcelines(f)[1]
-    rest = enumerate(LINES[first - 1 :], first)
-    return next(number for number, line in rest if line.endswith("# here"))
+def arrays(case):
+    return tuple(map(jnp.asarray, case.args))
 
 
-@pytest.mark.parametrize("case", CASES, ids=NAMES)
+NAMES = [case.f.__name__ for case in ACCIDENTS]
+PASTED = [case for case in ACCIDENTS if case.pasted]
+
+
+@pytest.mark.parametrize("case", ACCIDENTS, ids=NAMES)
 @pytest.mark.parametrize("jit", [False, True], ids=["eager", "jit"])
 def test_the_line_and_what_happened(case, jit):
     f = jax.jit(case.f) if jit else case.f
-    report = explain_nan(f, *case.args)
+    report = explain_nan(f, *arrays(case))
     assert report and report.spoilt
     first = report.births[0]
-    number = re.search(r"nan_cases\.py:(\d+)", first.line)
-    assert number and int(number[1]) == marked_line(case.f), str(report)
+    number = re.search(r"accidents\.py:(\d+)", first.line)
+    assert number and int(number[1]) == born_at(case), str(report)
     assert case.primitive in first.primitive
     assert case.kind in first.kind, str(report)
     assert bool(first.mask) == case.masked
@@ -51,24 +42,24 @@ def test_the_line_and_what_happened(case, jit):
 
 @pytest.mark.parametrize(
     "case",
-    [c for c in CASES if c.pasted],
-    ids=[c.f.__name__ for c in CASES if c.pasted],
+    [c for c in ACCIDENTS if c.pasted],
+    ids=[c.f.__name__ for c in ACCIDENTS if c.pasted],
 )
 def test_the_remedy_pasted_makes_the_gradient_finite(case):
-    report = explain_nan(case.f, *case.args)
+    report = explain_nan(case.f, *arrays(case))
     source = inspect.getsource(case.f)
     for birth in report.births:
         if birth.remedy is not None:
             assert birth.remedy.old in source
             source = source.replace(birth.remedy.old, birth.remedy.new, 1)
-    names = dict(vars(nan_cases))
+    names = dict(vars(accidents))
     exec(compile(source, "pasted", "exec"), names)
     mended = names[case.f.__name__]
-    found = jax.grad(mended)(*case.args)
+    found = jax.grad(mended)(*arrays(case))
     assert np.isfinite(found).all(), source
     if case.gradient is not None:
         np.testing.assert_allclose(found, case.gradient, rtol=1e-6)
-    value, kept = case.f(*case.args), mended(*case.args)
+    value, kept = case.f(*arrays(case)), mended(*arrays(case))
     if np.isfinite(value):
         np.testing.assert_allclose(kept, value, rtol=1e-6)
 
@@ -82,29 +73,29 @@ def test_a_finite_gradient_is_said_to_be(f, x, jit):
 
 
 def test_it_says_what_else_is_known():
-    report = explain_nan(nan_cases.rooted, jnp.array([1.0, 0.0, 4.0]))
+    report = explain_nan(accidents.rooted, jnp.array([1.0, 0.0, 4.0]))
     (birth,) = report.births
     assert birth.operands == (0.0,) and birth.value == 0 and birth.cotangent == 0
     assert birth.slope == np.inf and birth.entries == 1 and report.forward_finite
     assert "1 of 3 in `x`" in str(report) and "<table" in report.page().html()
     assert report.as_dicts()[0]["kind"] == "0 x inf"
-    inside = explain_nan(nan_cases.custom_reverse, jnp.array([1.0, 0.0])).births[0]
+    inside = explain_nan(accidents.custom_reverse, jnp.array([1.0, 0.0])).births[0]
     assert "own_backward" in inside.inside
-    batch = explain_nan(nan_cases.angle, nan_cases.CASES[NAMES.index("angle")].args[0])
+    batch = explain_nan(accidents.angle, ACCIDENTS[NAMES.index("angle")].args[0])
     assert batch.births[0].batch == (1,)
 
 
 def test_steps_of_loops_in_loops():
-    (case,) = [c for c in CASES if c.f is nan_cases.nested]
-    birth = explain_nan(case.f, *case.args).births[0]
+    (case,) = [c for c in ACCIDENTS if c.f is accidents.nested]
+    birth = explain_nan(case.f, *arrays(case)).births[0]
     assert [(step, length) for _, step, length in birth.steps] == [(1, 3), (2, 4)]
 
 
 def test_forward_mode():
     x = jnp.array([1.0, 0.0])
-    report = explain_nan(nan_cases.squared_away, x, tangents=(jnp.ones(2),))
+    report = explain_nan(accidents.squared_away, x, tangents=(jnp.ones(2),))
     assert report and report.births[0].primitive == "sqrt"
-    assert not explain_nan(nan_cases.rooted, x, tangents=(jnp.ones(2),))
+    assert not explain_nan(accidents.rooted, x, tangents=(jnp.ones(2),))
 
 
 def test_trees_and_cotangents():
@@ -122,7 +113,7 @@ def test_trees_and_cotangents():
 def test_under_jit_it_is_told_when_the_function_runs(capfd):
     @jax.jit
     def step(x):
-        report = jaxbp.explain_nan(nan_cases.rooted, x)
+        report = jaxbp.explain_nan(accidents.rooted, x)
         assert not report
         return x * 2
 

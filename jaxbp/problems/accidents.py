@@ -1,17 +1,20 @@
 """Functions as people write them whose gradient is not finite, and some whose is.
 
-The line at which the NaN or Inf is born ends in `# here`.
+The line at which the NaN or Inf is born ends in `# here`. `jaxbp.explain_nan` and the
+study `nan_births` are held to them.
 """
 
+import inspect
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 
-class Case(NamedTuple):
-    """A function at a point.
+class Accident(NamedTuple):
+    """A function at a point at which its gradient is not finite.
 
     Fields:
       f, args: differentiated by the first argument.
@@ -228,11 +231,10 @@ def one_step_batch(x):
     return jnp.sum(jax.vmap(run)(x))
 
 
-ARRAY = jnp.array
-CASES = [
-    Case(
+ACCIDENTS = [
+    Accident(
         rooted,
-        (ARRAY([1.0, 0.0, 4.0]),),
+        (np.array([1.0, 0.0, 4.0]),),
         "0 x inf",
         "sqrt",
         True,
@@ -240,12 +242,12 @@ CASES = [
         (1,),
         [0.5, 0, 0.25],
     ),
-    Case(entropy, (ARRAY([0.5, 0.0]),), "0 x inf", "log", True, None, (1,)),
-    Case(entropy_bare, (ARRAY([0.5, 0.0]),), "0 x inf", "log"),
-    Case(length, (jnp.zeros(3),), "pole", "sqrt", gradient=[0, 0, 0]),
-    Case(
+    Accident(entropy, (np.array([0.5, 0.0]),), "0 x inf", "log", True, None, (1,)),
+    Accident(entropy_bare, (np.array([0.5, 0.0]),), "0 x inf", "log"),
+    Accident(length, (np.zeros(3),), "pole", "sqrt", gradient=[0, 0, 0]),
+    Accident(
         lengths,
-        (ARRAY([[3.0, 4.0], [0.0, 0.0]]),),
+        (np.array([[3.0, 4.0], [0.0, 0.0]]),),
         "pole",
         "sqrt",
         False,
@@ -253,11 +255,13 @@ CASES = [
         (1,),
         [[0.6, 0.8], [0, 0]],
     ),
-    Case(spread, (ARRAY([[1.0, 2.0], [1.0, 3.0]]),), "pole", "sqrt", False, None, (0,)),
-    Case(direction, (jnp.zeros(3),), "0 x inf", "sqrt", True, None, None, [0, 0, 0]),
-    Case(
+    Accident(
+        spread, (np.array([[1.0, 2.0], [1.0, 3.0]]),), "pole", "sqrt", False, None, (0,)
+    ),
+    Accident(direction, (np.zeros(3),), "0 x inf", "sqrt", True, None, None, [0, 0, 0]),
+    Accident(
         log_sum_exp,
-        (ARRAY([1000.0, 0.0]),),
+        (np.array([1000.0, 0.0]),),
         "overflow",
         "exp",
         False,
@@ -266,9 +270,9 @@ CASES = [
         None,
         False,
     ),
-    Case(
+    Accident(
         soft_plus,
-        (ARRAY([1.0, 1000.0]),),
+        (np.array([1.0, 1000.0]),),
         "overflow",
         "exp",
         False,
@@ -277,9 +281,9 @@ CASES = [
         None,
         False,
     ),
-    Case(
+    Accident(
         logistic,
-        (ARRAY([1.0, -1000.0]),),
+        (np.array([1.0, -1000.0]),),
         "overflow",
         "exp",
         False,
@@ -288,23 +292,27 @@ CASES = [
         None,
         False,
     ),
-    Case(growth, (ARRAY([7.0]), jnp.arange(10.0)), "pole", "sqrt", False, 7),
-    Case(marching, (ARRAY([1.0]),), "pole", "sqrt", False, 7),
-    Case(nested, (ARRAY([12.0]),), "0 x inf", "log", False, 2, None, None, False),
-    Case(
+    Accident(growth, (np.array([7.0]), np.arange(10.0)), "pole", "sqrt", False, 7),
+    Accident(marching, (np.array([1.0]),), "pole", "sqrt", False, 7),
+    Accident(
+        nested, (np.array([12.0]),), "0 x inf", "log", False, 2, None, None, False
+    ),
+    Accident(
         angle,
-        (ARRAY([[0.5, 1.0], [1.0, 2.0], [0.0, 3.0]]),),
+        (np.array([[0.5, 1.0], [1.0, 2.0], [0.0, 3.0]]),),
         "pole",
         "acos",
         False,
         None,
         (1,),
     ),
-    Case(heading, (jnp.zeros((2, 2)),), "0 / 0", "atan2"),
-    Case(power, (ARRAY([4.0, 0.0]),), "pole", "pow", False, None, (1,), [0.25, 0]),
-    Case(
+    Accident(heading, (np.zeros((2, 2)),), "0 / 0", "atan2"),
+    Accident(
+        power, (np.array([4.0, 0.0]),), "pole", "pow", False, None, (1,), [0.25, 0]
+    ),
+    Accident(
         ratio_of,
-        (ARRAY([1.0, 0.0, 2.0]),),
+        (np.array([1.0, 0.0, 2.0]),),
         "0 x inf",
         "div",
         True,
@@ -312,11 +320,15 @@ CASES = [
         (1,),
         [-1, 0, -0.25],
     ),
-    Case(in_branch, (ARRAY([0.0, 1.0]),), "pole", "sqrt", False, None, (0,), [0, 0.5]),
-    Case(remade, (ARRAY([0.0, 1.0]),), "0 x inf", "sqrt", False, None, (0,), [0, 3]),
-    Case(
+    Accident(
+        in_branch, (np.array([0.0, 1.0]),), "pole", "sqrt", False, None, (0,), [0, 0.5]
+    ),
+    Accident(
+        remade, (np.array([0.0, 1.0]),), "0 x inf", "sqrt", False, None, (0,), [0, 3]
+    ),
+    Accident(
         jitted_inside,
-        (ARRAY([0.0, 1.0]),),
+        (np.array([0.0, 1.0]),),
         "pole",
         "sqrt",
         False,
@@ -325,9 +337,9 @@ CASES = [
         None,
         False,
     ),
-    Case(
+    Accident(
         custom_reverse,
-        (ARRAY([1.0, 0.0]),),
+        (np.array([1.0, 0.0]),),
         "0 / 0",
         "own",
         False,
@@ -336,9 +348,9 @@ CASES = [
         None,
         False,
     ),
-    Case(
+    Accident(
         custom_forward,
-        (ARRAY([0.0, 1.0]),),
+        (np.array([0.0, 1.0]),),
         "pole",
         "scaled_root",
         False,
@@ -347,9 +359,9 @@ CASES = [
         None,
         False,
     ),
-    Case(
+    Accident(
         half_precision,
-        (ARRAY([12.0, 1.0]),),
+        (np.array([12.0, 1.0]),),
         "overflow",
         "exp",
         False,
@@ -358,9 +370,9 @@ CASES = [
         None,
         False,
     ),
-    Case(
+    Accident(
         brain_float,
-        (ARRAY([1e15, 1.0]),),
+        (np.array([1e15, 1.0]),),
         "overflow",
         "mul",
         False,
@@ -369,9 +381,9 @@ CASES = [
         None,
         False,
     ),
-    Case(
+    Accident(
         missing,
-        (ARRAY([1.0, 2.0]), ARRAY([jnp.nan, 1.0])),
+        (np.array([1.0, 2.0]), np.array([np.nan, 1.0])),
         "NaN already",
         "mul",
         True,
@@ -380,11 +392,11 @@ CASES = [
         None,
         False,
     ),
-    Case(cosine, (jnp.zeros(3), jnp.ones(3)), "0 x inf", "sqrt", gradient=None),
-    Case(degenerate, (jnp.eye(2),), "", "eigh", pasted=False),
-    Case(
+    Accident(cosine, (np.zeros(3), np.ones(3)), "0 x inf", "sqrt", gradient=None),
+    Accident(degenerate, (np.eye(2),), "", "eigh", pasted=False),
+    Accident(
         squared_away,
-        (ARRAY([0.0, 1.0]),),
+        (np.array([0.0, 1.0]),),
         "0 x inf",
         "sqrt",
         False,
@@ -392,9 +404,9 @@ CASES = [
         (0,),
         [0, 1.5],
     ),
-    Case(
+    Accident(
         reciprocal,
-        (ARRAY([0.0, 2.0]),),
+        (np.array([0.0, 2.0]),),
         "0 x inf",
         "integer_pow",
         True,
@@ -402,8 +414,18 @@ CASES = [
         (0,),
         [0, -0.25],
     ),
-    Case(one_step_batch, (ARRAY([0.5, 3.0]),), "pole", "sqrt", False, 3, (1,)),
+    Accident(one_step_batch, (np.array([0.5, 3.0]),), "pole", "sqrt", False, 3, (1,)),
 ]
+
+
+CALLED = {jitted_inside: helper, custom_forward: scaled_root_jvp}
+
+
+def born_at(accident: Accident) -> int:
+    """The number of the line of this file at which it happens."""
+    f = CALLED.get(accident.f, accident.f)
+    lines, first = inspect.getsourcelines(f)
+    return next(n for n, line in enumerate(lines, first) if "# here" in line)
 
 
 # Gradients that are finite: nothing may be told of them. ------------------------------
@@ -418,9 +440,6 @@ def masked_softmax(x):
     kept = jnp.array([True, False, True])
     return jax.nn.softmax(jnp.where(kept, x, -jnp.inf))[0]
 
-
-def nan_dropped(x):
-    return jnp.sum(jnp.where(jnp.array([True, False]), x, jnp.nan * x))
 
 
 def log_of_inf(x):
@@ -440,11 +459,11 @@ def stopped(x):
 
 
 CONTROLS = [
-    (double_where, ARRAY([1.0, 0.0])),
-    (masked_softmax, ARRAY([1.0, 2.0, 3.0])),
-    (log_of_inf, ARRAY([1.0, -2.0])),
-    (inf_value, ARRAY([1.0, -2.0])),
-    (clipped, ARRAY([0.0, -2.0, 1.0])),
-    (stopped, ARRAY([0.0, 2.0])),
-    (far_hyperbola, jnp.zeros(2)),
+    (double_where, np.array([1.0, 0.0])),
+    (masked_softmax, np.array([1.0, 2.0, 3.0])),
+    (log_of_inf, np.array([1.0, -2.0])),
+    (inf_value, np.array([1.0, -2.0])),
+    (clipped, np.array([0.0, -2.0, 1.0])),
+    (stopped, np.array([0.0, 2.0])),
+    (far_hyperbola, np.zeros(2)),
 ]
