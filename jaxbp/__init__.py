@@ -5,7 +5,7 @@ As in JAX: `grad`, `value_and_grad`, `jvp`, `vjp`, `linearize`, `jacfwd`, `jacre
 
 Ours: `hvp` (Hessian times vector), `check` (is a gradient right?), `cost` (what does it
 take?), `trace` (every value on the way), `explain_nan` (where is a NaN born?),
-`check_rules` (which custom rule is wrong?),
+`check_rules` (which custom rule is wrong?), `growth` (where does it explode?),
 `coverage` (which primitives have rules).
 
 What `linearize` and `vjp` return: `Pushforward`, `Pullback`; both hold a
@@ -49,6 +49,7 @@ __all__ = [
     "explain_nan",
     "foreign",
     "grad",
+    "growth",
     "hessian",
     "hvp",
     "jacfwd",
@@ -72,6 +73,7 @@ _LAZY = {
     "check_rules": "diagnosis",
     "coverage": "covering",
     "explain_nan": "diagnosis",
+    "growth": "diagnosis",
     "trace": "evaluation",
 }
 _SUBMODULES = frozenset(

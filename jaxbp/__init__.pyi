@@ -20,6 +20,7 @@ from . import worked as worked
 from .checks import Report as _CheckReport
 from .costs import CostReport as _CostReport
 from .covering import CoverageReport as _CoverageReport
+from .diagnosis import GrowthReport as _GrowthReport
 from .diagnosis import NanReport as _NanReport
 from .diagnosis import RuleReport as _RuleReport
 from .evaluation import EvaluationTrace as _Trace
@@ -167,6 +168,13 @@ def explain_nan(
     tangents: Any = None,
     has_aux: bool = False,
 ) -> _NanReport: ...
+def growth(
+    f: _Function,
+    *args: Any,
+    argnums: _Places = 0,
+    cotangent: Any = None,
+    has_aux: bool = False,
+) -> _GrowthReport: ...
 def coverage() -> _CoverageReport: ...
 
 # Options, by `with`.

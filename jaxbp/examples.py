@@ -69,6 +69,12 @@ True""",
 >>> report = jaxbp.explain_nan(f, jnp.array([1.0, 0.0]))
 >>> [(b.primitive, b.kind, b.index) for b in report.births]
 [('sqrt', '0 x inf', (1,))]""",
+    "growth": """\
+>>> import jax
+>>> f = lambda x: jax.lax.fori_loop(0, 20, lambda i, h: 2 * h, x)
+>>> report = jaxbp.growth(f, 1.0)
+>>> report.rows[0].steps[0], report.first_step(1000.0)[1]
+(524288.0, 9)""",
     "coverage": """\
 >>> jaxbp.coverage().matching("cumsum").rows[0].forward
 'linear'""",

@@ -56,12 +56,7 @@ def explain_nan(
     Cost: `f` and each of its edges once, uncompiled; two compiled runs of a loop in
     which a birth is, and its carries stacked. A gradient that is finite costs no more.
     """
-    arguments.check_callable(f)
-    argnums = arguments.indices(argnums)
     name = arguments.name_of(f)
-    partial, primals = arguments.chosen(f, argnums, args, {})
-    arguments.check_inputs(f, primals, False, True, "explain_nan")
-    leaves, structure = arguments.flatten(primals, f)
     if any(map(ir.is_tracer, jax.tree.leaves(args))):
         options = {"argnums": argnums, "has_aux": has_aux}
         seeds = {"cotangent": cotangent, "tangents": tangents}
@@ -71,28 +66,55 @@ def explain_nan(
 
         jax.debug.callback(later, args, seeds)
         return NanReport(name, [], "it is told when the compiled function runs")
-    flat = arguments.LeafFunction(partial, structure, has_aux, name)
-    recording = _recorded(flat, leaves)
-    program = taped(recording.recorder.edges, recording.recorder.avals, (), ())
-    places = arguments.places_of(argnums, args, f)
-    labels = _names(f, args, places)
     if tangents is not None:
-        seeds = _tangents(tangents, primals, recording)
-        walk, ends = Walk(program, seeds, "push"), recording.out_slots
-        said = "tangent"
+        recording, primals, _ = _run(f, args, argnums, has_aux, "explain_nan")
+        walk = Walk(
+            _program(recording), _tangents(tangents, primals, recording), "push"
+        )
+        names, ends, said = None, recording.out_slots, "tangent"
     else:
-        seeds = _cotangents(flat, cotangent, recording, name)
-        walk, ends = Walk(program, seeds), recording.in_slots
-        said = "gradient"
-    finder = Finder(recording, program, args)
-    reached = walk.reach(ends)
-    births = finder.births(walk, reached)
-    spoilt = _spoilt(walk, ends, labels if said == "gradient" else None)
+        _, recording, walk = walked_back(
+            f, args, argnums, cotangent, has_aux, "explain_nan"
+        )
+        names, ends, said = _names(f, args, argnums), recording.in_slots, "gradient"
+    finder = Finder(recording, walk.program, args)
+    births = finder.births(walk, walk.reach(ends))
     value_bad = any(bad_places(y).any() for y in recording.outs)
-    report = NanReport(name, births, "", said, spoilt, value_bad)
+    report = NanReport(name, births, "", said, _spoilt(walk, ends, names), value_bad)
     if births and said == "gradient":
-        report.forward_finite = _forward_is_finite(program, walk, recording)
+        report.forward_finite = _forward_is_finite(walk, recording)
     return report
+
+
+def walked_back(f, args, argnums, cotangent, has_aux, caller):
+    """(name of `f`, its run on values, the walk back through its derivative).
+
+    Raises: as `explain_nan`.
+    """
+    recording, _, flat = _run(f, args, argnums, has_aux, caller)
+    seeds = _cotangents(flat, cotangent, recording, flat.name)
+    return flat.name, recording, Walk(_program(recording), seeds)
+
+
+def _run(f, args, argnums, has_aux, caller):
+    """The run of `f` on its values, the arguments by which it is differentiated, and
+    it as a function of leaves."""
+    arguments.check_callable(f)
+    argnums, name = arguments.indices(argnums), arguments.name_of(f)
+    if any(map(ir.is_tracer, jax.tree.leaves(args))):
+        raise InvalidArgument(
+            f"`{caller}` looks at values, but `{name}` was given arguments under "
+            "transformation by JAX. Call it outside jit, vmap and grad."
+        )
+    partial, primals = arguments.chosen(f, argnums, args, {})
+    arguments.check_inputs(f, primals, False, True, caller)
+    leaves, structure = arguments.flatten(primals, f)
+    flat = arguments.LeafFunction(partial, structure, has_aux, name)
+    return _recorded(flat, leaves), primals, flat
+
+
+def _program(recording: Recording):
+    return taped(recording.recorder.edges, recording.recorder.avals, (), ())
 
 
 def _recorded(flat, leaves) -> Recording:
@@ -134,8 +156,9 @@ def _tangents(tangents, primals, recording) -> dict:
     return {slot: dot for slot, dot in pairs if slot is not None}
 
 
-def _names(f, args, places) -> list[str]:
+def _names(f, args, argnums) -> list[str]:
     """What the leaves by which is differentiated are called, as `f` calls them."""
+    places = arguments.places_of(arguments.indices(argnums), args, f)
     names = iter(arguments.leaf_names(f, args))
     by_argument = [[next(names) for _ in jax.tree.leaves(arg)] for arg in args]
     return [name for place in places for name in by_argument[place]]
@@ -153,14 +176,14 @@ def _spoilt(walk, slots, names) -> list[tuple[str, int, int]]:
     return [entry for entry in found if entry[1]]
 
 
-def _forward_is_finite(program, walk, recording) -> bool | None:
+def _forward_is_finite(walk, recording) -> bool | None:
     """Whether forward mode along the first bad element of the gradient is finite."""
     for slot in recording.in_slots:
         bad = bad_places(walk.env.get(slot)) if slot is not None else np.zeros(())
         if bad.any():
             dot = np.zeros(bad.shape, np.asarray(walk.env[slot]).dtype)
             dot[tuple(np.argwhere(bad)[0])] = 1
-            pushed = Walk(program, {slot: jnp.asarray(dot)}, "push")
+            pushed = Walk(walk.program, {slot: jnp.asarray(dot)}, "push")
             ends = [pushed.env.get(s) for s in recording.out_slots if s is not None]
             return not any(bad_places(v).any() for v in ends)
     return None

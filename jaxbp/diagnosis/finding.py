@@ -9,7 +9,7 @@ from .. import ir
 from ..linear.program import LinearProgram, taped
 from . import kinds, masks, remedy
 from .births import Event, Walk
-from .loops import LOOPS, Step, first_bad_step, guilty_step
+from .loops import LOOPS, Step, backward, first_bad_step
 from .recording import Equation, Recording, Watcher
 from .report import Birth
 from .watch import Operation, bad_places, has_nan, is_bad, watched
@@ -54,11 +54,9 @@ class Finder:
 
     def _inside(self, equation, event, entries) -> Birth | None:
         """The birth within the guilty step of a loop."""
-        bars: list = [None] * len(equation.outs)
-        for place, slot in enumerate(equation.slots):
-            if slot is not None and slot in event.edge.outs:
-                bars[place] = event.given[event.edge.outs.index(slot)]
-        step = guilty_step(equation, bars)
+        env = dict(zip(event.edge.outs, event.given, strict=True))
+        bars = [env.get(slot) if slot is not None else None for slot in equation.slots]
+        step = backward(equation, bars).guilty
         if step is None:
             return None
         recording = _opened(step)

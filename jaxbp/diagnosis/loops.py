@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from .. import ir
@@ -121,16 +122,29 @@ def _loop(equation: Equation) -> Loop:
     return Loop(equation.name, equation.values, moving, equation.params)
 
 
-def guilty_step(equation: Equation, y_bars: list) -> Step | None:
-    """The step, seen coming back, that first makes what is not finite of finite
-    cotangents; None if there is none.
+class Backward(NamedTuple):
+    """A loop gone through backwards.
+
+    Fields:
+      norms: (steps,) the 2-norm of the cotangent that comes to each step's carries, by
+        the order in which the steps run forth.
+      guilty: the first step seen coming back that makes what is not finite of finite
+        cotangents; None if there is none.
+    """
+
+    norms: np.ndarray
+    guilty: Step | None
+
+
+def backward(equation: Equation, y_bars: list) -> Backward:
+    """A loop's steps backwards, from the cotangents of its outputs.
 
     Cost: a run of the loop and one of its derivative, compiled; carries are stacked.
     """
     loop = _loop(equation)
     count, carried = len(loop.held), len(loop.init)
     if not loop.length:
-        return None
+        return Backward(np.zeros(0), None)
     out_avals = [atom.aval for atom in ir.inner(loop.program)[0].outvars]
     moves = [ir.differentiable(aval) for aval in out_avals]
     types = [ir.tangent_aval(aval) for aval in out_avals]
@@ -152,28 +166,41 @@ def guilty_step(equation: Equation, y_bars: list) -> Step | None:
         after = filled(whole[count : count + carried], types[:carried])
         new = _finite(seeds) & ~_finite(x_bars) & ~found
         kept = jax.tree.map(lambda k, b: jnp.where(new, b, k), kept, list(bars))
-        return (after, found | new, kept, jnp.where(new, at, place)), ()
+        state = after, found | new, kept, jnp.where(new, at, place)
+        return state, _norm(_if_moving(bars, moves))
 
     @jax.jit
     def run(carry_bars, carries, xs, stacks):
         places = jnp.arange(loop.length)
         state = carry_bars, jnp.zeros((), bool), carry_bars, jnp.zeros((), int)
         given = places, carries, xs, stacks
-        (_, found, kept, place), _ = lax.scan(
-            step, state, given, loop.length, not loop.reverse
-        )
-        return found, kept, place
+        state, norms = lax.scan(step, state, given, loop.length, not loop.reverse)
+        return *state[1:], norms
 
     carries = loop.carries()
-    found, kept, place = run(carry_bars, carries, list(loop.xs), stacks)
+    found, kept, place, norms = run(carry_bars, carries, list(loop.xs), stacks)
+    norms = np.asarray(norms)[:: -1 if loop.reverse else 1]
     if not found:
-        return None
+        return Backward(norms, None)
     at = int(place)
     bars = [None if bar is None else bar[at] for bar in stacks]
-    return Step(
+    guilty = Step(
         loop.kind, loop.number(at), loop.length, loop.program,
         loop.operands(carries, at), loop.active, [*_if_moving(kept, moves), *bars],
     )  # fmt: skip
+    return Backward(norms, guilty)
+
+
+def _norm(values):
+    """The 2-norm of all floating arrays of a list, traced; no square overflows."""
+    sizes = [jnp.abs(v).ravel() for v in values if v is not None and v.size]
+    sizes = [s.astype(jnp.zeros((), float).dtype) for s in sizes]
+    if not sizes:
+        return jnp.zeros(())
+    whole = jnp.concatenate(sizes)
+    largest = jnp.max(whole)
+    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
+    return scale * jnp.sqrt(jnp.sum((whole / scale) ** 2))
 
 
 def _if_moving(bars, moves):

@@ -231,193 +231,46 @@ def one_step_batch(x):
     return jnp.sum(jax.vmap(run)(x))
 
 
+def _x(*numbers):
+    return (np.array(numbers, float),)
+
+
+_A = Accident
+_NONE, _ZEROS = dict(pasted=False), dict(gradient=[0, 0, 0])
 ACCIDENTS = [
-    Accident(
-        rooted,
-        (np.array([1.0, 0.0, 4.0]),),
-        "0 x inf",
-        "sqrt",
-        True,
-        None,
-        (1,),
-        [0.5, 0, 0.25],
-    ),
-    Accident(entropy, (np.array([0.5, 0.0]),), "0 x inf", "log", True, None, (1,)),
-    Accident(entropy_bare, (np.array([0.5, 0.0]),), "0 x inf", "log"),
-    Accident(length, (np.zeros(3),), "pole", "sqrt", gradient=[0, 0, 0]),
-    Accident(
-        lengths,
-        (np.array([[3.0, 4.0], [0.0, 0.0]]),),
-        "pole",
-        "sqrt",
-        False,
-        None,
-        (1,),
-        [[0.6, 0.8], [0, 0]],
-    ),
-    Accident(
-        spread, (np.array([[1.0, 2.0], [1.0, 3.0]]),), "pole", "sqrt", False, None, (0,)
-    ),
-    Accident(direction, (np.zeros(3),), "0 x inf", "sqrt", True, None, None, [0, 0, 0]),
-    Accident(
-        log_sum_exp,
-        (np.array([1000.0, 0.0]),),
-        "overflow",
-        "exp",
-        False,
-        None,
-        (0,),
-        None,
-        False,
-    ),
-    Accident(
-        soft_plus,
-        (np.array([1.0, 1000.0]),),
-        "overflow",
-        "exp",
-        False,
-        None,
-        (1,),
-        None,
-        False,
-    ),
-    Accident(
-        logistic,
-        (np.array([1.0, -1000.0]),),
-        "overflow",
-        "exp",
-        False,
-        None,
-        (1,),
-        None,
-        False,
-    ),
-    Accident(growth, (np.array([7.0]), np.arange(10.0)), "pole", "sqrt", False, 7),
-    Accident(marching, (np.array([1.0]),), "pole", "sqrt", False, 7),
-    Accident(
-        nested, (np.array([12.0]),), "0 x inf", "log", False, 2, None, None, False
-    ),
-    Accident(
-        angle,
-        (np.array([[0.5, 1.0], [1.0, 2.0], [0.0, 3.0]]),),
-        "pole",
-        "acos",
-        False,
-        None,
-        (1,),
-    ),
-    Accident(heading, (np.zeros((2, 2)),), "0 / 0", "atan2"),
-    Accident(
-        power, (np.array([4.0, 0.0]),), "pole", "pow", False, None, (1,), [0.25, 0]
-    ),
-    Accident(
-        ratio_of,
-        (np.array([1.0, 0.0, 2.0]),),
-        "0 x inf",
-        "div",
-        True,
-        None,
-        (1,),
-        [-1, 0, -0.25],
-    ),
-    Accident(
-        in_branch, (np.array([0.0, 1.0]),), "pole", "sqrt", False, None, (0,), [0, 0.5]
-    ),
-    Accident(
-        remade, (np.array([0.0, 1.0]),), "0 x inf", "sqrt", False, None, (0,), [0, 3]
-    ),
-    Accident(
-        jitted_inside,
-        (np.array([0.0, 1.0]),),
-        "pole",
-        "sqrt",
-        False,
-        None,
-        (0,),
-        None,
-        False,
-    ),
-    Accident(
-        custom_reverse,
-        (np.array([1.0, 0.0]),),
-        "0 / 0",
-        "own",
-        False,
-        None,
-        (1,),
-        None,
-        False,
-    ),
-    Accident(
-        custom_forward,
-        (np.array([0.0, 1.0]),),
-        "pole",
-        "scaled_root",
-        False,
-        None,
-        (0,),
-        None,
-        False,
-    ),
-    Accident(
-        half_precision,
-        (np.array([12.0, 1.0]),),
-        "overflow",
-        "exp",
-        False,
-        None,
-        (0,),
-        None,
-        False,
-    ),
-    Accident(
-        brain_float,
-        (np.array([1e15, 1.0]),),
-        "overflow",
-        "mul",
-        False,
-        None,
-        None,
-        None,
-        False,
-    ),
-    Accident(
-        missing,
-        (np.array([1.0, 2.0]), np.array([np.nan, 1.0])),
-        "NaN already",
-        "mul",
-        True,
-        None,
-        (0,),
-        None,
-        False,
-    ),
-    Accident(cosine, (np.zeros(3), np.ones(3)), "0 x inf", "sqrt", gradient=None),
-    Accident(degenerate, (np.eye(2),), "", "eigh", pasted=False),
-    Accident(
-        squared_away,
-        (np.array([0.0, 1.0]),),
-        "0 x inf",
-        "sqrt",
-        False,
-        None,
-        (0,),
-        [0, 1.5],
-    ),
-    Accident(
-        reciprocal,
-        (np.array([0.0, 2.0]),),
-        "0 x inf",
-        "integer_pow",
-        True,
-        None,
-        (0,),
-        [0, -0.25],
-    ),
-    Accident(one_step_batch, (np.array([0.5, 3.0]),), "pole", "sqrt", False, 3, (1,)),
-]
-
-
+    _A(rooted, _x(1, 0, 4), "0 x inf", "sqrt", True, None, (1,), [0.5, 0, 0.25]),
+    _A(entropy, _x(0.5, 0), "0 x inf", "log", True, None, (1,)),
+    _A(entropy_bare, _x(0.5, 0), "0 x inf", "log"),
+    _A(length, (np.zeros(3),), "pole", "sqrt", **_ZEROS),
+    _A(lengths, _x([3, 4], [0, 0]), "pole", "sqrt", index=(1,),
+       gradient=[[0.6, 0.8], [0, 0]]),
+    _A(spread, _x([1, 2], [1, 3]), "pole", "sqrt", index=(0,)),
+    _A(direction, (np.zeros(3),), "0 x inf", "sqrt", True, **_ZEROS),
+    _A(log_sum_exp, _x(1000, 0), "overflow", "exp", index=(0,), **_NONE),
+    _A(soft_plus, _x(1, 1000), "overflow", "exp", index=(1,), **_NONE),
+    _A(logistic, _x(1, -1000), "overflow", "exp", index=(1,), **_NONE),
+    _A(growth, (np.array([7.0]), np.arange(10.0)), "pole", "sqrt", step=7),
+    _A(marching, _x(1), "pole", "sqrt", step=7),
+    _A(nested, _x(12), "0 x inf", "log", step=2, **_NONE),
+    _A(angle, _x([0.5, 1], [1, 2], [0, 3]), "pole", "acos", index=(1,)),
+    _A(heading, (np.zeros((2, 2)),), "0 / 0", "atan2"),
+    _A(power, _x(4, 0), "pole", "pow", index=(1,), gradient=[0.25, 0]),
+    _A(ratio_of, _x(1, 0, 2), "0 x inf", "div", True, None, (1,), [-1, 0, -0.25]),
+    _A(in_branch, _x(0, 1), "pole", "sqrt", index=(0,), gradient=[0, 0.5]),
+    _A(remade, _x(0, 1), "0 x inf", "sqrt", index=(0,), gradient=[0, 3]),
+    _A(jitted_inside, _x(0, 1), "pole", "sqrt", index=(0,), **_NONE),
+    _A(custom_reverse, _x(1, 0), "0 / 0", "own", index=(1,), **_NONE),
+    _A(custom_forward, _x(0, 1), "pole", "scaled_root", index=(0,), **_NONE),
+    _A(half_precision, _x(12, 1), "overflow", "exp", index=(0,), **_NONE),
+    _A(brain_float, _x(1e15, 1), "overflow", "mul", **_NONE),
+    _A(missing, (*_x(1, 2), *_x(np.nan, 1)), "NaN already", "mul", True, None, (0,),
+       **_NONE),
+    _A(cosine, (np.zeros(3), np.ones(3)), "0 x inf", "sqrt"),
+    _A(degenerate, (np.eye(2),), "", "eigh", **_NONE),
+    _A(squared_away, _x(0, 1), "0 x inf", "sqrt", index=(0,), gradient=[0, 1.5]),
+    _A(reciprocal, _x(0, 2), "0 x inf", "integer_pow", True, None, (0,), [0, -0.25]),
+    _A(one_step_batch, _x(0.5, 3), "pole", "sqrt", step=3, index=(1,)),
+]  # fmt: skip
 CALLED = {jitted_inside: helper, custom_forward: scaled_root_jvp}
 
 
@@ -439,7 +292,6 @@ def double_where(x):
 def masked_softmax(x):
     kept = jnp.array([True, False, True])
     return jax.nn.softmax(jnp.where(kept, x, -jnp.inf))[0]
-
 
 
 def log_of_inf(x):
