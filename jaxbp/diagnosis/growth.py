@@ -203,8 +203,8 @@ def _loop_sentence(row: GrowthRow) -> str:
     first, last = row.steps[0], row.steps[-1]
     return (
         f"In the {row.primitive} at {row.line or 'an unknown line'} the carry's "
-        f"cotangent has the norm {_g(last)} at the last of {len(row.steps):,} steps and "
-        f"{_g(first)} at the first."
+        f"cotangent has the norm {_g(last)} at the last of {len(row.steps):,} steps "
+        f"and {_g(first)} at the first."
     )
 
 
