@@ -12,7 +12,7 @@ TEXT = (ROOT / "README.md").read_text()
 
 
 SESSION = r"""
-import contextlib, doctest, io, json, re, sys
+import contextlib, doctest, io, json, linecache, re, sys
 text, names, shown, failed = sys.stdin.read(), {}, [], 0
 for code in re.findall(r"```python\n(.*?)```", text, re.S):
     if ">>>" in code:
@@ -21,6 +21,7 @@ for code in re.findall(r"```python\n(.*?)```", text, re.S):
         failed += doctest.DocTestRunner().run(test, clear_globs=False).failed
         names = test.globs
         continue
+    linecache.cache["ex.py"] = len(code), None, code.splitlines(True), "ex.py"
     with contextlib.redirect_stdout(io.StringIO()) as out:
         exec(compile(code, "ex.py", "exec"), names)
     shown.append(out.getvalue())
@@ -37,14 +38,15 @@ def test_the_code_gives_the_output_shown_in_one_session():
         text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    check, trace, cost, program = json.loads(done.stdout.splitlines()[-1])
+    check, nan, trace, cost, program = json.loads(done.stdout.splitlines()[-1])
     printed = re.findall(r"```text\n(.*?)```", TEXT, re.S)
     assert check.splitlines()[0] == printed[0].splitlines()[0]  # noise has digits
-    assert trace.strip() == printed[1].strip()
+    assert nan.split() == printed[1].split()
+    assert trace.strip() == printed[2].strip()
     # A reader's lines are those of a file; the widest are wrapped for the page.
     cost, program = (re.sub(r"<doctest [^>]*>", "ex.py", s) for s in (cost, program))
-    assert cost.split() == printed[2].split()
-    assert program.strip() == printed[3].strip()
+    assert cost.split() == printed[3].split()
+    assert program.strip() == printed[4].strip()
 
 
 def test_the_links_lead_somewhere():
