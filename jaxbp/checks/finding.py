@@ -91,7 +91,8 @@ def _not_finite_sentence(values, exact, row):
     if len(values) > len(exact):
         return (
             "No derivative rule is finite though f has a slope: look for 0 times inf, "
-            "as in the norm of a zero vector, or a `where` that guards the value only."
+            "as in the norm of a zero vector, or a `where` that guards the value only; "
+            "`jaxbp.explain_nan` says where."
         )
     return "Not finite in any witness: f has no derivative here, or it overflows."
 
