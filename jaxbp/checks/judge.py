@@ -68,16 +68,15 @@ def verdict(value, other, allowed, kinked=False, hidden=0.0):
 
     Args:
       kinked: whether both lie between the one-sided slopes of a kink.
-      hidden: noise; values that hardly stand out of it agree whatever they are.
+      hidden: noise; of values that hardly stand out of it nobody can tell.
     """
     if not (np.isfinite(value) and np.isfinite(other)):
         return NOT_FINITE
     if kinked:
         return KINK
-    if abs(value - other) > allowed:
-        return DIFFER
-    telling = max(abs(value), abs(other)) >= TELLING * hidden
-    return AGREE if telling else UNDECIDED
+    if max(abs(value), abs(other)) < TELLING * hidden:
+        return UNDECIDED
+    return DIFFER if abs(value - other) > allowed else AGREE
 
 
 def over(gap, allowed):
