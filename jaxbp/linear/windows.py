@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from .. import ir
+from . import in_place
 from .base import add
 
 # A part this many times smaller than the whole waits; of larger ones a compiler writes
@@ -24,6 +24,7 @@ MANY_PARTS = 8
 # Of a smaller array a compiler adds padded parts in one pass, sooner than a scatter
 # begins.
 LEAST = 2048
+FEW = 4  # parts at computed places are added one by one
 
 
 def is_small_part(part_shape: tuple, whole_shape: tuple) -> bool:
@@ -73,27 +74,25 @@ class Waiting:
 
 def _added(x_bar, aval, parts: Sequence[Window]):
     """`x_bar` (None: zero) with the parts, all of one shape, added."""
-    if len(parts) == 1:
-        (starts, y_bar), *_ = parts
-        if x_bar is None:
-            x_bar = ir.zeros(ir.tangent_aval(aval))
-            return lax.dynamic_update_slice(x_bar, y_bar, starts)
-        there = lax.dynamic_slice(x_bar, starts, y_bar.shape)
-        return lax.dynamic_update_slice(x_bar, add(there, y_bar), starts)
-    x_bar = ir.zeros(ir.tangent_aval(aval)) if x_bar is None else x_bar
     known = all(isinstance(s, int) for part in parts for s in part.starts)
-    if known:
-        places = np.array([part.starts for part in parts], np.int32)
-    else:
-        places = jnp.stack([jnp.stack(_clipped(part, aval)) for part in parts])
+    if len(parts) == 1 or len(parts) <= FEW and not known:
+        for starts, y_bar in parts:
+            if x_bar is None:
+                x_bar = ir.zeros(ir.tangent_aval(aval))
+            else:
+                there = lax.dynamic_slice(x_bar, starts, y_bar.shape)
+                y_bar = add(there, y_bar)
+            x_bar = lax.dynamic_update_slice(x_bar, y_bar, starts)
+        return x_bar
+    x_bar = ir.zeros(ir.tangent_aval(aval)) if x_bar is None else x_bar
+    places = [
+        in_place.place(part.starts, aval.shape, part.y_bar.shape) for part in parts
+    ]
+    places = (
+        np.stack(places) if known else lax.concatenate([p[None] for p in places], 0)
+    )
     y_bars = lax.concatenate([lax.expand_dims(p.y_bar, (0,)) for p in parts], 0)
     return scatter(x_bar, places, y_bars)
-
-
-def _clipped(part: Window, aval) -> list:
-    """Starts where a dynamic slice begins: the part lies within the array."""
-    sizes = zip(part.starts, aval.shape, part.y_bar.shape, strict=True)
-    return [jnp.clip(jnp.asarray(s, np.int32), 0, n - m) for s, n, m in sizes]
 
 
 def scatter(x_bar, places, y_bars):

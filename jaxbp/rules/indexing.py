@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from .. import ir
-from ..linear import windows
+from ..linear import in_place, windows
 from ..linear.base import Edge, Params
 from ..linear.labels import Form
 from ..linear.primitive import hold
@@ -20,7 +20,7 @@ def _dynamic_slice_steps(it, residuals, y_bars):
     """One scatter of the windows of all steps."""
     starts = []
     for start, n, m in zip(residuals, it.aval.shape, y_bars.shape[1:], strict=True):
-        inside = jnp.clip(start, 0, n - m)
+        inside = in_place.clipped(start, n - m)
         starts.append(jnp.broadcast_to(inside, y_bars.shape[:1]))
     return windows.scatter(nothing(it.aval, y_bars), jnp.stack(starts, 1), y_bars)
 
@@ -33,6 +33,10 @@ linear(
 
 
 def _dynamic_update_slice_transpose(y_bar, x, update, *starts, **params):
+    if ir.is_tracer(y_bar) and in_place.is_part(update.shape, x):
+        update_bar = in_place.read(y_bar, starts, update.shape)
+        x_bar = in_place.cleared(y_bar, starts, update_bar)
+        return [x_bar, update_bar, *[None for _ in starts]]
     cleared = nothing(update, y_bar)
     x_bar = lax.dynamic_update_slice(y_bar, cleared, starts)
     update_bar = lax.dynamic_slice(y_bar, starts, update.shape)

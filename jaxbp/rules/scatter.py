@@ -12,10 +12,11 @@ from jax.extend.core.primitives import scatter_mul_p, scatter_p
 
 from .. import ir
 from ..errors import MissingRule
+from ..linear import in_place
 from .registry import MOVES, SCATTERS, General, Linear, general, linear, register
 
 
-def _gathered(y, indices, updates, params):
+def _gathered(y, indices, updates, params, gather=lax.gather):
     """What stands in `y` where a scatter with these parameters writes `updates`."""
     numbers = params["dimension_numbers"]
     windows = iter(numbers.update_window_dims)
@@ -24,7 +25,7 @@ def _gathered(y, indices, updates, params):
         1 if axis in removed else updates.shape[next(windows)]
         for axis in range(len(y.shape))
     ]
-    return lax.gather(
+    return gather(
         y,
         indices,
         lax.GatherDimensionNumbers(
@@ -55,13 +56,25 @@ def _scattered(scatter, x, indices, updates, params):
     )
 
 
+def _in_place(y_bar, x, indices, updates, params) -> bool:
+    """Whether the cotangent of an array that is written to is updated in place."""
+    if not ir.is_tracer(y_bar):
+        return False
+    one = _places(indices, params) <= 1
+    return in_place.is_part(updates.shape if one else (), x)
+
+
 # scatter-add: the operand's cotangent passes, the update's is read at its place.
 def _add_transpose(y_bar, x, indices, updates, **params):
-    return [y_bar, None, _gathered(y_bar, indices, updates, params)]
+    if not _in_place(y_bar, x, indices, updates, params):
+        return [y_bar, None, _gathered(y_bar, indices, updates, params)]
+    part = _gathered(y_bar, indices, updates, params, in_place.read_at)
+    return [in_place.after(y_bar, part), None, part]
 
 
 def _sub_transpose(y_bar, x, indices, updates, **params):
-    return [y_bar, None, lax.neg(_gathered(y_bar, indices, updates, params))]
+    x_bar, _, part = _add_transpose(y_bar, x, indices, updates, **params)
+    return [x_bar, None, lax.neg(part)]
 
 
 linear("scatter-add", transpose=_add_transpose, operands=(0, 2), form=SCATTERS)
@@ -70,9 +83,13 @@ linear("scatter-sub", transpose=_sub_transpose, operands=(0, 2))
 
 # scatter, when no place is written twice: linear in operand and updates.
 def _write_transpose(y_bar, x, indices, updates, **params):
-    cleared = lax.full(updates.shape, 0, y_bar.dtype)
-    x_bar = _scattered(lax.scatter, y_bar, indices, cleared, params)
-    return [x_bar, None, _gathered(y_bar, indices, updates, params)]
+    if _in_place(y_bar, x, indices, updates, params):
+        part = _gathered(y_bar, indices, updates, params, in_place.read_at)
+        cleared = in_place.zeros_after(part, y_bar.dtype)
+    else:
+        part = _gathered(y_bar, indices, updates, params)
+        cleared = lax.full(updates.shape, 0, y_bar.dtype)
+    return [_scattered(lax.scatter, y_bar, indices, cleared, params), None, part]
 
 
 # When places may be written twice, which update stays is known only afterwards. Each

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ... import ir
 from ...walkers.walker import Walker
 
@@ -22,7 +24,9 @@ _ARITHMETIC = frozenset(
     "le lt max min mul ne neg not or reshape select_n sign slice square squeeze "
     "stop_gradient sub transpose".split()
 )
+_OF_NUMBERS = frozenset("div rem".split())  # cheap where few
 _MOST_BYTES = 8  # computed on the way to a residual, per byte of it
+_NUMBERS = 64  # bytes: to compute so few is nothing beside keeping them
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -151,15 +155,31 @@ def _derivable(body, env, tape, known) -> dict:
 
 
 def _is_arithmetic(eqn) -> bool:
-    if eqn.primitive.name == "jit":
+    name = eqn.primitive.name
+    if name == "jit":
         return all(map(_is_arithmetic, ir.inner(eqn.params["jaxpr"])[0].eqns))
-    return eqn.primitive.name in _ARITHMETIC
+    few = name in _OF_NUMBERS and ir.nbytes(eqn.outvars[0].aval) <= _NUMBERS
+    return few or name in _ARITHMETIC
+
+
+def counters(body, carried: Sequence) -> dict:
+    """Carries that count: the place of each, and what is added to it at every step."""
+    makers = {var: eqn for eqn in body.eqns for var in eqn.outvars}
+    found = {}
+    for place, (old, new) in enumerate(zip(carried, body.outvars, strict=False)):
+        if not isinstance(new, ir.Literal) and new in makers and old.aval.shape == ():
+            eqn = makers[new]
+            steps = [a for a in eqn.invars if isinstance(a, ir.Literal)]
+            adds = eqn.primitive.name == "add" and old in eqn.invars and steps
+            if adds and np.issubdtype(old.aval.dtype, np.integer):
+                found[place] = int(steps[0].val)
+    return found
 
 
 def _equations(body, var, env, at_hand, makers) -> set[int] | None:
     """Places of the equations that give `var` from values at hand, if these are few."""
     places: set[int] = set()
-    budget = _MOST_BYTES * ir.nbytes(var.aval)
+    budget = _MOST_BYTES * max(_NUMBERS, ir.nbytes(var.aval))
     wanted = [var]
     while wanted:
         atom = wanted.pop()

@@ -16,13 +16,14 @@ from ...linear.loop.slopes import slope_bytes
 from ...linear.program import LinearProgram
 from ...rules import registry
 from ...walkers.forward import Pusher
-from ...walkers.linearize import Recorder, solid
+from ...walkers.linearize import solid
 from ...walkers.primal import Primal
 from ...walkers.walker import Walker
 from ..activity import moving_carries, recomputes
 from ..ref import carrying, scan_with_contents
+from .buffers import InPlace, StepPusher, StepRecorder
 from .invariants import hoist
-from .residuals import tape_plan
+from .residuals import counters, tape_plan
 
 
 @carrying(scan_with_contents)
@@ -47,6 +48,9 @@ class _Body:
         variables = (*self.held, *self._changing())
         triples = zip(variables, values, dots, strict=True)
         env = {var: (value, dot) for var, value, dot in triples}
+        first = len(self.held)
+        if isinstance(walker, InPlace):
+            walker.carries(self.jaxpr, values[first : first + self.carries])
         walker.walk(self.jaxpr, env, self.done)
         pairs = [ir.read(env, atom) for atom in self.jaxpr.outvars]
         return [v for v, _ in pairs], [d for _, d in pairs], env
@@ -57,8 +61,7 @@ class _Body:
 
     def linearize(self, values):
         """One step's outputs, their slots, its linear program, and the environment."""
-        recorder = Recorder()
-        recorder.opens_calls = True  # what waits until after the loop is looked for
+        recorder = StepRecorder()
         dots = [
             recorder.slot(value) if active else None
             for value, active in zip(values, self.active, strict=True)
@@ -100,7 +103,12 @@ class _StepAgain:
         return LinearProgram(program.structure._replace(outs=outs), program.tape)
 
 
-_STACKED = ("stack", "element", "output")  # residuals that are there for every step
+_STACKED = (
+    "stack",
+    "element",
+    "output",
+    "count",
+)  # residuals that are there for every step
 
 
 class _Scan:
@@ -131,6 +139,7 @@ class _Scan:
             *self.moving.flags,
             *[dot is not None for dot in self.x_dots],
         )
+        self.counters = counters(jaxpr, carried)
         self.body = _Body(jaxpr, tuple(env), len(self.init), active, done)
 
     def _loop(self, step, carry, xs):
@@ -146,7 +155,7 @@ class _Scan:
         def step(carry, xs):
             values = [*self.held, *carry[0], *xs[0]]
             dots = [*self.held_dots, *self.moving.whole(carry[1]), *xs[1]]
-            outs, out_dots, _ = self.body.run(Pusher(), values, dots)
+            outs, out_dots, _ = self.body.run(StepPusher(), values, dots)
             moved = filled(self.moving.of(out_dots[:carries]), avals)
             return (outs[:carries], moved), (outs[carries:], out_dots[carries:])
 
@@ -229,6 +238,7 @@ class _Scan:
             "element": self.xs.__getitem__,
             "output": ys.__getitem__,
             "next": carry.__getitem__,
+            "count": self._counts,
         }
         residuals = [find[kind](key) for kind, key in plan.places]
         moved = self.moving.of(range(carries))
@@ -253,6 +263,7 @@ class _Scan:
         held |= {id(r): ("held", r) for r in tape if not ir.is_tracer(r)}
         free: dict = {id(x): ("element", i) for i, x in enumerate(xs)}
         free |= {id(y): ("output", i) for i, y in enumerate(outs[len(carry) :])}
+        free |= {id(carry[i]): ("count", i) for i in self.counters}
         known = held | free
         asked = {id(r) for r in tape} - set(known)
         new_ones = asked - {id(old) for old in carry}
@@ -269,6 +280,15 @@ class _Scan:
         whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])
         kept = sum(ir.nbytes(ir.typeof(r)) for r in stack)
         return plan, stack, whole - kept
+
+    def _counts(self, place: int):
+        """What a carry that counts is at every step."""
+        start = self.init[place]
+        dtype, length = ir.typeof(start).dtype, self.params["length"]
+        steps = lax.mul(lax.iota(dtype, length), dtype.type(self.counters[place]))
+        if self.params["reverse"]:
+            steps = lax.rev(steps, (0,))
+        return lax.add(lax.broadcast(start, (length,)), steps)
 
     def _late(self, var):
         """The value of an invariant that was left to the loop, computed outside."""

@@ -1,0 +1,111 @@
+"""Reading from an array that a loop's step then writes, so that it is written in place.
+
+    u = x[i];  y = x with something else at j        of a step; y is the next step's x
+
+A compiler writes y over x where all that reads x is done before. It looks at what
+depends on what: where the read is fused into an operation that comes later, or into
+several, or where nothing says that it comes first, it copies x at every step. So
+
+- a part is read by a gather of the same place twice, which is not fused into what uses
+  it, as a slice is;
+- where the write does not depend on what was read, it is made to: 0, computed from the
+  part, is added to its place.
+"""
+
+import math
+
+import numpy as np
+from jax import lax
+
+from .. import ir
+
+MANY_PARTS = 8  # a part this many times smaller than the whole is worth a place
+LEAST = 512  # elements; a smaller array is copied in no time
+
+
+def is_part(shape: tuple, whole) -> bool:
+    """Whether an array of type `whole` is better updated in place by parts of `shape`,
+    in a compiled program on one device."""
+    size, count = math.prod(shape), math.prod(whole.shape)
+    return count >= max(LEAST, MANY_PARTS * size) and size > 0 and not ir.placed(whole)
+
+
+def read(x, starts, shape: tuple):
+    """The part of `x` that `lax.dynamic_slice` gives."""
+    axes = tuple(range(len(shape)))
+    numbers = lax.GatherDimensionNumbers(axes, (), axes)
+    mode = lax.GatherScatterMode.PROMISE_IN_BOUNDS
+    at = place(starts, x.shape, shape)
+    return read_at(x, at, numbers, slice_sizes=shape, mode=mode)
+
+
+def read_at(x, indices, numbers: lax.GatherDimensionNumbers, **params):
+    """What `lax.gather` gives."""
+    if math.prod(indices.shape[:-1]) > 1:
+        return lax.gather(x, indices, numbers, **params)
+    moved = numbers._replace(
+        offset_dims=_behind_one(numbers.offset_dims),
+        start_indices_batching_dims=_behind_one(numbers.start_indices_batching_dims),
+    )
+    once = lax.expand_dims(indices, (0,))
+    twice = lax.concatenate([once, once], 0)
+    return lax.index_in_dim(lax.gather(x, twice, moved, **params), 0, keepdims=False)
+
+
+def _behind_one(axes: tuple) -> tuple:
+    return tuple([axis + 1 for axis in axes])
+
+
+def place(starts, shape: tuple, part: tuple):
+    """Where a dynamic slice begins, (axes,) int32: the part lies within the array."""
+    sizes = zip(starts, shape, part, strict=True)
+    found = [clipped(start, n - m) for start, n, m in sizes]
+    if all(isinstance(start, np.ndarray) for start in found):
+        return np.array(found, np.int32)
+    return lax.concatenate([lax.expand_dims(start, (0,)) for start in found], 0)
+
+
+def clipped(start, last: int):
+    """A start, or an array of starts, between 0 and `last`, as int32."""
+    if isinstance(start, (int, np.ndarray, np.generic)):
+        return np.asarray(np.clip(start, 0, last), np.int32)
+    dtype = start.dtype
+    if dtype.itemsize < 4:  # `last` may be more than it counts to
+        start = lax.convert_element_type(start, np.int32)
+    bounds = np.zeros((), start.dtype), np.array(last, start.dtype)
+    return lax.convert_element_type(lax.clamp(bounds[0], start, bounds[1]), np.int32)
+
+
+def zero_after(part):
+    """0 as an integer, which a compiler knows only when it has read `part`."""
+    first = lax.reshape(lax.slice(part, [0] * part.ndim, [1] * part.ndim), ())
+    if np.issubdtype(first.dtype, np.complexfloating):
+        first = lax.real(first)
+    zero = np.zeros((), first.dtype)
+    none = lax.min(lax.abs(first), zero)
+    none = lax.select(lax.eq(none, none), none, zero)
+    return lax.convert_element_type(none, np.int32)
+
+
+def zeros_after(part, dtype):
+    """Zeros in the shape of `part`, known only when it was read."""
+    zero = lax.convert_element_type(zero_after(part), dtype)
+    return lax.broadcast(zero, part.shape)
+
+
+def cleared(x, starts, part):
+    """`x` with zeros where `part` was read, by `read`."""
+    starts = [
+        clipped(s, n - m) for s, n, m in zip(starts, x.shape, part.shape, strict=True)
+    ]
+    return lax.dynamic_update_slice(x, zeros_after(part, x.dtype), starts)
+
+
+def after(x, part):
+    """`x`, to be written only when `part` was read: a zero is added to an element."""
+    axes = tuple(range(x.ndim))
+    numbers = lax.ScatterDimensionNumbers((), axes, axes)
+    at = lax.broadcast(zero_after(part), (2, x.ndim))
+    zeros = lax.full((2,), 0, x.dtype)
+    mode = lax.GatherScatterMode.PROMISE_IN_BOUNDS
+    return lax.scatter_add(x, at, zeros, numbers, mode=mode)
