@@ -12,6 +12,7 @@ several, or where nothing says that it comes first, it copies x at every step. S
   part, is added to its place.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -69,11 +70,15 @@ def clipped(start, last: int):
     """A start, or an array of starts, between 0 and `last`, as int32."""
     if isinstance(start, (int, np.ndarray, np.generic)):
         return np.asarray(np.clip(start, 0, last), np.int32)
-    dtype = start.dtype
-    if dtype.itemsize < 4:  # `last` may be more than it counts to
+    return placed(start, last)[0]
+
+
+def placed(start, last: int) -> tuple:
+    """Starts between 0 and `last`, as int32, and which of them lay there before."""
+    if start.dtype.itemsize < 4:  # `last` may be more than it counts to
         start = lax.convert_element_type(start, np.int32)
-    bounds = np.zeros((), start.dtype), np.array(last, start.dtype)
-    return lax.convert_element_type(lax.clamp(bounds[0], start, bounds[1]), np.int32)
+    inside = lax.clamp(start.dtype.type(0), start, start.dtype.type(last))
+    return lax.convert_element_type(inside, np.int32), lax.eq(start, inside)
 
 
 def zero_after(part):
@@ -101,11 +106,11 @@ def cleared(x, starts, part):
     return lax.dynamic_update_slice(x, zeros_after(part, x.dtype), starts)
 
 
-def after(x, part):
-    """`x`, to be written only when `part` was read: a zero is added to an element."""
+def after(x, parts):
+    """`x`, to be written only when `parts` were read: 0 is added to an element."""
     axes = tuple(range(x.ndim))
     numbers = lax.ScatterDimensionNumbers((), axes, axes)
-    at = lax.broadcast(zero_after(part), (2, x.ndim))
-    zeros = lax.full((2,), 0, x.dtype)
+    zeros = [zero_after(part) for part in parts if part is not None]
+    at = lax.broadcast(functools.reduce(lax.add, zeros), (2, x.ndim))
     mode = lax.GatherScatterMode.PROMISE_IN_BOUNDS
-    return lax.scatter_add(x, at, zeros, numbers, mode=mode)
+    return lax.scatter_add(x, at, lax.full((2,), 0, x.dtype), numbers, mode=mode)

@@ -9,8 +9,12 @@ parts of such arrays are read as `linear.in_place` says.
 
 from collections.abc import Sequence
 
+from jax import lax
+
 from ... import ir
 from ...linear import in_place
+from ...linear.base import add
+from ...rules.scatter import window_of
 from ...walkers.forward import Pusher
 from ...walkers.linearize import Recorder
 
@@ -54,6 +58,9 @@ class InPlace:
             return
         (out,) = eqn.outvars
         if name in _WRITES:
+            written = _written(name, value, others, eqn.params)
+            if written is not None:
+                env[out] = written, env[out][1]
             self._carried[id(env[out][0])] = env[out][0]
         elif in_place.is_part(out.aval.shape, ir.typeof(value)):
             part = _read(name, value, others, out.aval.shape, eqn.params)
@@ -72,6 +79,20 @@ def _read(name: str, value, others: Sequence, shape: tuple, params: dict):
     if params["strides"] is None:
         return in_place.read(value, params["start_indices"], shape)
     return None
+
+
+def _written(name: str, value, others: Sequence, params: dict):
+    """`value` with the one part that a scatter writes; None where it writes others."""
+    if name not in ("scatter", "scatter-add"):
+        return None
+    indices, update = others
+    window = window_of(value.shape, indices, ir.typeof(update).shape, params)
+    if window is None or not in_place.is_part(window.shape, ir.typeof(value)):
+        return None
+    part = lax.reshape(update, window.shape)
+    there = lax.dynamic_slice(value, window.starts, window.shape)
+    part = window.chosen(add(there, part) if name == "scatter-add" else part, there)
+    return lax.dynamic_update_slice(value, part, window.starts)
 
 
 class StepRecorder(InPlace, Recorder):

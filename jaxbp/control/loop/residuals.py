@@ -24,7 +24,7 @@ _ARITHMETIC = frozenset(
     "le lt max min mul ne neg not or reshape select_n sign slice square squeeze "
     "stop_gradient sub transpose".split()
 )
-_OF_NUMBERS = frozenset("div rem".split())  # cheap where few
+_OF_NUMBERS = frozenset("clamp concatenate div rem".split())  # cheap where few
 _MOST_BYTES = 8  # computed on the way to a residual, per byte of it
 _NUMBERS = 64  # bytes: to compute so few is nothing beside keeping them
 
@@ -119,13 +119,7 @@ class _Kept:
 def _derive(body, env, wanted: dict, kept: _Kept) -> Derive:
     """Computes `wanted` (id of a value -> variable, equations) from what is kept."""
     needed = set().union(*(places for _, places in wanted.values()))
-    made = {var for place in needed for var in body.eqns[place].outvars}
-    read = {
-        var: kept.place(env[var][0])
-        for place in sorted(needed)
-        for var in body.eqns[place].invars
-        if not isinstance(var, ir.Literal) and var not in made
-    }
+    read = {var: kept.place(env[var][0]) for var in _sources(body, needed)}
     skip = frozenset(range(len(body.eqns))) - needed
     variables = tuple([var for var, _ in wanted.values()])
     return Derive(body, skip, tuple(read.items()), variables)
@@ -134,12 +128,7 @@ def _derive(body, env, wanted: dict, kept: _Kept) -> Derive:
 def _derivable(body, env, tape, known) -> dict:
     """Residuals to be computed: id of a value -> (variable, places of equations)."""
     stacked = {id(r) for r in tape if id(r) not in known}
-    makers = {
-        var: place
-        for place, eqn in enumerate(body.eqns)
-        if _is_arithmetic(eqn)
-        for var in eqn.outvars
-    }
+    makers = _makers(body)
     at_hand = stacked.union(known)
     found = {}
     for var in reversed(makers):  # the latest first: from what comes before it
@@ -160,6 +149,51 @@ def _is_arithmetic(eqn) -> bool:
         return all(map(_is_arithmetic, ir.inner(eqn.params["jaxpr"])[0].eqns))
     few = name in _OF_NUMBERS and ir.nbytes(eqn.outvars[0].aval) <= _NUMBERS
     return few or name in _ARITHMETIC
+
+
+def of_all_steps(body, env, tape: Sequence, known: dict) -> dict:
+    """Integers on the tape that follow from counts, elements and invariants alone:
+    where a loop reads and writes. They need not be computed in the loop.
+
+    Returns:
+      id of a value -> ("steps", (what computes it, where its sources are to be had)).
+    """
+    free = {i for i, (kind, _) in known.items() if kind in ("count", "element", "held")}
+    makers = _makers(body)
+    variables = {id(env[var][0]): var for var in makers if var in env}
+    found = {}
+    for value in tape:
+        var = variables.get(id(value))
+        if id(value) in known or var is None or ir.nbytes(var.aval) > _NUMBERS:
+            continue
+        places = None
+        if not ir.differentiable(var.aval):
+            places = _equations(body, var, env, free, makers)
+        if places is not None:
+            read = _sources(body, places)
+            given = tuple([(source, i) for i, source in enumerate(read)])
+            skip = frozenset(range(len(body.eqns))) - places
+            sources = [known[id(env[source][0])] for source in read]
+            found[id(value)] = "steps", (Derive(body, skip, given, (var,)), sources)
+    return found
+
+
+def _sources(body, places: set[int]) -> list:
+    """Variables that these equations read and none of them makes."""
+    made = {var for place in places for var in body.eqns[place].outvars}
+    read = [var for place in sorted(places) for var in body.eqns[place].invars]
+    kept = [v for v in read if not isinstance(v, ir.Literal) and v not in made]
+    return list(dict.fromkeys(kept))
+
+
+def _makers(body) -> dict:
+    """Per variable the place of the equation that computes it in no time."""
+    return {
+        var: place
+        for place, eqn in enumerate(body.eqns)
+        if _is_arithmetic(eqn)
+        for var in eqn.outvars
+    }
 
 
 def counters(body, carried: Sequence) -> dict:

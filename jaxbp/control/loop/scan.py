@@ -7,6 +7,7 @@ derivatives: a transposed or converted weight is neither recomputed nor stacked.
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 from jax import lax
 
 from ... import ir, settings
@@ -23,7 +24,7 @@ from ..activity import moving_carries, recomputes
 from ..ref import carrying, scan_with_contents
 from .buffers import InPlace, StepPusher, StepRecorder
 from .invariants import hoist
-from .residuals import counters, tape_plan
+from .residuals import counters, of_all_steps, tape_plan
 
 
 @carrying(scan_with_contents)
@@ -103,12 +104,8 @@ class _StepAgain:
         return LinearProgram(program.structure._replace(outs=outs), program.tape)
 
 
-_STACKED = (
-    "stack",
-    "element",
-    "output",
-    "count",
-)  # residuals that are there for every step
+# Residuals that are there for every step.
+_STACKED = ("stack", "element", "output", "count", "steps")
 
 
 class _Scan:
@@ -239,6 +236,7 @@ class _Scan:
             "output": ys.__getitem__,
             "next": carry.__getitem__,
             "count": self._counts,
+            "steps": self._of_all_steps,
         }
         residuals = [find[kind](key) for kind, key in plan.places]
         moved = self.moving.of(range(carries))
@@ -275,10 +273,13 @@ class _Scan:
         places = {id(new): ("next", i) for i, new in enumerate(outs[: len(carry)])}
         known |= {new: places[new] for new in follows}
         derives = settings.current().scan_residuals == "auto"
+        if derives:
+            known |= of_all_steps(self.body.jaxpr, env, tape, known)
         plan, stack = tape_plan(self.body.jaxpr, env, tape, known, follows, derives)
         avals = [None if id(r) in held else ir.typeof(r) for r in tape]
         whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])
-        kept = sum(ir.nbytes(ir.typeof(r)) for r in stack)
+        computed = [r for r in tape if known.get(id(r), "-")[0] in ("count", "steps")]
+        kept = sum(ir.nbytes(ir.typeof(r)) for r in [*stack, *computed])
         return plan, stack, whole - kept
 
     def _counts(self, place: int):
@@ -289,6 +290,14 @@ class _Scan:
         if self.params["reverse"]:
             steps = lax.rev(steps, (0,))
         return lax.add(lax.broadcast(start, (length,)), steps)
+
+    def _of_all_steps(self, key):
+        """What every step computes from elements and counts alone, for all at once."""
+        derive, sources = key
+        find = {"element": self.xs.__getitem__, "count": self._counts}
+        values = [find.get(kind, lambda value: value)(key) for kind, key in sources]
+        axes = [0 if kind in find else None for kind, _ in sources]
+        return jax.vmap(lambda *kept: derive(kept)[0], axes)(*values)
 
     def _late(self, var):
         """The value of an invariant that was left to the loop, computed outside."""

@@ -111,14 +111,14 @@ def pull_but(program: LinearProgram, waiting: Sequence[Waiting], y_bars, totals)
     """
     rest = [None] * (len(program.structure.ins) - len(totals))
     if not waiting:
-        return program.pull_onto(y_bars, [*totals, *rest]), {}
+        return program.pull_onto(y_bars, [*totals, *rest], in_loop=True), {}
     structure = program.structure
     apart = {id(candidate.edge) for candidate in waiting}
     kept = tuple(edge for edge in structure.edges if id(edge) not in apart)
     slots = tuple(_slots(waiting))
     partial = structure._replace(edges=kept, ins=(*structure.ins, *slots))
     onto = [*totals, *rest, *[None] * len(slots)]
-    bars = LinearProgram(partial, program.tape).pull_onto(y_bars, onto)
+    bars = LinearProgram(partial, program.tape).pull_onto(y_bars, onto, in_loop=True)
     count = len(structure.ins)
     return bars[:count], dict(zip(slots, bars[count:], strict=True))
 
