@@ -24,13 +24,14 @@ MANY_PARTS = 8
 # Of a smaller array a compiler adds padded parts in one pass, sooner than a scatter
 # begins.
 LEAST = 2048
-FEW = 4  # parts at computed places are added one by one
+LEAST_IN_LOOP = 64  # there a part is added to what is carried, in one operation
+FEW = 3  # parts at computed places are added one by one
 
 
-def is_small_part(part_shape: tuple, whole_shape: tuple) -> bool:
+def is_small_part(part_shape: tuple, whole_shape: tuple, in_loop=False) -> bool:
     """Whether a part is added in its place rather than padded to the whole."""
-    whole = math.prod(whole_shape)
-    return whole >= max(LEAST, MANY_PARTS * math.prod(part_shape))
+    least = LEAST_IN_LOOP if in_loop else LEAST
+    return math.prod(whole_shape) >= max(least, MANY_PARTS * math.prod(part_shape))
 
 
 class Window(NamedTuple):
@@ -61,8 +62,7 @@ class Waiting:
             return False
         if y_bar.dtype != whole.dtype:  # wider, by a custom rule: it stays so
             return False
-        small = in_place.is_part if self.in_loop else is_small_part
-        if not small(y_bar.shape, whole if self.in_loop else whole.shape):
+        if not is_small_part(y_bar.shape, whole.shape, self.in_loop):
             return False
         starts = find(edge.map, residuals)
         if starts is not None:

@@ -67,7 +67,9 @@ class TapePlan(NamedTuple):
     order: tuple[int, ...]
 
 
-def tape_plan(body, env, tape: Sequence, known: dict, follows: dict, derives):
+def tape_plan(
+    body, env, tape: Sequence, known: dict, follows: dict, derives: bool, length: int
+):
     """The plan of a step's tape, and what must be stacked.
 
     Args:
@@ -77,8 +79,9 @@ def tape_plan(body, env, tape: Sequence, known: dict, follows: dict, derives):
       known: id of a value -> where it is to be had without stacking it.
       follows: id of a carry's new value -> its old one, both on the tape.
       derives: residuals may be computed from others.
+      length: the number of steps.
     """
-    wanted = _derivable(body, env, tape, known) if derives else {}
+    wanted = _derivable(body, env, tape, known, length) if derives else {}
     kept = _Kept(known)
     for value in tape:
         if id(value) not in wanted:
@@ -125,10 +128,10 @@ def _derive(body, env, wanted: dict, kept: _Kept) -> Derive:
     return Derive(body, skip, tuple(read.items()), variables)
 
 
-def _derivable(body, env, tape, known) -> dict:
+def _derivable(body, env, tape, known, length: int) -> dict:
     """Residuals to be computed: id of a value -> (variable, places of equations)."""
     stacked = {id(r) for r in tape if id(r) not in known}
-    makers = _makers(body)
+    makers = _makers(body, length)
     at_hand = stacked.union(known)
     found = {}
     for var in reversed(makers):  # the latest first: from what comes before it
@@ -186,14 +189,25 @@ def _sources(body, places: set[int]) -> list:
     return list(dict.fromkeys(kept))
 
 
-def _makers(body) -> dict:
-    """Per variable the place of the equation that computes it in no time."""
+def _makers(body, length: int = 0) -> dict:
+    """Per variable the place of the equation that computes it in no time.
+
+    What is read by index takes as long as it takes to read it from a stack. It is
+    computed where all that is read in `length` steps is more than it is read from.
+    """
     return {
         var: place
         for place, eqn in enumerate(body.eqns)
-        if _is_arithmetic(eqn)
+        if _is_arithmetic(eqn) or _reads_much(eqn, length)
         for var in eqn.outvars
     }
+
+
+def _reads_much(eqn, length: int) -> bool:
+    if eqn.primitive.name not in ("dynamic_slice", "gather"):
+        return False
+    part, whole = eqn.outvars[0].aval, eqn.invars[0].aval
+    return ir.nbytes(whole) <= length * ir.nbytes(part)
 
 
 def counters(body, carried: Sequence) -> dict:

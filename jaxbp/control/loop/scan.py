@@ -275,7 +275,9 @@ class _Scan:
         derives = settings.current().scan_residuals == "auto"
         if derives:
             known |= of_all_steps(self.body.jaxpr, env, tape, known)
-        plan, stack = tape_plan(self.body.jaxpr, env, tape, known, follows, derives)
+        plan, stack = tape_plan(
+            self.body.jaxpr, env, tape, known, follows, derives, self.params["length"]
+        )
         avals = [None if id(r) in held else ir.typeof(r) for r in tape]
         whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])
         computed = [r for r in tape if known.get(id(r), "-")[0] in ("count", "steps")]

@@ -54,18 +54,13 @@ class Waiting(NamedTuple):
         return edge.map.pull_steps([tape[place] for place in edge.residuals], y_bar)
 
 
-def deferral(
-    structure: Structure, moves: Sequence[bool], held: int, limit: int, length: int
-):
+def deferral(structure: Structure, moves: Sequence[bool], held: int, limit: int):
     """What waits, and which invariants have other cotangents, summed in the loop.
 
     Args:
       structure: of one step; its first `held` inputs are the invariants.
       moves: per place of the tape: does the residual change from step to step.
-      limit: how many bytes a step may stack for it. What is read by index may wait
-        beyond it, as long as all that is stacked takes no more than a few such arrays:
-        in the loop, the whole array is carried and may be copied at every step.
-      length: the number of steps.
+      limit: how many bytes a step may stack for it.
     """
     invariants = structure.ins[:held]
     graph = _Cotangents(structure)
@@ -75,9 +70,7 @@ def deferral(
     choices.append([graph.parted(waiting) for waiting in choices[0]])
     waiting, stacked = [], set()
     for candidate in min(choices, key=lambda found: graph.size(_slots(found))):
-        if graph.size(stacked.union(candidate.slots)) <= limit or _is_small(
-            candidate, graph, length
-        ):
+        if graph.size(stacked.union(candidate.slots)) <= limit:
             waiting.append(candidate)
             stacked.update(candidate.slots)
     # A bias beside a product: the sum of what is stacked already.
@@ -92,15 +85,6 @@ def deferral(
     in_loop = {s for e in structure.edges if id(e) not in apart for s in e.ins}
     in_loop.update(slot for slot in structure.outs if slot is not None)
     return waiting, [slot in in_loop for slot in invariants]
-
-
-def _is_small(candidate: Waiting, graph: "_Cotangents", length: int) -> bool:
-    """Whether all that is stacked of what is read by index takes at most four times the
-    bytes of what it is read from."""
-    edge = candidate.edge
-    whole = ir.nbytes(graph.avals[edge.ins[0]])
-    indexed = edge.map.form.steps is not None
-    return indexed and length * graph.size(candidate.slots) <= 4 * whole
 
 
 def pull_but(program: LinearProgram, waiting: Sequence[Waiting], y_bars, totals):

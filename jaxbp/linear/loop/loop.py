@@ -208,6 +208,4 @@ class Loop(LinearMap):
         step, held = self.step, len(self.held_avals)
         if not isinstance(step, Taped):
             return [], [True] * held
-        return deferral(
-            step.structure, step.moves(), held, self.wait_bytes, self.length
-        )
+        return deferral(step.structure, step.moves(), held, self.wait_bytes)
