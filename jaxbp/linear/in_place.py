@@ -17,6 +17,7 @@ import math
 
 import numpy as np
 from jax import lax
+from jax.extend.core.primitives import dynamic_slice_p, dynamic_update_slice_p
 
 from .. import ir
 
@@ -100,10 +101,21 @@ def zeros_after(part, dtype):
 
 def cleared(x, starts, part):
     """`x` with zeros where `part` was read, by `read`."""
-    starts = [
-        clipped(s, n - m) for s, n, m in zip(starts, x.shape, part.shape, strict=True)
-    ]
-    return lax.dynamic_update_slice(x, zeros_after(part, x.dtype), starts)
+    return write(x, zeros_after(part, x.dtype), starts)
+
+
+def window(x, starts, shape: tuple):
+    """`lax.dynamic_slice` from where one began: starts are not looked at again."""
+    return dynamic_slice_p.bind(x, *_numbers(starts), slice_sizes=tuple(shape))
+
+
+def write(x, part, starts):
+    """`lax.dynamic_update_slice` at starts as those of `window`."""
+    return dynamic_update_slice_p.bind(x, part, *_numbers(starts))
+
+
+def _numbers(starts) -> list:
+    return [np.int32(s) if isinstance(s, int) else s for s in starts]
 
 
 def after(x, parts):

@@ -132,8 +132,8 @@ def _one_by_one(x_bar, aval, parts: Sequence[Window]):
         if x_bar is None:
             x_bar = ir.zeros(ir.tangent_aval(aval))
         else:
-            y_bar = add(lax.dynamic_slice(x_bar, starts, y_bar.shape), y_bar)
-        x_bar = lax.dynamic_update_slice(x_bar, y_bar, starts)
+            y_bar = add(in_place.window(x_bar, starts, y_bar.shape), y_bar)
+        x_bar = in_place.write(x_bar, y_bar, starts)
     return x_bar
 
 

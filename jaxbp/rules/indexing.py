@@ -12,7 +12,7 @@ from .shape import nothing
 
 
 def _dynamic_slice_transpose(y_bar, x, *starts, slice_sizes, **params):
-    return lax.dynamic_update_slice(nothing(x, y_bar), y_bar, starts)
+    return in_place.write(nothing(x, y_bar), y_bar, starts)
 
 
 linear(
@@ -28,8 +28,8 @@ def _dynamic_update_slice_transpose(y_bar, x, update, *starts, **params):
         x_bar = in_place.cleared(y_bar, starts, update_bar)
         return [x_bar, update_bar, *[None for _ in starts]]
     cleared = nothing(update, y_bar)
-    x_bar = lax.dynamic_update_slice(y_bar, cleared, starts)
-    update_bar = lax.dynamic_slice(y_bar, starts, update.shape)
+    x_bar = in_place.write(y_bar, cleared, starts)
+    update_bar = in_place.window(y_bar, starts, update.shape)
     return [x_bar, update_bar, *[None for _ in starts]]
 
 

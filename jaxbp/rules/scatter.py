@@ -133,7 +133,7 @@ def _write_transpose(y_bar, x, indices, updates, **params):
         if window is not None:
             part = in_place.read(y_bar, window.starts, window.shape)
             kept = window.chosen(in_place.zeros_after(part, part.dtype), part)
-            x_bar = lax.dynamic_update_slice(y_bar, kept, window.starts)
+            x_bar = in_place.write(y_bar, kept, window.starts)
             return [x_bar, None, window.inside_alone(part, updates.shape)]
         part = _gathered(y_bar, indices, updates, params, in_place.read_at)
         cleared = in_place.zeros_after(part, y_bar.dtype)

@@ -90,9 +90,9 @@ def _written(name: str, value, others: Sequence, params: dict):
     if window is None or not in_place.is_part(window.shape, ir.typeof(value)):
         return None
     part = lax.reshape(update, window.shape)
-    there = lax.dynamic_slice(value, window.starts, window.shape)
+    there = in_place.window(value, window.starts, window.shape)
     part = window.chosen(add(there, part) if name == "scatter-add" else part, there)
-    return lax.dynamic_update_slice(value, part, window.starts)
+    return in_place.write(value, part, window.starts)
 
 
 class StepRecorder(InPlace, Recorder):

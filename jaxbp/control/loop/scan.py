@@ -7,12 +7,11 @@ derivatives: a transposed or converted weight is neither recomputed nor stacked.
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 from jax import lax
 
 from ... import ir, settings
 from ...linear.base import Edge, filled
-from ...linear.loop.loop import Loop, Taped
+from ...linear.loop.loop import Loop, Recipe, Taped
 from ...linear.loop.slopes import slope_bytes
 from ...linear.program import LinearProgram
 from ...rules import registry
@@ -24,7 +23,7 @@ from ..activity import moving_carries, recomputes
 from ..ref import carrying, scan_with_contents
 from .buffers import InPlace, StepPusher, StepRecorder
 from .invariants import hoist
-from .residuals import counters, of_all_steps, tape_plan
+from .residuals import AllSteps, Count, counters, of_all_steps, tape_plan
 
 
 @carrying(scan_with_contents)
@@ -95,6 +94,9 @@ class _StepAgain:
 
     def ahead(self, residuals, reverse):
         return []
+
+    def made(self, tape):
+        return tape
 
     def program(self, residuals, slices, following):
         held = residuals[: len(self.body.held)]
@@ -235,16 +237,22 @@ class _Scan:
             "element": self.xs.__getitem__,
             "output": ys.__getitem__,
             "next": carry.__getitem__,
-            "count": self._counts,
-            "steps": self._of_all_steps,
         }
-        residuals = [find[kind](key) for kind, key in plan.places]
+        residuals: list = []
+        recipes: list = []
+        for kind, key in plan.places:
+            if kind in find:
+                recipes.append(len(residuals))
+                residuals.append(find[kind](key))
+            else:
+                recipes.append(self._recipe(kind, key, residuals))
         moved = self.moving.of(range(carries))
         rest = [i for i in range(carries, len(slots)) if slots[i] is not None]
         kept = [slot for slot in structure.outs[len(moved) :] if slot is not None]
         outs = (*structure.outs[: len(moved)], *kept)
         step_map = Taped(
             structure._replace(outs=outs),
+            tuple(recipes),
             tuple([kind in _STACKED for kind, _ in plan.places]),
             plan.follows,
             plan.derive,
@@ -280,26 +288,24 @@ class _Scan:
         )
         avals = [None if id(r) in held else ir.typeof(r) for r in tape]
         whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])
-        computed = [r for r in tape if known.get(id(r), "-")[0] in ("count", "steps")]
-        kept = sum(ir.nbytes(ir.typeof(r)) for r in [*stack, *computed])
+        kept = sum(ir.nbytes(ir.typeof(r)) for r in stack)
         return plan, stack, whole - kept
 
-    def _counts(self, place: int):
-        """What a carry that counts is at every step."""
-        start = self.init[place]
-        dtype, length = ir.typeof(start).dtype, self.params["length"]
-        steps = lax.mul(lax.iota(dtype, length), dtype.type(self.counters[place]))
-        if self.params["reverse"]:
-            steps = lax.rev(steps, (0,))
-        return lax.add(lax.broadcast(start, (length,)), steps)
-
-    def _of_all_steps(self, key):
-        """What every step computes from elements and counts alone, for all at once."""
-        derive, sources = key
-        find = {"element": self.xs.__getitem__, "count": self._counts}
-        values = [find.get(kind, lambda value: value)(key) for kind, key in sources]
-        axes = [0 if kind in find else None for kind, _ in sources]
-        return jax.vmap(lambda *kept: derive(kept)[0], axes)(*values)
+    def _recipe(self, kind, key, tape: list):
+        """How a residual is to be had from the tape, to which its sources are added."""
+        derive, sources = key if kind == "steps" else (None, [(kind, key)])
+        made: list = []
+        first = len(tape)
+        for source, at in sources:
+            if source == "count":
+                tape.append(self.init[at])
+                length, reverse = self.params["length"], self.params["reverse"]
+                made.append(Count(self.counters[at], length, reverse))
+            else:
+                tape.append(self.xs[at] if source == "element" else at)
+                made.append(0 if source == "element" else None)
+        make = made[0] if derive is None else AllSteps(derive, tuple(made))
+        return Recipe(make, tuple(range(first, len(tape))))
 
     def _late(self, var):
         """The value of an invariant that was left to the loop, computed outside."""

@@ -23,10 +23,24 @@ from .deferral import deferral, pull_but
 
 
 @dataclass(slots=True, unsafe_hash=True)
+class Recipe:
+    """A residual of all steps that is computed when it is asked for: static.
+
+    Fields:
+      make: makes it.
+      places: of what it is made of, in the tape.
+    """
+
+    make: Any
+    places: tuple[int, ...]
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class Taped:
     """A step whose residuals are kept, but for those to be had from others.
 
     Fields:
+      recipes: per residual kept: how it is made, or its place in the tape.
       structure: of the step's linear program.
       stacked: per residual kept: is it stacked, one a step.
       follows: per residual kept: the place of another whose value at the next step it
@@ -37,10 +51,20 @@ class Taped:
     """
 
     structure: Structure
+    recipes: tuple[Recipe | int, ...]
     stacked: tuple[bool, ...]
     follows: tuple[int | None, ...]
     derive: Any
     order: tuple[int, ...]
+
+    def made(self, tape) -> list:
+        """The residuals kept."""
+        return [
+            tape[recipe]
+            if isinstance(recipe, int)
+            else recipe.make(*[tape[place] for place in recipe.places])
+            for recipe in self.recipes
+        ]
 
     def slices(self, residuals) -> list:
         return [r for r, moves in zip(residuals, self.stacked, strict=True) if moves]
@@ -137,6 +161,7 @@ class Loop(LinearMap):
 
     def at(self, residuals, number: int) -> LinearProgram:
         """The linear program of one step, counted as the elements are."""
+        residuals = self.step.made(residuals)
         slices = [r[number] for r in self.step.slices(residuals)]
         following = [r[number] for r in self.step.ahead(residuals, self.reverse)]
         return self.step.program(residuals, slices, following)
@@ -144,7 +169,7 @@ class Loop(LinearMap):
     def push(self, residuals, x_dots):
         first = len(self.held_avals)
         last = first + len(self.carry_avals)
-        held = x_dots[:first]
+        held, residuals = x_dots[:first], self.step.made(residuals)
 
         def step(carry, xs):
             slices, following, element_dots = xs
@@ -169,6 +194,7 @@ class Loop(LinearMap):
         first, carries = len(self.held_avals), len(self.carry_avals)
         last = first + carries
         waiting, in_loop = self._deferral()
+        residuals = self.step.made(residuals)
         totals = [
             filled([None], [aval])[0] if accumulates else None
             for aval, accumulates in zip(self.held_avals, in_loop, strict=True)
