@@ -14,6 +14,7 @@ several, or where nothing says that it comes first, it copies x at every step. S
 
 import functools
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from jax import lax
@@ -126,3 +127,42 @@ def after(x, parts):
     at = lax.broadcast(functools.reduce(lax.add, zeros), (2, x.ndim))
     mode = lax.GatherScatterMode.PROMISE_IN_BOUNDS
     return lax.scatter_add(x, at, lax.full((2,), 0, x.dtype), numbers, mode=mode)
+
+
+class Window(NamedTuple):
+    """The one part that a scatter writes: where it begins, its shape in the operand,
+    and whether it lies inside, so that it is written (None: it does)."""
+
+    starts: list
+    shape: tuple
+    inside: Any
+
+    def inside_alone(self, part, shape: tuple):
+        """`part` in another shape; 0 where nothing is written."""
+        return lax.reshape(
+            self.chosen(part, lax.full(self.shape, 0, part.dtype)), shape
+        )
+
+    def chosen(self, part, other):
+        """`part` where it is written, else `other`."""
+        return part if self.inside is None else lax.select(self.inside, part, other)
+
+
+def window_of(shape: tuple, indices, update: tuple, params) -> Window | None:
+    """The part of an array of `shape` that a scatter writes, if it is one."""
+    numbers = params["dimension_numbers"]
+    if math.prod(indices.shape[:-1]) != 1 or numbers.operand_batching_dims:
+        return None
+    kept = iter(numbers.update_window_dims)
+    removed = numbers.inserted_window_dims
+    sizes = [1 if a in removed else update[next(kept)] for a in range(len(shape))]
+    at = lax.reshape(indices, indices.shape[-1:])
+    starts: list[Any] = [0] * len(shape)
+    inside = []
+    for i, axis in enumerate(numbers.scatter_dims_to_operand_dims):
+        start, last = lax.index_in_dim(at, i, keepdims=False), shape[axis] - sizes[axis]
+        starts[axis], is_inside = placed(start, last)
+        inside.append(is_inside)
+    if params["mode"] != lax.GatherScatterMode.FILL_OR_DROP or not inside:
+        return Window(starts, tuple(sizes), None)
+    return Window(starts, tuple(sizes), functools.reduce(lax.bitwise_and, inside))

@@ -3,9 +3,7 @@
 Where an update is dropped because its place is out of bounds, its cotangent is 0.
 """
 
-import functools
 import math
-from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -70,7 +68,7 @@ def _in_place(y_bar, x, indices, updates, params) -> bool:
 def _add_transpose(y_bar, x, indices, updates, **params):
     if not _in_place(y_bar, x, indices, updates, params):
         return [y_bar, None, _gathered(y_bar, indices, updates, params)]
-    window = window_of(x.shape, indices, updates.shape, params)
+    window = in_place.window_of(x.shape, indices, updates.shape, params)
     if window is None:
         part = _gathered(y_bar, indices, updates, params, in_place.read_at)
         return [y_bar, None, part]
@@ -87,49 +85,10 @@ linear("scatter-add", transpose=_add_transpose, operands=(0, 2), form=SCATTERS)
 linear("scatter-sub", transpose=_sub_transpose, operands=(0, 2))
 
 
-class Window(NamedTuple):
-    """The one part that a scatter writes: where it begins, its shape in the operand,
-    and whether it lies inside, so that it is written (None: it does)."""
-
-    starts: list
-    shape: tuple
-    inside: Any
-
-    def inside_alone(self, part, shape: tuple):
-        """`part` in another shape; 0 where nothing is written."""
-        return lax.reshape(
-            self.chosen(part, lax.full(self.shape, 0, part.dtype)), shape
-        )
-
-    def chosen(self, part, other):
-        """`part` where it is written, else `other`."""
-        return part if self.inside is None else lax.select(self.inside, part, other)
-
-
-def window_of(shape: tuple, indices, update: tuple, params) -> Window | None:
-    """The part of an array of `shape` that a scatter writes, if it is one."""
-    numbers = params["dimension_numbers"]
-    if math.prod(indices.shape[:-1]) != 1 or numbers.operand_batching_dims:
-        return None
-    kept = iter(numbers.update_window_dims)
-    removed = numbers.inserted_window_dims
-    sizes = [1 if a in removed else update[next(kept)] for a in range(len(shape))]
-    at = lax.reshape(indices, indices.shape[-1:])
-    starts: list[Any] = [0] * len(shape)
-    inside = []
-    for i, axis in enumerate(numbers.scatter_dims_to_operand_dims):
-        start, last = lax.index_in_dim(at, i, keepdims=False), shape[axis] - sizes[axis]
-        starts[axis], is_inside = in_place.placed(start, last)
-        inside.append(is_inside)
-    if params["mode"] != lax.GatherScatterMode.FILL_OR_DROP or not inside:
-        return Window(starts, tuple(sizes), None)
-    return Window(starts, tuple(sizes), functools.reduce(lax.bitwise_and, inside))
-
-
 # scatter, when no place is written twice: linear in operand and updates.
 def _write_transpose(y_bar, x, indices, updates, **params):
     if _in_place(y_bar, x, indices, updates, params):
-        window = window_of(x.shape, indices, updates.shape, params)
+        window = in_place.window_of(x.shape, indices, updates.shape, params)
         if window is not None:
             part = in_place.read(y_bar, window.starts, window.shape)
             kept = window.chosen(in_place.zeros_after(part, part.dtype), part)

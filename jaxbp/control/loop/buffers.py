@@ -8,13 +8,13 @@ parts of such arrays are read as `linear.in_place` says.
 """
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from jax import lax
 
 from ... import ir
 from ...linear import in_place
-from ...linear.base import add
-from ...rules.scatter import window_of
+from ...linear.base import Params, add
 from ...walkers.forward import Pusher
 from ...walkers.linearize import Recorder
 
@@ -38,15 +38,23 @@ def _writes(jaxpr) -> bool:
 class InPlace:
     """A walker of a loop's body; what it reads of carried arrays, it reads first."""
 
+    restores = False  # what it is written over is kept
+
     def __init__(self):
         super().__init__()
         self._carried: dict = {}  # id -> a carried array, or what a part was written to
+        self._restored: set[int] = set()  # ids of those that are also read as a whole
+        self.written: dict[int, Written] = {}  # by id of what was written
 
-    def carries(self, body, values: Sequence) -> None:
+    def carries(self, body, variables: Sequence, values: Sequence) -> None:
         """Says which values are carried, before `body` is walked."""
-        if _writes(body):
-            large = [v for v in values if in_place.is_part((), ir.typeof(v))]
-            self._carried = {id(value): value for value in large}
+        if not _writes(body):
+            return
+        for var, value in zip(variables, values, strict=True):
+            if in_place.is_part((), ir.typeof(value)):
+                self._carried[id(value)] = value
+                if self.restores and _is_read_whole(body, var):
+                    self._restored.add(id(value))
 
     def equation(self, eqn, env):
         super().equation(eqn, env)  # pyright: ignore[reportAttributeAccessIssue]
@@ -58,10 +66,14 @@ class InPlace:
             return
         (out,) = eqn.outvars
         if name in _WRITES:
-            written = _written(name, value, others, eqn.params)
-            if written is not None:
-                env[out] = written, env[out][1]
+            restores = id(value) in self._restored
+            found = _written(name, value, others, eqn.params, restores)
+            if found is not None:
+                env[out] = found.value, env[out][1]
             self._carried[id(env[out][0])] = env[out][0]
+            if found is not None and restores:
+                self._restored.add(id(found.value))
+                self.written[id(found.value)] = found
         elif in_place.is_part(out.aval.shape, ir.typeof(value)):
             part = _read(name, value, others, out.aval.shape, eqn.params)
             if part is not None:
@@ -81,23 +93,77 @@ def _read(name: str, value, others: Sequence, shape: tuple, params: dict):
     return None
 
 
-def _written(name: str, value, others: Sequence, params: dict):
-    """`value` with the one part that a scatter writes; None where it writes others."""
-    if name not in ("scatter", "scatter-add"):
+def _written(name: str, value, others: Sequence, params: dict, restores: bool):
+    """`value` with the one part that is written; None where there are others, or it is
+    written as it should be."""
+    if name == "dynamic_update_slice" and restores:
+        update, *indices = others
+        shape = ir.typeof(update).shape
+        starts = [
+            in_place.clipped(start, n - m)
+            for start, n, m in zip(indices, value.shape, shape, strict=True)
+        ]
+        window, params = in_place.Window(starts, shape, None), None
+    elif name in ("scatter", "scatter-add"):
+        indices, update = others[:1], others[1]
+        window = in_place.window_of(
+            value.shape, indices[0], ir.typeof(update).shape, params
+        )
+    else:
         return None
-    indices, update = others
-    window = window_of(value.shape, indices, ir.typeof(update).shape, params)
     if window is None or not in_place.is_part(window.shape, ir.typeof(value)):
         return None
     part = lax.reshape(update, window.shape)
-    there = in_place.window(value, window.starts, window.shape)
+    there = in_place.window if not restores else in_place.read
+    there = there(value, window.starts, window.shape)
     part = window.chosen(add(there, part) if name == "scatter-add" else part, there)
-    return in_place.write(value, part, window.starts)
+    if restores:
+        part = lax.add(part, in_place.zeros_after(there, part.dtype))
+    new = in_place.write(value, part, window.starts)
+    before = there if restores else None
+    shape = ir.typeof(update).shape
+    params = None if params is None else Params(params)
+    return Written(new, value, window.shape, params, shape, tuple(indices), before)
+
+
+class Written(NamedTuple):
+    """A part that was written: what came of it, and what undoes it.
+
+    Fields:
+      value, old: the array after and before.
+      part: the shape of the part.
+      params, update: of the scatter, or None, and the shape of what it writes.
+      indices: its operands that say where.
+      before: what stood there.
+    """
+
+    value: Any
+    old: Any
+    part: tuple
+    params: Any
+    update: tuple
+    indices: tuple
+    before: Any
+
+
+def _is_read_whole(body, var) -> bool:
+    """Whether a carry that is written by parts is also used otherwise than by parts."""
+    versions = {var}
+    for eqn in body.eqns:
+        for place, atom in enumerate(eqn.invars):
+            if isinstance(atom, ir.Literal) or atom not in versions:
+                continue
+            if place == 0 and eqn.primitive.name in _WRITES:
+                versions.update(eqn.outvars)
+            elif place != 0 or eqn.primitive.name not in _READS:
+                return True
+    return False
 
 
 class StepRecorder(InPlace, Recorder):
     """Records a loop's step."""
 
+    restores = True
     opens_calls = True  # what waits until after the loop is looked for
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 
 from ... import ir
+from ...linear.loop.restored import Restored, Undo
 from ...walkers.walker import Walker
 
 # One operation an element or none, on any device.
@@ -98,16 +99,25 @@ class TapePlan(NamedTuple):
       follows: per place: that of the one whose next value it is, or None.
       derive: gives further ones from those kept, or None.
       order: the tape, as places among those kept and then those derived.
+      restored: carried arrays that are restored.
     """
 
     places: tuple
     follows: tuple[int | None, ...]
     derive: Derive | None
     order: tuple[int, ...]
+    restored: tuple[Restored, ...]
 
 
 def tape_plan(
-    body, env, tape: Sequence, known: dict, follows: dict, derives: bool, length: int
+    body,
+    env,
+    tape: Sequence,
+    known: dict,
+    follows: dict,
+    derives: bool,
+    length: int,
+    writes: dict,
 ):
     """The plan of a step's tape, and what must be stacked.
 
@@ -119,6 +129,7 @@ def tape_plan(
       follows: id of a carry's new value -> its old one, both on the tape.
       derives: residuals may be computed from others.
       length: the number of steps.
+      writes: per carry that may be restored its writes, last to first.
     """
     wanted = _derivable(body, env, tape, known, length) if derives else {}
     kept = _Kept(known)
@@ -126,6 +137,7 @@ def tape_plan(
         if id(value) not in wanted:
             kept.place(value)
     derive = _derive(body, env, wanted, kept) if wanted else None
+    restored = [_restored(kept, place, writes[place]) for place in writes]
     at, count = kept.at, len(kept.places)
     derived = {value: count + i for i, value in enumerate(wanted)}
     old = {at[new]: at[id(value)] for new, value in follows.items()}
@@ -134,8 +146,34 @@ def tape_plan(
         tuple([old.get(i) for i in range(count)]),
         derive,
         tuple([derived[id(r)] if id(r) in derived else at[id(r)] for r in tape]),
+        tuple([one for one in restored if one is not None]),
     )
     return plan, kept.stack
+
+
+def _restored(kept: "_Kept", carry: int, writes: Sequence) -> Restored | None:
+    """How the array of a carry is restored, if any version of it is kept."""
+    found = {
+        key[1]: place
+        for place, (kind, key) in enumerate(kept.places)
+        if kind == "restored" and key[0] == carry
+    }
+    if not found:
+        return None
+    last = len(kept.places)
+    kept.places.append(("next", carry))
+    undos = [
+        Undo(
+            write.part,
+            write.params,
+            write.update,
+            tuple([kept.place(index) for index in write.indices]),
+            kept.place(write.before),
+        )
+        for write in writes
+    ]
+    versions = [found.get(i) for i in range(len(writes) + 1)]
+    return Restored(last, tuple(undos), tuple(versions))
 
 
 class _Kept:

@@ -4,6 +4,7 @@ Equations that depend on nothing that changes are done once, before the loop, wi
 derivatives: a transposed or converted weight is neither recomputed nor stacked.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,8 @@ class _Body:
         env = {var: (value, dot) for var, value, dot in triples}
         first = len(self.held)
         if isinstance(walker, InPlace):
-            walker.carries(self.jaxpr, values[first : first + self.carries])
+            carried = slice(first, first + self.carries)
+            walker.carries(self.jaxpr, variables[carried], values[carried])
         walker.walk(self.jaxpr, env, self.done)
         pairs = [ir.read(env, atom) for atom in self.jaxpr.outvars]
         return [v for v, _ in pairs], [d for _, d in pairs], env
@@ -72,7 +74,7 @@ class _Body:
         pairs = zip(slots[: self.carries], moving, strict=True)
         targets = [slot for slot, moves in pairs if moves] + slots[self.carries :]
         program = recorder.finish([d for d in dots if d is not None], targets)
-        return outs, slots, program, env
+        return outs, slots, program, env, recorder.written
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -98,16 +100,38 @@ class _StepAgain:
     def made(self, tape):
         return tape
 
-    def program(self, residuals, slices, following):
+    def arrays(self, residuals):
+        return []
+
+    def versions(self, residuals, slices, following, arrays):
+        return [], lambda results: []
+
+    def all_versions(self, residuals, scan, reverse):
+        return []
+
+    def program(self, residuals, slices, following, versions):
         held = residuals[: len(self.body.held)]
         with settings.using(self.options):
-            _, slots, program, _ = self.body.linearize([*held, *slices])
+            _, slots, program, *_ = self.body.linearize([*held, *slices])
         outs = tuple([slots[i] for i in self.targets])
         return LinearProgram(program.structure._replace(outs=outs), program.tape)
 
 
 # Residuals that are there for every step.
 _STACKED = ("stack", "element", "output", "count", "steps")
+
+
+def _chains(carry: Sequence, outs: Sequence, written: dict) -> dict:
+    """Per carry that is written by parts alone these writes, last to first."""
+    found = {}
+    for place, old in enumerate(carry):
+        value, chain = outs[place], []
+        while id(value) in written:
+            chain.append(written[id(value)])
+            value = chain[-1].old
+        if chain and value is old:
+            found[place] = chain
+    return found
 
 
 class _Scan:
@@ -223,8 +247,10 @@ class _Scan:
         carries = len(self.init)
 
         def step(carry, xs):
-            outs, slots, program, env = self.body.linearize([*self.held, *carry, *xs])
-            plan, stack, spare = self._plan(program, env, carry, xs, outs)
+            outs, slots, program, env, written = self.body.linearize(
+                [*self.held, *carry, *xs]
+            )
+            plan, stack, spare = self._plan(program, env, carry, xs, outs, written)
             told = ir.Static((plan, spare, slots, program.structure))
             return outs[:carries], (outs[carries:], stack, told)
 
@@ -241,7 +267,9 @@ class _Scan:
         residuals: list = []
         recipes: list = []
         for kind, key in plan.places:
-            if kind in find:
+            if kind == "restored":
+                recipes.append(None)
+            elif kind in find:
                 recipes.append(len(residuals))
                 residuals.append(find[kind](key))
             else:
@@ -257,20 +285,28 @@ class _Scan:
             plan.follows,
             plan.derive,
             plan.order,
+            plan.restored,
         )
         return [*carry, *ys], step_map, residuals, [*moved, *rest], spare
 
-    def _plan(self, program, env, carry, xs, outs):
+    def _plan(self, program, env, carry, xs, outs, written):
         """Where a step's residuals are to be had, what must be stacked, and how many
         bytes stored slopes would add."""
         tape = program.tape
+        derives = settings.current().scan_residuals == "auto"
+        writes = _chains(carry, outs, written) if derives else {}
+        kept_for = [v for w in writes.values() for one in w for v in one.indices]
         held: dict = {id(value): ("held", value) for value in self.held}
         held |= {id(env[var][0]): ("late", var) for var in self.late}
-        held |= {id(r): ("held", r) for r in tape if not ir.is_tracer(r)}
+        concrete = [r for r in [*tape, *kept_for] if not ir.is_tracer(r)]
+        held |= {id(r): ("held", r) for r in concrete}
         free: dict = {id(x): ("element", i) for i, x in enumerate(xs)}
         free |= {id(y): ("output", i) for i, y in enumerate(outs[len(carry) :])}
         free |= {id(carry[i]): ("count", i) for i in self.counters}
         known = held | free
+        for place, chain in writes.items():
+            versions = [outs[place], *[one.old for one in chain]]
+            known |= {id(v): ("restored", (place, i)) for i, v in enumerate(versions)}
         asked = {id(r) for r in tape} - set(known)
         new_ones = asked - {id(old) for old in carry}
         follows = {
@@ -280,11 +316,11 @@ class _Scan:
         }
         places = {id(new): ("next", i) for i, new in enumerate(outs[: len(carry)])}
         known |= {new: places[new] for new in follows}
-        derives = settings.current().scan_residuals == "auto"
+        body, length = self.body.jaxpr, self.params["length"]
         if derives:
-            known |= of_all_steps(self.body.jaxpr, env, tape, known)
+            known |= of_all_steps(body, env, [*tape, *kept_for], known)
         plan, stack = tape_plan(
-            self.body.jaxpr, env, tape, known, follows, derives, self.params["length"]
+            body, env, tape, known, follows, derives, length, writes
         )
         avals = [None if id(r) in held else ir.typeof(r) for r in tape]
         whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])

@@ -54,18 +54,25 @@ class Waiting(NamedTuple):
         return edge.map.pull_steps([tape[place] for place in edge.residuals], y_bar)
 
 
-def deferral(structure: Structure, moves: Sequence[bool], held: int, limit: int):
+def deferral(
+    structure: Structure,
+    moves: Sequence[bool],
+    waits: Sequence[bool],
+    held: int,
+    limit: int,
+):
     """What waits, and which invariants have other cotangents, summed in the loop.
 
     Args:
       structure: of one step; its first `held` inputs are the invariants.
       moves: per place of the tape: does the residual change from step to step.
+      waits: per place: is the residual there for all steps at once.
       limit: how many bytes a step may stack for it.
     """
     invariants = structure.ins[:held]
     graph = _Cotangents(structure)
     leaving = [edge for edge in structure.edges if edge.ins[0] in invariants]
-    products = [edge for edge in leaving if _contracts(edge, moves)]
+    products = [edge for edge in leaving if _contracts(edge, moves, waits)]
     choices = [[Waiting(e, graph.whole(e.outs[0])) for e in products]]
     choices.append([graph.parted(waiting) for waiting in choices[0]])
     waiting, stacked = [], set()
@@ -111,8 +118,9 @@ def _slots(waiting: Sequence[Waiting]) -> list[int]:
     return list(dict.fromkeys(slot for one in waiting for slot in one.slots))
 
 
-def _contracts(edge: Edge, moves) -> bool:
-    return bool(edge.map.waits) and any(moves[r] for r in edge.residuals)
+def _contracts(edge: Edge, moves, waits) -> bool:
+    there = all(waits[r] for r in edge.residuals)
+    return bool(edge.map.waits) and there and any(moves[r] for r in edge.residuals)
 
 
 _IDENTITY = Scaled(1)
