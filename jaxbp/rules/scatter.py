@@ -13,6 +13,7 @@ from jax.extend.core.primitives import scatter_mul_p, scatter_p
 from .. import ir
 from ..errors import MissingRule
 from ..linear import in_place
+from ..linear.labels import Form
 from .registry import MOVES, SCATTERS, General, Linear, general, linear, register
 
 
@@ -82,7 +83,12 @@ def _sub_transpose(y_bar, x, indices, updates, **params):
 
 
 linear("scatter-add", transpose=_add_transpose, operands=(0, 2), form=SCATTERS)
-linear("scatter-sub", transpose=_sub_transpose, operands=(0, 2))
+linear(
+    "scatter-sub",
+    transpose=_sub_transpose,
+    operands=(0, 2),
+    form=Form(scatters=True),
+)
 
 
 # scatter, when no place is written twice: linear in operand and updates.
