@@ -20,8 +20,9 @@ from ...walkers.forward import Pusher
 from ...walkers.linearize import solid
 from ...walkers.primal import Primal
 from ...walkers.walker import Walker
-from ..activity import moving_carries, recomputes
+from ..activity import moving_carries
 from ..ref import carrying, scan_with_contents
+from .again import recomputes
 from .buffers import InPlace, StepPusher, StepRecorder
 from .invariants import hoist
 from .residuals import AllSteps, Count, counters, of_all_steps, tape_plan
@@ -191,7 +192,10 @@ class _Scan:
     def record(self):
         wish = settings.current().scan_residuals
         again = wish == "recompute" or (
-            wish == "auto" and recomputes(self.body.jaxpr, self.body.done, self.init)
+            wish == "auto"
+            and recomputes(
+                self.body.jaxpr, self.body.done, self.init, self.params["length"]
+            )
         )
         outs, step, residuals, targets, spare = (
             self._again() if again else self._taped()
