@@ -86,18 +86,18 @@ class _Work:
                     return False
             elif not isinstance(rule, registry.Linear) or eqn.effects:
                 return False
-            self.time += self._time(name, eqn)
+            self.time += _time(self.costs, name, eqn)
         return True
 
-    def _time(self, name: str, eqn) -> float:
-        costs = self.costs
-        each, least = costs.arithmetic, 0.0
-        if name in _PERIODIC or name in _SMOOTH:
-            each = costs.periodic if name in _PERIODIC else costs.smooth
-            least = costs.call * (2 if name in _PERIODIC else 1)
-        elif name in _JOINING:
-            each, least = costs.joining, costs.stack
-        return max(least, each * sum(math.prod(v.aval.shape) for v in eqn.outvars))
+
+def _time(costs: Costs, name: str, eqn) -> float:
+    each, least = costs.arithmetic, 0.0
+    if name in _PERIODIC or name in _SMOOTH:
+        each = costs.periodic if name in _PERIODIC else costs.smooth
+        least = costs.call * (2 if name in _PERIODIC else 1)
+    elif name in _JOINING:
+        each, least = costs.joining, costs.stack
+    return max(least, each * sum(math.prod(v.aval.shape) for v in eqn.outvars))
 
 
 def _scales(eqn) -> bool:
@@ -123,6 +123,45 @@ def recomputes(body, done, carries, length: int) -> bool:
     again = work.time + _stacking(costs, len(carries), kept, length)
     stacked = _stacking(costs, work.residuals, work.bytes, length)
     return kept < work.bytes and again < stacked
+
+
+def branches_again(programs, pool, operands) -> bool:
+    """Whether the branches of a step are better run again than remembered.
+
+    What the branches keep is stacked at every step, whichever is taken.
+
+    Args:
+      programs: of the branches.
+      pool: types of what they keep together.
+      operands: types of those operands that the step would have to keep instead.
+    """
+    costs = _BY_PLATFORM.get(jax.default_backend(), _GPU)
+    times = [_time_of(ir.inner(program)[0], costs) for program in programs]
+    extra = sum(map(ir.nbytes, pool)) - sum(map(ir.nbytes, operands))
+    spared = _stacking(costs, len(pool), max(extra, 0), 1)
+    return extra > 0 and sum(times) / len(times) < 2 * spared
+
+
+def _time_of(body, costs: Costs) -> float:
+    """Time of elementwise and structural operations, and products; else infinity."""
+    total = 0.0
+    for eqn in body.eqns:
+        name, rule = eqn.primitive.name, registry.lookup(eqn.primitive)
+        if name == "jit":
+            total += _time_of(ir.inner(eqn.params["jaxpr"])[0], costs)
+        elif name == "dot_general":
+            terms = math.sqrt(
+                math.prod([v.aval.size for v in (*eqn.invars, *eqn.outvars)])
+            )
+            total += 0.5 * costs.arithmetic * terms + costs.stack
+        elif isinstance(rule, _SIMPLE) and not eqn.effects and name not in _RANDOM:
+            total += _time(costs, name, eqn)
+        else:
+            return math.inf
+    return total
+
+
+_SIMPLE = (registry.Elementwise, registry.Linear, registry.ZeroRule)
 
 
 def _stacking(costs: Costs, count: int, nbytes: int, length: int) -> float:

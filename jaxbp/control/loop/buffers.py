@@ -44,13 +44,16 @@ class InPlace:
         super().__init__()
         self._carried: dict = {}  # id -> a carried array, or what a part was written to
         self._restored: set[int] = set()  # ids of those that are also read as a whole
+        self.held: set[int] = set()  # ids of the invariants
         self.written: dict[int, Written] = {}  # by id of what was written
 
-    def carries(self, body, variables: Sequence, values: Sequence) -> None:
-        """Says which values are carried, before `body` is walked."""
+    def begin(self, body, variables: Sequence, values: Sequence, carried: slice):
+        """Says what goes into `body`, before it is walked: first come invariants, then
+        what is carried."""
+        self.held = {id(value) for value in values[: carried.start]}
         if not _writes(body):
             return
-        for var, value in zip(variables, values, strict=True):
+        for var, value in zip(variables[carried], values[carried], strict=True):
             if in_place.is_part((), ir.typeof(value)):
                 self._carried[id(value)] = value
                 if self.restores and _is_read_whole(body, var):

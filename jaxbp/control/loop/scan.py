@@ -53,7 +53,7 @@ class _Body:
         first = len(self.held)
         if isinstance(walker, InPlace):
             carried = slice(first, first + self.carries)
-            walker.carries(self.jaxpr, variables[carried], values[carried])
+            walker.begin(self.jaxpr, variables, values, carried)
         walker.walk(self.jaxpr, env, self.done)
         pairs = [ir.read(env, atom) for atom in self.jaxpr.outvars]
         return [v for v, _ in pairs], [d for _, d in pairs], env
