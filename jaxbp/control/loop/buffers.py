@@ -17,6 +17,7 @@ from ...linear import in_place
 from ...linear.base import Params, add
 from ...walkers.forward import Pusher
 from ...walkers.linearize import Recorder
+from ...walkers.walker import Walker
 
 _READS = ("dynamic_slice", "gather", "slice")
 _WRITES = (
@@ -35,7 +36,7 @@ def _writes(jaxpr) -> bool:
     return False
 
 
-class InPlace:
+class InPlace(Walker):
     """A walker of a loop's body; what it reads of carried arrays, it reads first."""
 
     restores = False  # what it is written over is kept
@@ -60,7 +61,7 @@ class InPlace:
                     self._restored.add(id(value))
 
     def equation(self, eqn, env):
-        super().equation(eqn, env)  # pyright: ignore[reportAttributeAccessIssue]
+        super().equation(eqn, env)
         name = eqn.primitive.name
         if not self._carried or name not in _READS + _WRITES:
             return
@@ -106,12 +107,13 @@ def _written(name: str, value, others: Sequence, params: dict, restores: bool):
             in_place.clipped(start, n - m)
             for start, n, m in zip(indices, value.shape, shape, strict=True)
         ]
-        window, params = in_place.Window(starts, shape, None), None
+        window, scatter = in_place.Window(starts, shape, None), None
     elif name in ("scatter", "scatter-add"):
         indices, update = others[:1], others[1]
         window = in_place.window_of(
             value.shape, indices[0], ir.typeof(update).shape, params
         )
+        scatter = Params(params)
     else:
         return None
     if window is None or not in_place.is_part(window.shape, ir.typeof(value)):
@@ -125,8 +127,7 @@ def _written(name: str, value, others: Sequence, params: dict, restores: bool):
     new = in_place.write(value, part, window.starts)
     before = there if restores else None
     shape = ir.typeof(update).shape
-    params = None if params is None else Params(params)
-    return Written(new, value, window.shape, params, shape, tuple(indices), before)
+    return Written(new, value, window.shape, scatter, shape, tuple(indices), before)
 
 
 class Written(NamedTuple):
