@@ -6,25 +6,31 @@ products for each, but for the first, whose input wants no gradient: f and gradi
 take (3L - 1)/L times the flops of f. Time follows flops where products are large; the
 compiler may fuse f better than its gradient, or the other way round.
 
-tanh MLPs grown in width, depth and batch, and programs of other kinds.
+tanh MLPs grown in width, depth and batch, and programs as users write them: those of
+`problems.programs`, and those of `problems.everyday`, whose gradients are easily dearer
+than they need be (tables filled by index, histories, branches in loops, kernels of all
+pairs). Times are those of compiled programs, so the theorem does not bind them: a call
+takes some 30 us whatever it does, and a compiler may copy an array that f updates in
+place.
 
 Command: jaxbp study cheap_gradient [--quick] [--device cpu|gpu|tpu]
 """
 
 from functools import lru_cache
-from math import ceil
+from math import ceil, exp, log
+from statistics import mean
 
 import jax
 import jax.numpy as jnp
 
 import jaxbp
+from jaxbp.problems.everyday import EVERYDAY
 from jaxbp.problems.programs import PROGRAMS, program
 from jaxbp.problems.programs.draw import Draw
 from jaxbp.study import (
     QUICK_SETTINGS,
     SETTINGS,
     Study,
-    along,
     crossed,
     grid,
     measure,
@@ -36,7 +42,7 @@ from jaxbp.study import (
 )
 from jaxbp.study.unstable import steady, told
 
-MINUTES = 1
+MINUTES = 6
 
 BASE = dict(network="MLP", width=256, depth=4, batch=128)
 SWEEPS = dict(
@@ -46,7 +52,9 @@ SWEEPS = dict(
 )
 QUICK_BASE = BASE | dict(width=32, batch=16)
 QUICK_SWEEPS = dict(width=[16, 32, 64], depth=[1, 2, 4, 8], batch=[1, 16])
-QUICK_PROGRAMS = list(PROGRAMS)[::4]
+NAMES = [*PROGRAMS, *EVERYDAY]
+QUICK_PROGRAMS = NAMES[::6]
+FLOOR_S = 30e-6  # of a call
 METHODS = {"jaxbp": jaxbp.value_and_grad, "jax": jax.value_and_grad}
 COLOURS = {"jaxbp": "blue", "jax": "black"}
 
@@ -83,7 +91,15 @@ def measured(case):
     )
     row = {"expected_ratio": 3 - 1 / case["depth"]} if mlp else {}
     gradient = METHODS[case["method"]](f)
-    return row | measure.contest(gradient, args, base, case, wanted)
+    row |= measure.contest(gradient, args, base, case, wanted)
+    if "time_s" in row:
+        row["above_floor"] = above_floor(row)
+    return row
+
+
+def above_floor(row):
+    """Time beside the floor of a call, over that of f."""
+    return max(row["time_s"] - FLOOR_S, 0) / row["base_s"]
 
 
 def summary(rows):
@@ -96,17 +112,26 @@ def summary(rows):
     for line in times:
         line["flops"] = counted[tuple(line[k] for k in index)]
     shown = numbered(others, method="jaxbp")
+    theirs = {row["network"]: row for row in numbered(others, method="jax")}
     below = sum(row["flops_ratio"] <= 5 for row in shown)
     timed = steady(shown)
-    faster = sum(row["ratio"] <= 6 for row in timed)
+    faster = sum(above_floor(row) <= 5 for row in timed)
     title = (
         f"Programs: {below} of {len(shown)} at most 5 times the flops of f, {faster} "
-        f"of the {len(timed)} with steady times at most 6 times its time"
+        f"of the {len(timed)} with steady times at most 5 times its time beside 30 us"
     )
     columns = ("network", "flops_ratio", "ratio", "base_s", "time_s", "predicted_ratio")
+    lines = []
+    for row in shown:
+        line = {c: told(row, c) for c in columns}
+        other = theirs.get(row["network"])
+        if other is not None:
+            line |= {"jax_ratio": told(other, "ratio")}
+            line |= {"over_jax": row["ratio"] / other["ratio"]}
+        lines.append(line)
     return {
         "MLPs: f and gradient over f, expected, timed, counted": times,
-        title: [{c: told(row, c) for c in columns} for row in shown],
+        title: lines,
     }
 
 
@@ -119,14 +144,37 @@ def claim(rows):
     off = max(abs(r["flops_ratio"] / r["expected_ratio"] - 1) for r in mlps)
     most = ceil(max(row["ratio"] for row in steady(mlps)))
     dear = [row for row in others if row["flops_ratio"] > 5]
-    slow = [row for row in timed if row["ratio"] > 6]
+    slow = [row for row in timed if above_floor(row) > 5]
     return (
         f"Counted, f and gradient of a tanh MLP take (3L - 1)/L times the flops of f "
         f"to within {off:.1%}; timed, less than {most} times its time. Of "
         f"{len(others)} programs {len(others) - len(dear)} stay below 5 times the "
         f"flops of f{without(dear, 'flops_ratio')}; of the {len(timed)} with steady "
-        f"times {len(timed) - len(slow)} stay below 6 times its time"
-        f"{without(slow, 'ratio')}."
+        f"times {len(timed) - len(slow)} stay below 5 times its time, beside 30 us for "
+        f"the call{without(slow, 'ratio')}.{beside_jax(others)}"
+    )
+
+
+def beside_jax(rows):
+    """The geometric means of both methods' ratios, over what both have steady."""
+    by_method = {
+        method: {
+            row["network"]: row["ratio"]
+            for row in steady(numbered(rows, method=method))
+        }
+        for method in METHODS
+    }
+    both = set(by_method["jaxbp"]).intersection(by_method["jax"])
+    if not both:
+        return ""
+    means = {
+        method: exp(mean([log(found[name]) for name in both]))
+        for method, found in by_method.items()
+    }
+    return (
+        f" Over the {len(both)} programs that both have steady times of, f and "
+        f"gradient take {means['jaxbp']:.2f} times f, in JAX {means['jax']:.2f} times "
+        "(geometric means)."
     )
 
 
@@ -137,34 +185,31 @@ def without(rows, column):
 
 
 def plot(rows, axes):
-    base = BASE if along(rows, BASE, "width") else QUICK_BASE
-    by_depth, by_width, programs, counted = axes
-    ours = {"jaxbp": "orange"}
-    for axis, size in ((by_depth, "depth"), (by_width, "width")):
-        swept = along(rows, base, size)
-        plots.lines(axis, swept, size, "ratio", COLOURS, named=lambda m: f"time, {m}")
-        told = dict(named=lambda m: "predicted", linestyle=":", marker="")
-        plots.lines(axis, swept, size, "predicted_ratio", ours, **told)
-    deep, bound = along(rows, base, "depth"), {"jaxbp": "grey"}
-    told = dict(named=lambda m: "flops: (3L − 1)/L", marker="")
-    plots.lines(by_depth, deep, "depth", "flops_ratio", bound, **told)
-    others = [row for row in numbered(rows, method="jaxbp") if row["network"] != "MLP"]
-    others.sort(key=lambda row: row["ratio"])
-    names = [row["network"].replace("_", " ") for row in others]
-    plots.ratio_dots(programs, names, others, "ratio", "blue")
-    flops = [row["flops_ratio"] for row in others]
-    counted.plot(flops, range(len(others)), "s", color=plots.COLOURS["black"])
-    counted.set_yticks(range(len(others)), names)
+    """Every program at its ratios, JAX's beside ours, and at its counted flops."""
+    others = [row for row in rows if row["network"] != "MLP"]
+    ours = sorted(numbered(others, method="jaxbp"), key=lambda row: row["ratio"])
+    theirs = {row["network"]: row for row in numbered(others, method="jax")}
+    names = [row["network"].replace("_", " ") for row in ours]
+    timed, counted = axes
+    timed.figure.set_size_inches(11, 3 + 0.16 * len(names))
+    both = [(i, row, theirs[row["network"]]) for i, row in enumerate(ours)
+            if row["network"] in theirs]  # fmt: skip
+    for place, row, other in both:
+        timed.hlines(place, row["ratio"], other["ratio"], color=plots.INK, alpha=0.25)
+    places = [place for place, *_ in both]
+    timed.plot([other["ratio"] for *_, other in both], places, "s",
+               color=plots.COLOURS[COLOURS["jax"]], label="JAX")  # fmt: skip
+    plots.ratio_dots(timed, names, ours, "ratio", COLOURS["jaxbp"])
+    counted.plot([row["flops_ratio"] for row in ours], range(len(ours)), "o",
+                 color=plots.COLOURS[COLOURS["jaxbp"]])  # fmt: skip
+    counted.set_yticks(range(len(names)), [])
     counted.invert_yaxis()
-    for axis, what in ((programs, "time"), (counted, "counted flops")):
+    for axis, what in ((timed, "time (squares: JAX)"), (counted, "counted flops")):
         axis.axvline(5, color=plots.COLOURS["vermilion"], linewidth=1)
         axis.axvline(1, color=plots.INK, linewidth=0.8)
-        axis.set(xscale="log", xlim=(0.8, 70))
-        axis.set_xticks([1, 2, 5, 10, 50], ["1", "2", "5", "10", "50"], minor=False)
-        axis.tick_params(axis="y", labelsize=8)
+        axis.set(xscale="log")
+        axis.tick_params(axis="y", labelsize=7)
         axis.set_title(f"{what} of f and gradient / f; the line is at 5")
-    plots.over_sizes(by_depth, "layers L", "f and gradient over f, by depth")
-    plots.over_sizes(by_width, "width", "f and gradient over f, by width")
 
 
 def cases(base, sweeps, programs, size, settings):
@@ -176,15 +221,16 @@ def cases(base, sweeps, programs, size, settings):
 study = Study(
     file=__file__,
     question=__doc__,
-    cases=cases(BASE, SWEEPS, list(PROGRAMS), "real", SETTINGS),
+    cases=cases(BASE, SWEEPS, NAMES, "real", SETTINGS),
     quick=cases(QUICK_BASE, QUICK_SWEEPS, QUICK_PROGRAMS, "small", QUICK_SETTINGS),
     measure=measured,
     columns=(
         *("network", "width", "depth", "batch", "method", "expected_ratio"),
-        *(*measure.COMPARED, *measure.TIMED),
+        *(*measure.COMPARED, *measure.TIMED, "above_floor", "counted_bytes"),
+        "xla_peak_bytes",
     ),
     plot=plot,
-    panels=(2, 2),
+    panels=2,
     summary=summary,
     claim=claim,
     counts=True,

@@ -1,9 +1,12 @@
 """cond and switch: in linearise mode the branches share one pool of residuals."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import jax
 from jax import lax
 
-from .. import ir
+from .. import ir, settings
 from ..errors import NonlinearTangent
 from ..linear.base import Edge, filled
 from ..linear.branch import Branches
@@ -11,6 +14,8 @@ from ..rules.registry import register
 from ..walkers.forward import Pusher
 from ..walkers.linearize import linearize_program, solid
 from .activity import moving_outputs
+from .loop.again import branches_again
+from .loop.buffers import StepRecorder
 from .places import Places
 from .ref import carrying, cond_with_contents
 
@@ -62,6 +67,10 @@ def _record(walker, index, operands, dots, branches):
     ]
     pool: list = []
     tapes = [b.share(pool) for b in linearized]
+    if isinstance(walker, StepRecorder) and _again(
+        linearized, pool, operands, walker.held
+    ):
+        return _record_again(walker, index, operands, dots, linearized, targets)
     outs, stacked = lax.switch(
         index,
         [
@@ -70,17 +79,75 @@ def _record(walker, index, operands, dots, branches):
         ],
         *operands,
     )
-    ins = tuple(i for i, a in enumerate(active) if a)
     held, tapes = _with_operands(linearized, tapes, len(pool))
+    residuals = (index, *stacked, *(operands[i] for i in held))
+    edge = _edge(linearized, targets, tapes, operands, active, outs, residuals)
+    return list(outs), walker.extend([edge], dots, outs)
+
+
+def _edge(linearized, targets, tapes, operands, active, outs, residuals, again=()):
+    ins = tuple(i for i, a in enumerate(active) if a)
     edge_map = Branches(
         tuple(b.structure.picked(targets) for b in linearized),
         tapes,
         tuple(ir.typeof(operands[i]) for i in ins),
         tuple(ir.typeof(outs[i]) for i in targets),
+        again,
     )
-    residuals = (index, *stacked, *(operands[i] for i in held))
-    edge = Edge(edge_map, residuals, ins, tuple(targets))
+    return Edge(edge_map, residuals, ins, tuple(targets))
+
+
+# In a loop, what the branches keep is stacked at every step, whichever is taken. Where
+# they are run again going back, their operands alone are kept.
+def _again(linearized, pool, operands, held) -> bool:
+    if settings.current().scan_residuals != "auto":
+        return False
+    kept = {i for b in linearized for i in b.read()}
+    moving = [ir.typeof(operands[i]) for i in kept if id(operands[i]) not in held]
+    programs = [b.program for b in linearized]
+    return branches_again(programs, [aval for aval, _ in pool], moving)
+
+
+def _record_again(walker, index, operands, dots, linearized, targets):
+    """The branches are evaluated, by rules of their own where they have some."""
+    active = tuple(d is not None for d in dots)
+    plain = [_evaluated(b) for b in linearized]
+    outs = lax.switch(index, plain, *operands)
+    kept = sorted({i for b in linearized for i in b.read()})
+    again = tuple(_Again(b.program, b.count, tuple(kept)) for b in linearized)
+    tapes = tuple(b.tape_of(kept) for b in linearized)
+    residuals = (index, *(operands[i] for i in kept))
+    edge = _edge(linearized, targets, tapes, operands, active, outs, residuals, again)
     return list(outs), walker.extend([edge], dots, outs)
+
+
+def _evaluated(branch):
+    return lambda *operands: ir.evaluate_program(branch.program, operands)[
+        : branch.count
+    ]
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class _Again:
+    """A branch's residuals from the operands kept: static.
+
+    Fields:
+      program: gives its outputs, and behind these `count` its residuals.
+      kept: which operands are given; the others are not read.
+    """
+
+    program: Any
+    count: int
+    kept: tuple[int, ...]
+
+    def __call__(self, pool) -> list:
+        jaxpr, _ = ir.inner(self.program)
+        given = dict(zip(self.kept, pool, strict=True))
+        operands = [
+            given[i] if i in given else ir.zeros(v.aval)
+            for i, v in enumerate(jaxpr.invars)
+        ]
+        return ir.evaluate_program(self.program, operands)[self.count :]
 
 
 class _Branch:
@@ -110,6 +177,25 @@ class _Branch:
             (atom.aval.update(weak_type=False), place in moving)
             for place, atom in enumerate(jaxpr.outvars)
         ][self.count :]
+
+    def read(self) -> set[int]:
+        """The operands from which its tape follows."""
+        jaxpr, _ = ir.inner(self.program)
+        needed = {
+            v for v in jaxpr.outvars[self.count :] if not isinstance(v, ir.Literal)
+        }
+        for eqn in reversed(jaxpr.eqns):
+            if not needed.isdisjoint(eqn.outvars):
+                needed.update(v for v in eqn.invars if not isinstance(v, ir.Literal))
+        own = {i for i, var in enumerate(jaxpr.invars) if var in needed}
+        return own.union(i for kind, i in self.tape if kind == "operand")
+
+    def tape_of(self, kept: list) -> tuple[int, ...]:
+        """Its tape as places among the operands kept, and what it computes."""
+        return tuple(
+            kept.index(i) if kind == "operand" else len(kept) + i
+            for kind, i in self.tape
+        )
 
     def share(self, pool: list) -> list[int]:
         """Places in the pool for the computed residuals; the pool grows as needed.

@@ -14,37 +14,54 @@ class Branches(LinearMap):
     """One linear program per branch, with the same inputs and outputs.
 
     Residuals: the index of the branch, then a pool of arrays that the branches share:
-    `tapes` says, per branch, which of them make up its tape.
+    `tapes` says, per branch, which of them make up its tape. With `again`, that of a
+    branch computes further ones from the pool; they are behind it.
     """
 
     structures: tuple[Structure, ...]
     tapes: tuple[tuple[int, ...], ...]
     in_avals: tuple
     out_avals: tuple
+    again: tuple = ()
 
     def _switch(self, residuals, dots, apply, avals):
         index, *pool = residuals
 
-        def branch(structure, places):
+        def branch(number):
             def walk(pool, dots):
-                program = LinearProgram(structure, [pool[i] for i in places])
+                program = LinearProgram(
+                    self.structures[number], self._tape(number, pool)
+                )
                 return filled(apply(program, dots), avals)
 
             return walk
 
-        pairs = zip(self.structures, self.tapes, strict=True)
-        return lax.switch(index, [branch(s, p) for s, p in pairs], pool, list(dots))
+        branches = [branch(number) for number in range(len(self.structures))]
+        return lax.switch(index, branches, pool, dots)
+
+    def _tape(self, number: int, pool) -> list:
+        computed = self.again[number](pool) if self.again else []
+        whole = [*pool, *computed]
+        return [whole[place] for place in self.tapes[number]]
 
     def push(self, residuals, x_dots):
-        return self._switch(residuals, x_dots, LinearProgram.push, self.out_avals)
+        return self._switch(residuals, list(x_dots), LinearProgram.push, self.out_avals)
 
     def pull(self, residuals, y_bars):
-        return self._switch(residuals, y_bars, LinearProgram.pull, self.in_avals)
+        return self._switch(residuals, list(y_bars), LinearProgram.pull, self.in_avals)
+
+    def pull_onto(self, residuals, y_bars, x_bars):
+        """What the branch taken adds; the others hand on what stands there."""
+
+        def apply(program, given):
+            return program.pull_onto(*given)
+
+        given = list(y_bars), list(x_bars)
+        return self._switch(residuals, given, apply, self.in_avals)
 
     def opened(self, residuals):
         index, *pool = residuals
         if ir.is_tracer(index):
             return None
         chosen = int(index)
-        tape = [pool[i] for i in self.tapes[chosen]]
-        return LinearProgram(self.structures[chosen], tape)
+        return LinearProgram(self.structures[chosen], self._tape(chosen, pool))

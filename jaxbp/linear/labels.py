@@ -87,8 +87,6 @@ class Form:
         its place, where only a part of x is read.
       window: window(map, residuals) -> where the part of x that is read begins along
         each axis, where it is one window, or None.
-      steps: steps(map, residuals, y_bars) -> the sum of the pulls of many steps, along
-        axis 0 of `y_bars` and of those residuals that change.
     """
 
     kind: str = "operator"
@@ -97,7 +95,6 @@ class Form:
     real_only: bool = False
     onto: Callable | None = None
     window: Callable | None = None
-    steps: Callable | None = None
 
 
 OPERATOR = Form()

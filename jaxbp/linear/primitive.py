@@ -48,14 +48,6 @@ class ThroughPrimitive(SimpleMap):
         operands = self.operands(residuals, self.aval)
         return self.transpose(y_bar, *operands, **self.params)
 
-    @property
-    def waits(self) -> bool:
-        return self.form.steps is not None
-
-    def pull_steps(self, residuals, y_bar):
-        assert self.form.steps is not None
-        return self.form.steps(self, residuals, y_bar)
-
     def pull_onto(self, residuals, y_bars, x_bars):
         """In place where a small part is read: else the whole is written anyway, and a
         compiler adds in one pass what comes from several."""

@@ -86,17 +86,18 @@ class LinearProgram:
         """Pullback: one cotangent per output (None: zero) to one per input."""
         return self.pull_onto(y_bars, [None] * len(self.structure.ins))
 
-    def pull_onto(self, y_bars: Sequence, x_bars: Sequence) -> list:
+    def pull_onto(
+        self, y_bars: Sequence, x_bars: Sequence, in_loop: bool = False
+    ) -> list:
         """The pullback added to `x_bars`; parts of an array in their places."""
         env = seeded(self.structure.outs, y_bars)
         for slot, x_bar in zip(self.structure.ins, x_bars, strict=True):
             if x_bar is not None:
                 env[slot] = add(env.get(slot), x_bar)
-        waiting, tape = Waiting(self.structure.avals), self.tape
+        waiting, tape = Waiting(self.structure.avals, in_loop), self.tape
         for edge in reversed(self.structure.edges):
-            if waiting.parts:
-                for slot in edge.outs:
-                    waiting.settle(slot, env)
+            if waiting.parts or waiting.reads:
+                waiting.before(edge, env)
             given = [env.get(slot) for slot in edge.outs]
             if all(value is None for value in given):
                 continue
@@ -112,6 +113,8 @@ class LinearProgram:
                 raise error.at(edge.origin) from error.__cause__
             for slot, value in zip(edge.ins, found, strict=True):
                 env[slot] = value if alone else add(env.get(slot), value)
+            if in_loop:
+                waiting.after(edge, found)
         for slot in self.structure.ins:
             waiting.settle(slot, env)
         return [env.get(slot) for slot in self.structure.ins]

@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from .. import ir
+from . import in_place
 from .base import add
 
 # A part this many times smaller than the whole waits; of larger ones a compiler writes
@@ -24,12 +24,14 @@ MANY_PARTS = 8
 # Of a smaller array a compiler adds padded parts in one pass, sooner than a scatter
 # begins.
 LEAST = 2048
+LEAST_IN_LOOP = 64  # there a part is added to what is carried, in one operation
+FEW = 3  # parts at computed places are added one by one
 
 
-def is_small_part(part_shape: tuple, whole_shape: tuple) -> bool:
+def is_small_part(part_shape: tuple, whole_shape: tuple, in_loop=False) -> bool:
     """Whether a part is added in its place rather than padded to the whole."""
-    whole = math.prod(whole_shape)
-    return whole >= max(LEAST, MANY_PARTS * math.prod(part_shape))
+    least = LEAST_IN_LOOP if in_loop else LEAST
+    return math.prod(whole_shape) >= max(least, MANY_PARTS * math.prod(part_shape))
 
 
 class Window(NamedTuple):
@@ -40,60 +42,99 @@ class Window(NamedTuple):
 
 
 class Waiting:
-    """Parts that wait to be added to cotangents, by slot."""
+    """Parts that wait to be added to cotangents, by slot.
 
-    def __init__(self, avals: Sequence):
-        self.avals = avals
+    Args:
+      in_loop: in the step of a loop, where an array that is carried is to be written in
+        place: `in_place` says how.
+    """
+
+    def __init__(self, avals: Sequence, in_loop: bool = False):
+        self.avals, self.in_loop = avals, in_loop
         self.parts: dict[int, list[Window]] = defaultdict(list)
+        self.reads: dict[int, list] = {}  # what was read where nothing is written yet
 
     def takes(self, edge, residuals, y_bar) -> bool:
         """Whether the pull of `y_bar` waits: a small part of the input was read."""
         find, slot = edge.map.form.window, edge.ins[0]
-        if find is None or ir.placed(self.avals[slot]):
+        whole = self.avals[slot]
+        if find is None or ir.placed(whole):
             return False
-        if (
-            y_bar.dtype != self.avals[slot].dtype
-        ):  # wider, by a custom rule: it stays so
+        if y_bar.dtype != whole.dtype:  # wider, by a custom rule: it stays so
             return False
-        if not is_small_part(y_bar.shape, self.avals[slot].shape):
+        if not is_small_part(y_bar.shape, whole.shape, self.in_loop):
             return False
         starts = find(edge.map, residuals)
         if starts is not None:
             self.parts[slot].append(Window(tuple(starts), y_bar))
         return starts is not None
 
-    def settle(self, slot: int, env: dict) -> None:
-        """Adds the parts that wait for a slot to what stands there."""
+    def before(self, edge, env: dict) -> None:
+        """Adds what waits for the outputs of an edge that will be pulled."""
+        reads = edge.map.form.scatters  # a part of the cotangent, and writes nothing
+        for slot in edge.outs:
+            self.settle(slot, env, between=True)
+            if not reads and slot in self.reads:
+                env[slot] = in_place.after(env[slot], self.reads.pop(slot))
+
+    def after(self, edge, found: Sequence) -> None:
+        """Notes what a pull has read of a carried array's cotangent."""
+        if edge.map.form.scatters and len(edge.ins) == 2 and self.in_loop:
+            reads = [*self.reads.pop(edge.outs[0], ()), found[1]]
+            self.reads[edge.ins[0]] = [*self.reads.get(edge.ins[0], ()), *reads]
+
+    def settle(self, slot: int, env: dict, between: bool = False) -> None:
+        """Adds the parts that wait for a slot to what stands there.
+
+        Args:
+          between: parts of the sum will be read, and it is written then.
+        """
+        parts = self.parts.pop(slot, None)
+        if not parts:
+            return
+        reads = self.reads.pop(slot, ())
+        if reads:
+            starts, y_bar = parts[0]
+            zeros = [in_place.zero_after(part) for part in reads if part is not None]
+            for zero in zeros:
+                zero = lax.convert_element_type(zero, y_bar.dtype)
+                y_bar = add(y_bar, lax.broadcast(zero, y_bar.shape))
+            parts[0] = Window(starts, y_bar)
         groups = defaultdict(list)
-        for part in self.parts.pop(slot, ()):
+        for part in parts:
             groups[part.y_bar.shape].append(part)
-        for parts in groups.values():
-            env[slot] = _added(env.get(slot), self.avals[slot], parts)
+        for group in groups.values():
+            between = between and self.in_loop and slot in env
+            env[slot] = _added(env.get(slot), self.avals[slot], group, between)
 
 
-def _added(x_bar, aval, parts: Sequence[Window]):
+def _added(x_bar, aval, parts: Sequence[Window], between: bool):
     """`x_bar` (None: zero) with the parts, all of one shape, added."""
-    if len(parts) == 1:
-        (starts, y_bar), *_ = parts
-        if x_bar is None:
-            x_bar = ir.zeros(ir.tangent_aval(aval))
-            return lax.dynamic_update_slice(x_bar, y_bar, starts)
-        there = lax.dynamic_slice(x_bar, starts, y_bar.shape)
-        return lax.dynamic_update_slice(x_bar, add(there, y_bar), starts)
-    x_bar = ir.zeros(ir.tangent_aval(aval)) if x_bar is None else x_bar
     known = all(isinstance(s, int) for part in parts for s in part.starts)
+    few = len(parts) == 1 or len(parts) <= FEW and not known
+    if few and not between:
+        return _one_by_one(x_bar, aval, parts)
+    x_bar = ir.zeros(ir.tangent_aval(aval)) if x_bar is None else x_bar
+    if len(parts) == 1:  # as one, a compiler would do it again where parts are read
+        (starts, y_bar), *_ = parts
+        parts = [*parts, Window(starts, lax.full_like(y_bar, 0))]
+    places = [in_place.place(p.starts, aval.shape, p.y_bar.shape) for p in parts]
     if known:
-        places = np.array([part.starts for part in parts], np.int32)
+        places = np.stack(places)
     else:
-        places = jnp.stack([jnp.stack(_clipped(part, aval)) for part in parts])
+        places = lax.concatenate([lax.expand_dims(p, (0,)) for p in places], 0)
     y_bars = lax.concatenate([lax.expand_dims(p.y_bar, (0,)) for p in parts], 0)
     return scatter(x_bar, places, y_bars)
 
 
-def _clipped(part: Window, aval) -> list:
-    """Starts where a dynamic slice begins: the part lies within the array."""
-    sizes = zip(part.starts, aval.shape, part.y_bar.shape, strict=True)
-    return [jnp.clip(jnp.asarray(s, np.int32), 0, n - m) for s, n, m in sizes]
+def _one_by_one(x_bar, aval, parts: Sequence[Window]):
+    for starts, y_bar in parts:
+        if x_bar is None:
+            x_bar = ir.zeros(ir.tangent_aval(aval))
+        else:
+            y_bar = add(in_place.window(x_bar, starts, y_bar.shape), y_bar)
+        x_bar = in_place.write(x_bar, y_bar, starts)
+    return x_bar
 
 
 def scatter(x_bar, places, y_bars):

@@ -1,10 +1,9 @@
 """Slices and gathers at computed places: linear in the values."""
 
-import jax.numpy as jnp
 from jax import lax
 
 from .. import ir
-from ..linear import windows
+from ..linear import in_place
 from ..linear.base import Edge, Params
 from ..linear.labels import Form
 from ..linear.primitive import hold
@@ -13,29 +12,24 @@ from .shape import nothing
 
 
 def _dynamic_slice_transpose(y_bar, x, *starts, slice_sizes, **params):
-    return lax.dynamic_update_slice(nothing(x, y_bar), y_bar, starts)
-
-
-def _dynamic_slice_steps(it, residuals, y_bars):
-    """One scatter of the windows of all steps."""
-    starts = []
-    for start, n, m in zip(residuals, it.aval.shape, y_bars.shape[1:], strict=True):
-        inside = jnp.clip(start, 0, n - m)
-        starts.append(jnp.broadcast_to(inside, y_bars.shape[:1]))
-    return windows.scatter(nothing(it.aval, y_bars), jnp.stack(starts, 1), y_bars)
+    return in_place.write(nothing(x, y_bar), y_bar, starts)
 
 
 linear(
     "dynamic_slice",
     transpose=_dynamic_slice_transpose,
-    form=Form("moves", window=lambda it, starts: starts, steps=_dynamic_slice_steps),
+    form=Form("moves", window=lambda it, starts: starts),
 )
 
 
 def _dynamic_update_slice_transpose(y_bar, x, update, *starts, **params):
+    if ir.is_tracer(y_bar) and in_place.is_part(update.shape, x):
+        update_bar = in_place.read(y_bar, starts, update.shape)
+        x_bar = in_place.cleared(y_bar, starts, update_bar)
+        return [x_bar, update_bar, *[None for _ in starts]]
     cleared = nothing(update, y_bar)
-    x_bar = lax.dynamic_update_slice(y_bar, cleared, starts)
-    update_bar = lax.dynamic_slice(y_bar, starts, update.shape)
+    x_bar = in_place.write(y_bar, cleared, starts)
+    update_bar = in_place.window(y_bar, starts, update.shape)
     return [x_bar, update_bar, *[None for _ in starts]]
 
 
@@ -95,21 +89,7 @@ def _gather_onto(it, residuals, y_bar, x_bar):
     )
 
 
-def _gather_steps(it, residuals, y_bars):
-    """One scatter-add: the steps are one more axis of places."""
-    numbers = scatter_numbers(it.params["dimension_numbers"])
-    moved = numbers._replace(
-        update_window_dims=tuple([axis + 1 for axis in numbers.update_window_dims]),
-        scatter_indices_batching_dims=tuple(
-            [axis + 1 for axis in numbers.scatter_indices_batching_dims]
-        ),
-    )
-    return lax.scatter_add(
-        nothing(it.aval, y_bars), residuals[0], y_bars, moved, mode=it.params["mode"]
-    )
-
-
-GATHER = Form("moves", onto=_gather_onto, steps=_gather_steps)
+GATHER = Form("moves", onto=_gather_onto)
 
 
 def _gather_rule(walker, primitive, values, dots, params):

@@ -269,17 +269,18 @@ class Rewritten:
     """The derivative is that of another expression for the same value.
 
     The value itself stays the primitive's own: the expression may round otherwise, and
-    where it is not needed for the derivative no compiler keeps it.
+    where it is not needed for the derivative no compiler keeps it. With `gives_value`
+    it is the expression's: it is computed anyway, and once is enough.
     """
 
-    def __init__(self, function):
-        self.function = function
+    def __init__(self, function, gives_value: bool = False):
+        self.function, self.gives_value = function, gives_value
 
     def __call__(self, walker, primitive, values, dots, params):
         avals = tuple(map(ir.typeof, values))
         program = ir.traced(self.function, Params(params), avals)
         outs, dots = walker.run(program, values, dots)
-        if any(type(v) is ir.Hole for v in values):
+        if self.gives_value or any(type(v) is ir.Hole for v in values):
             return outs, dots
         return ir.evaluate(primitive, values, params), dots
 
@@ -362,14 +363,15 @@ def general(primitive, *, jvp):
     register(primitive, General(jvp))
 
 
-def rewritten(primitive, function):
+def rewritten(primitive, function, *, gives_value: bool = False):
     """Declares a primitive by another expression for its value.
 
     Args:
       function: function(*operands, **params) -> outputs, made of primitives that have
         rules. It is traced once per type of the operands.
+      gives_value: the value is the expression's too, where it is differentiated.
     """
-    register(primitive, Rewritten(function))
+    register(primitive, Rewritten(function, gives_value))
 
 
 def zero(*names):

@@ -8,14 +8,18 @@ import math
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core.primitives import scatter_mul_p, scatter_p
+from jax.extend.core.primitives import scatter_mul_p
 
 from .. import ir
 from ..errors import MissingRule
+from ..linear import in_place
+from ..linear.base import Edge, Params
+from ..linear.labels import Form
+from ..linear.primitive import JointlyThroughPrimitive
 from .registry import MOVES, SCATTERS, General, Linear, general, linear, register
 
 
-def _gathered(y, indices, updates, params):
+def _gathered(y, indices, updates, params, gather=lax.gather):
     """What stands in `y` where a scatter with these parameters writes `updates`."""
     numbers = params["dimension_numbers"]
     windows = iter(numbers.update_window_dims)
@@ -24,7 +28,7 @@ def _gathered(y, indices, updates, params):
         1 if axis in removed else updates.shape[next(windows)]
         for axis in range(len(y.shape))
     ]
-    return lax.gather(
+    return gather(
         y,
         indices,
         lax.GatherDimensionNumbers(
@@ -55,53 +59,141 @@ def _scattered(scatter, x, indices, updates, params):
     )
 
 
+def _in_place(y_bar, x, indices, updates, params) -> bool:
+    """Whether the cotangent of an array that is written to is updated in place."""
+    if not ir.is_tracer(y_bar):
+        return False
+    one = _places(indices, params) <= 1
+    return in_place.is_part(updates.shape if one else (), x)
+
+
 # scatter-add: the operand's cotangent passes, the update's is read at its place.
 def _add_transpose(y_bar, x, indices, updates, **params):
-    return [y_bar, None, _gathered(y_bar, indices, updates, params)]
+    if not _in_place(y_bar, x, indices, updates, params):
+        return [y_bar, None, _gathered(y_bar, indices, updates, params)]
+    window = in_place.window_of(x.shape, indices, updates.shape, params)
+    if window is None:
+        part = _gathered(y_bar, indices, updates, params, in_place.read_at)
+        return [y_bar, None, part]
+    part = in_place.read(y_bar, window.starts, window.shape)
+    return [y_bar, None, window.inside_alone(part, updates.shape)]
 
 
 def _sub_transpose(y_bar, x, indices, updates, **params):
-    return [y_bar, None, lax.neg(_gathered(y_bar, indices, updates, params))]
+    x_bar, _, part = _add_transpose(y_bar, x, indices, updates, **params)
+    return [x_bar, None, lax.neg(part)]
 
 
 linear("scatter-add", transpose=_add_transpose, operands=(0, 2), form=SCATTERS)
-linear("scatter-sub", transpose=_sub_transpose, operands=(0, 2))
+linear(
+    "scatter-sub",
+    transpose=_sub_transpose,
+    operands=(0, 2),
+    form=Form(scatters=True),
+)
 
 
 # scatter, when no place is written twice: linear in operand and updates.
 def _write_transpose(y_bar, x, indices, updates, **params):
-    cleared = lax.full(updates.shape, 0, y_bar.dtype)
-    x_bar = _scattered(lax.scatter, y_bar, indices, cleared, params)
-    return [x_bar, None, _gathered(y_bar, indices, updates, params)]
+    if _in_place(y_bar, x, indices, updates, params):
+        window = in_place.window_of(x.shape, indices, updates.shape, params)
+        if window is not None:
+            part = in_place.read(y_bar, window.starts, window.shape)
+            kept = window.chosen(in_place.zeros_after(part, part.dtype), part)
+            x_bar = in_place.write(y_bar, kept, window.starts)
+            return [x_bar, None, window.inside_alone(part, updates.shape)]
+        part = _gathered(y_bar, indices, updates, params, in_place.read_at)
+        cleared = in_place.zeros_after(part, y_bar.dtype)
+    else:
+        part = _gathered(y_bar, indices, updates, params)
+        cleared = lax.full(updates.shape, 0, y_bar.dtype)
+    return [_scattered(lax.scatter, y_bar, indices, cleared, params), None, part]
 
 
 # When places may be written twice, which update stays is known only afterwards. Each
 # window of updates is numbered from 1 and the numbers are scattered: a place keeps the
-# number of the window that won it, 0 where nothing was written. The tangents of operand
-# and updates are masked by that and added.
-def _write_jvp(primals, tangents, **params):
-    x, indices, updates = primals
-    x_dot, _, updates_dot = tangents
+# number of the window that won it. Only that window's cotangent is read there.
+class _Overwriting:
+    """What pushes tangents through a scatter; the winners are its fourth operand."""
+
+    name, multiple_results = "scatter", False
+
+    def bind(self, x_dot, indices, updates_dot, won, **params):
+        cleared = lax.full(updates_dot.shape, 0, x_dot.dtype)
+        kept = _scattered(lax.scatter, x_dot, indices, cleared, params)
+        return _scattered(
+            lax.scatter_add, kept, indices, _masked(won, updates_dot), params
+        )
+
+
+_OVERWRITING = _Overwriting()
+
+
+def _overwrite_transpose(y_bar, x, indices, updates, won, **params):
+    x_bar, _, part = _write_transpose(y_bar, x, indices, updates, **params)
+    return [x_bar, None, _masked(won, part), None]
+
+
+def _overwrite(walker, primitive, values, dots, params):
+    x, indices, updates = values
+    if dots[2] is None:  # then it does not matter who wins
+        return _write_once(walker, primitive, values, dots, params)
+    outs = ir.evaluate(primitive, values, params)
+    won = _won(ir.typeof(x), indices, ir.typeof(updates), params)
+    avals = ir.typeof(x), None, ir.typeof(updates), None
+    active = tuple([place for place in (0, 2) if dots[place] is not None])
+    it = JointlyThroughPrimitive(
+        _OVERWRITING, Params(params), _overwrite_transpose, avals, active, (0,), MOVES
+    )
+    edge = Edge(it, (indices, won), active, (0,))
+    return outs, walker.extend([edge], dots, outs)
+
+
+def _won(x, indices, updates, params):
+    """Which updates stay, (*updates)."""
+    if _are_apart(x, indices, params):
+        return _won_of_few(indices, updates, params)
     numbers = _numbered(updates, params)
     winners = lax.full(x.shape, 0, numbers.dtype)
     winners = _scattered(lax.scatter, winners, indices, numbers, params)
-    kept = updates_won = None
-    if x_dot is not None:
-        kept = _masked(lax.eq(winners, lax.full(x.shape, 0, winners.dtype)), x_dot)
-    if updates_dot is not None:
-        won = lax.eq(numbers, _gathered(winners, indices, updates, params))
-        updates_won = _masked(won, updates_dot)
-    y = scatter_p.bind(x, indices, updates, **params)
-    if updates_won is None:
-        return y, kept
-    kept = lax.full(x.shape, 0, updates_won.dtype) if kept is None else kept
-    return y, _scattered(lax.scatter_add, kept, indices, updates_won, params)
+    return lax.eq(numbers, _gathered(winners, indices, updates, params))
+
+
+def _are_apart(x, indices, params) -> bool:
+    """Whether windows that begin at different places do not meet, and are so few that
+    all pairs of them are compared sooner than the whole is written."""
+    numbers, count = params["dimension_numbers"], _places(indices, params)
+    indexed = set(numbers.scatter_dims_to_operand_dims)
+    exact = params["mode"] != lax.GatherScatterMode.CLIP
+    whole = not numbers.operand_batching_dims and exact
+    few = count * count <= max(math.prod(x.shape), 256)
+    return whole and few and indexed.issubset(numbers.inserted_window_dims)
+
+
+def _won_of_few(indices, updates, params):
+    """`_won` by comparing starts: the numbers meet in an array of their own."""
+    windows = params["dimension_numbers"].update_window_dims
+    rest = [axis for axis in range(len(updates.shape)) if axis not in windows]
+    count = _places(indices, params)
+    at = lax.reshape(indices, (count, indices.shape[-1]))
+    pairs = (count, count, at.shape[1])
+    same = lax.eq(
+        lax.broadcast_in_dim(at, pairs, (0, 2)), lax.broadcast_in_dim(at, pairs, (1, 2))
+    )
+    same = lax.reduce_and(same, (2,))
+    first = lax.expand_dims(lax.argmax(same, 1, np.int32), (1,))
+    own = lax.add(lax.iota(np.int32, count), np.int32(1))
+    into = lax.ScatterDimensionNumbers((), (0,), (0,))
+    winners = lax.scatter(lax.full((count,), 0, np.int32), first, own, into)
+    won = lax.eq(winners[first[:, 0]], own)
+    won = lax.reshape(won, [updates.shape[axis] for axis in rest])
+    return lax.broadcast_in_dim(won, updates.shape, rest)
 
 
 def _numbered(updates, params):
     """Per element of the updates the number, from 1, of its window."""
     windows = params["dimension_numbers"].update_window_dims
-    rest = [axis for axis in range(updates.ndim) if axis not in windows]
+    rest = [axis for axis in range(len(updates.shape)) if axis not in windows]
     shape = [updates.shape[axis] for axis in rest]
     count = math.prod(shape)
     dtype = np.uint32 if count < 2**32 - 1 else np.uint64
@@ -115,7 +207,6 @@ def _masked(mask, x_dot):
 
 
 _write_once = Linear(_write_transpose, (0, 2), MOVES)
-_overwrite = General(_write_jvp)
 
 
 def _scatter_rule(walker, primitive, values, dots, params):

@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 import jaxbp
+from jaxbp import ir
 from tests.transforms.standin import Programs, same
 
 X = jnp.array([0.3, 1.2, -0.7])
@@ -220,3 +221,67 @@ def test_checkpoint_of_integers():
     zero = np.zeros((), jax.dtypes.float0)
     three = jnp.int64(3)
     same(lambda ad: ad.vjp(jax.checkpoint(f), X, three)[1]((1.0, zero)))
+
+
+# In loops: branches that are cheap are run again going back --------------------------
+
+
+def rare(x):
+    W = jnp.sin(jnp.arange(64.0)).reshape(8, 8) * x[0]
+
+    def step(c, t):
+        dear = lambda c: jnp.tanh(jnp.sin(c @ W) @ W)  # noqa: E731
+        c = lax.cond(t % 3 == 0, dear, lambda c: 1.1 * c, c)
+        laws = [jnp.sin, jnp.exp, lambda c: c * c[::-1], lambda c: c]
+        return lax.switch(t % 4, laws, c) * 0.5, jnp.sum(c)
+
+    c, ys = lax.scan(step, x, jnp.arange(9))
+    return jnp.sum(c**2) + jnp.sum(jnp.sin(ys))
+
+
+@pytest.mark.parametrize("residuals", ["auto", "stack"])
+def test_branches_in_a_loop(residuals):
+    x = jnp.linspace(0.2, 0.9, 8)
+    options = jaxbp.Options(scan_residuals=residuals)
+    ours = jax.jit(jaxbp.grad(rare, options=options))
+    np.testing.assert_allclose(ours(x), jax.grad(rare)(x), rtol=1e-11)
+    _, product = jax.jvp(ours, (x,), (jnp.cos(x),))
+    _, theirs = jax.jvp(jax.grad(rare), (x,), (jnp.cos(x),))
+    np.testing.assert_allclose(product, theirs, rtol=1e-10)
+    twice = jaxbp.grad(lambda x: jnp.sum(ours(x) ** 2))(x)
+    known = jax.grad(lambda x: jnp.sum(jax.grad(rare)(x) ** 2))(x)
+    np.testing.assert_allclose(twice, known, rtol=1e-10)
+    batch = jnp.stack([x, 1 - x])
+    np.testing.assert_allclose(
+        jax.vmap(ours)(batch), jax.vmap(jax.grad(rare))(batch), rtol=1e-11
+    )
+
+
+def test_branches_run_again_keep_their_operands_alone():
+    x = jnp.linspace(0.2, 0.9, 8)
+
+    def kept(residuals):
+        options = jaxbp.Options(scan_residuals=residuals)
+        _, pullback = jaxbp.vjp(rare, x, options=options)
+        return sum(leaf.nbytes for leaf in jax.tree.leaves(pullback))
+
+    assert kept("auto") < 0.7 * kept("stack")
+
+
+def test_what_is_not_taken_adds_nothing():
+    """The weights' cotangent goes through the branches, and is not added to."""
+    W = jnp.eye(40)
+
+    def f(W, x):
+        def step(c, t):
+            return lax.cond(t == 2, lambda c: jnp.tanh(c @ W), lambda c: c, c), None
+
+        return jnp.sum(lax.scan(step, x, jnp.arange(5))[0] ** 2)
+
+    program = jax.make_jaxpr(jaxbp.grad(f))(W, jnp.ones(40))
+    (back,) = [
+        e for e in program.eqns if e.primitive.name == "scan" and e.params["reverse"]
+    ]
+    body, _ = ir.inner(back.params["jaxpr"])
+    adds = [e for e in body.eqns if e.primitive.name in ("add", "add_any")]
+    assert all(e.outvars[0].aval.size < W.size for e in adds)

@@ -4,6 +4,7 @@ Equations that depend on nothing that changes are done once, before the loop, wi
 derivatives: a transposed or converted weight is neither recomputed nor stacked.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +12,20 @@ from jax import lax
 
 from ... import ir, settings
 from ...linear.base import Edge, filled
-from ...linear.loop.loop import Loop, Taped
+from ...linear.loop.loop import Loop, Recipe, Taped
 from ...linear.loop.slopes import slope_bytes
 from ...linear.program import LinearProgram
 from ...rules import registry
 from ...walkers.forward import Pusher
-from ...walkers.linearize import Recorder, solid
+from ...walkers.linearize import solid
 from ...walkers.primal import Primal
 from ...walkers.walker import Walker
-from ..activity import moving_carries, recomputes
+from ..activity import moving_carries
 from ..ref import carrying, scan_with_contents
+from .again import recomputes
+from .buffers import InPlace, StepPusher, StepRecorder
 from .invariants import hoist
-from .residuals import tape_plan
+from .residuals import AllSteps, Count, counters, of_all_steps, tape_plan
 
 
 @carrying(scan_with_contents)
@@ -47,6 +50,10 @@ class _Body:
         variables = (*self.held, *self._changing())
         triples = zip(variables, values, dots, strict=True)
         env = {var: (value, dot) for var, value, dot in triples}
+        first = len(self.held)
+        if isinstance(walker, InPlace):
+            carried = slice(first, first + self.carries)
+            walker.begin(self.jaxpr, variables, values, carried)
         walker.walk(self.jaxpr, env, self.done)
         pairs = [ir.read(env, atom) for atom in self.jaxpr.outvars]
         return [v for v, _ in pairs], [d for _, d in pairs], env
@@ -57,8 +64,7 @@ class _Body:
 
     def linearize(self, values):
         """One step's outputs, their slots, its linear program, and the environment."""
-        recorder = Recorder()
-        recorder.opens_calls = True  # what waits until after the loop is looked for
+        recorder = StepRecorder()
         dots = [
             recorder.slot(value) if active else None
             for value, active in zip(values, self.active, strict=True)
@@ -69,7 +75,7 @@ class _Body:
         pairs = zip(slots[: self.carries], moving, strict=True)
         targets = [slot for slot, moves in pairs if moves] + slots[self.carries :]
         program = recorder.finish([d for d in dots if d is not None], targets)
-        return outs, slots, program, env
+        return outs, slots, program, env, recorder.written
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -92,15 +98,41 @@ class _StepAgain:
     def ahead(self, residuals, reverse):
         return []
 
-    def program(self, residuals, slices, following):
+    def made(self, tape):
+        return tape
+
+    def arrays(self, residuals):
+        return []
+
+    def versions(self, residuals, slices, following, arrays):
+        return [], lambda results: []
+
+    def all_versions(self, residuals, scan, reverse):
+        return []
+
+    def program(self, residuals, slices, following, versions):
         held = residuals[: len(self.body.held)]
         with settings.using(self.options):
-            _, slots, program, _ = self.body.linearize([*held, *slices])
+            _, slots, program, *_ = self.body.linearize([*held, *slices])
         outs = tuple([slots[i] for i in self.targets])
         return LinearProgram(program.structure._replace(outs=outs), program.tape)
 
 
-_STACKED = ("stack", "element", "output")  # residuals that are there for every step
+# Residuals that are there for every step.
+_STACKED = ("stack", "element", "output", "count", "steps")
+
+
+def _chains(carry: Sequence, outs: Sequence, written: dict) -> dict:
+    """Per carry that is written by parts alone these writes, last to first."""
+    found = {}
+    for place, old in enumerate(carry):
+        value, chain = outs[place], []
+        while id(value) in written:
+            chain.append(written[id(value)])
+            value = chain[-1].old
+        if chain and value is old:
+            found[place] = chain
+    return found
 
 
 class _Scan:
@@ -131,6 +163,7 @@ class _Scan:
             *self.moving.flags,
             *[dot is not None for dot in self.x_dots],
         )
+        self.counters = counters(jaxpr, carried)
         self.body = _Body(jaxpr, tuple(env), len(self.init), active, done)
 
     def _loop(self, step, carry, xs):
@@ -146,7 +179,7 @@ class _Scan:
         def step(carry, xs):
             values = [*self.held, *carry[0], *xs[0]]
             dots = [*self.held_dots, *self.moving.whole(carry[1]), *xs[1]]
-            outs, out_dots, _ = self.body.run(Pusher(), values, dots)
+            outs, out_dots, _ = self.body.run(StepPusher(), values, dots)
             moved = filled(self.moving.of(out_dots[:carries]), avals)
             return (outs[:carries], moved), (outs[carries:], out_dots[carries:])
 
@@ -159,7 +192,10 @@ class _Scan:
     def record(self):
         wish = settings.current().scan_residuals
         again = wish == "recompute" or (
-            wish == "auto" and recomputes(self.body.jaxpr, self.body.done, self.init)
+            wish == "auto"
+            and recomputes(
+                self.body.jaxpr, self.body.done, self.init, self.params["length"]
+            )
         )
         outs, step, residuals, targets, spare = (
             self._again() if again else self._taped()
@@ -215,8 +251,10 @@ class _Scan:
         carries = len(self.init)
 
         def step(carry, xs):
-            outs, slots, program, env = self.body.linearize([*self.held, *carry, *xs])
-            plan, stack, spare = self._plan(program, env, carry, xs, outs)
+            outs, slots, program, env, written = self.body.linearize(
+                [*self.held, *carry, *xs]
+            )
+            plan, stack, spare = self._plan(program, env, carry, xs, outs, written)
             told = ir.Static((plan, spare, slots, program.structure))
             return outs[:carries], (outs[carries:], stack, told)
 
@@ -230,30 +268,49 @@ class _Scan:
             "output": ys.__getitem__,
             "next": carry.__getitem__,
         }
-        residuals = [find[kind](key) for kind, key in plan.places]
+        residuals: list = []
+        recipes: list = []
+        for kind, key in plan.places:
+            if kind == "restored":
+                recipes.append(None)
+            elif kind in find:
+                recipes.append(len(residuals))
+                residuals.append(find[kind](key))
+            else:
+                recipes.append(self._recipe(kind, key, residuals))
         moved = self.moving.of(range(carries))
         rest = [i for i in range(carries, len(slots)) if slots[i] is not None]
         kept = [slot for slot in structure.outs[len(moved) :] if slot is not None]
         outs = (*structure.outs[: len(moved)], *kept)
         step_map = Taped(
             structure._replace(outs=outs),
+            tuple(recipes),
             tuple([kind in _STACKED for kind, _ in plan.places]),
             plan.follows,
             plan.derive,
             plan.order,
+            plan.restored,
         )
         return [*carry, *ys], step_map, residuals, [*moved, *rest], spare
 
-    def _plan(self, program, env, carry, xs, outs):
+    def _plan(self, program, env, carry, xs, outs, written):
         """Where a step's residuals are to be had, what must be stacked, and how many
         bytes stored slopes would add."""
         tape = program.tape
+        derives = settings.current().scan_residuals == "auto"
+        writes = _chains(carry, outs, written) if derives else {}
+        kept_for = [v for w in writes.values() for one in w for v in one.indices]
         held: dict = {id(value): ("held", value) for value in self.held}
         held |= {id(env[var][0]): ("late", var) for var in self.late}
-        held |= {id(r): ("held", r) for r in tape if not ir.is_tracer(r)}
+        concrete = [r for r in [*tape, *kept_for] if not ir.is_tracer(r)]
+        held |= {id(r): ("held", r) for r in concrete}
         free: dict = {id(x): ("element", i) for i, x in enumerate(xs)}
         free |= {id(y): ("output", i) for i, y in enumerate(outs[len(carry) :])}
+        free |= {id(carry[i]): ("count", i) for i in self.counters}
         known = held | free
+        for place, chain in writes.items():
+            versions = [outs[place], *[one.old for one in chain]]
+            known |= {id(v): ("restored", (place, i)) for i, v in enumerate(versions)}
         asked = {id(r) for r in tape} - set(known)
         new_ones = asked - {id(old) for old in carry}
         follows = {
@@ -263,12 +320,32 @@ class _Scan:
         }
         places = {id(new): ("next", i) for i, new in enumerate(outs[: len(carry)])}
         known |= {new: places[new] for new in follows}
-        derives = settings.current().scan_residuals == "auto"
-        plan, stack = tape_plan(self.body.jaxpr, env, tape, known, follows, derives)
+        body, length = self.body.jaxpr, self.params["length"]
+        if derives:
+            known |= of_all_steps(body, env, [*tape, *kept_for], known)
+        plan, stack = tape_plan(
+            body, env, tape, known, follows, derives, length, writes
+        )
         avals = [None if id(r) in held else ir.typeof(r) for r in tape]
         whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])
         kept = sum(ir.nbytes(ir.typeof(r)) for r in stack)
         return plan, stack, whole - kept
+
+    def _recipe(self, kind, key, tape: list):
+        """How a residual is to be had from the tape, to which its sources are added."""
+        derive, sources = key if kind == "steps" else (None, [(kind, key)])
+        made: list = []
+        first = len(tape)
+        for source, at in sources:
+            if source == "count":
+                tape.append(self.init[at])
+                length, reverse = self.params["length"], self.params["reverse"]
+                made.append(Count(self.counters[at], length, reverse))
+            else:
+                tape.append(self.xs[at] if source == "element" else at)
+                made.append(0 if source == "element" else None)
+        make = made[0] if derive is None else AllSteps(derive, tuple(made))
+        return Recipe(make, tuple(range(first, len(tape))))
 
     def _late(self, var):
         """The value of an invariant that was left to the loop, computed outside."""

@@ -55,29 +55,29 @@ class Waiting(NamedTuple):
 
 
 def deferral(
-    structure: Structure, moves: Sequence[bool], held: int, limit: int, length: int
+    structure: Structure,
+    moves: Sequence[bool],
+    waits: Sequence[bool],
+    held: int,
+    limit: int,
 ):
     """What waits, and which invariants have other cotangents, summed in the loop.
 
     Args:
       structure: of one step; its first `held` inputs are the invariants.
       moves: per place of the tape: does the residual change from step to step.
-      limit: how many bytes a step may stack for it. What is read by index may wait
-        beyond it, as long as all that is stacked takes no more than a few such arrays:
-        in the loop, the whole array is carried and may be copied at every step.
-      length: the number of steps.
+      waits: per place: is the residual there for all steps at once.
+      limit: how many bytes a step may stack for it.
     """
     invariants = structure.ins[:held]
     graph = _Cotangents(structure)
     leaving = [edge for edge in structure.edges if edge.ins[0] in invariants]
-    products = [edge for edge in leaving if _contracts(edge, moves)]
+    products = [edge for edge in leaving if _contracts(edge, moves, waits)]
     choices = [[Waiting(e, graph.whole(e.outs[0])) for e in products]]
     choices.append([graph.parted(waiting) for waiting in choices[0]])
     waiting, stacked = [], set()
     for candidate in min(choices, key=lambda found: graph.size(_slots(found))):
-        if graph.size(stacked.union(candidate.slots)) <= limit or _is_small(
-            candidate, graph, length
-        ):
+        if graph.size(stacked.union(candidate.slots)) <= limit:
             waiting.append(candidate)
             stacked.update(candidate.slots)
     # A bias beside a product: the sum of what is stacked already.
@@ -94,15 +94,6 @@ def deferral(
     return waiting, [slot in in_loop for slot in invariants]
 
 
-def _is_small(candidate: Waiting, graph: "_Cotangents", length: int) -> bool:
-    """Whether all that is stacked of what is read by index takes at most four times the
-    bytes of what it is read from."""
-    edge = candidate.edge
-    whole = ir.nbytes(graph.avals[edge.ins[0]])
-    indexed = edge.map.form.steps is not None
-    return indexed and length * graph.size(candidate.slots) <= 4 * whole
-
-
 def pull_but(program: LinearProgram, waiting: Sequence[Waiting], y_bars, totals):
     """Cotangents of the inputs, but for what waits, and those to be stacked by slot.
 
@@ -111,14 +102,14 @@ def pull_but(program: LinearProgram, waiting: Sequence[Waiting], y_bars, totals)
     """
     rest = [None] * (len(program.structure.ins) - len(totals))
     if not waiting:
-        return program.pull_onto(y_bars, [*totals, *rest]), {}
+        return program.pull_onto(y_bars, [*totals, *rest], in_loop=True), {}
     structure = program.structure
     apart = {id(candidate.edge) for candidate in waiting}
     kept = tuple(edge for edge in structure.edges if id(edge) not in apart)
     slots = tuple(_slots(waiting))
     partial = structure._replace(edges=kept, ins=(*structure.ins, *slots))
     onto = [*totals, *rest, *[None] * len(slots)]
-    bars = LinearProgram(partial, program.tape).pull_onto(y_bars, onto)
+    bars = LinearProgram(partial, program.tape).pull_onto(y_bars, onto, in_loop=True)
     count = len(structure.ins)
     return bars[:count], dict(zip(slots, bars[count:], strict=True))
 
@@ -127,8 +118,9 @@ def _slots(waiting: Sequence[Waiting]) -> list[int]:
     return list(dict.fromkeys(slot for one in waiting for slot in one.slots))
 
 
-def _contracts(edge: Edge, moves) -> bool:
-    return bool(edge.map.waits) and any(moves[r] for r in edge.residuals)
+def _contracts(edge: Edge, moves, waits) -> bool:
+    there = all(waits[r] for r in edge.residuals)
+    return bool(edge.map.waits) and there and any(moves[r] for r in edge.residuals)
 
 
 _IDENTITY = Scaled(1)

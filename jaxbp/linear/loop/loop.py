@@ -20,6 +20,20 @@ from jax import lax
 from ..base import LinearMap, add, filled
 from ..program import LinearProgram, Structure
 from .deferral import deferral, pull_but
+from .restored import Restored
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class Recipe:
+    """A residual of all steps that is computed when it is asked for: static.
+
+    Fields:
+      make: makes it.
+      places: of what it is made of, in the tape.
+    """
+
+    make: Any
+    places: tuple[int, ...]
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -27,6 +41,7 @@ class Taped:
     """A step whose residuals are kept, but for those to be had from others.
 
     Fields:
+      recipes: per residual kept: how it is made, or its place in the tape.
       structure: of the step's linear program.
       stacked: per residual kept: is it stacked, one a step.
       follows: per residual kept: the place of another whose value at the next step it
@@ -34,13 +49,56 @@ class Taped:
         the last value alone is kept.
       derive: gives further residuals from those kept, or None.
       order: the step's tape, as places among those kept and then those derived.
+      restored: carried arrays that are among those kept.
     """
 
     structure: Structure
+    recipes: tuple[Recipe | int | None, ...]
     stacked: tuple[bool, ...]
     follows: tuple[int | None, ...]
     derive: Any
     order: tuple[int, ...]
+    restored: tuple[Restored, ...] = ()
+
+    def made(self, tape) -> list:
+        """The residuals kept; None for a version of an array to be restored."""
+        return [
+            recipe
+            if recipe is None
+            else tape[recipe]
+            if isinstance(recipe, int)
+            else recipe.make(*[tape[place] for place in recipe.places])
+            for recipe in self.recipes
+        ]
+
+    def arrays(self, residuals) -> list:
+        """The arrays to be restored, after the loop."""
+        return [residuals[one.last] for one in self.restored]
+
+    def versions(self, residuals, slices, following, arrays):
+        """The versions of these arrays that a step keeps, and what gives the arrays
+        before the step from all that was computed with them."""
+        kept = self._kept(residuals, slices, following)
+        pairs = zip(self.restored, arrays, strict=True)
+        before = [one.fill(x, kept) for one, x in pairs]
+        found = [kept[place] for place in self._version_places()]
+        return found, lambda results: [undone(results) for undone in before]
+
+    def _version_places(self) -> list[int]:
+        return [p for one in self.restored for p in one.versions if p is not None]
+
+    def all_versions(self, residuals, scan, reverse: bool) -> list:
+        """The versions at all steps."""
+        if not self.restored:
+            return []
+
+        def step(carry, slices):
+            arrays, following = carry
+            found, before = self.versions(residuals, slices, following, arrays)
+            return (before([]), self.before(slices)), found
+
+        start = self.arrays(residuals), self.last(residuals)
+        return scan(step, start, self.slices(residuals), not reverse)[1]
 
     def slices(self, residuals) -> list:
         return [r for r, moves in zip(residuals, self.stacked, strict=True) if moves]
@@ -65,11 +123,11 @@ class Taped:
             for place, last in zip(places, self.last(residuals), strict=True)
         ]
 
-    def program(self, residuals, slices, following) -> LinearProgram:
-        return LinearProgram(
-            self.structure,
-            self._tape(self._kept(residuals, slices, following), self.derive),
-        )
+    def program(self, residuals, slices, following, versions=()) -> LinearProgram:
+        kept = self._kept(residuals, slices, following)
+        for place, version in zip(self._version_places(), versions, strict=True):
+            kept[place] = version
+        return LinearProgram(self.structure, self._tape(kept, self.derive))
 
     def _kept(self, residuals, slices, following) -> list:
         slices, following = iter(slices), iter(following)
@@ -89,6 +147,8 @@ class Taped:
         following = self.ahead(residuals, reverse)
         kept = self._kept(residuals, self.slices(residuals), following)
         derive = self.derive
+        if self._derives_from_versions():
+            return [kept[p] if p < len(kept) else None for p in self.order]
         if derive is not None:
             axes = [0 if moves else None for moves in self._moves()]
             derive = jax.vmap(derive, (axes,))
@@ -97,6 +157,17 @@ class Taped:
     def _moves(self) -> list[bool]:
         pairs = zip(self.stacked, self.follows, strict=True)
         return [moves or place is not None for moves, place in pairs]
+
+    def waits(self) -> list[bool]:
+        """Per place of the step's tape: is it there for all steps at once."""
+        places = set(self._version_places())
+        if self._derives_from_versions():
+            places |= set(self.order).difference(range(len(self.recipes)))
+        return [place not in places for place in self.order]
+
+    def _derives_from_versions(self) -> bool:
+        given = [] if self.derive is None else [place for _, place in self.derive.given]
+        return not set(self._version_places()).isdisjoint(given)
 
     def moves(self) -> list[bool]:
         """Per place of the step's tape: does it change from step to step."""
@@ -137,18 +208,21 @@ class Loop(LinearMap):
 
     def at(self, residuals, number: int) -> LinearProgram:
         """The linear program of one step, counted as the elements are."""
+        residuals = self.step.made(residuals)
         slices = [r[number] for r in self.step.slices(residuals)]
         following = [r[number] for r in self.step.ahead(residuals, self.reverse)]
-        return self.step.program(residuals, slices, following)
+        versions = self.step.all_versions(residuals, self._scan, self.reverse)
+        versions = [v[number] for v in versions]
+        return self.step.program(residuals, slices, following, versions)
 
     def push(self, residuals, x_dots):
         first = len(self.held_avals)
         last = first + len(self.carry_avals)
-        held = x_dots[:first]
+        held, residuals = x_dots[:first], self.step.made(residuals)
 
         def step(carry, xs):
-            slices, following, element_dots = xs
-            program = self.step.program(residuals, slices, following)
+            slices, following, versions, element_dots = xs
+            program = self.step.program(residuals, slices, following, versions)
             outs = program.push([*held, *carry, *element_dots])
             count = len(carry)
             return filled(outs[:count], self.carry_avals), outs[count:]
@@ -159,6 +233,7 @@ class Loop(LinearMap):
             (
                 self.step.slices(residuals),
                 self.step.ahead(residuals, self.reverse),
+                self.step.all_versions(residuals, self._scan, self.reverse),
                 list(x_dots[last:]),
             ),
             self.reverse,
@@ -169,15 +244,17 @@ class Loop(LinearMap):
         first, carries = len(self.held_avals), len(self.carry_avals)
         last = first + carries
         waiting, in_loop = self._deferral()
+        residuals = self.step.made(residuals)
         totals = [
             filled([None], [aval])[0] if accumulates else None
             for aval, accumulates in zip(self.held_avals, in_loop, strict=True)
         ]
 
         def step(carry, xs):
-            carry_bars, totals, following = carry
+            carry_bars, totals, following, arrays = carry
             slices, element_bars = xs
-            program = self.step.program(residuals, slices, following)
+            versions, before = self.step.versions(residuals, slices, following, arrays)
+            program = self.step.program(residuals, slices, following, versions)
             bars, later = pull_but(
                 program, waiting, [*carry_bars, *element_bars], totals
             )
@@ -186,13 +263,14 @@ class Loop(LinearMap):
                 for bar, accumulates in zip(bars[:first], in_loop, strict=True)
             ]
             carry_bars = filled(bars[first:last], self.carry_avals)
-            carry = carry_bars, totals, self.step.before(slices)
+            arrays = before([*bars, *later.values()])
+            carry = carry_bars, totals, self.step.before(slices), arrays
             return carry, (bars[last:], later)
 
         start = filled(y_bars[:carries], self.carry_avals)
-        (carry_bars, totals, _), (element_bars, later) = self._scan(
+        (carry_bars, totals, *_), (element_bars, later) = self._scan(
             step,
-            (start, totals, self.step.last(residuals)),
+            (start, totals, self.step.last(residuals), self.step.arrays(residuals)),
             (self.step.slices(residuals), list(y_bars[carries:])),
             not self.reverse,
         )
@@ -209,5 +287,5 @@ class Loop(LinearMap):
         if not isinstance(step, Taped):
             return [], [True] * held
         return deferral(
-            step.structure, step.moves(), held, self.wait_bytes, self.length
+            step.structure, step.moves(), step.waits(), held, self.wait_bytes
         )

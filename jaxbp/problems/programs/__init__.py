@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from jaxbp.errors import InvalidArgument, UnknownName, nearest
+from jaxbp.problems.everyday import EVERYDAY
 from jaxbp.problems.programs import networks, objectives, physics, recurrent
 from jaxbp.problems.programs.draw import Draw
 
@@ -144,7 +145,7 @@ def program(
     """A program by its name, with arguments of a size.
 
     Args:
-      name: a key of `PROGRAMS`.
+      name: a key of `PROGRAMS`, or of `problems.everyday.EVERYDAY`.
       size: "real" as studies time it, "small" as tests can afford it.
       seed: of the arguments.
       dtype: of their floats.
@@ -153,11 +154,12 @@ def program(
       UnknownName: there is no such program.
       InvalidArgument: `size` is neither of the two.
     """
-    if name not in PROGRAMS:
-        raise UnknownName(f"no program is called `{name}`. {nearest(name, PROGRAMS)}")
+    known = PROGRAMS | EVERYDAY
+    if name not in known:
+        raise UnknownName(f"no program is called `{name}`. {nearest(name, known)}")
     if size not in ("real", "small"):
         raise InvalidArgument(f"`size` must be `real` or `small`, but is `{size}`.")
-    f, make_args, real, small = PROGRAMS[name]
+    f, make_args, real, small = known[name]
     sizes = real if size == "real" else small
     args = jax.device_put(tuple(make_args(Draw(seed, dtype), **sizes)))
     return Program(name, f, args, sizes)

@@ -1,0 +1,171 @@
+"""Whether a loop's step is run again going back, or what it computed is kept.
+
+    kept:      every residual is written to a stack, and read from it
+    run again: the carries are kept, and the step computes the rest from them once more
+
+Both give the same numbers; which takes less time is predicted from what the step
+computes and the sizes of it. It may be run again where it does nothing but elementwise
+and structural operations, and its carries take fewer bytes than its residuals.
+
+The prediction knows a few costs of a platform, in nanoseconds. Those of "cpu" were
+fitted to loops of Runge-Kutta steps of 1 to 50,000 numbers (XLA, two cores); of the
+others it is known only that arithmetic is cheap beside memory and launches.
+"""
+
+import math
+from dataclasses import dataclass
+
+import jax
+
+from ... import ir
+from ...rules import registry
+
+# Their derivative is zero, but to run them again is not cheap.
+_RANDOM = ("random_bits", "rng_bit_generator", "rng_uniform", "threefry2x32")
+# Their loops are slow where compilers fuse them into others.
+_JOINING = ("concatenate", "gather", "pad", "rev", "dynamic_update_slice")
+_PERIODIC = ("sin", "cos", "tan", "pow", "atan2", "erf_inv", "digamma", "lgamma")
+_SMOOTH = (
+    *("exp", "exp2", "expm1", "log", "log1p", "tanh", "logistic", "sqrt", "rsqrt"),
+    *("cbrt", "erf", "erfc", "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh"),
+    *("atanh", "div", "rem"),
+)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Nanoseconds on a platform.
+
+    Fields:
+      periodic, smooth, arithmetic, joining: of an operation of its kind, an element.
+      call: of one that is done for a few numbers.
+      stack: to keep one residual and take it again, whatever its size.
+      near, far: of a byte kept, where all steps' fit into `cache` bytes and where not.
+    """
+
+    periodic: float
+    smooth: float
+    arithmetic: float
+    joining: float
+    call: float
+    stack: float
+    near: float
+    far: float
+    cache: int
+
+
+_CPU = Costs(4.0, 1.0, 0.3, 8.0, 10.0, 300.0, 0.05, 0.4, 16 << 20)
+_GPU = Costs(0.004, 0.002, 0.001, 0.004, 5.0, 2000.0, 0.001, 0.001, 1)
+_TPU = Costs(0.004, 0.002, 0.001, 0.05, 5.0, 500.0, 0.002, 0.002, 1)
+_BY_PLATFORM = {"cpu": _CPU, "gpu": _GPU, "cuda": _GPU, "rocm": _GPU, "tpu": _TPU}
+
+
+class _Work:
+    """What a step does: time to do it again, and residuals of nonlinear equations."""
+
+    def __init__(self, costs: Costs):
+        self.costs = costs
+        self.time, self.bytes, self.residuals = 0.0, 0, 0
+
+    def add(self, body, done=frozenset()) -> bool:
+        """Adds a body's equations; False where it should not be run again."""
+        for place, eqn in enumerate(body.eqns):
+            if place in done:
+                continue
+            name, rule = eqn.primitive.name, registry.lookup(eqn.primitive)
+            if name == "jit":
+                if not self.add(ir.inner(eqn.params["jaxpr"])[0]):
+                    return False
+                continue
+            if isinstance(rule, registry.Elementwise):
+                if rule.nonlinear and not _scales(eqn):
+                    self.residuals += 1
+                    self.bytes += sum(ir.nbytes(v.aval) for v in eqn.outvars)
+            elif isinstance(rule, registry.ZeroRule):
+                if name in _RANDOM:
+                    return False
+            elif not isinstance(rule, registry.Linear) or eqn.effects:
+                return False
+            self.time += _time(self.costs, name, eqn)
+        return True
+
+
+def _time(costs: Costs, name: str, eqn) -> float:
+    each, least = costs.arithmetic, 0.0
+    if name in _PERIODIC or name in _SMOOTH:
+        each = costs.periodic if name in _PERIODIC else costs.smooth
+        least = costs.call * (2 if name in _PERIODIC else 1)
+    elif name in _JOINING:
+        each, least = costs.joining, costs.stack
+    return max(least, each * sum(math.prod(v.aval.shape) for v in eqn.outvars))
+
+
+def _scales(eqn) -> bool:
+    """Whether it multiplies with a number that the program states."""
+    names = eqn.primitive.name in ("mul", "div")
+    return names and any(isinstance(a, ir.Literal) for a in eqn.invars[-2:])
+
+
+def recomputes(body, done, carries, length: int) -> bool:
+    """Whether a step is better run again than remembered.
+
+    Args:
+      body: its jaxpr.
+      done: places of equations that are done before the loop.
+      carries: the values it starts from.
+      length: the number of steps.
+    """
+    costs = _BY_PLATFORM.get(jax.default_backend(), _GPU)
+    work = _Work(costs)
+    if not work.add(body, done):
+        return False
+    kept = sum(ir.nbytes(ir.typeof(value)) for value in carries)
+    again = work.time + _stacking(costs, len(carries), kept, length)
+    stacked = _stacking(costs, work.residuals, work.bytes, length)
+    return kept < work.bytes and again < stacked
+
+
+def branches_again(programs, pool, operands) -> bool:
+    """Whether the branches of a step are better run again than remembered.
+
+    What the branches keep is stacked at every step, whichever is taken.
+
+    Args:
+      programs: of the branches.
+      pool: types of what they keep together.
+      operands: types of those operands that the step would have to keep instead.
+    """
+    costs = _BY_PLATFORM.get(jax.default_backend(), _GPU)
+    times = [_time_of(ir.inner(program)[0], costs) for program in programs]
+    extra = sum(map(ir.nbytes, pool)) - sum(map(ir.nbytes, operands))
+    spared = _stacking(costs, len(pool), max(extra, 0), 1)
+    return extra > 0 and sum(times) / len(times) < 2 * spared
+
+
+def _time_of(body, costs: Costs) -> float:
+    """Time of elementwise and structural operations, and products; else infinity."""
+    total = 0.0
+    for eqn in body.eqns:
+        name, rule = eqn.primitive.name, registry.lookup(eqn.primitive)
+        if name == "jit":
+            total += _time_of(ir.inner(eqn.params["jaxpr"])[0], costs)
+        elif name == "dot_general":
+            terms = math.sqrt(
+                math.prod([v.aval.size for v in (*eqn.invars, *eqn.outvars)])
+            )
+            total += 0.5 * costs.arithmetic * terms + costs.stack
+        elif isinstance(rule, _SIMPLE) and not eqn.effects and name not in _RANDOM:
+            total += _time(costs, name, eqn)
+        else:
+            return math.inf
+    return total
+
+
+_SIMPLE = (registry.Elementwise, registry.Linear, registry.ZeroRule)
+
+
+def _stacking(costs: Costs, count: int, nbytes: int, length: int) -> float:
+    """Time to keep `count` arrays of `nbytes` at a step, and to take them again."""
+    byte = costs.far if length * nbytes > costs.cache else costs.near
+    few = nbytes <= 16 * count  # scalars: done beside others
+    return count * (0.02 * costs.stack if few else costs.stack) + byte * nbytes
