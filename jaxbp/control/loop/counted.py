@@ -139,7 +139,7 @@ class _CountedTaped(Taped):
 
     def tape(self, residuals, reverse):
         """Rows that hold nothing get what the first holds: 0 times it is 0."""
-        tape = super().tape(residuals, reverse)
+        tape = Taped.tape(self, residuals, reverse)
         return [
             _guarded(stack, self.count) if moves else stack
             for stack, moves in zip(tape, self.moves(), strict=True)
@@ -147,6 +147,6 @@ class _CountedTaped(Taped):
 
 
 def _guarded(stack, count):
-    within = jnp.arange(stack.shape[0]) < count
+    within = jnp.arange(stack.shape[0], dtype=jnp.int32) < count
     within = lax.broadcast_in_dim(within, stack.shape, (0,))
     return lax.select(within, stack, jnp.broadcast_to(stack[:1], stack.shape))

@@ -46,7 +46,7 @@ class Starts(NamedTuple):
         """Going forward: with the start of `block`, if it is to be stored."""
         slots = self.number.shape[0]
         kept = (self.number >= 0) & (self.number % self.stride == 0)
-        full = (jnp.sum(kept) >= slots // 2) & (block % self.stride == 0)
+        full = (jnp.sum(kept, dtype=jnp.int32) >= slots // 2) & (block % self.stride == 0)
         stride = jnp.where(full, 2 * self.stride, self.stride)
         kept &= self.number % stride == 0
         wanted = block % stride == 0
@@ -54,7 +54,7 @@ class Starts(NamedTuple):
         return self._replace(stride=stride)._stored(place, block, state)
 
     def _stored(self, place, block, state) -> "Starts":
-        here = jnp.arange(self.number.shape[0]) == place
+        here = jnp.arange(self.number.shape[0], dtype=jnp.int32) == place
         number = jnp.where(here, block, self.number)
         states = [
             lax.dynamic_update_index_in_dim(stack, value, place, 0)
@@ -87,7 +87,7 @@ class Starts(NamedTuple):
         size = self.number.shape[0]
 
         def free(it):
-            return size - jnp.sum((it.number >= 0) & (it.number <= block))
+            return size - jnp.sum((it.number >= 0) & (it.number <= block), dtype=jnp.int32)
 
         def wanted(it):
             return (it.before(block)[0] < block) & (free(it) > 0)
