@@ -24,7 +24,7 @@ from ...walkers.primal import Primal, has_rules
 from ..activity import Moving, moving_carries
 from .counted import CountedScan
 from .repetition import Repetition, repetition
-from .sizes import sizes
+from .sizes import Sizes, sizes
 from .starts import Starts
 
 
@@ -35,16 +35,19 @@ class Blocks(NamedTuple):
       loop: its condition and body.
       active: per held operand: does it carry a tangent.
       moving: which of the changed operands do.
-      steps: of a block.
-      slots: for starts of blocks.
+      sizes: steps of a block, and slots for starts of blocks.
     """
 
     loop: Repetition
     active: tuple[bool, ...]
     moving: tuple[bool, ...]
-    steps: int
-    slots: int
+    sizes: Sizes
     options: settings.Options
+
+    def unflattened(self, kept: Sequence) -> tuple:
+        """What `forward` kept, from a list of its arrays."""
+        steps, number, stride, *states = kept
+        return steps, Starts(number, stride, states)
 
     def forward(self, values: Sequence) -> tuple[list, list]:
         """The loop's outputs; the number of its steps and the starts kept."""
@@ -69,17 +72,26 @@ class Blocks(NamedTuple):
         return self._replace(loop=self.loop._replace(body=None))
 
 
-def blocks_of(params, values, dots, options: settings.Options) -> Blocks:
-    """How the loop of an equation is gone through backwards."""
-    loop = repetition(params, len(values))
+def blocks_of(
+    params, dots, options: settings.Options, size: Sizes | None = None
+) -> Blocks:
+    """How the loop of an equation is gone through backwards.
+
+    Args:
+      params: of the equation.
+      dots: per operand; None: it carries no tangent.
+      size: of blocks, if it is known.
+    """
+    loop = repetition(params)
     jaxpr, _ = ir.inner(loop.body)
     active, starts = loop.flags(dots)
     held, carries = jaxpr.invars[: len(active)], jaxpr.invars[len(active) :]
     known = {var for var, on in zip(held, active, strict=True) if on}
     moving = moving_carries(jaxpr, known, carries, starts)[0].flags
     known |= {var for var, on in zip(carries, moving, strict=True) if on}
-    found = sizes(jaxpr, known, [var.aval for var in carries], options.loop_bytes)
-    return Blocks(loop, tuple(active), moving, *found, options)
+    types = [var.aval for var in carries]
+    size = size or sizes(jaxpr, known, types, options.loop_bytes)
+    return Blocks(loop, tuple(active), moving, size, options)
 
 
 @ir.once_per_program
@@ -101,10 +113,10 @@ def _forward(plan: Blocks, values):
 
     def block(state):
         carries, steps, starts = state
-        starts = starts.offered(steps // plan.steps, carries)
+        starts = starts.offered(steps // plan.sizes.steps, carries)
 
         def goes_on(state):
-            return (state[0] < plan.steps) & loop.goes_on(values, state[1])
+            return (state[0] < plan.sizes.steps) & loop.goes_on(values, state[1])
 
         def one(state):
             return state[0] + 1, step(state[1])
@@ -113,7 +125,7 @@ def _forward(plan: Blocks, values):
         return carries, steps + count, starts
 
     carries = loop.start(values)
-    start = carries, jnp.int32(0), Starts.empty(plan.slots, carries)
+    start = carries, jnp.int32(0), Starts.empty(plan.sizes.slots, carries)
     carries, steps, starts = lax.while_loop(
         lambda state: loop.goes_on(values, state[0]), block, start
     )
@@ -132,7 +144,7 @@ def _step(plan: Blocks, values) -> Callable:
 def _backward(plan: Blocks, values, kept, y_bars):
     steps, starts = kept
     held = [values[i] for i in plan.loop.held]
-    step, size = _step(plan, values), jnp.int32(plan.steps)
+    step, size = _step(plan, values), jnp.int32(plan.sizes.steps)
 
     def advance(carries, blocks):
         return lax.fori_loop(0, blocks * size, lambda _, c: step(c), carries)
@@ -156,11 +168,11 @@ def _backward(plan: Blocks, values, kept, y_bars):
 
 
 def _pull_block(plan: Blocks, values, count, bars):
-    """Cotangents of the held and of the changed operands of a block of `count` steps."""
+    """Cotangents of a block of `count` steps: of held and of changed operands."""
     held = len(plan.active)
     params = {
-        "jaxpr": plan.loop.body, "length": plan.steps, "reverse": False, "unroll": 1,
-        "num_consts": held, "num_carry": len(values) - held,
+        "jaxpr": plan.loop.body, "length": plan.sizes.steps, "reverse": False,
+        "unroll": 1, "num_consts": held, "num_carry": len(values) - held,
     }  # fmt: skip
 
     def run(recorder, values, dots):

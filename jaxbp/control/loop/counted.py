@@ -4,8 +4,8 @@
     residuals, one row a step:        [r0,  r1,  r2,  0]
     forward writes rows 0, 1, 2; backward reads rows 2, 1, 0; row 3 is never used
 
-All else is as in a scan: which residuals are stacked, and what waits for one contraction
-after the loop, where rows that no step wrote are kept out.
+All else is as in a scan: which residuals are stacked, and what waits for one
+contraction after the loop, where rows that no step wrote are kept out.
 """
 
 import dataclasses

@@ -88,10 +88,17 @@ class Repetition(NamedTuple):
         return found
 
 
-def repetition(params, count: int) -> Repetition:
-    """The loop of an equation with `count` operands."""
+def operands(params) -> int:
+    """How many operands a loop has."""
+    carries = len(ir.inner(params["body_jaxpr"])[0].outvars)
+    return params["cond_nconsts"] + params["body_nconsts"] + carries
+
+
+def repetition(params) -> Repetition:
+    """The loop of an equation."""
     counts = params["cond_nconsts"], params["body_nconsts"]
-    return _repetition(params["body_jaxpr"], params["cond_jaxpr"], counts, count)
+    cond = params["cond_jaxpr"]
+    return _repetition(params["body_jaxpr"], cond, counts, operands(params))
 
 
 @ir.once_per_program

@@ -9,9 +9,10 @@ A loop of unknown length runs in blocks of steps; some blocks' starts are stored
                                  11, 10, 9, 8 are done; from 4: 5, 6, 7; ...
 
 Where more blocks lie between two starts than slots are free, the starts on the way are
-chosen as for the least number of steps in all (Griewank & Walther 2000, "Revolve"): with
-s slots and r repetitions, C(s + r, s) blocks are gone through. So any number of blocks
-is right in any number of slots, and is slow only where it is far more than their square.
+chosen as for the least number of steps in all (Griewank & Walther 2000, "Revolve"):
+with s slots and r repetitions, C(s + r, s) blocks are gone through. So any number of
+blocks is right in any number of slots, and slow only where it is far more than their
+square.
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,9 @@ class Starts(NamedTuple):
         """Going forward: with the start of `block`, if it is to be stored."""
         slots = self.number.shape[0]
         kept = (self.number >= 0) & (self.number % self.stride == 0)
-        full = (jnp.sum(kept, dtype=jnp.int32) >= slots // 2) & (block % self.stride == 0)
+        full = (jnp.sum(kept, dtype=jnp.int32) >= slots // 2) & (
+            block % self.stride == 0
+        )
         stride = jnp.where(full, 2 * self.stride, self.stride)
         kept &= self.number % stride == 0
         wanted = block % stride == 0
@@ -79,7 +82,7 @@ class Starts(NamedTuple):
         return self._replace(number=jnp.where(on, self.number, -1))
 
     def filled(self, block, advance) -> "Starts":
-        """Going backward to `block`: with starts on the way there, while slots are free.
+        """Going backward to `block`: with starts on the way, while slots are free.
 
         Args:
           advance: advance(state, blocks) -> the state so many blocks on.
@@ -87,7 +90,9 @@ class Starts(NamedTuple):
         size = self.number.shape[0]
 
         def free(it):
-            return size - jnp.sum((it.number >= 0) & (it.number <= block), dtype=jnp.int32)
+            return size - jnp.sum(
+                (it.number >= 0) & (it.number <= block), dtype=jnp.int32
+            )
 
         def wanted(it):
             return (it.before(block)[0] < block) & (free(it) > 0)

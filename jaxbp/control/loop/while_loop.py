@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +13,14 @@ from ...linear.base import Edge, LinearMap, Params, filled
 from ...rules.registry import register
 from ...walkers.forward import Pusher
 from ...walkers.linearize import solid
+from ...walkers.primal import has_rules
 from ..activity import Moving, moving_carries
 from ..ref import carrying, while_with_contents
 from .blocks import Blocks, blocks_of
-from .repetition import chosen
+from .repetition import chosen, operands
+from .sizes import Sizes
+from .twice import pull
+from .whole import Whole
 
 
 @carrying(while_with_contents)
@@ -29,20 +32,44 @@ def while_rule(walker, primitive, values, dots, params):
     loop = _Operands(values, dots, params)
     if isinstance(walker, Pusher):
         return loop.push()
-    options = settings.current()
-    targets = tuple(loop.moving.of(range(len(loop.init))))
-    blocks, kept = None, ()
-    if options.strict_while:
-        outs = ir.evaluate(primitive, values, params)
-    else:
-        blocks = blocks_of(params, values, dots, options)
-        outs, kept = blocks.forward(values)
-    outs = [ir.Hole(ir.typeof(y)) if m else y for y, m in zip_longest(outs, moved)]
+    outs, out_dots, _ = _record(walker, params, values, dots)
+    pairs = zip_longest(outs, moved)
+    return [ir.Hole(ir.typeof(y)) if m else y for y, m in pairs], out_dots
+
+
+def _record(walker, params, values, dots, size: Sizes | None = None):
+    """The loop's outputs, their slots, and what is kept for the way back."""
+    options, params = settings.current(), Params(params)
     ins = tuple(i for i, d in enumerate(dots) if d is not None)
-    kept, structure = jax.tree.flatten(kept)
-    again = Repeated(Params(params), ins, targets, blocks, structure, options)
+    moving = _Operands(values, dots, params).moving
+    blocks, kept = None, []
+    if options.strict_while:
+        outs = ir.evaluate(ir.primitive("while"), values, params)
+    else:
+        blocks = blocks_of(params, dots, options, size)
+        run = _forward if has_rules(blocks.loop.body) else forward_p.bind
+        found = run(*values, blocks=blocks, params=params)
+        outs, kept = found[: len(moving.flags)], found[len(moving.flags) :]
+    targets = tuple(moving.of(range(len(outs))))
+    again = Repeated(params, ins, targets, blocks, options)
     edge = Edge(again, (*values, *kept), ins, targets)
-    return outs, walker.extend([edge], dots, outs)
+    return outs, walker.extend([edge], dots, outs), kept
+
+
+def _forward(*values, blocks: Blocks, params) -> list:
+    outs, (steps, starts) = blocks.forward(values)
+    return [*outs, steps, starts.number, starts.stride, *starts.states]
+
+
+def _forward_rule(walker, primitive, values, dots, params):
+    """What is kept has no tangent: it is found again where one is asked for."""
+    size = params["blocks"].sizes
+    outs, out_dots, kept = _record(walker, params["params"], values, dots, size)
+    return [*outs, *kept], [*out_dots, *[None] * len(kept)]
+
+
+forward_p = Whole("while_forward", _forward)
+register(forward_p, _forward_rule)
 
 
 def _reached(params, held) -> tuple[bool, ...]:
@@ -77,18 +104,16 @@ class Repeated(LinearMap):
       params: of the loop.
       ins, targets: the operands and outputs that carry tangents.
       blocks: how it is gone through backwards; None: it is not.
-      kept: the tree of what is kept for it.
     """
 
     params: Params
     ins: tuple[int, ...]
     targets: tuple[int, ...]
     blocks: Blocks | None
-    kept: Any
     options: settings.Options
 
     def push(self, residuals, x_dots):
-        values, _ = self._split(residuals)
+        values = residuals[: operands(self.params)]
         whole: list = [None] * len(values)
         for place, x_dot in zip(self.ins, x_dots, strict=True):
             whole[place] = x_dot
@@ -100,17 +125,12 @@ class Repeated(LinearMap):
         if self.blocks is None:
             raise NoTranspose(
                 "reverse-mode differentiation does not work for lax.while_loop, or for "
-                "lax.fori_loop with dynamic start or stop values, where `strict_while` "
-                "is True, as in JAX. Leave that option, or use forward mode (jvp, "
-                "jacfwd)."
+                "lax.fori_loop with dynamic start or stop values, where the option "
+                "`strict_while` is True, as in JAX. Leave that option, or use forward "
+                "mode (jvp, jacfwd)."
             )
-        values, kept = self._split(residuals)
-        return self.blocks.pull(values, kept, self.ins, self.targets, y_bars)
-
-    def _split(self, residuals) -> tuple[list, Any]:
-        count = len(residuals) - self.kept.num_leaves
-        kept = jax.tree.unflatten(self.kept, residuals[count:])
-        return list(residuals[:count]), kept
+        how = self.blocks, self.params
+        return pull(*how, residuals, self.ins, self.targets, y_bars)
 
 
 class _Operands:

@@ -67,7 +67,9 @@ def adaptive_ode_step(loop, k):
         t, y = jnp.where(good, t + h, t), jnp.where(good, y + 0.5 * h * (k1 + k2), y)
         return t, y, h * jnp.clip(0.9 * jnp.sqrt(1e-2 / (error + 1e-12)), 0.3, 2.0)
 
-    return loop(lambda s: s[0] < 1.0 - 1e-9, step, (0.0 * k, 1.0 + 0 * k, 0.5 + 0 * k))[1]
+    return loop(lambda s: s[0] < 1.0 - 1e-9, step, (0.0 * k, 1.0 + 0 * k, 0.5 + 0 * k))[
+        1
+    ]
 
 
 _SPD = np.array([[4.0, 1.0, 0.2], [1.0, 3.0, 0.5], [0.2, 0.5, 2.0]])
@@ -183,7 +185,9 @@ def equilibrium_of_a_layer(loop, x, w):
 @program(1.2, 0.4)
 def gradient_descent_until_flat(loop, a, b):
     slope = lambda x: a * x + b * jnp.sin(x)  # noqa: E731
-    return loop(lambda x: abs(slope(x)) > 1e-3, lambda x: x - 0.3 * slope(x), 2.0 + 0 * a)
+    return loop(
+        lambda x: abs(slope(x)) > 1e-3, lambda x: x - 0.3 * slope(x), 2.0 + 0 * a
+    )
 
 
 @program(np.array([1.0, 2.0, 0.5, 3.0]))

@@ -8,9 +8,6 @@ from jax import lax
 
 import jaxbp
 from tests.control.loop.loop_programs import PROGRAMS, bounded
-from jaxbp.errors import NoTranspose
-
-
 
 
 def close(ours, theirs, rtol=1e-9):
