@@ -28,6 +28,9 @@ from .sizes import Sizes, sizes
 from .starts import Starts
 
 
+SCOPE = "blocks_of_a_loop"  # in the names of its equations: trips are our own
+
+
 class Blocks(NamedTuple):
     """How a loop is gone through backwards: static.
 
@@ -100,7 +103,7 @@ def _compiled(body, run: Callable, key: Blocks) -> Callable:
 
     def compiled(values, *given):
         whole = key._replace(loop=key.loop._replace(body=weakly()))
-        with settings.using(key.options):
+        with settings.using(key.options), jax.named_scope(SCOPE):
             return run(whole, values, *given)
 
     compiled.__name__ = compiled.__qualname__ = f"while{run.__name__}"
