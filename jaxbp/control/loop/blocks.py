@@ -27,7 +27,6 @@ from .repetition import Repetition, repetition
 from .sizes import Sizes, sizes
 from .starts import Starts
 
-
 SCOPE = "blocks_of_a_loop"  # in the names of its equations: trips are our own
 
 
