@@ -41,6 +41,7 @@ __all__ = [
     "association",
     "check",
     "checkpoint",
+    "checkpointed",
     "cost",
     "coverage",
     "foreign",
@@ -64,13 +65,14 @@ __all__ = [
 # of all names here, is in `__init__.pyi`.
 _LAZY = {
     "check": "witnesses",
+    "checkpointed": "checkpointing",
     "cost": "costs",
     "coverage": "covering",
     "trace": "evaluation",
 }
 _SUBMODULES = frozenset(
-    "checks costs errors layers problems rules scalar study timing training "
-    "worked".split()
+    "checkpointing checks costs errors layers problems rules scalar study timing "
+    "training worked".split()
 )
 
 
