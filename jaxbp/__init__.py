@@ -44,6 +44,7 @@ __all__ = [
     "check",
     "check_rules",
     "checkpoint",
+    "checkpointed",
     "cost",
     "coverage",
     "explain_nan",
@@ -69,6 +70,7 @@ __all__ = [
 # of all names here, is in `__init__.pyi`.
 _LAZY = {
     "check": "witnesses",
+    "checkpointed": "checkpointing",
     "cost": "costs",
     "check_rules": "diagnosis",
     "coverage": "covering",
@@ -77,8 +79,8 @@ _LAZY = {
     "trace": "evaluation",
 }
 _SUBMODULES = frozenset(
-    "checks costs errors layers problems rules scalar study timing training "
-    "worked".split()
+    "checkpointing checks costs errors layers problems rules scalar study timing "
+    "training worked".split()
 )
 
 

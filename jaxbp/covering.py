@@ -51,7 +51,6 @@ _KINDS = {
     Mixed: "mixed",
     Refused: "refused",
 }
-# Rules that walk programs in one mode only.
 _COLUMNS = (
     Column("primitive", left=True),
     *(
@@ -61,7 +60,6 @@ _COLUMNS = (
 )
 _TONES = {"covered": "", "borrowed": "warn", "exception": "dim", "hole": "bad"}
 _BORROWED = "JAX's"
-_FORWARD_ONLY = {"while": "of a loop whose number of steps is not known"}
 
 
 @dataclass(frozen=True)
@@ -169,8 +167,7 @@ def _plural(count: int, what: str) -> str:
 
 
 def _line(row: CoverageRow) -> Line:
-    one_way = "one way" if row.reason else ""
-    remark = one_way if row.status == "covered" else row.status
+    remark = "" if row.status == "covered" else row.status
     sides = (row.jax_forward, row.jax_reverse, row.forward, row.reverse)
     return Line((row.primitive, *sides, remark), _TONES[row.status])
 
@@ -225,6 +222,6 @@ def _row(name, has_jvp, has_transpose, rule, borrowed) -> CoverageRow:
         jax_forward="rule" if has_jvp else "",
         jax_reverse="rule" if has_transpose else "derived",
         forward=kind,
-        reverse="" if kind and name in _FORWARD_ONLY else kind,
-        reason=_FORWARD_ONLY.get(name, "") if kind else EXCEPTIONS.get(name, ""),
+        reverse=kind,
+        reason="" if kind else EXCEPTIONS.get(name, ""),
     )

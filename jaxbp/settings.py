@@ -43,6 +43,11 @@ class Options:
         multiplied in the order of the program, as in JAX.
       strict_custom_vjp: forward mode through a custom_vjp function is refused, as in
         JAX. Else its pushforward is the transpose of its backward rule.
+      strict_while: reverse mode through `lax.while_loop`, and through `lax.fori_loop`
+        with dynamic bounds, is refused, as in JAX. Else it goes by taped blocks.
+      loop_bytes: what reverse mode may keep for one such loop: the states that blocks
+        start from, and one block's tape. None (the default): 64 kB, or where a state
+        is larger than 256 bytes, about 300 states.
       foreign_rules: "jax" (the default): a primitive of another package that has no
         rule here, and rules in JAX's tables, is differentiated by these. None: it is
         refused.
@@ -58,6 +63,8 @@ class Options:
     scan_stack_limit_bytes: int | None = None
     sums_early: bool = True
     strict_custom_vjp: bool = False
+    strict_while: bool = False
+    loop_bytes: int | None = None
     foreign_rules: str | None = "jax"
     open_calls: bool = False
 
@@ -68,13 +75,8 @@ class Options:
     def __post_init__(self):
         for name, words in _WORDS.items():
             _check(name, getattr(self, name), words)
-        limit = self.scan_stack_limit_bytes
-        counts = isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0
-        if limit is not None and not counts:
-            raise InvalidArgument(
-                "`scan_stack_limit_bytes` must be a number of bytes, 0 or more, or "
-                f"None for the default, but is {limit!r}."
-            )
+        for name in ("scan_stack_limit_bytes", "loop_bytes"):
+            _check_bytes(name, getattr(self, name))
         object.__setattr__(self, "_hash", hash(dataclasses.astuple(self)))
 
     def __hash__(self):  # once: they are part of every cache's key
@@ -85,6 +87,7 @@ _WORDS = {
     "scan_residuals": ("auto", "stack", "recompute"),
     "sums_early": (True, False),
     "strict_custom_vjp": (True, False),
+    "strict_while": (True, False),
     "foreign_rules": ("jax", None),
     "open_calls": (True, False),
 }
@@ -95,6 +98,15 @@ def _check(name: str, value, words: tuple) -> None:
         *most, last = [f'"{w}"' if isinstance(w, str) else str(w) for w in words]
         listed = " or ".join([", ".join(most), last])
         raise InvalidArgument(f"`{name}` must be {listed}, but is {value!r}.")
+
+
+def _check_bytes(name: str, limit) -> None:
+    counts = isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0
+    if limit is not None and not counts:
+        raise InvalidArgument(
+            f"`{name}` must be a number of bytes, 0 or more, or None for the default, "
+            f"but is {limit!r}."
+        )
 
 
 def _check_known(changes: dict[str, Any]) -> None:

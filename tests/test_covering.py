@@ -43,7 +43,7 @@ def test_no_exception_has_a_rule():
         ("triangular_solve", ("mixed", "mixed")),
         ("floor", ("zero", "zero")),
         ("scan", ("program", "program")),
-        ("while", ("program", "")),
+        ("while", ("program", "program")),
         ("pure_callback", ("refused", "refused")),
     ],
 )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 
+from ..control.loop.blocks import SCOPE
 from ..timing import Roofs
 from ..timing.roofs import Steps
 from .amount import UNBOUNDED, Amount, exactly
@@ -122,7 +123,8 @@ def _step_amount(step: Step, given: Given, looped: bool) -> Amount:
 def _while_amount(step: Step, inner, while_trips: int | None) -> Amount:
     """The condition is asked once more than the body runs."""
     condition, body = inner
-    if while_trips is not None:
+    ours = SCOPE in str(step.equation.source_info.name_stack)
+    if while_trips is not None and not ours:
         trips = exactly(while_trips)
         return condition + condition.times(trips) + body.times(trips)
     trip = condition.times(UNBOUNDED) + body.times(UNBOUNDED)

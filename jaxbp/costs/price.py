@@ -119,11 +119,13 @@ def _amounts(subject: PricedFunction, given: Given) -> tuple[dict[str, Any], lis
 def _doubts(f: Amount, **amounts: Amount | None) -> list[str]:
     """What was not known about the programs counted."""
     whole = sum((a for a in amounts.values() if a is not None), f)
-    loops = f.unknown_loops or whole.unknown_loops  # derivatives run them again
+    # Derivatives run a loop again; backwards, in blocks that are not counted.
+    which = "the while loop" if f.unknown_loops else "the blocks of the while loop"
+    remedy = " Tell it by `while_trips`." if f.unknown_loops else ""
     lines = [
-        f"the number of trips of the while loop at {where} is unknown: counted as 0 to "
-        "unbounded. Tell it by `while_trips`."
-        for where in sorted(loops)
+        f"the number of trips of {which} at {where} is unknown: counted as 0 to "
+        f"unbounded.{remedy}"
+        for where in sorted(f.unknown_loops or whole.unknown_loops)
     ]
     if whole.assumed:
         names = ", ".join(f"`{name}`" for name in sorted(whole.assumed))

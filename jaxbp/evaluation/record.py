@@ -165,7 +165,6 @@ def _swept(
     except JaxbpError as error:
         bars, brought = {}, {}
         notes.append(f"no cotangents: {error}")
-    notes += _loop_notes(rows)
     sweeps.kept_bytes(rows, edges, seeds)
     for row in rows:
         row.tangents = tuple(dots.get(slot) for slot in row.slots)
@@ -174,17 +173,6 @@ def _swept(
     for row, y_bar in zip(rows[len(rows) - len(y_bars) :], y_bars, strict=True):
         row.cotangents = (y_bar,)  # what was given, without what other uses bring
     return EvaluationTrace(name, rows, notes)
-
-
-def _loop_notes(rows) -> list[str]:
-    """Where the cotangents shown are of a loop that has none elsewhere."""
-    return [
-        f"reverse mode of the while loop{' at ' * bool(row.source)}{row.source} exists "
-        "here alone, where its steps were taken one by one: `grad` and JAX refuse it. "
-        "Use lax.scan, or fori_loop with static bounds."
-        for row in rows
-        if row.operation == "while" and any(slot is not None for slot in row.slots)
-    ]
 
 
 def _carried(row, brought) -> list:

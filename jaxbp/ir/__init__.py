@@ -37,6 +37,7 @@ from .programs import jax_differentiates as jax_differentiates
 from .programs import once_per_program as once_per_program
 from .programs import primitive as primitive
 from .programs import read as read
+from .programs import read_value as read_value
 from .programs import saveable as saveable
 from .programs import scan_counts as scan_counts
 from .programs import scan_split as scan_split

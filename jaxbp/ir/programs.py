@@ -189,6 +189,11 @@ def read(env: dict, atom) -> tuple:
     return (atom.val, None) if isinstance(atom, Literal) else env[atom]
 
 
+def read_value(env: dict, atom):
+    """The value of an equation's operand, of variable -> value."""
+    return atom.val if isinstance(atom, Literal) else env[atom]
+
+
 def equation_context(eqn):
     """The context (mesh, compute type, metadata) in which `eqn` was traced."""
     return eqn.ctx.manager

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+import jaxbp
 from jaxbp import check
 from jaxbp.checks import WrongGradient
 from jaxbp.errors import InvalidArgument
@@ -188,6 +189,7 @@ def test_the_usual_mistakes_are_named(change, said):
     assert said in report.findings[0].pattern, str(report)
 
 
+@jaxbp.options(strict_while=True)
 def test_a_function_that_only_forward_mode_can_differentiate():
     def root(a):
         unfinished = lambda x: jnp.abs(x * x - a) > 1e-12  # noqa: E731

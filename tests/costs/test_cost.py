@@ -109,21 +109,25 @@ def test_python_numbers_and_integers_are_held():
     assert report.inputs == 9
 
 
-def test_a_while_loop_has_a_pushforward_only():
+def test_a_while_loop_and_its_derivatives_have_no_known_length():
     def f(x):
         return jax.lax.while_loop(lambda x: x.sum() < 99, lambda x: x * x + 1, x)
 
     report = jaxbp.cost(f, X)
-    assert report.pullback is None and report.vjp is None
-    assert report.cheaper_mode == "forward"
-    assert report.f.flops.high == float("inf")
-    assert any("reverse" in remark for remark in report.remarks)
+    for amount in (report.f, report.pushforward, report.pullback):
+        assert amount is not None and amount.flops.high == float("inf")
+    with jaxbp.options(strict_while=True):
+        refused = jaxbp.cost(f, X)
+    assert refused.pullback is None and refused.vjp is None
+    assert refused.cheaper_mode == "forward"
+    assert any("reverse" in remark for remark in refused.remarks)
     (loop,) = [remark for remark in report.remarks if "while_trips" in remark]
     assert "test_cost.py" in loop
     assert "unbounded" in str(report)
     told = jaxbp.cost(f, X, while_trips=10)
     assert told.f.flops.low == 11 * 8 + 10 * 16
-    assert "unbounded" not in str(told)
+    assert told.pushforward.flops.high < float("inf")
+    assert any("blocks of the while loop" in remark for remark in told.remarks)
 
 
 def test_a_missing_rule_is_told_once_and_f_is_counted():
@@ -224,7 +228,8 @@ def test_the_rows_for_a_file_hold_all_that_is_shown():
     def doubled(x):
         return jax.lax.while_loop(lambda c: c < 10, lambda c: 2 * c, x)
 
-    report = jaxbp.cost(doubled, 2.0)
+    with jaxbp.options(strict_while=True):
+        report = jaxbp.cost(doubled, 2.0)
     rows = report.as_dicts()
     assert [row["what"] for row in rows] == [
         str(line.cells[0]) for line in report.table().lines

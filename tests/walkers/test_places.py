@@ -23,6 +23,7 @@ def full_svd(a):
     return jnp.linalg.svd(jnp.outer(jnp.ones(3), a), full_matrices=True)[0].sum()
 
 
+STRICT = jaxbp.Options(strict_while=True)
 CASES = [
     (loop, 2.0, "`while`"),
     (called_back, 2.0, "`pure_callback`"),
@@ -37,7 +38,7 @@ CASES = [
 def test_an_error_names_primitive_and_line(f, x, primitive, wrap):
     first = inspect.getsourcelines(f)[1]
     with pytest.raises(JaxbpError) as caught:
-        jaxbp.grad(wrap(lambda x: f(x)))(x)
+        jaxbp.grad(wrap(lambda x: f(x)), options=STRICT)(x)
     text = str(caught.value)
     assert primitive in text
     assert f"test_places.py:{first + 1} ({f.__name__})" in text
@@ -46,7 +47,7 @@ def test_an_error_names_primitive_and_line(f, x, primitive, wrap):
 
 def test_an_equation_of_a_program_is_numbered():
     with pytest.raises(JaxbpError, match="`while`, equation 1 of 2, "):
-        jaxbp.grad(jax.jit(lambda a: jnp.sin(loop(a))))(2.0)
+        jaxbp.grad(jax.jit(lambda a: jnp.sin(loop(a))), options=STRICT)(2.0)
 
 
 def test_a_line_within_a_custom_rule():

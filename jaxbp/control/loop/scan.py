@@ -31,7 +31,7 @@ from .residuals import AllSteps, Count, counters, of_all_steps, tape_plan
 @carrying(scan_with_contents)
 def scan_rule(walker: Walker, primitive, values, dots, params):
     """lax.scan with at least one operand that carries a tangent."""
-    scan = _Scan(walker, solid(values), dots, params)
+    scan = Scan(walker, solid(values), dots, params)
     return scan.push() if isinstance(walker, Pusher) else scan.record()
 
 
@@ -135,7 +135,7 @@ def _chains(carry: Sequence, outs: Sequence, written: dict) -> dict:
     return found
 
 
-class _Scan:
+class Scan:
     """One application of the rule: operands, what of them moves, and the loop."""
 
     def __init__(self, walker, values, dots, params):
@@ -220,8 +220,11 @@ class _Scan:
             self.params["unroll"],
             self._wait_bytes(spare),
         )
-        edge = Edge(loop, tuple(residuals), tuple(range(len(slots))), tuple(targets))
+        edge = self._edge(loop, residuals, tuple(range(len(slots))), tuple(targets))
         return outs, self.walker.extend([edge], slots, outs)
+
+    def _edge(self, loop: Loop, residuals, ins, outs) -> Edge:
+        return Edge(loop, tuple(residuals), ins, outs)
 
     def _wait_bytes(self, spare: int) -> int:
         """How many bytes a step may stack for what waits until after the loop."""

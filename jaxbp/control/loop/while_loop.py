@@ -1,6 +1,7 @@
-"""while: forward mode carries the tangents along; reverse mode has no tape for it."""
+"""while: forward mode carries the tangents along; reverse mode goes by taped blocks."""
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import jax
 import jax.numpy as jnp
@@ -12,35 +13,71 @@ from ...linear.base import Edge, LinearMap, Params, filled
 from ...rules.registry import register
 from ...walkers.forward import Pusher
 from ...walkers.linearize import solid
+from ...walkers.primal import has_rules
 from ..activity import Moving, moving_carries
 from ..ref import carrying, while_with_contents
+from .blocks import Blocks, blocks_of
+from .repetition import chosen, operands
+from .sizes import Sizes
+from .twice import pull
+from .whole import Whole
 
 
 @carrying(while_with_contents)
 def while_rule(walker, primitive, values, dots, params):
-    """lax.while_loop: the pushforward runs the loop again with its tangents."""
+    """lax.while_loop: forward mode in one loop, reverse mode by taped blocks."""
     held = [type(v) is ir.Hole for v in values]
-    if any(held) and _decides(params, held):
-        raise NoTranspose(
-            "the number of steps of a lax.while_loop depends on a tangent or "
-            "cotangent, so that what it computes is not linear in that. Let the "
-            "condition look at primal values only."
-        )
+    moved = _reached(params, held) if any(held) else ()
     values = solid(values)
     loop = _Operands(values, dots, params)
     if isinstance(walker, Pusher):
         return loop.push()
-    outs = ir.evaluate(primitive, values, params)
+    outs, out_dots, _ = _record(walker, params, values, dots)
+    pairs = zip_longest(outs, moved)
+    return [ir.Hole(ir.typeof(y)) if m else y for y, m in pairs], out_dots
+
+
+def _record(walker, params, values, dots, size: Sizes | None = None):
+    """The loop's outputs, their slots, and what is kept for the way back."""
+    options, params = settings.current(), Params(params)
     ins = tuple(i for i, d in enumerate(dots) if d is not None)
-    moving = loop.moving.of(range(len(outs)))
+    moving = _Operands(values, dots, params).moving
+    blocks, kept = None, []
+    if options.strict_while:
+        outs = ir.evaluate(ir.primitive("while"), values, params)
+    else:
+        blocks = blocks_of(params, dots, options, size)
+        run = _forward if has_rules(blocks.loop.body) else forward_p.bind
+        found = run(*values, blocks=blocks, params=params)
+        outs, kept = found[: len(moving.flags)], found[len(moving.flags) :]
+    targets = tuple(moving.of(range(len(outs))))
+    again = Repeated(params, ins, targets, blocks, options)
+    edge = Edge(again, (*values, *kept), ins, targets)
+    return outs, walker.extend([edge], dots, outs), kept
 
-    again = RunAgain(Params(params), ins, tuple(moving), settings.current())
-    edge = Edge(again, tuple(values), ins, tuple(moving))
-    return outs, walker.extend([edge], dots, outs)
+
+def _forward(*values, blocks: Blocks, params) -> list:
+    outs, (steps, starts) = blocks.forward(values)
+    return [*outs, steps, starts.number, starts.stride, *starts.states]
 
 
-def _decides(params, held) -> bool:
-    """Whether any operand marked in `held` reaches the condition, at any step."""
+def _forward_rule(walker, primitive, values, dots, params):
+    """What is kept has no tangent: it is found again where one is asked for."""
+    size = params["blocks"].sizes
+    outs, out_dots, kept = _record(walker, params["params"], values, dots, size)
+    return [*outs, *kept], [*out_dots, *[None] * len(kept)]
+
+
+forward_p = Whole("while_forward", _forward)
+register(forward_p, _forward_rule)
+
+
+def _reached(params, held) -> tuple[bool, ...]:
+    """Which carries the operands marked in `held` reach.
+
+    Raises:
+      NoTranspose: the condition looks at one of them.
+    """
     cond, body = (ir.inner(params[f"{name}_jaxpr"])[0] for name in ("cond", "body"))
     tests, consts, starts = ir.while_split(held, params)
     pairs = zip(body.invars[: len(consts)], consts, strict=True)
@@ -50,38 +87,50 @@ def _decides(params, held) -> bool:
     read = [*tests, *moving.flags]
     used = {v for eqn in cond.eqns for v in eqn.invars if not isinstance(v, ir.Literal)}
     used.update(v for v in cond.outvars if not isinstance(v, ir.Literal))
-    return any(on and v in used for on, v in zip(read, cond.invars, strict=True))
+    if any(on and v in used for on, v in zip(read, cond.invars, strict=True)):
+        raise NoTranspose(
+            "the number of steps of a lax.while_loop depends on a tangent or "
+            "cotangent, so that what it computes is not linear in that. Let the "
+            "condition look at primal values only."
+        )
+    return moving.flags
 
 
 @dataclass(slots=True, unsafe_hash=True)
-class RunAgain(LinearMap):
-    """The loop run again with its tangents; residuals: its operands.
+class Repeated(LinearMap):
+    """A loop of unknown length; residuals: its operands, and starts of blocks.
 
     Fields:
       params: of the loop.
       ins, targets: the operands and outputs that carry tangents.
+      blocks: how it is gone through backwards; None: it is not.
     """
 
     params: Params
     ins: tuple[int, ...]
     targets: tuple[int, ...]
+    blocks: Blocks | None
     options: settings.Options
 
     def push(self, residuals, x_dots):
-        whole: list = [None] * len(residuals)
+        values = residuals[: operands(self.params)]
+        whole: list = [None] * len(values)
         for place, x_dot in zip(self.ins, x_dots, strict=True):
             whole[place] = x_dot
         with settings.using(self.options):
-            _, y_dots = _Operands(residuals, whole, self.params).push()
+            _, y_dots = _Operands(values, whole, self.params).push()
         return [y_dots[i] for i in self.targets]
 
     def pull(self, residuals, y_bars):
-        raise NoTranspose(
-            "reverse-mode differentiation does not work for lax.while_loop, or for "
-            "lax.fori_loop with dynamic start or stop values: the number of steps, and "
-            "so the size of the tape, is not known. Use lax.scan, or fori_loop with "
-            "static bounds, or forward mode (jvp, jacfwd)."
-        )
+        if self.blocks is None:
+            raise NoTranspose(
+                "reverse-mode differentiation does not work for lax.while_loop, or for "
+                "lax.fori_loop with dynamic start or stop values, where the option "
+                "`strict_while` is True, as in JAX. Leave that option, or use forward "
+                "mode (jvp, jacfwd)."
+            )
+        how = self.blocks, self.params
+        return pull(*how, residuals, self.ins, self.targets, y_bars)
 
 
 class _Operands:
@@ -132,20 +181,13 @@ class _Operands:
         def step_of_some(carry):
             going = goes_on(carry)
             return jax.tree.map(
-                lambda new, old: _chosen(going, new, old), step(carry), carry
+                lambda new, old: chosen(going, new, old), step(carry), carry
             )
 
         condition = ir.inner(self.cond)[0].outvars[0].aval
         if condition.shape == ():
             return lax.while_loop(goes_on, step, start)
         return lax.while_loop(lambda c: jnp.any(goes_on(c)), step_of_some, start)
-
-
-def _chosen(which, new, old):
-    """`new` where `which`, of its leading axes, is true; else `old`."""
-    aval = ir.typeof(new)
-    axes = tuple(range(ir.typeof(which).ndim))
-    return lax.select(lax.broadcast_in_dim(which, aval.shape, axes), new, old)
 
 
 register("while", while_rule)

@@ -281,12 +281,18 @@ def test_while_in_forward_mode(run):
 
 @pytest.mark.parametrize("run", WHILES)
 @pytest.mark.parametrize("wrap", [lambda f: f, jax.jit], ids=["plain", "jit"])
-def test_while_in_reverse_mode_is_refused(run, wrap):
+def test_while_in_reverse_mode_is_refused_where_that_is_asked_for(run, wrap):
     if wrap is not jax.jit and run is fori_with_computed_bounds:
         return same(lambda ad: ad.grad(lambda x: run(x).sum())(X))
-    refused(lambda ad: wrap(ad.grad(lambda x: run(x).sum()))(X))
-    with pytest.raises(ValueError, match="reverse-mode.*while_loop.*forward mode"):
-        wrap(jaxbp.grad(lambda x: run(x).sum()))(X)
+    with jaxbp.options(strict_while=True):
+        refused(lambda ad: wrap(ad.grad(lambda x: run(x).sum()))(X))
+        with pytest.raises(ValueError, match="reverse-mode.*while_loop.*forward mode"):
+            wrap(jaxbp.grad(lambda x: run(x).sum()))(X)
+
+
+@pytest.mark.parametrize("run", WHILES)
+def test_while_in_reverse_mode_is_as_in_forward_mode(run):
+    np.testing.assert_allclose(jaxbp.jacrev(run)(X), jax.jacfwd(run)(X), 1e-12)
 
 
 def test_forward_over_a_gradient_inside_a_while():

@@ -1,0 +1,163 @@
+"""`jaxbp.checkpointed`: a function whose gradient keeps within a number of bytes."""
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+
+import jax
+
+from .. import ir
+from ..costs.subject import type_of
+from ..errors import InvalidArgument
+from ..transforms import arguments
+from .chain import chain_of
+from .nested import scheduled
+from .plan import Plan, Planner
+
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def checkpointed(
+    fun: Callable, budget: int | str, argnums: int | Sequence[int] = 0
+) -> "Checkpointed":
+    """`fun` with its values, whose gradient keeps within a budget of memory.
+
+    The program is cut into a chain of segments where few bytes are alive; which of them
+    are taped, and which states are kept so that others are run again, follows by
+    dynamic programming: the least time within the budget. The gradient is compiled, and
+    where XLA needs more than was predicted, a smaller schedule is taken. It is written
+    as nested functions that run again, each from states that depend on the cotangent,
+    so that no compiler undoes it, and the gradient may be jaxbp's or JAX's.
+
+    Args:
+      fun: a function of pytrees of arrays, whose shapes do not depend on values.
+      budget: bytes, or such as "60MB", "1.5 GiB": what XLA's program of values and
+        gradients takes beside its arguments: temporaries and outputs.
+      argnums: the arguments that it will be differentiated by.
+
+    Returns:
+      A function called as `fun`; `.plan(*args)` says what it does, predicted and
+      measured. Forward mode by JAX refuses it, as it does every function with a rule of
+      its own: nothing is kept there, so that `fun` itself will do.
+
+    Raises:
+      InvalidArgument: the budget is no number of bytes; or, when called, no schedule
+        keeps within it: the message has the least that one takes.
+
+    Cost: at the first call with given shapes, `fun` is traced and its gradient compiled
+    a few times.
+
+    Source: Beaumont et al., "Optimal checkpointing for heterogeneous chains", 2024.
+    """
+    arguments.check_callable(fun)
+    return Checkpointed(fun, bytes_of(budget), argnums)
+
+
+def bytes_of(budget: int | str) -> int:
+    """A number of bytes from a number, or from such as "60MB" or "1.5 GiB".
+
+    Raises:
+      InvalidArgument: it is neither, or negative.
+    """
+    if isinstance(budget, int) and not isinstance(budget, bool) and budget >= 0:
+        return budget
+    found = isinstance(budget, str) and re.fullmatch(
+        r"\s*(\d+\.?\d*)\s*([kmgt]?)(i?)b?\s*", budget, re.IGNORECASE
+    )
+    if not found:
+        raise InvalidArgument(
+            "`budget` must be a number of bytes, 0 or more, or a text such as "
+            f'"60MB" or "1.5 GiB", but is {budget!r}.'
+        )
+    number, unit, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** _UNITS[unit.lower()])
+
+
+class Checkpointed:
+    """A function whose gradient keeps within a budget; see `checkpointed`."""
+
+    def __init__(self, fun: Callable, budget: int, argnums: int | Sequence[int]):
+        functools.update_wrapper(self, fun, updated=())
+        self._fun, self.budget, self._argnums = fun, budget, argnums
+        self._plans: dict = {}
+
+    def __call__(self, *args, **kwargs):
+        traced = _Traced(self._fun, args, kwargs)
+        plan = self._planned(traced, args)
+        chain = chain_of(traced.program)
+        outs = scheduled(chain, plan.chosen.tree)(chain.consts, traced.arrays)
+        return jax.tree.unflatten(traced.out_structure, outs)
+
+    def plan(self, *args, **kwargs) -> Plan:
+        """What the gradient at arguments of these types does and takes.
+
+        Args:
+          *args, **kwargs: arrays, or `jax.ShapeDtypeStruct`s in their places.
+
+        Raises:
+          InvalidArgument: no schedule keeps within the budget.
+        """
+        return self._planned(_Traced(self._fun, args, kwargs), args)
+
+    def _planned(self, traced: "_Traced", args) -> Plan:
+        places = arguments.places_of(self._argnums, args, self._fun)
+        key = traced.key
+        if key not in self._plans:
+            chosen = [
+                place in places
+                for place, arg in enumerate(args)
+                for _ in jax.tree.leaves(arg)
+            ]
+            chosen += [False] * (len(traced.open) - len(chosen))
+            moving = [
+                c and ir.differentiable(var.aval)
+                for c, var in zip(
+                    [c for c, on in zip(chosen, traced.open, strict=True) if on],
+                    ir.inner(traced.program)[0].invars,
+                    strict=True,
+                )
+            ]
+            planner = Planner(traced.name, traced.program, moving)
+            self._plans[key] = planner.plan(self.budget)
+        return self._plans[key]
+
+    def __repr__(self) -> str:
+        name = arguments.name_of(self._fun)
+        return f"checkpointed({name}, budget={self.budget})"
+
+
+class _Traced:
+    """A function traced at the types of its arguments.
+
+    Attributes:
+      program: closed; its inputs are the arrays.
+      arrays: of the arguments; types where types were given.
+      open: per leaf of the arguments: it is an array.
+      out_structure: of the output.
+      key: equal for calls that are alike.
+    """
+
+    def __init__(self, fun: Callable, args, kwargs):
+        self.name = arguments.name_of(fun)
+        leaves, structure = jax.tree.flatten((args, kwargs))
+        self.open = [_is_open(leaf) for leaf in leaves]
+        pairs = list(zip(leaves, self.open, strict=True))
+        self.arrays = [leaf for leaf, on in pairs if on]
+
+        def call(*given):
+            rest = iter(given)
+            now = [next(rest) if on else leaf for leaf, on in pairs]
+            args, kwargs = structure.unflatten(now)
+            return fun(*args, **kwargs)
+
+        types = [type_of(leaf) for leaf in self.arrays]
+        self.program, out = jax.make_jaxpr(call, return_shape=True)(*types)
+        self.out_structure = jax.tree.structure(out)
+        held = tuple([repr(leaf) for leaf, on in pairs if not on])
+        size = len(ir.inner(self.program)[0].eqns)
+        avals = [ir.inner(self.program)[0].invars[i].aval for i in range(len(types))]
+        self.key = structure, tuple(map(str, avals)), held, size
+
+
+def _is_open(leaf) -> bool:
+    return hasattr(leaf, "dtype") or isinstance(leaf, bool | int | float | complex)

@@ -1,0 +1,143 @@
+"""A program as a chain of segments, cut where few bytes are alive.
+
+    eqns:      dot  add  tanh | dot  add  tanh | dot  sum
+    alive:               h1   |           h2   |           between segments
+    states:    inputs    h1               h2               what a segment starts from
+
+A segment holds one costly equation (a product, a loop, a branch) and what is cheap
+around it. Arguments and constants are alive all the time and count for nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from .. import ir
+from ..rules import registry
+
+MOST_SEGMENTS = 100
+
+
+class Chain(NamedTuple):
+    """A program without calls, and where it is cut.
+
+    Fields:
+      jaxpr: its equations.
+      consts: arrays of its constants.
+      ends: of each segment the place behind its last equation.
+      states: of each segment the variables alive at its end, arguments apart; of the
+        last one the outputs.
+    """
+
+    jaxpr: Any
+    consts: tuple
+    ends: tuple[int, ...]
+    states: tuple[tuple, ...]
+
+    def segment(self, number: int) -> Callable:
+        """env -> env: the equations of one segment on variable -> value."""
+        start = self.ends[number - 1] if number else 0
+        eqns = self.jaxpr.eqns[start : self.ends[number]]
+        alive = self.states[number]
+
+        def run(env: dict) -> dict:
+            env = dict(env)
+            for eqn in eqns:
+                values = [ir.read_value(env, atom) for atom in eqn.invars]
+                params = ir.call_params(eqn.primitive, eqn.params)
+                with ir.equation_context(eqn):
+                    outs = ir.evaluate(eqn.primitive, values, params)
+                env.update(zip(eqn.outvars, outs, strict=True))
+            return {var: env[var] for var in alive}
+
+        return run
+
+
+def chain_of(program) -> Chain:
+    """A closed program, its calls inlined, cut into at most `MOST_SEGMENTS`."""
+    jaxpr, consts = ir.inner(inlined(program))
+    fixed = {*jaxpr.invars, *jaxpr.constvars}
+    alive = _alive(jaxpr, fixed)
+    ends = _ends(jaxpr, [_bytes(found) for found in alive])
+    return Chain(
+        jaxpr, tuple(consts), tuple(ends), tuple([tuple(alive[end]) for end in ends])
+    )
+
+
+def inlined(program):
+    """A closed program with the programs of its jits in their places."""
+    jaxpr, _ = ir.inner(program)
+    if not any(eqn.primitive.name == "jit" for eqn in jaxpr.eqns):
+        return program
+    return jax.make_jaxpr(lambda *xs: _inlined(program, xs))(
+        *[ir.struct(var.aval) for var in jaxpr.invars]
+    )
+
+
+def _inlined(program, values: Sequence) -> list:
+    jaxpr, consts = ir.inner(program)
+    env = dict(zip(jaxpr.constvars, consts, strict=True))
+    env |= dict(zip(jaxpr.invars, values, strict=True))
+    for eqn in jaxpr.eqns:
+        given = [ir.read_value(env, atom) for atom in eqn.invars]
+        if eqn.primitive.name == "jit":
+            outs = _inlined(ir.called(eqn.params), given)
+        else:
+            params = ir.call_params(eqn.primitive, eqn.params)
+            with ir.equation_context(eqn):
+                outs = ir.evaluate(eqn.primitive, given, params)
+        env.update(zip(eqn.outvars, outs, strict=True))
+    return [ir.read_value(env, atom) for atom in jaxpr.outvars]
+
+
+def _alive(jaxpr, fixed: set) -> list[list]:
+    """Before each equation, and at the end, the variables still to be read."""
+    reads = [v for v in jaxpr.outvars if not isinstance(v, ir.Literal)]
+    alive = [list(dict.fromkeys(reads))]
+    for eqn in reversed(jaxpr.eqns):
+        made = set(eqn.outvars)
+        found = [var for var in alive[-1] if var not in made]
+        found += [v for v in eqn.invars if not isinstance(v, ir.Literal)]
+        alive.append([v for v in dict.fromkeys(found) if v not in fixed])
+    alive.reverse()
+    return alive
+
+
+def _bytes(variables) -> int:
+    return sum(ir.nbytes(var.aval) for var in variables)
+
+
+def is_cheap(primitive) -> bool:
+    """Whether its outputs cost about nothing to compute again: elementwise, moved."""
+    rule = registry.lookup(primitive)
+    if isinstance(rule, registry.Elementwise):
+        return True
+    kind = registry.kind_of(primitive)
+    return kind in ("moves", "repeats") or isinstance(rule, registry.ZeroRule)
+
+
+def _ends(jaxpr, alive: Sequence[int]) -> list[int]:
+    """Between costly equations the latest of the narrowest places."""
+    count = len(jaxpr.eqns)
+    costly = [i for i, eqn in enumerate(jaxpr.eqns) if not is_cheap(eqn.primitive)]
+    if not costly:
+        costly = list(range(0, count, max(1, count // 10)))
+    ends = [
+        min(range(first + 1, last + 1), key=lambda i: (alive[i], -i))
+        for first, last in zip(costly, costly[1:], strict=False)
+    ]
+    # A cut through more than its neighbours' states is none.
+    while len(ends) >= MOST_SEGMENTS:
+        ends.remove(max(ends, key=lambda end: alive[end]))
+    return [*_narrow(ends, alive), count]
+
+
+def _narrow(ends: Sequence[int], alive: Sequence[int]) -> list[int]:
+    """Without cuts that are far wider than those on both sides."""
+    found = list(ends)
+    for place in range(len(ends) - 2, 0, -1):
+        around = max(alive[ends[place - 1]], alive[ends[place + 1]])
+        if alive[ends[place]] > 2 * around:
+            found.remove(ends[place])
+    return found

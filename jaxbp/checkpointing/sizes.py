@@ -1,0 +1,138 @@
+"""What each segment of a chain takes: bytes of its tape, of its pull; seconds."""
+
+import math
+from collections.abc import Callable
+
+import jax
+
+from .. import ir
+from ..costs import amount_of
+from ..costs.flat import Flat, flatten
+from ..errors import JaxbpError
+from ..settings import options
+from ..transforms.products import vjp
+from .chain import Chain, is_cheap
+from .mincut import least_bytes
+from .schedule import Segment
+
+_FLOPS_PER_S, _BYTES_PER_S = 5e10, 1e10  # of a common core: only ratios matter
+
+
+def segments_of(chain: Chain, moves: Callable) -> list[Segment]:
+    """Per segment what it takes.
+
+    Args:
+      moves: moves(variable) -> does an argument carry a cotangent.
+    """
+    found, before = [], ()
+    known: dict = {}
+    for number, state in enumerate(chain.states):
+        start = chain.ends[number - 1] if number else 0
+        eqns = chain.jaxpr.eqns[start : chain.ends[number]]
+        key = _signature(eqns, before, state)
+        if key not in known:
+            known[key] = _segment(chain, number, before, moves)
+        found.append(known[key])
+        before = state
+    return found
+
+
+def _signature(eqns, before, state) -> str:
+    """Equal for segments that are the same but for the names of their variables."""
+    names: dict = {}
+
+    def name(atom):
+        if isinstance(atom, ir.Literal):
+            return f"{atom.val}"
+        return f"{names.setdefault(atom, len(names))}:{atom.aval.str_short()}"
+
+    lines = [
+        f"{eqn.primitive} {list(map(name, eqn.invars))} "
+        f"{list(map(name, eqn.outvars))} {_plain(eqn.params)}"
+        for eqn in eqns
+    ]
+    ends = [[name(v) for v in variables] for variables in (before, state)]
+    return "\n".join([*lines, *map(str, ends)])
+
+
+def _plain(params: dict) -> str:
+    return str({k: str(v) if "jaxpr" not in k else id(v) for k, v in params.items()})
+
+
+def _segment(chain: Chain, number: int, before, moves: Callable) -> Segment:
+    run, state = chain.segment(number), chain.states[number]
+    start = chain.ends[number - 1] if number else 0
+    eqns = chain.jaxpr.eqns[start : chain.ends[number]]
+    read = dict.fromkeys(before)
+    for eqn in eqns:
+        read |= dict.fromkeys(a for a in eqn.invars if not isinstance(a, ir.Literal))
+    made = {var for eqn in eqns for var in eqn.outvars}
+    ins = [var for var in read if var not in made]
+    on = [var in before or moves(var) for var in ins]
+    on = [o and ir.differentiable(v.aval) for o, v in zip(on, ins, strict=True)]
+
+    def outputs(values):
+        found = run(dict(zip(ins, values, strict=True)))
+        return [found[v] for v in state if ir.differentiable(v.aval)]
+
+    types = [ir.struct(var.aval) for var in ins]
+    program = jax.make_jaxpr(lambda *xs: outputs(xs))(*types)
+    amount = amount_of(program)
+    moved = amount.read_bytes.low + amount.written_bytes.low
+    seconds = amount.flops.low / _FLOPS_PER_S + moved / _BYTES_PER_S
+    after = sum(ir.nbytes(v.aval) for v in state)
+    start_bytes = sum(ir.nbytes(v.aval) for v in before)
+    largest = max((ir.nbytes(v.aval) for e in eqns for v in e.outvars), default=0)
+    return Segment(
+        state_bytes=start_bytes,
+        tape_bytes=after + _tape_bytes(outputs, types, on, set(state), ins),
+        pull_bytes=start_bytes + after,
+        run_bytes=start_bytes + max(after, largest),
+        seconds=seconds if math.isfinite(seconds) else 1.0,
+    )
+
+
+def _tape_bytes(outputs, types, on, state, ins) -> int:
+    """The least tape beside the segment's ends; all that it makes, if unknown."""
+    if not any(on):
+        return 0
+
+    def linear(*values):
+        values = list(values)
+
+        def f(*moved):
+            rest = iter(moved)
+            return outputs(
+                [next(rest) if o else v for o, v in zip(on, values, strict=True)]
+            )
+
+        outs, pullback = vjp(f, *[v for o, v in zip(on, values, strict=True) if o])
+        return outs, pullback
+
+    try:
+        with options(open_calls=True):
+            traced, (outs, pullback) = jax.make_jaxpr(linear, return_shape=True)(*types)
+    except JaxbpError:
+        traced = jax.make_jaxpr(lambda *xs: outputs(xs))(*types)
+        made = [v for eqn in ir.inner(traced)[0].eqns for v in eqn.outvars]
+        return sum(ir.nbytes(v.aval) for v in made)
+    flat = flatten(traced)
+    return _least(flat, len(outs), len(pullback.program.tape))
+
+
+def _least(flat: Flat, outs: int, tape: int) -> int:
+    ends = {*flat.ins, *flat.outs[:outs]}
+    makers = {value: step for step in flat.steps for value in step.outs}
+
+    def sources(value):
+        step = makers.get(value)
+        if step is None:
+            return ()
+        return step.ins if is_cheap(step.equation.primitive) else None
+
+    def size(value):
+        free = value in ends or value not in makers
+        return 0 if free else ir.nbytes(value.aval)
+
+    first = len(flat.outs) - tape
+    return least_bytes([v for v in flat.outs[first:]], size, sources)
