@@ -1,0 +1,171 @@
+"""Terms as plain arrays: zeros are written here, and only here."""
+
+import math
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from .factor import Factor, number, spread
+from .places import Axis, Label, along
+from .term import Term
+
+FEW = 4096  # entries of a matrix that is put together one by one
+
+
+def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
+    """The sum of the terms, of the shape (*output, *input)."""
+    if not terms or 0 in shape:
+        return jnp.zeros(shape, dtype)
+    if len(terms) > 1 and math.prod(shape) <= FEW:
+        if all(term.entries == 1 and _is_static(term) for term in terms):
+            return _entries(terms, shape, dtype)
+    whole = None
+    for term in terms:
+        found = _placed(term, shape, dtype)
+        whole = found if whole is None else lax.add(whole, found)
+    return whole
+
+
+def _is_static(term: Term) -> bool:
+    return all(axis.index is None for axis in (*term.out, *term.of))
+
+
+def _entries(terms, shape, dtype):
+    """A small matrix of single entries, each at a known place."""
+    found: dict[int, object] = {}
+    for term in terms:
+        places = [axis.start for axis in (*term.out, *term.of)]
+        flat = int(np.ravel_multi_index(places, shape)) if places else 0
+        value = jnp.asarray(number(term.factor, dtype), dtype).reshape(())
+        found[flat] = lax.add(found[flat], value) if flat in found else value
+    zero = jnp.zeros((), dtype)
+    return jnp.stack([found.get(i, zero) for i in range(math.prod(shape))]).reshape(shape)
+
+
+def _placed(term: Term, shape, dtype):
+    axes = (*term.out, *term.of)
+    if _is_static(term):
+        term, same = _apart(term)
+        laid = [_laid(axis) for axis in (*term.out, *term.of)]
+        if all(one is not None for one in laid):
+            return _padded(term.factor, laid, same, shape, dtype)
+        term = Term(axes[: len(term.out)], axes[len(term.out) :], term.factor)
+    return _scattered(axes, term.factor, shape, dtype)
+
+
+def _apart(term: Term) -> tuple[Term, list[tuple[Label, Label]]]:
+    """Every label at one place alone; pairs of those that must be equal."""
+    seen: set[Label] = set()
+    same, sides = [], []
+    for axes in (term.out, term.of):
+        side = []
+        for axis in axes:
+            for label in axis.labels:
+                if label in seen:
+                    new = Label(label.size)
+                    same.append((label, new))
+                    axis = axis.put(label, Axis(label.size, 0, ((new, 1),)))
+                    label = new
+                seen.add(label)
+            side.append(axis)
+        sides.append(tuple(side))
+    return Term(*sides, term.factor), same
+
+
+def _laid(axis: Axis):
+    """Per label, in order of its step: (label, reversed, low, gap, size), the padding
+    that makes an axis of them; None where they overlap."""
+    found = []
+    start, size = axis.start, axis.size
+    for label, step in sorted(axis.steps, key=lambda pair: -abs(pair[1])):
+        base = abs(step)
+        if size % base and found:
+            return None
+        count = -(-size // base)
+        if step < 0:
+            start += step * (label.size - 1)
+        low, start = divmod(start, base)
+        if low < 0 or low + label.size > count:
+            return None
+        found.append((label, step < 0, low, count, base))
+        size = base
+    return found, start
+
+
+def _padded(factor: Factor, laid, same, shape, dtype):
+    """The grid of all labels, zero where paired ones differ, padded to the axes."""
+    labels = [label for axis, _ in laid for label, *_ in axis]
+    value = jnp.asarray(spread(factor, [*labels]), dtype) if not factor.mask else None
+    grid = tuple([label.size for label in labels])
+    if value is None:
+        value = jnp.asarray(spread(factor, labels).astype(dtype))
+    for label, new in same:
+        rows, columns = (
+            lax.broadcasted_iota(np.int32, grid, labels.index(x)) for x in (label, new)
+        )
+        value = value * (rows == columns).astype(dtype)
+    value = jnp.broadcast_to(value, grid)
+    flipped = [labels.index(label) for axis, _ in laid for label, back, *_ in axis if back]
+    if flipped:
+        value = lax.rev(value, flipped)
+    config = [
+        (low, count - low - label.size, 0)
+        for axis, _ in laid
+        for label, _, low, count, _ in axis
+    ]
+    if any(any(one) for one in config):
+        value = lax.pad(value, jnp.zeros((), dtype), config)
+    return _joined(value, laid, shape, dtype)
+
+
+def _joined(value, laid, shape, dtype):
+    """Axes of digits as axes of positions: what a last step leaves out is zero."""
+    merged, config = [], []
+    for (axis, start), size in zip(laid, shape, strict=True):
+        counts = math.prod([count for _, _, _, count, _ in axis]) if axis else 1
+        base = axis[-1][4] if axis else size
+        merged.append(counts)
+        end = size - start - ((counts - 1) * base + 1)
+        config.append((start, end, base - 1))
+    value = value.reshape(merged)
+    if any(any(one[:2]) or (one[2] and n > 1) for one, n in zip(config, merged, strict=True)):
+        value = lax.pad(value, jnp.zeros((), dtype), config)
+    return value.reshape(shape)
+
+
+def _scattered(axes: Sequence[Axis], factor: Factor, shape, dtype):
+    """Entry by entry."""
+    labels = tuple(dict.fromkeys([label for axis in axes for label in axis.labels]))
+    grid = tuple([label.size for label in labels])
+    value = jnp.broadcast_to(spread(factor, labels).astype(dtype), grid)
+    places = tuple([axis.positions(labels) for axis in axes])
+    return jnp.zeros(shape, dtype).at[places].add(value, mode="promise_in_bounds")
+
+
+def columns(term: Term, shape: tuple[int, ...], dtype):
+    """The columns of a term, one for every value of the labels on its input.
+
+    Returns:
+      An array (*output, *labels); the labels of the columns; the input's positions.
+    """
+    inside = tuple(dict.fromkeys([label for axis in term.of for label in axis.labels]))
+    new = {label: Label(label.size) for label in inside}
+    of = term.of
+    for label, other in new.items():
+        at = Axis(label.size, 0, ((other, 1),))
+        of = tuple([axis.put(label, at) for axis in of])
+    fresh = [Axis(label.size, 0, ((label, 1),)) for label in inside]
+    sizes = tuple([label.size for label in inside])
+    whole = _placed(Term(term.out, tuple(fresh), term.factor), (*shape, *sizes), dtype)
+    return whole, tuple(new.values()), of
+
+
+def of_array(array, shape: Sequence[int], x_shape: Sequence[int]) -> Term:
+    """The term of a plain array (*output, *input)."""
+    out, of = (tuple([along(n) for n in s]) for s in (shape, x_shape))
+    labels = tuple([label for axis in (*out, *of) for label in axis.labels])
+    if array is not None:
+        array = array.reshape([label.size for label in labels])
+    return Term(out, of, Factor(labels, array))
