@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from .. import ir
 from .edges import Operator
 from .expand import columns, dense, of_array
-from .factor import Factor, is_product, summed, union
+from .factor import Factor, is_number, is_product, summed, union
 from .places import Axis, Label
 from .term import Met, Term, composed, identity, meet, merged
 from .work import Work
@@ -68,13 +68,9 @@ def _count(met: Met, work: Work) -> None:
         size = math.prod([label.size for label in union(a, b) if label in kept])
         work.product(2 * every, a.size + b.size + size)
         work.made(size)
-    elif a.labels or b.labels:
-        one = (f.array == 1 for f in (a, b) if not f.labels and not hasattr(f.array, "ndim"))
-        size = math.prod([label.size for label in union(a, b)])
-        work.elements(0 if any(one) else size)
+    elif not any(is_number(f) and f.array == 1 for f in (a, b)):
+        work.elements(math.prod([label.size for label in union(a, b)]))
         work.made(math.prod([label.size for label in union(a, b) if label in kept]))
-    else:
-        work.elements(1)
 
 
 def _one(block: Block, shapes: Sequence[tuple], work: Work) -> Term:
@@ -92,10 +88,9 @@ def array_of(block: Block, y: tuple, x: tuple, work: Work):
         small = math.prod(y) < math.prod(x)
         sweep, shape = (pulled, y) if small else (pushed, x)
         terms += sweep(operator, identity(shape), shape, work)
-    size = math.prod((*y, *x))
-    work.made(size)
-    single = all(term.entries == 1 for term in terms)
-    work.elements(size if single else size * max(1, len(terms)))
+    shape = (*y, *x)
+    work.made(math.prod(shape))
+    work.written(shape, terms)
     return None if work.plan else dense(terms, (*y, *x), work.dtype)
 
 

@@ -12,20 +12,37 @@ from .places import Axis, Label, along
 from .term import Term
 
 FEW = 4096  # entries of a matrix that is put together one by one
+SPARSE = 16  # a term with one entry in so many is written into zeros
+CONSTANT = 4096  # positions that a compiled program may hold as a constant
 
 
 def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
     """The sum of the terms, of the shape (*output, *input)."""
     if not terms or 0 in shape:
         return jnp.zeros(shape, dtype)
-    if len(terms) > 1 and math.prod(shape) <= FEW:
-        if all(term.entries == 1 and _is_static(term) for term in terms):
-            return _entries(terms, shape, dtype)
+    if is_stacked(terms, shape):
+        return _entries(terms, shape, dtype)
+    few = [term for term in terms if is_sparse(term, shape)]
     whole = None
     for term in terms:
-        found = _placed(term, shape, dtype)
-        whole = found if whole is None else lax.add(whole, found)
-    return whole
+        if not is_sparse(term, shape):
+            found = _placed(term, shape, dtype)
+            whole = found if whole is None else lax.add(whole, found)
+    return _scattered(few, whole, shape, dtype) if few else whole
+
+
+def is_stacked(terms: Sequence[Term], shape: Sequence[int]) -> bool:
+    """Whether a small matrix is put together entry by entry."""
+    return (
+        len(terms) > 1
+        and math.prod(shape) <= FEW
+        and all(term.entries == 1 and _is_static(term) for term in terms)
+    )
+
+
+def is_sparse(term: Term, shape: Sequence[int]) -> bool:
+    """Whether its entries are so few that they are written one by one."""
+    return SPARSE * term.entries <= math.prod(shape) < 1 << 31
 
 
 def _is_static(term: Term) -> bool:
@@ -52,7 +69,7 @@ def _placed(term: Term, shape, dtype):
         if all(one is not None for one in laid):
             return _padded(term.factor, laid, same, shape, dtype)
         term = Term(axes[: len(term.out)], axes[len(term.out) :], term.factor)
-    return _scattered(axes, term.factor, shape, dtype)
+    return _scattered([term], None, shape, dtype)
 
 
 def _apart(term: Term) -> tuple[Term, list[tuple[Label, Label]]]:
@@ -135,13 +152,35 @@ def _joined(value, laid, shape, dtype):
     return value.reshape(shape)
 
 
-def _scattered(axes: Sequence[Axis], factor: Factor, shape, dtype):
-    """Entry by entry."""
+def _scattered(terms: Sequence[Term], whole, shape, dtype):
+    """The entries of terms, one by one, added to what is there."""
+    if math.prod(shape) >= 1 << 31:
+        for term in terms:
+            labels, value, places = _listed(term, dtype)
+            whole = jnp.zeros(shape, dtype) if whole is None else whole
+            whole = whole.at[places].add(value, mode="promise_in_bounds")
+        return whole
+    strides = [math.prod(shape[place + 1 :]) for place in range(len(shape))]
+    found = []
+    for term in terms:
+        labels, value, places = _listed(term, dtype)
+        flat = sum(at * stride for at, stride in zip(places, strides, strict=True))
+        found.append((jnp.broadcast_to(flat, value.shape).reshape(-1), value.reshape(-1)))
+    places, values = (lax.concatenate(list(parts), 0) for parts in zip(*found, strict=True))
+    if whole is None:
+        whole = jnp.zeros(shape, dtype)
+    flat = whole.reshape(-1).at[places].add(values, mode="promise_in_bounds")
+    return flat.reshape(shape)
+
+
+def _listed(term: Term, dtype):
+    """The labels of a term; its entries on their grid; their positions per axis."""
+    axes = (*term.out, *term.of)
     labels = tuple(dict.fromkeys([label for axis in axes for label in axis.labels]))
     grid = tuple([label.size for label in labels])
-    value = jnp.broadcast_to(spread(factor, labels).astype(dtype), grid)
-    places = tuple([axis.positions(labels) for axis in axes])
-    return jnp.zeros(shape, dtype).at[places].add(value, mode="promise_in_bounds")
+    value = jnp.broadcast_to(spread(term.factor, labels).astype(dtype), grid)
+    held = math.prod(grid) <= CONSTANT
+    return labels, value, tuple([axis.positions(labels, held) for axis in axes])
 
 
 def columns(term: Term, shape: tuple[int, ...], dtype):

@@ -38,6 +38,11 @@ class Factor(NamedTuple):
 ONE = Factor()
 
 
+def is_number(factor: Factor) -> bool:
+    """Whether it is a number that is known now."""
+    return factor.array is not None and not _is_array(factor)
+
+
 def spread(factor: Factor, labels: Sequence[Label]):
     """The array against the grid of `labels`, which are all its own and others."""
     return _along(jnp.asarray(factor.array), factor.labels, labels)

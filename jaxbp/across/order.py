@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from .block import Block, array_of, sweep_elements
-from .factor import Factor, is_product
+from .factor import is_number, is_product
 from .graph import Graph, Vertex
 from .term import Term
 from .work import Work
@@ -63,7 +63,7 @@ def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> 
     begun = _collapsed(small, start)
     if start.time_s < best.time_s:
         for name, find in ORDERS.items():
-            if name == "greedy" and len(small.inner) > MOST_TRIED:
+            if name in SEARCHING and len(small.inner) > MOST_TRIED:
                 continue
             ways.append(_eliminated(name, find, small.copy(), begun, start, fresh()))
     return _chosen(ways, best, graph)
@@ -123,9 +123,9 @@ def _term_swept(term: Term, count: int, work: Work) -> None:
     if (own & inside) - kept and own - inside:
         size = math.prod([i.size for i in inside]) + math.prod([i.size for i in kept])
         work.product(2.0 * count * every, term.factor.size + count * size)
-    elif own:
+    elif not is_number(term.factor):
         work.elements(count * every)
-    elif not term.factor.labels and inside == kept:
+    elif inside == kept:
         work.elements(0.1 * count * every)
     else:
         work.elements(0.5 * count * every)
@@ -164,18 +164,22 @@ def _is_free(ahead: dict, behind: dict) -> bool:
         if _is_copy(after):
             return True
         if len(behind) == 1:
-            a, b = after.factor, before.factor
-            if not is_product(a, b, tuple(after.placed | before.placed)):
-                every = after.entries, before.entries
-                return after.placed and before.placed and (
-                    max(every) <= 2 * min(a.size, b.size) or max(a.size, b.size) == 1
-                ) or max(a.size, b.size) == 1
+            return _is_small(after, before)
     return False
 
 
+def _is_small(after: Term, before: Term) -> bool:
+    """Whether the product is a diagonal's with one as large, or of numbers."""
+    a, b = after.factor, before.factor
+    if max(a.size, b.size) == 1:
+        return True
+    if is_product(a, b, tuple(after.placed | before.placed)):
+        return False
+    return max(after.entries, before.entries) <= 2 * min(a.size, b.size)
+
+
 def _is_copy(term: Term) -> bool:
-    factor = term.factor
-    return not factor.labels and not hasattr(factor.array, "ndim") and factor.array == 1
+    return is_number(term.factor) and term.factor.array == 1
 
 
 def _eliminated(name, find, graph: Graph, begun, start: Work, work: Work) -> Way:
@@ -197,38 +201,41 @@ def _in_turn(graph: Graph, work: Work, backwards: bool) -> list[Vertex]:
     return order
 
 
-def _greedy(graph: Graph, work: Work) -> list[Vertex]:
-    """Always the vertex whose products take least; of equal ones, that leaves fewest
-    entries behind.
+def _by(score: Callable) -> Callable[[Graph, Work], list[Vertex]]:
+    """Always the vertex of the least score.
 
-    Source: Griewank and Reese 1991, on Markowitz's rule, with times in the place of
-    numbers of edges.
+    Args:
+      score: score(seconds of its products, its elements) -> what is compared.
     """
-    found: dict[Vertex, tuple] = {}
-    order = []
-    left = set(graph.inner)
-    while left:
-        for vertex in left:
-            if vertex not in found:
-                found[vertex] = _tried(graph, vertex, work)
-        best = min(left, key=lambda v: (*found[v][0], graph.order[v]))
-        _, products = found.pop(best)
-        near = {*graph.ahead[best], *graph.behind[best]}
-        _count_again(graph, best, products, work)
-        order.append(best)
-        left.discard(best)
-        for vertex in near:
-            found.pop(vertex, None)
-    return order
+
+    def find(graph: Graph, work: Work) -> list[Vertex]:
+        found: dict[Vertex, tuple] = {}
+        order, left = [], set(graph.inner)
+        while left:
+            for vertex in left:
+                if vertex not in found:
+                    found[vertex] = _tried(graph, vertex, work, score)
+            best = min(left, key=lambda v: (*found[v][0], graph.order[v]))
+            _, products = found.pop(best)
+            near = {*graph.ahead[best], *graph.behind[best]}
+            _count_again(graph, best, products, work)
+            order.append(best)
+            left.discard(best)
+            for vertex in near:
+                found.pop(vertex, None)
+        return order
+
+    return find
 
 
-def _tried(graph: Graph, vertex: Vertex, work: Work) -> tuple:
+def _tried(graph: Graph, vertex: Vertex, work: Work, score) -> tuple:
     trial = work.again()
     products = graph.products(vertex, trial)
     grown = sum(term.factor.size for *_, b in products for term in b.terms)
     for block in (*graph.ahead[vertex].values(), *graph.behind[vertex].values()):
         grown -= sum(term.factor.size for term in block.terms)
-    return (trial.time_s, grown), (products, trial)
+    size = math.prod(graph.shapes[vertex])
+    return (score(trial.time_s, size), trial.time_s, grown), (products, trial)
 
 
 def _count_again(graph: Graph, vertex: Vertex, tried, work: Work) -> None:
@@ -237,8 +244,14 @@ def _count_again(graph: Graph, vertex: Vertex, tried, work: Work) -> None:
     graph.eliminate(vertex, work, products)
 
 
+# Markowitz's rule, with times in the place of numbers of edges (Griewank and Reese
+# 1991), keeps no bottleneck for last; the widest vertices first do, and so does the
+# least time an element: chains are then multiplied from their long sides.
 ORDERS: dict[str, Callable[[Graph, Work], list[Vertex]]] = {
     "from the inputs": lambda graph, work: _in_turn(graph, work, False),
     "from the outputs": lambda graph, work: _in_turn(graph, work, True),
-    "greedy": _greedy,
+    "least time first": _by(lambda time_s, size: time_s),
+    "widest first": _by(lambda time_s, size: -size),
+    "least time an element first": _by(lambda time_s, size: time_s / max(size, 1)),
 }
+SEARCHING = ("least time first", "widest first", "least time an element first")

@@ -83,11 +83,15 @@ class Axis(NamedTuple):
         kept = tuple([(other, length) for other, length in steps.items() if length])
         return Axis(self.size, self.start + step * at.start, kept, index)
 
-    def positions(self, labels: Sequence[Label]):
-        """As an int array that broadcasts against the grid of `labels`."""
+    def positions(self, labels: Sequence[Label], held: bool = True):
+        """As an int array that broadcasts against the grid of `labels`; `held`: known
+        now, else a compiled program counts."""
         found: Any = np.asarray(self.start, np.int32)
         for label, step in self.steps:
-            found = found + _along(np.arange(label.size) * step, [label], labels)
+            numbers = np.arange(label.size, dtype=np.int32) if held else None
+            if numbers is None:
+                numbers = lax.iota(np.int32, label.size)
+            found = found + _along(numbers * np.int32(step), [label], labels)
         if self.index is not None:
             found = found + _along(self.index.array, self.index.labels, labels)
         if isinstance(found, np.ndarray | np.generic):

@@ -5,11 +5,14 @@ whichever is longer; what goes element by element is fused with its neighbours, 
 takes its elements.
 """
 
+import math
 import os
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+
+from .expand import is_sparse, is_stacked
 
 
 class Rates(NamedTuple):
@@ -20,20 +23,22 @@ class Rates(NamedTuple):
       bytes_per_s: of main memory.
       elements_per_s: of a fused pass over float32 in cache.
       kernel_s: until a product has begun.
+      entry_s: to add one entry at a place of its own.
     """
 
     flops_per_s: float
     bytes_per_s: float
     elements_per_s: float
     kernel_s: float
+    entry_s: float
 
 
 def rates(platform: str) -> Rates:
     """Of a usual device of this kind; they compare ways, and time nothing."""
     if platform == "cpu":
         cores = min(os.cpu_count() or 1, 16)
-        return Rates(4e10 * cores, 1e10, 1.5e9 * cores, 2e-6)
-    return Rates(3e13, 1.5e12, 2e11, 5e-6)
+        return Rates(4e10 * cores, 1e10, 1.5e9 * cores, 2e-6, 1e-8)
+    return Rates(3e13, 1.5e12, 2e11, 5e-6, 1e-10)
 
 
 class Work:
@@ -65,6 +70,17 @@ class Work:
         """A fused pass."""
         self.flops += count
         self.time_s += self.scale * count / self.rates.elements_per_s
+
+    def written(self, shape, terms) -> None:
+        """The terms as one plain array."""
+        size = math.prod(shape)
+        if is_stacked(terms, shape):
+            self.elements(size)
+            return
+        few = [term.entries for term in terms if is_sparse(term, shape)]
+        plain, entries = len(terms) - len(few), sum(few)
+        self.elements(size * max(1.0, (1 + plain) / 2))
+        self.time_s += entries * self.rates.entry_s
 
     def made(self, count: int) -> None:
         """An array was made."""
