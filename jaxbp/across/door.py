@@ -5,11 +5,11 @@ from typing import Any
 
 import jax
 
-from .. import ir, settings, tree
-from ..errors import NoTranspose
+from .. import ir, settings
+from ..errors import JaxbpError
 from ..settings import Options
 from ..transforms import arguments
-from ..transforms.jacobians import jacfwd, jacrev
+from ..transforms.jacobians import jacfwd
 from ..transforms.products import Pullback, linearized
 from .order import MODES, Plan
 from .whole import Whole, by_columns, by_rows
@@ -57,53 +57,123 @@ def jacobian(
 
     @arguments.named_after(fun, "Jacobian of {fun} by its arguments {argnums}.", argnums)
     def jacobian_of(*args, **kwargs):
-        found = _Point(fun, argnums, args, kwargs, has_aux, options)
-        found.check(holomorphic, allow_int)
+        found = Point(fun, argnums, args, kwargs, has_aux)
+        found.check(holomorphic, allow_int, "jacobian")
         with settings.using(options):
             found.record()
-            found.check_outputs(holomorphic)
-            result = found.jacobian()
+            arguments.check_outputs(found.y, holomorphic, "jacobian")
+            result = found.assembled(found.blocks())
         return (result, found.aux) if has_aux else result
 
     def plan(*args, **kwargs) -> Plan:
-        return _plan(fun, argnums, args, kwargs, has_aux, options)
+        point = Point(fun, argnums, args, kwargs, has_aux)
+        return traced_plan(point, options)
 
     jacobian_of.plan = plan
     return jacobian_of
 
 
-def _plan(fun, argnums, args, kwargs, has_aux, options) -> Plan:
-    plans = []
+def hessian(
+    fun: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    *,
+    options: Options | None = None,
+) -> Callable:
+    """A function that gives the Hessian: the Jacobian of the gradient, in the order
+    that is predicted cheapest, or forward mode over reverse mode.
 
-    def traced(*args):
-        found = _Point(fun, argnums, args, kwargs, has_aux, options)
+    Args and returns: as `jacobian`; per output leaf and two input leaves an array of
+    shape (*output, *input, *input).
+
+    Cost: at most n pushforwards of the gradient for n inputs.
+    """
+    arguments.check_callable(fun)
+    argnums = arguments.indices(argnums)
+    rows = gradient(fun, argnums, has_aux, holomorphic)
+
+    @arguments.named_after(fun, "Hessian of {fun} by its arguments {argnums}.", argnums)
+    def hessian_of(*args, **kwargs):
+        found = Point(rows, argnums, args, kwargs, has_aux, ("forward",))
+        found.check(holomorphic, False, "hessian")
         with settings.using(options):
             found.record()
-            plans.append(found.plan())
+            arguments.check_outputs(found.y, holomorphic, "hessian")
+            result = found.assembled(found.blocks())
+        return (result, found.aux) if has_aux else result
+
+    def plan(*args, **kwargs) -> Plan:
+        point = Point(rows, argnums, args, kwargs, has_aux, ("forward",))
+        return traced_plan(point, options)
+
+    hessian_of.plan = plan
+    return hessian_of
+
+
+def gradient(fun: Callable, argnums, has_aux: bool, holomorphic: bool) -> Callable:
+    """The Jacobian by rows, as a function; of one number its gradient."""
+
+    def rows_of(*args, **kwargs):
+        found = Point(fun, argnums, args, kwargs, has_aux)
+        found.check(holomorphic, False, "hessian")
+        found.record()
+        arguments.check_outputs(found.y, holomorphic, "hessian")
+        if [jax.numpy.shape(y) for y in found.outs] == [()]:
+            one = ir.one(ir.tangent_aval(ir.typeof(found.outs[0])))
+            blocks = [found.linear.pull([one])]
+        else:
+            blocks = by_rows(found.linear, found.primals, found.y)
+        result = found.assembled(blocks)
+        return (result, found.aux) if has_aux else result
+
+    rows_of.__name__ = arguments.name_of(fun)
+    return rows_of
+
+
+def traced_plan(point: "Point", options: Options | None) -> Plan:
+    """The plan at a point, from the types of its arguments alone."""
+    found = []
+
+    def traced(*args):
+        at = point.at(args)
+        with settings.using(options):
+            at.record()
+            found.append(at.whole().plan())
         return 0
 
-    jax.eval_shape(traced, *args)
-    return plans[0]
+    jax.eval_shape(traced, *point.args)
+    return found[0]
 
 
-class _Point:
-    """A function at a point: what its Jacobian is had from."""
+class Point:
+    """A function at a point, and its Jacobian there.
 
-    def __init__(self, fun, argnums, args, kwargs, has_aux, options):
+    Attributes, after `record`:
+      linear: its derivative.
+      outs, aux: its leaves, and what it gives beside them.
+    """
+
+    def __init__(self, fun, argnums, args, kwargs, has_aux, modes=MODES):
         self.fun, self.argnums, self.has_aux = fun, argnums, has_aux
-        self.args, self.kwargs, self.options = args, kwargs, options
+        self.args, self.kwargs, self.modes = args, kwargs, modes
         self.partial, self.primals = arguments.chosen(fun, argnums, args, kwargs)
         self.linear: Pullback
         self.outs: list
         self.aux: Any = None
+        self.holomorphic = False
 
-    def check(self, holomorphic: bool, allow_int: bool) -> None:
-        arguments.check_inputs(
-            self.fun, self.primals, holomorphic, allow_int, "jacobian"
-        )
+    def at(self, args) -> "Point":
+        """The same at other arguments."""
+        return Point(self.fun, self.argnums, args, self.kwargs, self.has_aux, self.modes)
+
+    def check(self, holomorphic: bool, allow_int: bool, caller: str) -> None:
+        """Raises unless its arguments can be differentiated by."""
+        arguments.check_inputs(self.fun, self.primals, holomorphic, allow_int, caller)
         self.holomorphic = holomorphic
 
     def record(self) -> None:
+        """Runs the function, and writes its derivative down."""
         self.outs, self.linear, self.aux = linearized(
             Pullback, self.partial, self.fun, self.primals, self.has_aux
         )
@@ -112,34 +182,46 @@ class _Point:
     def y(self):
         return self.linear.signature.out_structure.unflatten(self.outs)
 
-    def check_outputs(self, holomorphic: bool) -> None:
-        arguments.check_outputs(self.y, holomorphic, "jacobian")
-
     def whole(self) -> Whole:
-        return Whole(self.linear)
-
-    def plan(self) -> Plan:
-        return self.whole().plan()
-
-    def jacobian(self):
-        return self.assembled(self.blocks())
+        return Whole(self.linear, self.modes)
 
     def blocks(self) -> list[list]:
+        """Per output leaf and input leaf the array (*y, *x)."""
         signature = self.linear.signature
         real = all(_is_real(a) for a in signature.avals)
         if not all(signature.active) or not self.outs or not (real or self.holomorphic):
             return by_rows(self.linear, self.primals, self.y)
         whole = self.whole()
         plan = whole.plan()
-        name = plan.chosen.name
-        if name == "forward":
+        ways = {
+            "forward": lambda: self.forward(whole.loops),
+            "reverse": lambda: by_rows(self.linear, self.primals, self.y),
+        }
+        across = lambda: self.across(whole, plan.chosen.order)  # noqa: E731
+        first = ways.pop(plan.chosen.name, across)
+        try:
+            return first()
+        except JaxbpError as error:  # a map has one direction alone
+            return _first_of(ways.values(), error)
+
+    def forward(self, again: bool) -> list[list]:
+        """By columns; `again`: the function runs again, so that nothing is kept."""
+        if not again:
             return by_columns(self.linear, self.primals, self.outs)
-        if name == "reverse":
-            return by_rows(self.linear, self.primals, self.y)
-        inputs = signature.avals
+        of_all = jacfwd(lambda *given: self.call(given), tuple(range(len(self.primals))))
+        found = jax.tree.leaves(of_all(*self.primals))
+        count = len(self.linear.signature.avals)
+        return [found[i : i + count] for i in range(0, len(found), count)]
+
+    def call(self, given):
+        out = self.partial(given)
+        return out[0] if self.has_aux else out
+
+    def across(self, whole: Whole, order) -> list[list]:
+        inputs = self.linear.signature.avals
         return [
             [_filled(block, y, x) for block, x in zip(row, inputs, strict=True)]
-            for row, y in zip(whole.blocks(plan.chosen.order), self.outs, strict=True)
+            for row, y in zip(whole.blocks(order), self.outs, strict=True)
         ]
 
     def assembled(self, blocks: list[list]):
@@ -149,6 +231,16 @@ class _Point:
         if isinstance(self.argnums, int):
             rows = [row[0] for row in rows]
         return self.linear.signature.out_structure.unflatten(rows)
+
+
+def _first_of(ways, error: JaxbpError):
+    """What the first of the ways gives that the function has; else raises `error`."""
+    for way in ways:
+        try:
+            return way()
+        except JaxbpError:
+            continue
+    raise error
 
 
 def _is_real(aval) -> bool:

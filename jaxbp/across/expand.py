@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -51,14 +52,20 @@ def _is_static(term: Term) -> bool:
 
 def _entries(terms, shape, dtype):
     """A small matrix of single entries, each at a known place."""
-    found: dict[int, object] = {}
+    found: dict[int, Any] = {}
     for term in terms:
         places = [axis.start for axis in (*term.out, *term.of)]
         flat = int(np.ravel_multi_index(places, shape)) if places else 0
         value = jnp.asarray(number(term.factor, dtype), dtype).reshape(())
         found[flat] = lax.add(found[flat], value) if flat in found else value
+    count = math.prod(shape)
+    if count * len(found) <= FEW:  # in one pass with what is written
+        whole, places = jnp.zeros(count, dtype), lax.iota(np.int32, count)
+        for flat, value in found.items():
+            whole = jnp.where(places == flat, value, whole)
+        return whole.reshape(shape)
     zero = jnp.zeros((), dtype)
-    return jnp.stack([found.get(i, zero) for i in range(math.prod(shape))]).reshape(shape)
+    return jnp.stack([found.get(i, zero) for i in range(count)]).reshape(shape)
 
 
 def _placed(term: Term, shape, dtype):

@@ -90,7 +90,8 @@ def graph_of(program, work: Work) -> Graph:
             shapes[outputs[-1]] = shapes[slot]
     order = {slot: place for place, slot in enumerate(structure.ins)}
     for edge in structure.edges:
-        order.setdefault(edge.outs[0], len(order))
+        for slot in (*edge.ins, *edge.outs):
+            order.setdefault(slot, len(order))
     graph = Graph(shapes, list(structure.ins), outputs, order)
     for edge in structure.edges:
         (source,), (target,) = edge.ins, edge.outs

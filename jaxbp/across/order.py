@@ -18,6 +18,7 @@ from .work import Work
 MOST_TRIED = 120  # vertices among which the cheapest is looked for at every step
 CLEARLY = 0.75  # an order is taken where it needs at most so much of the better mode
 LARGEST = 1 << 22  # elements that an array in the middle may always have
+SLOPE = 4  # elements' worth of computing a slope, and the value that it is of
 MODES = ("forward", "reverse")
 
 
@@ -55,11 +56,14 @@ def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> 
       modes: those of `MODES` that the function has.
       unfit: why there are these alone, if so.
     """
+    base_s = _primal_s(graph, fresh())
     ways = [_mode(graph, fresh(), name) for name in modes]
+    ways = [way._replace(time_s=way.time_s + base_s) for way in ways]
     best = min(ways, key=lambda way: way.time_s)
     if unfit:
         return Plan(tuple(ways), best, f"{best.name} mode: {unfit}")
     start, small = fresh(), graph.copy()
+    start.time_s += base_s
     begun = _collapsed(small, start)
     if start.time_s < best.time_s:
         for name, find in ORDERS.items():
@@ -104,6 +108,19 @@ def _mode(graph: Graph, work: Work, name: str) -> Way:
             _swept(block, count, name, work)
     work.elements(_entries(graph))
     return Way(name, (), work.flops, work.time_s, work.kernels, work.largest)
+
+
+def _primal_s(graph: Graph, work: Work) -> float:
+    """A guess at the function itself, and at its local derivatives: the same in all
+    ways."""
+    for targets in graph.ahead.values():
+        for block in targets.values():
+            _swept(block, 1, "forward", work)
+            for term in block.terms:
+                if not is_number(term.factor):
+                    kept = [i for axis in term.out for i in axis.labels]
+                    work.elements(SLOPE * math.prod([i.size for i in set(kept)]))
+    return work.time_s
 
 
 def _swept(block: Block, count: int, mode: str, work: Work) -> None:

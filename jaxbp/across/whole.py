@@ -28,12 +28,15 @@ class Whole:
       linear: the function, as a Pullback.
       unfit: why no order of elimination is tried; empty if it is.
       modes: those that it has.
+      loops: whether it keeps what forward mode does not need.
     """
 
     def __init__(self, linear: Pullback, modes=MODES):
         self.linear, self.modes = linear, modes
         self.unfit = _unfit(linear)
-        self.program = linear.program if self.unfit else linear.program.opened().parts()
+        edges = linear.program.opened().structure.edges
+        self.loops = any("loop" in type(edge.map).__module__ for edge in edges)
+        self.program = linear.program.opened().parts()
         avals = self.program.structure.avals
         dtype = avals[0].dtype if avals else np.dtype(np.float32)
         precision = _precision(self.program.structure.edges)
