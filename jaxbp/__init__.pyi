@@ -13,6 +13,7 @@ from . import layers as layers
 from . import problems as problems
 from . import rules as rules
 from . import scalar as scalar
+from . import sparse as sparse
 from . import study as study
 from . import timing as timing
 from . import training as training
@@ -97,9 +98,15 @@ def jacrev(
     *,
     options: Options | None = None,
 ) -> _Function: ...
-
-jacobian = jacrev
-
+def jacobian(
+    fun: _Function,
+    argnums: _Places = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    *,
+    options: Options | None = None,
+) -> _Function: ...
 def hessian(
     fun: _Function,
     argnums: _Places = 0,
@@ -111,6 +118,12 @@ def hessian(
 
 # Ours.
 
+def laplacian(
+    fun: _Function, argnums: int = 0, *, options: Options | None = None
+) -> _Function: ...
+def hessian_diagonal(
+    fun: _Function, argnums: int = 0, *, options: Options | None = None
+) -> _Function: ...
 def hvp(
     fun: _Function,
     primals: Sequence[Any],

@@ -11,7 +11,7 @@ from .. import ir
 from .edges import Operator
 from .expand import columns, dense, of_array
 from .factor import Factor, is_number, is_product, summed, union
-from .places import Axis, Label
+from .places import Label
 from .term import Met, Term, composed, identity, meet, merged
 from .work import Work
 

@@ -8,17 +8,17 @@ Source: Li et al. 2024, doi:10.1038/s42256-024-00794-x, for the forward Laplacia
 
 import math
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from .. import ir, settings
+from .. import settings
 from ..errors import InvalidArgument, JaxbpError
 from ..settings import Options
 from ..transforms import arguments
 from .block import Block, array_of, times
 from .door import Point, gradient
+from .expand import of_array
 from .graph import Graph, graph_of
 from .places import along
 from .term import Term
@@ -67,8 +67,8 @@ def _derived(fun, argnums, options, what: str, keep: bool) -> Callable:
     argnums = arguments.indices(argnums)
     if not isinstance(argnums, int):
         raise InvalidArgument(
-            f"`argnums` must be one integer, but is {argnums!r}: the {what} is taken by "
-            "one argument."
+            f"`argnums` must be one integer, but is {argnums!r}: the {what} is taken "
+            "by one argument."
         )
     rows = gradient(fun, argnums, False, False)
     doc = f"{what} of {{fun}} by its argument {{argnums}}."
@@ -156,8 +156,6 @@ def _plain(block: Block, y: tuple, x: tuple, work: Work) -> Block:
     """Without operators."""
     if not block.operators:
         return block
-    from .expand import of_array
-
     return Block((of_array(array_of(block, y, x, work), y, x),))
 
 

@@ -55,7 +55,9 @@ def jacobian(
     arguments.check_callable(fun)
     argnums = arguments.indices(argnums)
 
-    @arguments.named_after(fun, "Jacobian of {fun} by its arguments {argnums}.", argnums)
+    @arguments.named_after(
+        fun, "Jacobian of {fun} by its arguments {argnums}.", argnums
+    )
     def jacobian_of(*args, **kwargs):
         found = Point(fun, argnums, args, kwargs, has_aux)
         found.check(holomorphic, allow_int, "jacobian")
@@ -165,7 +167,9 @@ class Point:
 
     def at(self, args) -> "Point":
         """The same at other arguments."""
-        return Point(self.fun, self.argnums, args, self.kwargs, self.has_aux, self.modes)
+        return Point(
+            self.fun, self.argnums, args, self.kwargs, self.has_aux, self.modes
+        )
 
     def check(self, holomorphic: bool, allow_int: bool, caller: str) -> None:
         """Raises unless its arguments can be differentiated by."""
@@ -208,7 +212,9 @@ class Point:
         """By columns; `again`: the function runs again, so that nothing is kept."""
         if not again:
             return by_columns(self.linear, self.primals, self.outs)
-        of_all = jacfwd(lambda *given: self.call(given), tuple(range(len(self.primals))))
+        of_all = jacfwd(
+            lambda *given: self.call(given), tuple(range(len(self.primals)))
+        )
         found = jax.tree.leaves(of_all(*self.primals))
         count = len(self.linear.signature.avals)
         return [found[i : i + count] for i in range(0, len(found), count)]

@@ -184,7 +184,9 @@ def _split(it: Move) -> Term:
     place = it.params["axis"]
     start = sum(it.params["sizes"][: it.target])
     out = _axes(it.y.shape)
-    return Term(out, _replaced(out, place, _shifted(out[place], start, it.x.shape[place])))
+    return Term(
+        out, _replaced(out, place, _shifted(out[place], start, it.x.shape[place]))
+    )
 
 
 def _tile(it: Move) -> Term:
@@ -222,7 +224,9 @@ def reshaped(x_shape, y_shape) -> Term:
     for shape in (y_shape, x_shape):
         axes = []
         for size, stride in zip(shape, _strides(shape), strict=True):
-            inside = [(i, b // stride) for i, b in digits if stride <= b < stride * size]
+            inside = [
+                (i, b // stride) for i, b in digits if stride <= b < stride * size
+            ]
             axes.append(Axis(size, 0, tuple(inside)))
         sides.append(tuple(axes))
     return Term(*sides)

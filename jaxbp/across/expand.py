@@ -131,7 +131,9 @@ def _padded(factor: Factor, laid, same, shape, dtype):
         )
         value = value * (rows == columns).astype(dtype)
     value = jnp.broadcast_to(value, grid)
-    flipped = [labels.index(label) for axis, _ in laid for label, back, *_ in axis if back]
+    flipped = [
+        labels.index(label) for axis, _ in laid for label, back, *_ in axis if back
+    ]
     if flipped:
         value = lax.rev(value, flipped)
     config = [
@@ -154,7 +156,10 @@ def _joined(value, laid, shape, dtype):
         end = size - start - ((counts - 1) * base + 1)
         config.append((start, end, base - 1))
     value = value.reshape(merged)
-    if any(any(one[:2]) or (one[2] and n > 1) for one, n in zip(config, merged, strict=True)):
+    if any(
+        any(one[:2]) or (one[2] and n > 1)
+        for one, n in zip(config, merged, strict=True)
+    ):
         value = lax.pad(value, jnp.zeros((), dtype), config)
     return value.reshape(shape)
 
@@ -172,8 +177,12 @@ def _scattered(terms: Sequence[Term], whole, shape, dtype):
     for term in terms:
         labels, value, places = _listed(term, dtype)
         flat = sum(at * stride for at, stride in zip(places, strides, strict=True))
-        found.append((jnp.broadcast_to(flat, value.shape).reshape(-1), value.reshape(-1)))
-    places, values = (lax.concatenate(list(parts), 0) for parts in zip(*found, strict=True))
+        found.append(
+            (jnp.broadcast_to(flat, value.shape).reshape(-1), value.reshape(-1))
+        )
+    places, values = (
+        lax.concatenate(list(parts), 0) for parts in zip(*found, strict=True)
+    )
     if whole is None:
         whole = jnp.zeros(shape, dtype)
     flat = whole.reshape(-1).at[places].add(values, mode="promise_in_bounds")

@@ -75,7 +75,9 @@ def multiplied(a: Factor, b: Factor, kept: Sequence[Label], dtype, precision) ->
     a, b = summed(a, {*kept, *b.labels}, dtype), summed(b, {*kept, *a.labels}, dtype)
     labels = tuple([label for label in union(a, b) if label in alone])
     if a.array is None or b.array is None:
-        return Factor(labels, None, a.mask and b.mask and len(labels) == len(union(a, b)))
+        return Factor(
+            labels, None, a.mask and b.mask and len(labels) == len(union(a, b))
+        )
     if is_product(a, b, kept):
         return _matrix_product(a, b, labels, dtype, precision)
     return summed(_elementwise(a, b, dtype), alone, dtype)
@@ -140,7 +142,11 @@ def scaled(factor: Factor, times: int, dtype) -> Factor:
     """`times` the factor."""
     if times == 1:
         return factor
-    return _elementwise(factor, Factor((), times), dtype) if factor.array is not None else factor
+    return (
+        _elementwise(factor, Factor((), times), dtype)
+        if factor.array is not None
+        else factor
+    )
 
 
 def added(a: Factor, b: Factor, dtype) -> Factor:

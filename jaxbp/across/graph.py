@@ -54,19 +54,29 @@ class Graph:
         block = block if there is None else plus(there, block, work)
         self.ahead[source][target] = self.behind[target][source] = block
 
-    def products(self, vertex: Vertex, work: Work) -> list[tuple[Vertex, Vertex, Block]]:
+    def products(
+        self, vertex: Vertex, work: Work
+    ) -> list[tuple[Vertex, Vertex, Block]]:
         """What eliminating a vertex puts where."""
         found = []
         for target, after in self.ahead[vertex].items():
             for source, before in self.behind[vertex].items():
-                found.append((source, target, self.through(after, before, source, vertex, target, work)))
+                found.append(
+                    (
+                        source,
+                        target,
+                        self.through(after, before, source, vertex, target, work),
+                    )
+                )
         return found
 
     def through(self, after, before, source, vertex, target, work) -> Block:
         shapes = self.shapes[target], self.shapes[vertex], self.shapes[source]
         return times(after, before, shapes, work)
 
-    def eliminate(self, vertex: Vertex, work: Work, found: Iterable | None = None) -> None:
+    def eliminate(
+        self, vertex: Vertex, work: Work, found: Iterable | None = None
+    ) -> None:
         """Removes a vertex; `found` are its products, if they are there."""
         if found is None:
             found = self.products(vertex, work)

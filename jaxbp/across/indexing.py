@@ -158,7 +158,9 @@ def _scatter(it) -> Term | None:
 _SCATTERED = ("dimension_numbers", "indices_are_sorted", "unique_indices", "mode")
 
 
-def _windows(indices, shape, part_shape, offsets, removed, indexed, batched, sizes, drops):
+def _windows(
+    indices, shape, part_shape, offsets, removed, indexed, batched, sizes, drops
+):
     """The axes of the whole array, those of the windows, and a mask of those inside.
 
     Args:

@@ -6,7 +6,7 @@ columns pushed through all edges, all rows pulled back.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .block import Block, array_of, sweep_elements

@@ -67,6 +67,15 @@ class Axis(NamedTuple):
                 return label
         return None
 
+    def same(self, other: "Axis") -> bool:
+        """Whether these are the same positions, of the same labels."""
+        if self[:3] != other[:3]:
+            return False
+        one, two = self.index, other.index
+        if one is None or two is None:
+            return one is two
+        return one.labels == two.labels and one.array is two.array is not None
+
     def put(self, label: Label, at: "Axis") -> "Axis":
         """With `at` in the place of a label."""
         index = self.index
@@ -118,7 +127,10 @@ def _sum(index: Index | None, other: Index, step: int) -> Index:
     labels = tuple(dict.fromkeys((*index.labels, *other.labels)))
     if scaled is None or index.array is None:
         return Index(labels, None)
-    parts = (_along(index.array, index.labels, labels), _along(scaled, other.labels, labels))
+    parts = (
+        _along(index.array, index.labels, labels),
+        _along(scaled, other.labels, labels),
+    )
     return Index(labels, parts[0] + parts[1])
 
 

@@ -42,7 +42,8 @@ class Term(NamedTuple):
     def put(self, label: Label, at: Axis) -> "Term":
         """With `at` in the place of a label."""
         out, of = (
-            tuple([axis.put(label, at) for axis in axes]) for axes in (self.out, self.of)
+            tuple([axis.put(label, at) for axis in axes])
+            for axes in (self.out, self.of)
         )
         return Term(out, of, self.factor.put(label, at))
 
@@ -93,7 +94,7 @@ def vanished(met: Met) -> set[Label]:
 
 def _joined(after: Term, before: Term, place: int, dtype) -> Met | None:
     x, y = after.of[place], before.out[place]
-    if x == y and x.index is None:
+    if x.same(y):
         return Met(after, before)
     if (label := x.whole) is not None and label not in y.labels:
         return _both(after, before, label, y)
@@ -130,7 +131,8 @@ def straightened(term: Term, place: int, dtype) -> Term:
         return term._replace(out=out)
     own = tuple(dict.fromkeys(axis.labels))
     hot = Factor((*own, label), None, True)
-    if term.factor.array is not None:
+    known = axis.index is None or axis.index.array is not None
+    if term.factor.array is not None and known:
         grid = (*own, label)
         every = np.arange(axis.size, dtype=np.int32)
         hot = hot._replace(array=jnp.asarray(axis.positions(grid)) == every)
@@ -204,7 +206,11 @@ def _digits(axis: Axis, bases: list[int]):
 def _crossed(after: Term, before: Term, first, second) -> Met | None:
     (mine, label), (its, other) = first, second
     if label is not None and label is other:
-        return Met(after, before) if mine == its else _diagonal(after, before, first, second)
+        return (
+            Met(after, before)
+            if mine == its
+            else _diagonal(after, before, first, second)
+        )
     if mine == its and label is not None and other is not None:
         return _both(after, before, label, Axis(label.size, 0, ((other, 1),)))
     cross = crossing(mine, its)

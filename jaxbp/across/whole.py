@@ -79,7 +79,10 @@ def _unfit(linear: Pullback) -> str:
     for edge in structure.edges:
         if isinstance(edge.map, InPrecision):
             return "it computes in both precisions"
-        if type(edge.map).__module__.startswith(PARTED) and "loop" not in type(edge.map).__module__:
+        if (
+            type(edge.map).__module__.startswith(PARTED)
+            and "loop" not in type(edge.map).__module__
+        ):
             return "it writes to mutable arrays, or is mapped over devices"
     return ""
 

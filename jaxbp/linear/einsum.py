@@ -77,7 +77,9 @@ def _summed(value, labels: Sequence[int], wanted: Sequence[int]):
     return (lax.reduce_sum(value, axes) if axes else value), kept
 
 
-def product_numbers(left: Sequence[int], right: Sequence[int], out: Sequence[int]) -> tuple:
+def product_numbers(
+    left: Sequence[int], right: Sequence[int], out: Sequence[int]
+) -> tuple:
     """The dimension numbers of a product whose operands have these labels."""
     both = [label for label in left if label in right]
     batch = [label for label in both if label in out]

@@ -1,4 +1,4 @@
-"""Jacobians and Hessians, and products with the Hessian."""
+"""Jacobians by one mode, and products with the Hessian."""
 
 from collections.abc import Callable, Sequence
 
@@ -114,25 +114,6 @@ def jacrev(
         return (jacobian, aux) if has_aux else jacobian
 
     return jacrev_of
-
-
-jacobian = jacrev
-
-
-def hessian(
-    fun: Callable,
-    argnums: int | Sequence[int] = 0,
-    has_aux: bool = False,
-    holomorphic: bool = False,
-    *,
-    options: Options | None = None,
-) -> Callable:
-    """A function that gives the Hessian: forward mode over reverse mode.
-
-    Cost: n pushforwards of the gradient for n inputs.
-    """
-    rows = jacrev(fun, argnums, has_aux, holomorphic, options=options)
-    return jacfwd(rows, argnums, has_aux, holomorphic, options=options)
 
 
 def hvp(
