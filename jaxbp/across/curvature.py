@@ -98,7 +98,8 @@ def _diagonal(point: Point, keep: bool):
     whole = point.whole()
     if not whole.unfit and point.outs:
         try:
-            return _across(whole, shape, keep)
+            with jax.numpy_rank_promotion("allow"):
+                return _across(whole, shape, keep)
         except JaxbpError:  # a map has one direction alone
             pass
     matrix = point.blocks()[0][0].reshape(2 * (math.prod(shape),))

@@ -179,7 +179,8 @@ def pattern(fun: Callable, *args, argnums: int = 0) -> Pattern:
 
     def at(*given):
         it = _Sparse(fun, argnums, given)
-        found.append((it.block(), (jnp.shape(it.y), jnp.shape(it.x)), it.shape))
+        with jax.numpy_rank_promotion("allow"):
+            found.append((it.block(), (jnp.shape(it.y), jnp.shape(it.x)), it.shape))
         return 0
 
     leaves = jax.tree.leaves(args)
@@ -271,7 +272,7 @@ def jacobian(
         fun, "Sparse Jacobian of {fun} by argument {argnums}.", argnums
     )
     def jacobian_of(*args):
-        with settings.using(options):
+        with settings.using(options), jax.numpy_rank_promotion("allow"):
             return _jacobian(fun, argnums, args, given)
 
     return jacobian_of

@@ -49,14 +49,15 @@ class Whole:
 
     def blocks(self, order) -> list[list]:
         """Per output and input of the program the array (*y, *x), or None for zero."""
-        work = self.work(False)
-        graph = graph_of(self.program, work)
-        for vertex in order:
-            graph.eliminate(vertex, work)
-        return [
-            [_block(graph, source, target, work) for source in graph.inputs]
-            for target in graph.outputs
-        ]
+        with jax.numpy_rank_promotion("allow"):
+            work = self.work(False)
+            graph = graph_of(self.program, work)
+            for vertex in order:
+                graph.eliminate(vertex, work)
+            return [
+                [_block(graph, source, target, work) for source in graph.inputs]
+                for target in graph.outputs
+            ]
 
 
 def _block(graph: Graph, source, target, work: Work):
