@@ -211,13 +211,18 @@ class Point:
     def forward(self, again: bool) -> list[list]:
         """By columns; `again`: the function runs again, so that nothing is kept."""
         if not again:
-            return by_columns(self.linear, self.primals, self.outs)
+            found = by_columns(self.linear, self.primals, self.outs)
+            return [
+                list(map(_as_input, row, jax.tree.leaves(self.primals)))
+                for row in found
+            ]
         of_all = jacfwd(
             lambda *given: self.call(given), tuple(range(len(self.primals)))
         )
         found = jax.tree.leaves(of_all(*self.primals))
-        count = len(self.linear.signature.avals)
-        return [found[i : i + count] for i in range(0, len(found), count)]
+        inputs = jax.tree.leaves(self.primals)
+        rows = [found[i : i + len(inputs)] for i in range(0, len(found), len(inputs))]
+        return [list(map(_as_input, row, inputs)) for row in rows]
 
     def call(self, given):
         out = self.partial(given)
@@ -251,6 +256,12 @@ def _first_of(ways, error: JaxbpError):
 
 def _is_real(aval) -> bool:
     return jax.numpy.issubdtype(aval.dtype, jax.numpy.floating)
+
+
+def _as_input(block, x):
+    """In the type of the input, as pulling back gives it."""
+    dtype = ir.typeof(x).dtype
+    return block if block.dtype == dtype else ir.cast(block, dtype)
 
 
 def _filled(block, y, x):

@@ -18,6 +18,7 @@ from ..linear.primitive import JointlyThroughPrimitive, ThroughPrimitive
 from .factor import Factor
 from .indexing import MOVES_BY_INDEX
 from .places import Axis, Index, Label, Window, along, crossing
+from .sliding import convolution, cumsum
 from .term import Term
 
 
@@ -252,6 +253,8 @@ def _by_table(x_shape, y_shape) -> Term:
 
 MOVES: dict[str, Callable[[Move], Term | None]] = {
     "concatenate": _concatenate,
+    "conv_general_dilated": convolution,
+    "cumsum": cumsum,
     "pad": _pad,
     "reshape": _reshape,
     "rev": _rev,

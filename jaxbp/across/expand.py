@@ -14,6 +14,7 @@ from .term import Term
 
 FEW = 4096  # entries of a matrix that is put together one by one
 SPARSE = 16  # a term with one entry in so many is written into zeros
+FUSED = 3  # less diagonals are added to a matrix by comparing positions
 CONSTANT = 4096  # positions that a compiled program may hold as a constant
 
 
@@ -24,12 +25,20 @@ def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
     if is_stacked(terms, shape):
         return _entries(terms, shape, dtype)
     few = [term for term in terms if is_sparse(term, shape)]
+    if len(few) < min(len(terms), FUSED) and all(map(_is_diagonal, few)):
+        few = []  # added in the pass that writes the others
     whole = None
     for term in terms:
-        if not is_sparse(term, shape):
+        if not any(term is one for one in few):
             found = _placed(term, shape, dtype)
             whole = found if whole is None else lax.add(whole, found)
     return _scattered(few, whole, shape, dtype) if few else whole
+
+
+def _is_diagonal(term: Term) -> bool:
+    """Whether all labels run along whole axes: no zeros are put around it."""
+    axes = (*term.out, *term.of)
+    return all(axis.whole is not None or axis.size == 1 for axis in axes)
 
 
 def is_stacked(terms: Sequence[Term], shape: Sequence[int]) -> bool:

@@ -148,6 +148,8 @@ def _taken(array, labels, label, at: Axis) -> tuple:
     place = labels.index(label)
     others = (*labels[:place], *labels[place + 1 :])
     fresh = at.labels
+    if at.index is not None and at.index.array is None:
+        array = None
     if not set(fresh) & set(others) and len(set(fresh)) == len(fresh):
         wanted = (*labels[:place], *fresh, *labels[place + 1 :])
         if array is None:

@@ -44,8 +44,9 @@ class Whole:
 
     def plan(self) -> Plan:
         """The ways, and the cheapest."""
-        graph = graph_of(self.program, self.work(True))
-        return planned(graph, partial(self.work, True), self.modes, self.unfit)
+        with jax.numpy_rank_promotion("allow"):
+            graph = graph_of(self.program, self.work(True))
+            return planned(graph, partial(self.work, True), self.modes, self.unfit)
 
     def blocks(self, order) -> list[list]:
         """Per output and input of the program the array (*y, *x), or None for zero."""
