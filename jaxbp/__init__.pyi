@@ -87,6 +87,7 @@ def jacfwd(
     has_aux: bool = False,
     holomorphic: bool = False,
     *,
+    budget_bytes: int | None = None,
     options: Options | None = None,
 ) -> _Function: ...
 def jacrev(
@@ -96,6 +97,7 @@ def jacrev(
     holomorphic: bool = False,
     allow_int: bool = False,
     *,
+    budget_bytes: int | None = None,
     options: Options | None = None,
 ) -> _Function: ...
 def jacobian(
@@ -105,6 +107,7 @@ def jacobian(
     holomorphic: bool = False,
     allow_int: bool = False,
     *,
+    budget_bytes: int | None = None,
     options: Options | None = None,
 ) -> _Function: ...
 def hessian(
@@ -113,6 +116,7 @@ def hessian(
     has_aux: bool = False,
     holomorphic: bool = False,
     *,
+    budget_bytes: int | None = None,
     options: Options | None = None,
 ) -> _Function: ...
 

@@ -9,9 +9,18 @@ from .. import ir, settings
 from ..errors import JaxbpError
 from ..settings import Options
 from ..transforms import arguments
-from ..transforms.jacobians import jacfwd
+from ..transforms.chunks import (
+    check_budget,
+    columns,
+    least_bytes,
+    rows,
+    split_columns,
+    split_rows,
+)
+from ..transforms.jacobians import assembled, jacfwd
 from ..transforms.products import Pullback, linearized
-from .order import MODES, Plan
+from .order import MODES
+from .report import Plan
 from .whole import Whole, by_columns, by_rows
 
 
@@ -22,6 +31,7 @@ def jacobian(
     holomorphic: bool = False,
     allow_int: bool = False,
     *,
+    budget_bytes: int | None = None,
     options: Options | None = None,
 ) -> Callable:
     """A function that gives the Jacobian, in the order that is predicted cheapest.
@@ -38,12 +48,17 @@ def jacobian(
       has_aux: `fun` returns (output, aux).
       holomorphic: `fun` is holomorphic.
       allow_int: integer arguments are allowed; their Jacobians are zero.
+      budget_bytes: arguments, tape, Jacobian and what stands between take no more: an
+        order of elimination whose arrays fit, or a mode in chunks of columns or rows.
       options: as for `jacrev`.
 
     Returns:
       A function that gives the Jacobian as `jacrev` does: per output leaf and input
       leaf an array of shape (*output, *input); with has_aux=True (Jacobian, aux). Its
       `plan(*args)` tells which way is taken, and why.
+
+    Raises:
+      InvalidArgument: `budget_bytes` is less than any way needs; it names the least.
 
     Where a local derivative is infinite, a mode multiplies it with the zeros of its
     columns or rows and spreads NaN to entries that are zero; an order of elimination
@@ -53,6 +68,7 @@ def jacobian(
     Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., 2008, chapters 9, 10.
     """
     arguments.check_callable(fun)
+    check_budget(budget_bytes)
     argnums = arguments.indices(argnums)
 
     @arguments.named_after(
@@ -64,7 +80,7 @@ def jacobian(
         with settings.using(options):
             found.record()
             arguments.check_outputs(found.y, holomorphic, "jacobian")
-            result = found.assembled(found.blocks())
+            result = found.assembled(found.blocks(budget_bytes))
         return (result, found.aux) if has_aux else result
 
     def plan(*args, **kwargs) -> Plan:
@@ -81,6 +97,7 @@ def hessian(
     has_aux: bool = False,
     holomorphic: bool = False,
     *,
+    budget_bytes: int | None = None,
     options: Options | None = None,
 ) -> Callable:
     """A function that gives the Hessian: the Jacobian of the gradient, in the order
@@ -92,21 +109,22 @@ def hessian(
     Cost: at most n pushforwards of the gradient for n inputs.
     """
     arguments.check_callable(fun)
+    check_budget(budget_bytes)
     argnums = arguments.indices(argnums)
-    rows = gradient(fun, argnums, has_aux, holomorphic)
+    slope = gradient(fun, argnums, has_aux, holomorphic)
 
     @arguments.named_after(fun, "Hessian of {fun} by its arguments {argnums}.", argnums)
     def hessian_of(*args, **kwargs):
-        found = Point(rows, argnums, args, kwargs, has_aux, ("forward",))
+        found = Point(slope, argnums, args, kwargs, has_aux, ("forward",))
         found.check(holomorphic, False, "hessian")
         with settings.using(options):
             found.record()
             arguments.check_outputs(found.y, holomorphic, "hessian")
-            result = found.assembled(found.blocks())
+            result = found.assembled(found.blocks(budget_bytes))
         return (result, found.aux) if has_aux else result
 
     def plan(*args, **kwargs) -> Plan:
-        point = Point(rows, argnums, args, kwargs, has_aux, ("forward",))
+        point = Point(slope, argnums, args, kwargs, has_aux, ("forward",))
         return traced_plan(point, options)
 
     hessian_of.plan = plan
@@ -189,7 +207,7 @@ class Point:
     def whole(self) -> Whole:
         return Whole(self.linear, self.modes)
 
-    def blocks(self) -> list[list]:
+    def blocks(self, budget: int | None = None) -> list[list]:
         """Per output leaf and input leaf the array (*y, *x)."""
         signature = self.linear.signature
         real = all(_is_real(a) for a in signature.avals)
@@ -197,6 +215,8 @@ class Point:
             return by_rows(self.linear, self.primals, self.y)
         whole = self.whole()
         plan = whole.plan()
+        if budget is not None:
+            return self.within(budget, whole, plan)
         ways = {
             "forward": lambda: self.forward(whole.loops),
             "reverse": lambda: by_rows(self.linear, self.primals, self.y),
@@ -207,6 +227,26 @@ class Point:
             return first()
         except JaxbpError as error:  # a map has one direction alone
             return _first_of(ways.values(), error)
+
+    def within(self, budget: int, whole: Whole, plan: Plan) -> list[list]:
+        """By an order whose arrays fit, else by the better mode in chunks."""
+        program, leaves = self.linear.program, jax.tree.leaves(self.primals)
+        base, _ = least_bytes(program, leaves, self.outs, "push")
+        width = max(ir.typeof(y).dtype.itemsize for y in self.outs)
+        if plan.chosen.order and base + 3 * width * plan.chosen.largest <= budget:
+            return self.across(whole, plan.chosen.order)
+        modes = sorted((w for w in plan.ways if not w.order), key=lambda w: w.time_s)
+        forward = lambda: split_columns(  # noqa: E731
+            columns(program, leaves, self.outs, budget), self.primals, self.outs
+        )
+        reverse = lambda: split_rows(  # noqa: E731
+            rows(program, leaves, self.outs, budget), self.primals, self.outs
+        )
+        first, *others = [forward if m.name == "forward" else reverse for m in modes]
+        try:
+            return first()
+        except JaxbpError as error:
+            return _first_of(others, error)
 
     def forward(self, again: bool) -> list[list]:
         """By columns; `again`: the function runs again, so that nothing is kept."""
@@ -237,11 +277,7 @@ class Point:
 
     def assembled(self, blocks: list[list]):
         """The tree of the output, of the trees of the inputs."""
-        structure = jax.tree.structure(self.primals)
-        rows = [structure.unflatten(row) for row in blocks]
-        if isinstance(self.argnums, int):
-            rows = [row[0] for row in rows]
-        return self.linear.signature.out_structure.unflatten(rows)
+        return assembled(blocks, self.linear.signature, self.argnums)
 
 
 def _first_of(ways, error: JaxbpError):

@@ -25,6 +25,7 @@ class Graph:
       shapes: of the vertices.
       inputs, outputs: vertices; None of an output that depends on nothing.
       order: vertex -> its place in the order of evaluation.
+      operators: where those come from.
     """
 
     def __init__(self, shapes: dict, inputs: Sequence, outputs: Sequence, order: dict):
@@ -32,6 +33,7 @@ class Graph:
         self.behind: dict[Vertex, dict[Vertex, Block]] = defaultdict(dict)
         self.shapes, self.inputs, self.outputs = shapes, inputs, outputs
         self.order = order
+        self.operators: list[str] = []
 
     def copy(self) -> "Graph":
         found = Graph(self.shapes, self.inputs, self.outputs, self.order)
@@ -109,6 +111,8 @@ def graph_of(program, work: Work) -> Graph:
         found = term_of(edge, program.residuals(edge), x, y, work.plan)
         single = isinstance(found, Operator)
         block = Block((), (found,)) if single else Block((found,))
+        if single:
+            graph.operators.append(str(edge.origin))
         graph.add(source, target, block, work)
     for slot, vertex in zip(structure.outs, outputs, strict=True):
         if vertex is not None:

@@ -7,11 +7,11 @@ columns pushed through all edges, all rows pulled back.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 from .block import Block, array_of, sweep_elements
 from .factor import is_number, is_product
 from .graph import Graph, Vertex
+from .report import Plan, Way
 from .term import Term
 from .work import Work
 
@@ -20,31 +20,6 @@ CLEARLY = 0.75  # an order is taken where it needs at most so much of the better
 LARGEST = 1 << 22  # elements that an array in the middle may always have
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of
 MODES = ("forward", "reverse")
-
-
-class Way(NamedTuple):
-    """One way to the Jacobian.
-
-    Fields:
-      name: "forward", "reverse", or how the order was found.
-      order: the vertices as they are eliminated; () of a mode.
-      flops, time_s, kernels, largest: as counted by `Work`.
-    """
-
-    name: str
-    order: tuple[Vertex, ...]
-    flops: float
-    time_s: float
-    kernels: int
-    largest: int
-
-
-class Plan(NamedTuple):
-    """All ways and the one that is taken, with the reason."""
-
-    ways: tuple[Way, ...]
-    chosen: Way
-    reason: str
 
 
 def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> Plan:

@@ -1,21 +1,24 @@
 """A whole Jacobian from a linear function, by the way that was planned."""
 
+import dataclasses
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .. import ir, tree
 from ..linear.einsum import Einsum
 from ..linear.precision import InPrecision
 from ..linear.primitive import Contraction
+from ..transforms.chunks import split_columns, split_rows
 from ..transforms.products import Pullback
 from .block import array_of
 from .graph import Graph, graph_of
-from .order import MODES, Plan, planned
+from .order import MODES, planned
+from .report import Plan
 from .work import Work
 
 PARTED = ("jaxbp.linear.loop", "jaxbp.linear.ref", "jaxbp.linear.shard")
@@ -46,7 +49,23 @@ class Whole:
         """The ways, and the cheapest."""
         with jax.numpy_rank_promotion("allow"):
             graph = graph_of(self.program, self.work(True))
-            return planned(graph, partial(self.work, True), self.modes, self.unfit)
+            fresh = partial(self.work, True)
+            plan = planned(graph, fresh, self.modes, self.unfit)
+            return self._told(plan, graph)
+
+    def _told(self, plan: Plan, graph: Graph) -> Plan:
+        sizes = [
+            sum(math.prod(graph.shapes[v]) for v in vertices if v is not None)
+            for vertices in (graph.inputs, graph.outputs)
+        ]
+        return dataclasses.replace(
+            plan,
+            inputs=sizes[0],
+            outputs=sizes[1],
+            name=self.linear.signature.name,
+            edges=len(self.program.structure.edges),
+            operators=tuple(graph.operators),
+        )
 
     def blocks(self, order) -> list[list]:
         """Per output and input of the program the array (*y, *x), or None for zero."""
@@ -108,23 +127,11 @@ def _precision(edges) -> Any:
 def by_rows(pullback: Pullback, primals, y) -> list[list]:
     """Per output leaf and input leaf the array (*y, *x), by one pullback a row."""
     rows = jax.tree.leaves(jax.vmap(pullback)(tree.basis(y)))
-    inputs = jax.tree.leaves(primals)
-    columns = [
-        jax.tree.leaves(tree.split_axis(r, y, 0, x))
-        for r, x in zip(rows, inputs, strict=True)
-    ]
-    return [list(row) for row in zip(*columns, strict=True)]
+    return split_rows(rows, primals, jax.tree.leaves(y))
 
 
 def by_columns(linear: Pullback, primals, outs) -> list[list]:
     """The same by one pushforward a column."""
     seeds = jax.tree.leaves(tree.basis(primals))
     found = jax.vmap(linear.program.push, out_axes=-1)(seeds)
-    count = seeds[0].shape[0]
-    leaves = jax.tree.leaves(primals)
-    blocks = []
-    for column, y in zip(found, outs, strict=True):
-        if column is None:
-            column = jnp.zeros((*jnp.shape(y), count), ir.typeof(y).dtype)
-        blocks.append(tree.split_axis(column, leaves, -1, y))
-    return blocks
+    return split_columns(found, primals, outs)
