@@ -33,8 +33,8 @@ class Pattern:
       rows, columns: (k,) int32, ordered by row, then column, each place once.
       shape: (m, n).
       exact: False: some places may be zero for all inputs, because a part of the
-        function is known as an operator alone, or reads at places that depend on
-        values.
+        function is known as an operator alone, reads at places that depend on values,
+        or selects by a mask, which may be the same for all inputs.
     """
 
     rows: np.ndarray
@@ -103,6 +103,7 @@ class _Sparse:
         arguments.check_outputs(self.point.y, False, "sparse.jacobian")
         self.shape = tuple(math.prod(jnp.shape(v)) for v in (self.y, self.x))
         self.whole = self.point.whole()
+        self.masked = False
 
     def _single(self, what, leaves, fun):
         if len(leaves) != 1:
@@ -125,6 +126,12 @@ class _Sparse:
         order = min(orders, key=lambda way: way.time_s).order if orders else ()
         work = self.whole.work(False)
         graph = graph_of(self.whole.program, work)
+        self.masked = any(
+            term.factor.mask
+            for targets in graph.ahead.values()
+            for block in targets.values()
+            for term in block.terms
+        )
         for vertex in order or graph.inner:
             if any(b.operators for b in graph.ahead[vertex].values()) or any(
                 b.operators for b in graph.behind[vertex].values()
@@ -168,8 +175,9 @@ def pattern(fun: Callable, *args, argnums: int = 0) -> Pattern:
       argnums: which argument.
 
     Returns:
-      The pattern. It is exact for what moves and multiplies, at indices that are known;
-      where a part is an operator or an index depends on values, a superset.
+      The pattern. It is exact for what moves and multiplies, at indices that are known,
+      but for products that cancel; where a part is an operator or a mask, or an index
+      depends on values, a superset.
 
     Cost: the function runs once, or is traced where types are given; time and memory
       grow with the number of places.
@@ -180,7 +188,8 @@ def pattern(fun: Callable, *args, argnums: int = 0) -> Pattern:
     def at(*given):
         it = _Sparse(fun, argnums, given)
         with jax.numpy_rank_promotion("allow"):
-            found.append((it.block(), (jnp.shape(it.y), jnp.shape(it.x)), it.shape))
+            block = it.block()
+        found.append((block, (jnp.shape(it.y), jnp.shape(it.x)), it.shape, it.masked))
         return 0
 
     leaves = jax.tree.leaves(args)
@@ -188,7 +197,7 @@ def pattern(fun: Callable, *args, argnums: int = 0) -> Pattern:
         jax.eval_shape(at, *args)
     else:  # so that indices are known
         at(*args)
-    block, shapes, shape = found[0]
+    block, shapes, shape, masked = found[0]
     places = None if block is None else [_places(t, shapes) for t in block.terms]
     if places is None or any(one is None for one in places):
         rows, columns = np.indices(shape)
@@ -196,7 +205,7 @@ def pattern(fun: Callable, *args, argnums: int = 0) -> Pattern:
     if not places:
         return _pattern([], [], shape)
     rows, columns = (np.concatenate(part) for part in zip(*places, strict=True))
-    return _pattern(rows, columns, shape)
+    return _pattern(rows, columns, shape, exact=not masked)
 
 
 def colouring(pattern, by: str = "columns") -> np.ndarray:

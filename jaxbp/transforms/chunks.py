@@ -66,6 +66,8 @@ def least_bytes(program, leaves: Sequence, outs: Sequence, direction: str) -> tu
         [sum(math.prod(jnp.shape(v)) for v in side) for side in (leaves, outs)]
     )
     whole = size * max(width, default=0)
+    if len(leaves if direction == "push" else outs) > 1:
+        whole *= 2  # what was written as one is cut into leaves
     return sum(held.values()) + whole, max(1, live_bytes(program, direction))
 
 
