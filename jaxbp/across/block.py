@@ -101,6 +101,7 @@ def pushed(operator: Operator, term: Term, z: tuple, work: Work) -> list[Term]:
         return [_swept(operator, None, inside, term.of, operator.y.shape, work)]
     whole, labels, of = columns(term, z, work.dtype)
     count = math.prod([label.size for label in labels])
+    assert whole is not None
     seeds = whole.reshape((*z, count))
     found = jax.vmap(_push(operator), in_axes=-1, out_axes=-1)(seeds)
     return [_swept(operator, found, labels, of, operator.y.shape, work)]
@@ -114,6 +115,7 @@ def pulled(operator: Operator, term: Term, z: tuple, work: Work) -> list[Term]:
         found = _swept(operator, None, inside, back.of, operator.x.shape, work)
         return [found.transposed]
     whole, labels, of = columns(back, z, work.dtype)
+    assert whole is not None
     seeds = whole.reshape((*z, math.prod([label.size for label in labels])))
     found = jax.vmap(_pull(operator), in_axes=-1, out_axes=-1)(seeds)
     return [_swept(operator, found, labels, of, operator.x.shape, work).transposed]

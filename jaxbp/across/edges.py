@@ -141,7 +141,8 @@ def _slice(it: Move) -> Term:
     out = _axes(it.y.shape)
     steps = it.params["strides"] or (1,) * len(out)
     parts = zip(out, it.params["start_indices"], it.x.shape, steps, strict=True)
-    return Term(out, tuple([_shifted(axis, *one) for axis, *one in parts]))
+    of = [_shifted(axis, start, n, step) for axis, start, n, step in parts]
+    return Term(out, tuple(of))
 
 
 def _rev(it: Move) -> Term:

@@ -27,11 +27,11 @@ def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
     few = [term for term in terms if is_sparse(term, shape)]
     if len(few) < min(len(terms), FUSED) and all(map(_is_diagonal, few)):
         few = []  # added in the pass that writes the others
-    whole = None
+    whole: Any = None
     for term in terms:
         if not any(term is one for one in few):
             found = _placed(term, shape, dtype)
-            whole = found if whole is None else lax.add(whole, found)
+            whole = found if whole is None else whole + found
     return _scattered(few, whole, shape, dtype) if few else whole
 
 
@@ -104,7 +104,8 @@ def _apart(term: Term) -> tuple[Term, list[tuple[Label, Label]]]:
                 seen.add(label)
             side.append(axis)
         sides.append(tuple(side))
-    return Term(*sides, term.factor), same
+    out, of = sides
+    return Term(out, of, term.factor), same
 
 
 def _laid(axis: Axis):

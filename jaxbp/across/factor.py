@@ -32,7 +32,8 @@ class Factor(NamedTuple):
         """With `at` in the place of a label."""
         if label not in self.labels:
             return self
-        return Factor(*taken(self.array, self.labels, label, at), self.mask)
+        labels, array = taken(self.array, self.labels, label, at)
+        return Factor(labels, array, self.mask)
 
 
 ONE = Factor()

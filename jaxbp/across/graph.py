@@ -97,9 +97,10 @@ def graph_of(program, work: Work) -> Graph:
     shapes = dict(enumerate(tuple(a.shape) for a in avals))
     outputs: list[Vertex | None] = []
     for slot in structure.outs:
-        outputs.append(None if slot is None else len(avals) + len(outputs))
-        if slot is not None:
-            shapes[outputs[-1]] = shapes[slot]
+        vertex = None if slot is None else len(avals) + len(outputs)
+        outputs.append(vertex)
+        if slot is not None and vertex is not None:
+            shapes[vertex] = shapes[slot]
     order = {slot: place for place, slot in enumerate(structure.ins)}
     for edge in structure.edges:
         for slot in (*edge.ins, *edge.outs):

@@ -1,9 +1,7 @@
 """Sparse Jacobians: from terms where all is labelled, from colours where not."""
 
-import importlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -20,75 +18,10 @@ from .door import Point, gradient
 from .expand import _listed
 from .graph import graph_of
 from .order import planned
+from .pattern import Pattern, colouring, places_of
 from .term import Term
 
 PROBE_TOLERANCE = 1e-3  # of a random product, in float32; by roundings of many terms
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """Where a Jacobian may be nonzero.
-
-    Attributes:
-      rows, columns: (k,) int32, ordered by row, then column, each place once.
-      shape: (m, n).
-      exact: False: some places may be zero for all inputs, because a part of the
-        function is known as an operator alone, reads at places that depend on values,
-        or selects by a mask, which may be the same for all inputs.
-    """
-
-    rows: np.ndarray
-    columns: np.ndarray
-    shape: tuple[int, int]
-    exact: bool = True
-
-    @property
-    def nse(self) -> int:
-        """The number of places."""
-        return len(self.rows)
-
-    @property
-    def indices(self) -> np.ndarray:
-        """(k, 2), as BCOO has them."""
-        return np.stack([self.rows, self.columns], 1).astype(np.int32)
-
-    def dense(self) -> np.ndarray:
-        """(m, n) of booleans."""
-        found = np.zeros(self.shape, bool)
-        found[self.rows, self.columns] = True
-        return found
-
-    def scipy(self):
-        """A scipy.sparse.csr_array of ones."""
-        csr_array = importlib.import_module("scipy.sparse").csr_array
-        ones = np.ones(self.nse, bool)
-        return csr_array((ones, (self.rows, self.columns)), shape=self.shape)
-
-    @staticmethod
-    def of(matrix) -> "Pattern":
-        """From a boolean matrix, or from anything with `row`, `col` and `shape`."""
-        if isinstance(matrix, Pattern):
-            return matrix
-        if hasattr(matrix, "tocoo"):
-            matrix = matrix.tocoo()
-            return _pattern(matrix.row, matrix.col, matrix.shape)
-        if hasattr(matrix, "indices") and hasattr(matrix, "nse"):
-            places = np.asarray(matrix.indices)
-            return _pattern(places[:, 0], places[:, 1], matrix.shape)
-        array = np.asarray(matrix)
-        if array.ndim != 2:
-            raise InvalidArgument(
-                "`pattern` must be a jaxbp.sparse.Pattern, a boolean or a sparse "
-                f"matrix, but is {arguments.describe(matrix)}."
-            )
-        return _pattern(*np.nonzero(array), array.shape)
-
-
-def _pattern(rows, columns, shape, exact: bool = True) -> Pattern:
-    m, n = map(int, shape)
-    flat = np.unique(np.asarray(rows, np.int64) * n + np.asarray(columns, np.int64))
-    rows, columns = np.divmod(flat, max(n, 1))
-    return Pattern(rows.astype(np.int32), columns.astype(np.int32), (m, n), exact)
 
 
 class _Sparse:
@@ -201,49 +134,11 @@ def pattern(fun: Callable, *args, argnums: int = 0) -> Pattern:
     places = None if block is None else [_places(t, shapes) for t in block.terms]
     if places is None or any(one is None for one in places):
         rows, columns = np.indices(shape)
-        return _pattern(rows.reshape(-1), columns.reshape(-1), shape, exact=False)
+        return places_of(rows.reshape(-1), columns.reshape(-1), shape, exact=False)
     if not places:
-        return _pattern([], [], shape)
+        return places_of([], [], shape)
     rows, columns = (np.concatenate(part) for part in zip(*places, strict=True))
-    return _pattern(rows, columns, shape, exact=not masked)
-
-
-def colouring(pattern, by: str = "columns") -> np.ndarray:
-    """Colours of the columns, or rows, of a pattern: those of one colour share no row.
-
-    Args:
-      pattern: a Pattern, a boolean matrix or a sparse matrix.
-      by: "columns" or "rows".
-
-    Returns:
-      (n,) int32 from 0, or (m,).
-
-    Cost: greedy, largest first: about the sum of squares of the entries a row.
-    Source: Curtis, Powell and Reid 1974, doi:10.1093/imamat/13.1.117.
-    """
-    if by not in ("columns", "rows"):
-        raise InvalidArgument(f"`by` must be columns or rows, but is {by!r}.")
-    it = Pattern.of(pattern)
-    own, other = (it.columns, it.rows) if by == "columns" else (it.rows, it.columns)
-    count, across = it.shape[::-1] if by == "columns" else it.shape
-    members = _grouped(own, other, count)
-    sharing = _grouped(other, own, across)
-    order = np.argsort([-len(m) for m in members], kind="stable")
-    colours = np.full(count, -1, np.int32)
-    for place in order:
-        taken = {colours[i] for line in members[place] for i in sharing[line]}
-        colour = 0
-        while colour in taken:
-            colour += 1
-        colours[place] = colour
-    return colours
-
-
-def _grouped(keys, values, count: int) -> list[np.ndarray]:
-    """Per key its values."""
-    order = np.argsort(keys, kind="stable")
-    ends = np.cumsum(np.bincount(keys, minlength=count)) if count else []
-    return np.split(values[order], ends[:-1]) if count else []
+    return places_of(rows, columns, shape, exact=not masked)
 
 
 def jacobian(
@@ -324,7 +219,7 @@ def _jacobian(fun, argnums, args, given: Pattern | None):
         rows = columns = np.zeros(0, np.int64)
     else:
         rows, columns = (np.concatenate(part) for part in zip(*places, strict=True))
-    found = _pattern(rows, columns, at.shape)
+    found = places_of(rows, columns, at.shape)
     dtype = ir.typeof(at.x).dtype
     values = [_listed(term, dtype)[1].reshape(-1) for term in block.terms]
     data = jnp.concatenate(values) if values else jnp.zeros(0, dtype)
@@ -369,7 +264,7 @@ def _coloured(fun, argnums, args, at: _Sparse, given: Pattern | None):
     checked = given
     if given is None:
         rows, columns = np.indices((m, n))
-        given = _pattern(rows.reshape(-1), columns.reshape(-1), (m, n))
+        given = places_of(rows.reshape(-1), columns.reshape(-1), (m, n))
     by_column, by_row = (colouring(given, by) for by in ("columns", "rows"))
     partial, (x,) = arguments.chosen(fun, argnums, args, {})
     sides = [int(c.max(initial=-1)) + 1 for c in (by_column, by_row)]

@@ -37,7 +37,7 @@ def disagreement(program) -> float | None:
         return None
     if "float32" in program.source or "bfloat16" in program.source:
         return None  # what rounds coarsely rounds otherwise in either direction
-    mode = jax.jacrev if "vjp" in program.modes else jax.jacfwd
+    mode = jax.jacfwd if "jvp" in program.modes else jax.jacrev
     jaxs = functools.partial(program.function(jax), ints)
     try:
         wanted = staged(mode(jaxs, places), *xs)
