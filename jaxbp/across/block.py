@@ -51,6 +51,7 @@ def times(after: Block, before: Block, shapes: Sequence[tuple], work: Work) -> B
             if met is not None:
                 _count(met, work)
                 terms.append(composed(met, work.dtype, work.precision))
+                work.counted()
     for operator in after.operators:
         terms += pushed(operator, _one(before, (z, x), work), z, work)
     for operator in before.operators:
@@ -61,6 +62,9 @@ def times(after: Block, before: Block, shapes: Sequence[tuple], work: Work) -> B
 
 def _count(met: Met, work: Work) -> None:
     after, before = met
+    if not after.factor.labels and not before.factor.labels:
+        work.elements(0 if any(map(_is_one, (after.factor, before.factor))) else 1)
+        return
     kept = {label for axis in (*after.out, *before.of) for label in axis.labels}
     a, b = after.factor, before.factor
     if is_product(a, b, tuple(kept)):
@@ -68,9 +72,13 @@ def _count(met: Met, work: Work) -> None:
         size = math.prod([label.size for label in union(a, b) if label in kept])
         work.product(2 * every, a.size + b.size + size)
         work.made(size)
-    elif not any(is_number(f) and f.array == 1 for f in (a, b)):
+    elif not any(map(_is_one, (a, b))):
         work.elements(math.prod([label.size for label in union(a, b)]))
         work.made(math.prod([label.size for label in union(a, b) if label in kept]))
+
+
+def _is_one(factor: Factor) -> bool:
+    return is_number(factor) and factor.array == 1
 
 
 def _one(block: Block, shapes: Sequence[tuple], work: Work) -> Term:

@@ -140,8 +140,10 @@ def _replaced(axes: tuple, place: int, axis: Axis) -> tuple:
 def _slice(it: Move) -> Term:
     out = _axes(it.y.shape)
     steps = it.params["strides"] or (1,) * len(out)
-    parts = zip(out, it.params["start_indices"], it.x.shape, steps, strict=True)
-    of = [_shifted(axis, start, n, step) for axis, start, n, step in parts]
+    starts = it.params["start_indices"]
+    of = [
+        _shifted(axis, starts[i], it.x.shape[i], steps[i]) for i, axis in enumerate(out)
+    ]
     return Term(out, tuple(of))
 
 

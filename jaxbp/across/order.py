@@ -5,6 +5,7 @@ its products take is counted. Beside the orders of elimination stand the two mod
 columns pushed through all edges, all rows pulled back.
 """
 
+import contextlib
 import math
 from collections.abc import Callable
 
@@ -13,8 +14,10 @@ from .factor import is_number, is_product
 from .graph import Graph, Vertex
 from .report import Plan, Way
 from .term import Term
-from .work import Work
+from .work import Exhausted, Patience, Work
 
+PRODUCTS = 4  # an edge, that all orders together may count, and
+MOST_PRODUCTS = 200  # so many more
 MOST_TRIED = 120  # vertices among which the cheapest is looked for at every step
 CLEARLY = 0.75  # an order is taken where it needs at most so much of the better mode
 LARGEST = 1 << 22  # elements that an array in the middle may always have
@@ -40,11 +43,16 @@ def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> 
     start, small = fresh(), graph.copy()
     start.time_s += base_s
     begun = _collapsed(small, start)
-    if start.time_s < best.time_s:
-        for name, find in ORDERS.items():
-            if name in SEARCHING and len(small.inner) > MOST_TRIED:
-                continue
-            ways.append(_eliminated(name, find, small.copy(), begun, start, fresh()))
+    edges = sum(map(len, graph.ahead.values()))
+    patience = Patience(MOST_PRODUCTS + PRODUCTS * edges)
+    for name, find in ORDERS.items():
+        if name in SEARCHING and len(small.inner) > MOST_TRIED:
+            continue
+        work = fresh()
+        work.patience = patience
+        work.limit_s = best.time_s - start.time_s
+        with contextlib.suppress(Exhausted):
+            ways.append(_eliminated(name, find, small.copy(), begun, start, work))
     return _chosen(ways, best, graph)
 
 
@@ -53,7 +61,8 @@ def _chosen(ways: list[Way], mode: Way, graph: Graph) -> Plan:
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
     best = min(orders, key=lambda way: way.time_s, default=None)
     if best is None:
-        return Plan(tuple(ways), mode, f"{mode.name} mode: no order is within memory")
+        reason = f"{mode.name} mode: no order that was looked at is faster"
+        return Plan(tuple(ways), mode, reason)
     gain = mode.time_s / max(best.time_s, 1e-12)
     if best.time_s <= CLEARLY * mode.time_s:
         reason = f"predicted {gain:.3g} times faster than {mode.name} mode"
@@ -242,8 +251,8 @@ def _count_again(graph: Graph, vertex: Vertex, tried, work: Work) -> None:
 ORDERS: dict[str, Callable[[Graph, Work], list[Vertex]]] = {
     "from the inputs": lambda graph, work: _in_turn(graph, work, False),
     "from the outputs": lambda graph, work: _in_turn(graph, work, True),
+    "least time an element first": _by(lambda time_s, size: time_s / max(size, 1)),
     "least time first": _by(lambda time_s, size: time_s),
     "widest first": _by(lambda time_s, size: -size),
-    "least time an element first": _by(lambda time_s, size: time_s / max(size, 1)),
 }
 SEARCHING = ("least time first", "widest first", "least time an element first")

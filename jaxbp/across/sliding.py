@@ -112,7 +112,7 @@ def _taken(held, axes) -> Factor:
         labels += tuple([label for label in axis.labels if label not in labels])
     if not isinstance(held, jax.Array | np.ndarray):
         return Factor(labels, None)
-    if all(axis.whole is not None or axis.size == 1 for axis in axes):
+    if all(axis.whole is not None or axis == Axis(1) for axis in axes):
         return Factor(labels, held.reshape([label.size for label in labels]))
     places = tuple([axis.positions(labels) for axis in axes])
     array = jnp.asarray(held)[places]

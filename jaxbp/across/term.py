@@ -78,6 +78,10 @@ def meet(after: Term, before: Term, dtype) -> Met | None:
 def composed(met: Met, dtype, precision) -> Term:
     """`after` times `before`."""
     after, before = met
+    if not any([axis.steps or axis.index for axis in (*after.of, *before.out)]):
+        if not after.factor.labels and not before.factor.labels:  # through a number
+            factor = multiplied(after.factor, before.factor, (), dtype, precision)
+            return Term(after.out, before.of, factor)
     kept = {label for axis in (*after.out, *before.of) for label in axis.labels}
     factor = multiplied(after.factor, before.factor, tuple(kept), dtype, precision)
     times = math.prod([label.size for label in vanished(met)])

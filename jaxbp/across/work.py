@@ -41,6 +41,22 @@ def rates(platform: str) -> Rates:
     return Rates(3e13, 1.5e12, 2e11, 5e-6, 1e-10)
 
 
+class Exhausted(Exception):
+    """An order is given up: it takes too long, or looking for it does."""
+
+
+class Patience:
+    """How many products plans may still count, all together."""
+
+    def __init__(self, products: int):
+        self.products = products
+
+    def spend(self) -> None:
+        self.products -= 1
+        if self.products < 0:
+            raise Exhausted
+
+
 class Work:
     """The type to compute in, and what has been done so far.
 
@@ -57,6 +73,15 @@ class Work:
         self.rates = rates(jax.default_backend()) if found is None else found
         self.scale = max(1.0, self.dtype.itemsize / 4)
         self.flops, self.time_s, self.kernels, self.largest = 0.0, 0.0, 0, 0
+        self.patience: Patience | None = None
+        self.limit_s = math.inf
+
+    def counted(self) -> None:
+        """After each product: raises Exhausted where it is time to give up."""
+        if self.patience is not None:
+            self.patience.spend()
+        if self.time_s > self.limit_s:
+            raise Exhausted
 
     def product(self, flops: float, elements: float) -> None:
         """A matrix product that reads and writes so many elements."""
@@ -88,7 +113,9 @@ class Work:
 
     def again(self) -> "Work":
         """A new count, of the same type and device."""
-        return Work(self.dtype, self.precision, self.plan, self.rates)
+        found = Work(self.dtype, self.precision, self.plan, self.rates)
+        found.patience = self.patience
+        return found
 
     def include(self, other: "Work") -> None:
         """Adds another count."""
