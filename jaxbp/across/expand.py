@@ -46,7 +46,7 @@ def is_stacked(terms: Sequence[Term], shape: Sequence[int]) -> bool:
     return (
         len(terms) > 1
         and math.prod(shape) <= FEW
-        and all(term.entries == 1 and _is_static(term) for term in terms)
+        and all(term.entries == 1 and is_static(term) for term in terms)
     )
 
 
@@ -55,7 +55,8 @@ def is_sparse(term: Term, shape: Sequence[int]) -> bool:
     return SPARSE * term.entries <= math.prod(shape) < 1 << 31
 
 
-def _is_static(term: Term) -> bool:
+def is_static(term: Term) -> bool:
+    """Whether all its positions are numbers alone."""
     return all(axis.index is None for axis in (*term.out, *term.of))
 
 
@@ -79,7 +80,7 @@ def _entries(terms, shape, dtype):
 
 def _placed(term: Term, shape, dtype):
     axes = (*term.out, *term.of)
-    if _is_static(term):
+    if is_static(term):
         term, same = _apart(term)
         laid = [_laid(axis) for axis in (*term.out, *term.of)]
         if all(one is not None for one in laid):
