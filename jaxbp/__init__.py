@@ -3,9 +3,12 @@
 As in JAX: `grad`, `value_and_grad`, `jvp`, `vjp`, `linearize`, `jacfwd`, `jacrev`,
 `jacobian`, `hessian`, `checkpoint`.
 
-Ours: `hvp` (Hessian times vector), `check` (is a gradient right?), `cost` (what does it
-take?), `trace` (every value on the way), `explain_nan` (where is a NaN born?),
-`check_rules` (which custom rule is wrong?), `growth` (where does it explode?),
+`jacobian` and `hessian` take the order that is predicted cheapest.
+
+Ours: `hvp` (Hessian times vector), `laplacian`, `hessian_diagonal`, `check` (is a
+gradient right?), `cost` (what does it take?), `trace` (every value on the way),
+`explain_nan` (where is a NaN born?), `check_rules` (which custom rule is wrong?),
+`growth` (where does it explode?), `checkpointed` (a gradient within so many bytes),
 `coverage` (which primitives have rules).
 
 What `linearize` and `vjp` return: `Pushforward`, `Pullback`; both hold a
@@ -17,7 +20,8 @@ Options, by `with`: `Options`, `options`, `association`, `foreign`, `loops`,
 Modules: `layers` (networks with backward passes by hand), `scalar` (a tape of single
 numbers), `worked` (an exercise, every number), `problems` (functions and data),
 `training`, `timing`, `study` (tables and pictures), `checks`, `costs`, `rules` (add a
-primitive), `errors`. The command line is `jaxbp --help`.
+primitive), `sparse` (Jacobians by their nonzeros), `errors`. The command line is
+`jaxbp --help`.
 """
 
 import importlib
@@ -30,7 +34,7 @@ from .linear.program import LinearProgram
 from .offered import DERIVATIVES
 from .settings import Options, association, foreign, loops, options, strict_custom_vjp
 from .transforms.gradients import grad, value_and_grad
-from .transforms.jacobians import hessian, hvp, jacfwd, jacobian, jacrev
+from .transforms.jacobians import hvp, jacfwd, jacrev
 from .transforms.products import Pullback, Pushforward, jvp, linearize, vjp
 
 __version__ = "0.1.0"
@@ -52,11 +56,13 @@ __all__ = [
     "grad",
     "growth",
     "hessian",
+    "hessian_diagonal",
     "hvp",
     "jacfwd",
     "jacobian",
     "jacrev",
     "jvp",
+    "laplacian",
     "linearize",
     "loops",
     "options",
@@ -76,11 +82,15 @@ _LAZY = {
     "coverage": "covering",
     "explain_nan": "diagnosis",
     "growth": "diagnosis",
+    "hessian": "across",
+    "hessian_diagonal": "across",
+    "jacobian": "across",
+    "laplacian": "across",
     "trace": "evaluation",
 }
 _SUBMODULES = frozenset(
-    "checkpointing checks costs errors layers problems rules scalar study timing "
-    "training worked".split()
+    "checkpointing checks costs errors layers problems rules scalar sparse study "
+    "timing training worked".split()
 )
 
 

@@ -13,6 +13,7 @@ from . import layers as layers
 from . import problems as problems
 from . import rules as rules
 from . import scalar as scalar
+from . import sparse as sparse
 from . import study as study
 from . import timing as timing
 from . import training as training
@@ -89,6 +90,7 @@ def jacfwd(
     has_aux: bool = False,
     holomorphic: bool = False,
     *,
+    budget_bytes: int | None = None,
     options: Options | None = None,
 ) -> _Function: ...
 def jacrev(
@@ -98,22 +100,37 @@ def jacrev(
     holomorphic: bool = False,
     allow_int: bool = False,
     *,
+    budget_bytes: int | None = None,
     options: Options | None = None,
 ) -> _Function: ...
-
-jacobian = jacrev
-
+def jacobian(
+    fun: _Function,
+    argnums: _Places = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    *,
+    budget_bytes: int | None = None,
+    options: Options | None = None,
+) -> _Function: ...
 def hessian(
     fun: _Function,
     argnums: _Places = 0,
     has_aux: bool = False,
     holomorphic: bool = False,
     *,
+    budget_bytes: int | None = None,
     options: Options | None = None,
 ) -> _Function: ...
 
 # Ours.
 
+def laplacian(
+    fun: _Function, argnums: int = 0, *, options: Options | None = None
+) -> _Function: ...
+def hessian_diagonal(
+    fun: _Function, argnums: int = 0, *, options: Options | None = None
+) -> _Function: ...
 def hvp(
     fun: _Function,
     primals: Sequence[Any],

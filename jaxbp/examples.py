@@ -36,6 +36,20 @@ EXAMPLES = {
     "jacrev": """\
 >>> jaxbp.jacrev(lambda x: x**2)(jnp.array([1.0, 3.0])).tolist()
 [[2.0, 0.0], [0.0, 6.0]]""",
+    "jacobian": """\
+>>> jaxbp.jacobian(lambda x: x**2)(jnp.array([1.0, 3.0])).tolist()
+[[2.0, 0.0], [0.0, 6.0]]
+>>> plan = jaxbp.jacobian(lambda x, a: a @ jnp.tanh(x)).plan(
+...     jnp.ones(100), jnp.ones((100, 100))
+... )
+>>> plan.chosen.name in ("forward", "reverse")
+False""",
+    "laplacian": """\
+>>> float(jaxbp.laplacian(lambda x: x[0] ** 2 * x[1])(jnp.array([2.0, 5.0])))
+10.0""",
+    "hessian_diagonal": """\
+>>> jaxbp.hessian_diagonal(lambda x: x[0] ** 2 * x[1])(jnp.array([2.0, 5.0])).tolist()
+[10.0, 0.0]""",
     "hessian": """\
 >>> jaxbp.hessian(lambda x: x[0] * x[1])(jnp.array([2.0, 5.0])).tolist()
 [[0.0, 1.0], [1.0, 0.0]]""",

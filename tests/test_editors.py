@@ -20,7 +20,6 @@ ELSEWHERE = {
     "Pullback",
     "Pushforward",
     "checkpoint",
-    "jacobian",
 }  # fmt: skip (named there, described elsewhere)
 
 USER = """

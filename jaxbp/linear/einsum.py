@@ -56,11 +56,11 @@ class Einsum(SimpleMap):
         out = lax.dot_general(
             held,
             given,
-            *_numbers(axes, own, labels.out),
+            *product_numbers(axes, own, labels.out),
             precision=self.precision,
             preferred_element_type=self.wide,
         )
-        found = _product_axes(axes, own, labels.out)
+        found = product_axes(axes, own, labels.out)
         wanted = [label for label in labels.out if label in found]
         out = lax.transpose(out, [found.index(label) for label in wanted])
         out = lax.convert_element_type(out, ir.tangent_aval(like).dtype)
@@ -77,7 +77,9 @@ def _summed(value, labels: Sequence[int], wanted: Sequence[int]):
     return (lax.reduce_sum(value, axes) if axes else value), kept
 
 
-def _numbers(left: Sequence[int], right: Sequence[int], out: Sequence[int]) -> tuple:
+def product_numbers(
+    left: Sequence[int], right: Sequence[int], out: Sequence[int]
+) -> tuple:
     """The dimension numbers of a product whose operands have these labels."""
     both = [label for label in left if label in right]
     batch = [label for label in both if label in out]
@@ -90,7 +92,7 @@ def _numbers(left: Sequence[int], right: Sequence[int], out: Sequence[int]) -> t
     )
 
 
-def _product_axes(left, right, out) -> list[int]:
+def product_axes(left, right, out) -> list[int]:
     """The labels of the product, in its order."""
     both = [label for label in left if label in right]
     batch = [label for label in both if label in out]

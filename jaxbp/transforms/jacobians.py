@@ -1,4 +1,4 @@
-"""Jacobians and Hessians, and products with the Hessian."""
+"""Jacobians by one mode, and products with the Hessian."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,9 +7,9 @@ import jax
 from .. import settings, tree
 from ..errors import InvalidArgument
 from ..settings import Options
-from . import arguments
+from . import arguments, chunks
 from .gradients import grad
-from .products import Pullback, directional, jvp, linearized
+from .products import Pullback, Pushforward, directional, jvp, linearized
 
 
 def jacfwd(
@@ -18,6 +18,7 @@ def jacfwd(
     has_aux: bool = False,
     holomorphic: bool = False,
     *,
+    budget_bytes: int | None = None,
     options: Options | None = None,
 ) -> Callable:
     """A function that gives the Jacobian, column by column (forward mode).
@@ -27,6 +28,8 @@ def jacfwd(
       argnums: which positional arguments to differentiate.
       has_aux: `fun` returns (output, aux).
       holomorphic: `fun` is holomorphic.
+      budget_bytes: arguments, tape, Jacobian and tangents take no more: so many columns
+        are pushed at a time as fit. None: all at once.
       options: a `jaxbp.Options`; None: those in force where the Jacobian is traced,
         which a function that `jax.jit` has traced before does not see change.
 
@@ -34,9 +37,13 @@ def jacfwd(
       A function that gives the Jacobian: per output leaf and input leaf an array of
       shape (*output, *input); with has_aux=True (Jacobian, aux).
 
+    Raises:
+      InvalidArgument: `budget_bytes` is less than one column needs; it names the least.
+
     Cost: n pushforwards for n inputs, batched by vmap.
     """
     arguments.check_callable(fun)
+    chunks.check_budget(budget_bytes)
     argnums = arguments.indices(argnums)
 
     @arguments.named_after(
@@ -45,6 +52,19 @@ def jacfwd(
     def jacfwd_of(*args, **kwargs):
         partial, primals = arguments.chosen(fun, argnums, args, kwargs)
         arguments.check_inputs(fun, primals, holomorphic, False, "jacfwd")
+        if budget_bytes is not None:
+            with settings.using(options):
+                outs, linear, aux = linearized(
+                    Pushforward, partial, fun, primals, has_aux
+                )
+                y = linear.signature.out_structure.unflatten(outs)
+                if holomorphic:
+                    arguments.check_outputs(y, holomorphic, "jacfwd")
+                leaves = jax.tree.leaves(primals)
+                found = chunks.columns(linear.program, leaves, outs, budget_bytes)
+            blocks = chunks.split_columns(found, primals, outs)
+            jacobian = assembled(blocks, linear.signature, argnums)
+            return (jacobian, aux) if has_aux else jacobian
 
         def push(seeds):
             return directional(partial, fun, primals, seeds, has_aux)
@@ -82,15 +102,17 @@ def jacrev(
     holomorphic: bool = False,
     allow_int: bool = False,
     *,
+    budget_bytes: int | None = None,
     options: Options | None = None,
 ) -> Callable:
     """A function that gives the Jacobian, row by row (reverse mode).
 
-    Args and returns: as `jacfwd`.
+    Args, returns and raises: as `jacfwd`; `budget_bytes` chooses the number of rows.
 
     Cost: one evaluation and m pullbacks for m outputs, batched by vmap.
     """
     arguments.check_callable(fun)
+    chunks.check_budget(budget_bytes)
     argnums = arguments.indices(argnums)
 
     @arguments.named_after(
@@ -103,6 +125,12 @@ def jacrev(
             outs, pullback, aux = linearized(Pullback, partial, fun, primals, has_aux)
         y = pullback.signature.out_structure.unflatten(outs)
         arguments.check_outputs(y, holomorphic, "jacrev")
+        if budget_bytes is not None and all(pullback.signature.active):
+            leaves = jax.tree.leaves(primals)
+            found = chunks.rows(pullback.program, leaves, outs, budget_bytes)
+            blocks = chunks.split_rows(found, primals, outs)
+            jacobian = assembled(blocks, pullback.signature, argnums)
+            return (jacobian, aux) if has_aux else jacobian
         rows = jax.vmap(pullback)(tree.basis(y))
         wanted = primals
         if isinstance(argnums, int):
@@ -116,23 +144,17 @@ def jacrev(
     return jacrev_of
 
 
-jacobian = jacrev
+def assembled(blocks: Sequence[Sequence], signature, argnums):
+    """The tree of the output, of the trees of the inputs.
 
-
-def hessian(
-    fun: Callable,
-    argnums: int | Sequence[int] = 0,
-    has_aux: bool = False,
-    holomorphic: bool = False,
-    *,
-    options: Options | None = None,
-) -> Callable:
-    """A function that gives the Hessian: forward mode over reverse mode.
-
-    Cost: n pushforwards of the gradient for n inputs.
+    Args:
+      blocks: per output leaf and input leaf the array (*y, *x).
+      signature: of the linear function; its input is the tuple of the arguments.
     """
-    rows = jacrev(fun, argnums, has_aux, holomorphic, options=options)
-    return jacfwd(rows, argnums, has_aux, holomorphic, options=options)
+    rows = [signature.structure.unflatten(row) for row in blocks]
+    if isinstance(argnums, int):
+        rows = [row[0] for row in rows]
+    return signature.out_structure.unflatten(rows)
 
 
 def hvp(

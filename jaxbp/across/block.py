@@ -1,0 +1,170 @@
+"""Edges of the graph: sums of terms and operators, and their products."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from .. import ir
+from .edges import Operator
+from .expand import columns, dense, of_array
+from .factor import Factor, is_number, is_product, summed, union
+from .places import Label
+from .term import Met, Term, composed, identity, meet, merged
+from .work import Work
+
+
+class Block(NamedTuple):
+    """The Jacobian between two vertices: a sum."""
+
+    terms: tuple[Term, ...] = ()
+    operators: tuple[Operator, ...] = ()
+
+    def __bool__(self):
+        return bool(self.terms or self.operators)
+
+
+def plus(block: Block, other: Block, work: Work) -> Block:
+    """The sum; terms at the same places become one."""
+    terms = (*block.terms, *other.terms)
+    if len(terms) > 1 and block.terms and other.terms:
+        found = merged(terms, work.dtype)
+        if len(found) < len(terms):
+            work.elements(max(term.factor.size for term in found))
+        terms = tuple(found)
+    return Block(terms, (*block.operators, *other.operators))
+
+
+def times(after: Block, before: Block, shapes: Sequence[tuple], work: Work) -> Block:
+    """`after` times `before`.
+
+    Args:
+      shapes: of the output, of the middle, of the input.
+    """
+    y, z, x = shapes
+    terms = []
+    for term in after.terms:
+        for other in before.terms:
+            met = meet(term, other, work.dtype)
+            if met is not None:
+                _count(met, work)
+                terms.append(composed(met, work.dtype, work.precision))
+                work.counted()
+    for operator in after.operators:
+        terms += pushed(operator, _one(before, (z, x), work), z, work)
+    for operator in before.operators:
+        if after.terms:
+            terms += pulled(operator, _one(Block(after.terms), (y, z), work), z, work)
+    return Block(tuple(merged(terms, work.dtype)) if len(terms) > 1 else tuple(terms))
+
+
+def _count(met: Met, work: Work) -> None:
+    after, before = met
+    if not after.factor.labels and not before.factor.labels:
+        work.elements(0 if any(map(_is_one, (after.factor, before.factor))) else 1)
+        return
+    kept = {label for axis in (*after.out, *before.of) for label in axis.labels}
+    a, b = after.factor, before.factor
+    if is_product(a, b, tuple(kept)):
+        every = math.prod([label.size for label in union(a, b)])
+        size = math.prod([label.size for label in union(a, b) if label in kept])
+        work.product(2 * every, a.size + b.size + size)
+        work.made(size)
+    elif not any(map(_is_one, (a, b))):
+        work.elements(math.prod([label.size for label in union(a, b)]))
+        work.made(math.prod([label.size for label in union(a, b) if label in kept]))
+
+
+def _is_one(factor: Factor) -> bool:
+    return is_number(factor) and factor.array == 1
+
+
+def _one(block: Block, shapes: Sequence[tuple], work: Work) -> Term:
+    """A block as one term: a plain array where it is a sum."""
+    if len(block.terms) == 1 and not block.operators:
+        return block.terms[0]
+    y, x = shapes
+    return of_array(array_of(block, y, x, work), y, x)
+
+
+def array_of(block: Block, y: tuple, x: tuple, work: Work):
+    """A block as a plain array (*y, *x); None in a plan."""
+    terms = list(block.terms)
+    for operator in block.operators:
+        small = math.prod(y) < math.prod(x)
+        sweep, shape = (pulled, y) if small else (pushed, x)
+        terms += sweep(operator, identity(shape), shape, work)
+    shape = (*y, *x)
+    work.made(math.prod(shape))
+    work.written(shape, terms)
+    return None if work.plan else dense(terms, (*y, *x), work.dtype)
+
+
+def pushed(operator: Operator, term: Term, z: tuple, work: Work) -> list[Term]:
+    """The columns of a term through an operator, in one sweep."""
+    if work.plan:
+        inside = tuple(dict.fromkeys([i for axis in term.of for i in axis.labels]))
+        return [_swept(operator, None, inside, term.of, operator.y.shape, work)]
+    whole, labels, of = columns(term, z, work.dtype)
+    count = math.prod([label.size for label in labels])
+    assert whole is not None
+    seeds = whole.reshape((*z, count))
+    found = jax.vmap(_push(operator), in_axes=-1, out_axes=-1)(seeds)
+    return [_swept(operator, found, labels, of, operator.y.shape, work)]
+
+
+def pulled(operator: Operator, term: Term, z: tuple, work: Work) -> list[Term]:
+    """The rows of a term back through an operator, in one sweep."""
+    back = term.transposed
+    if work.plan:
+        inside = tuple(dict.fromkeys([i for axis in back.of for i in axis.labels]))
+        found = _swept(operator, None, inside, back.of, operator.x.shape, work)
+        return [found.transposed]
+    whole, labels, of = columns(back, z, work.dtype)
+    assert whole is not None
+    seeds = whole.reshape((*z, math.prod([label.size for label in labels])))
+    found = jax.vmap(_pull(operator), in_axes=-1, out_axes=-1)(seeds)
+    return [_swept(operator, found, labels, of, operator.x.shape, work).transposed]
+
+
+def _push(operator: Operator):
+    def push(x_dot):
+        (y_dot,) = operator.map.push(operator.residuals, [x_dot])
+        return ir.zeros(ir.tangent_aval(operator.y)) if y_dot is None else y_dot
+
+    return push
+
+
+def _pull(operator: Operator):
+    def pull(y_bar):
+        (x_bar,) = operator.map.pull(operator.residuals, [y_bar])
+        return ir.zeros(ir.tangent_aval(operator.x)) if x_bar is None else x_bar
+
+    return pull
+
+
+def _swept(operator, found, labels: tuple[Label, ...], of, shape, work: Work) -> Term:
+    """What a sweep of columns gave, as a term."""
+    plain = of_array(None, shape, ())
+    own = plain.factor.labels
+    count = math.prod([label.size for label in labels])
+    work.elements(count * sweep_elements(operator))
+    work.time_s += work.rates.kernel_s
+    work.kernels += 1
+    work.made(count * math.prod(shape))
+    array = None
+    if found is not None:
+        sizes = [label.size for label in (*own, *labels)]
+        array = jnp.asarray(found, work.dtype).reshape(sizes)
+    factor = Factor((*own, *labels), array)
+    kept = {i for axis in of for i in axis.labels} | set(own)
+    return Term(plain.out, of, summed(factor, kept, work.dtype))
+
+
+def sweep_elements(operator: Operator) -> float:
+    """What one column takes through an operator, as a number of fused elements: a
+    guess, the same for all ways."""
+    held = sum(getattr(r, "size", 1) for r in operator.residuals)
+    return 4.0 * (math.prod(operator.x.shape) + math.prod(operator.y.shape) + held)

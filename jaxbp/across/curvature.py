@@ -1,0 +1,171 @@
+"""The Laplacian and the diagonal of the Hessian, without the Hessian.
+
+The Hessian is a product of two matrices through the last vertex of its graph, A B. Its
+trace is the sum of A[x, z] B[z, x] and its diagonal the same without the sum over x:
+neither multiplies the two. For a network this is what the forward Laplacian computes.
+Source: Li et al. 2024, doi:10.1038/s42256-024-00794-x, for the forward Laplacian.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from .. import settings
+from ..errors import InvalidArgument, JaxbpError
+from ..settings import Options
+from ..transforms import arguments
+from .block import Block, array_of, times
+from .door import Point, gradient
+from .expand import of_array
+from .graph import Graph, graph_of
+from .places import along
+from .term import Term
+from .whole import Whole
+from .work import Work
+
+
+def laplacian(
+    fun: Callable, argnums: int = 0, *, options: Options | None = None
+) -> Callable:
+    """A function that gives the Laplacian: the trace of the Hessian, without it.
+
+    Args:
+      fun: a function of arrays that gives one real number.
+      argnums: the argument, a real array.
+      options: as for `hessian`.
+
+    Returns:
+      A function that gives a number.
+
+    Raises:
+      InvalidArgument: the argument is no single array, or the output no single number.
+
+    Cost: of a network of widths h, n inputs and L layers about 4 L n h^2 flops; where
+      no order of elimination is known (complex numbers, several types), n products
+      with the Hessian.
+    """
+    return _derived(fun, argnums, options, "Laplacian", False)
+
+
+def hessian_diagonal(
+    fun: Callable, argnums: int = 0, *, options: Options | None = None
+) -> Callable:
+    """A function that gives the diagonal of the Hessian, without the rest.
+
+    Args, raises and cost: as `laplacian`.
+
+    Returns:
+      A function that gives an array like the argument.
+    """
+    return _derived(fun, argnums, options, "diagonal of the Hessian", True)
+
+
+def _derived(fun, argnums, options, what: str, keep: bool) -> Callable:
+    arguments.check_callable(fun)
+    argnums = arguments.indices(argnums)
+    if not isinstance(argnums, int):
+        raise InvalidArgument(
+            f"`argnums` must be one integer, but is {argnums!r}: the {what} is taken "
+            "by one argument."
+        )
+    rows = gradient(fun, argnums, False, False)
+    doc = f"{what} of {{fun}} by its argument {{argnums}}."
+
+    @arguments.named_after(fun, doc, argnums)
+    def derived_of(*args, **kwargs):
+        found = Point(rows, argnums, args, kwargs, False, ("forward",))
+        found.check(False, False, what)
+        x = found.primals[0]
+        with settings.using(options):
+            found.record()
+            if len(found.outs) != 1 or jnp.shape(found.outs[0]) != jnp.shape(x):
+                raise InvalidArgument(
+                    f"the {what} is of a function from one array to one number, but "
+                    f"`{arguments.name_of(fun)}` takes "
+                    f"{arguments.describe(jax.tree.structure(x))} and its gradient has "
+                    f"the shapes {[jnp.shape(y) for y in found.outs]}, for an argument "
+                    f"of shape {jnp.shape(x)}."
+                )
+            return _diagonal(found, keep)
+
+    return derived_of
+
+
+def _diagonal(point: Point, keep: bool):
+    shape = jnp.shape(point.primals[0])
+    whole = point.whole()
+    if not whole.unfit and point.outs:
+        try:
+            with jax.numpy_rank_promotion("allow"):
+                return _across(whole, shape, keep)
+        except JaxbpError:  # a map has one direction alone
+            pass
+    matrix = point.blocks()[0][0].reshape(2 * (math.prod(shape),))
+    diagonal = jnp.diagonal(matrix)
+    return diagonal.reshape(shape) if keep else jnp.sum(diagonal)
+
+
+def _across(whole: Whole, shape: tuple, keep: bool):
+    counted = []
+    for way in whole.plan().ways:
+        if way.order:
+            work = whole.work(True)
+            _closed(graph_of(whole.program, work), way.order, keep, work)
+            counted.append((work.time_s, way.order))
+    order = min(counted, default=(0.0, ()))[1]
+    work = whole.work(False)
+    found = _closed(graph_of(whole.program, work), order, keep, work)
+    wanted = shape if keep else ()
+    return array_of(found, wanted, (), work)
+
+
+def _closed(graph: Graph, order, keep: bool, work: Work) -> Block:
+    """The diagonal, or the trace, as a block with no input."""
+    for vertex in order[:-1]:
+        graph.eliminate(vertex, work)
+    (source,), (target,) = graph.inputs, graph.outputs
+    if target is None:
+        return Block()
+    shape = graph.shapes[source]
+    direct = graph.ahead[source].get(target, Block())
+    one = Block((_copies(shape, keep),))
+    shapes = shape if keep else (), (*shape, *shape), ()
+    terms = list(times(one, _listed(direct, shapes[1], work), shapes, work).terms)
+    for vertex in order[-1:]:
+        if target not in graph.ahead[vertex] or source not in graph.behind[vertex]:
+            continue
+        middle = graph.shapes[vertex]
+        after = _plain(graph.ahead[vertex][target], shape, middle, work)
+        before = _plain(graph.behind[vertex][source], middle, shape, work)
+        for a in after.terms:
+            left = Term(a.out if keep else (), (*a.out, *a.of), a.factor)
+            back = Block(tuple(_turned(b) for b in before.terms))
+            shapes = shapes[0], (*shape, *middle), ()
+            terms += times(Block((left,)), back, shapes, work).terms
+    return Block(tuple(terms))
+
+
+def _copies(shape, keep: bool) -> Term:
+    """Takes what stands at (x, x): the diagonal, or its sum."""
+    axes = tuple([along(size) for size in shape])
+    return Term(axes if keep else (), (*axes, *axes))
+
+
+def _plain(block: Block, y: tuple, x: tuple, work: Work) -> Block:
+    """Without operators."""
+    if not block.operators:
+        return block
+    return Block((of_array(array_of(block, y, x, work), y, x),))
+
+
+def _listed(block: Block, shape: tuple, work: Work) -> Block:
+    """The entries of a matrix as a vector of pairs."""
+    half = len(shape) // 2
+    block = _plain(block, shape[:half], shape[half:], work)
+    return Block(tuple(t._replace(out=(*t.out, *t.of), of=()) for t in block.terms))
+
+
+def _turned(term: Term) -> Term:
+    return term._replace(out=(*term.of, *term.out), of=())

@@ -1,0 +1,306 @@
+"""`jaxbp.jacobian` and `jaxbp.hessian`: whole Jacobians in the cheapest order."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from .. import ir, settings
+from ..errors import JaxbpError
+from ..settings import Options
+from ..transforms import arguments
+from ..transforms.chunks import (
+    check_budget,
+    columns,
+    least_bytes,
+    rows,
+    split_columns,
+    split_rows,
+)
+from ..transforms.jacobians import assembled, jacfwd
+from ..transforms.products import Pullback, linearized
+from .order import MODES
+from .report import Plan
+from .whole import Whole, by_columns, by_rows
+
+
+def jacobian(
+    fun: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    *,
+    budget_bytes: int | None = None,
+    options: Options | None = None,
+) -> Callable:
+    """A function that gives the Jacobian, in the order that is predicted cheapest.
+
+    The linear program of `fun` is taken apart into edges with a structure each:
+    diagonals, masks, broadcasts, sums, slices, gathers, dense matrices. Its vertices
+    are eliminated in the cheapest order, without multiplying with an identity; where
+    that is not clearly cheaper than one of the two modes, that mode is taken. What it
+    depends on is shapes alone, so that it is settled when the Jacobian is traced.
+
+    Args:
+      fun: a function of arrays or pytrees of them.
+      argnums: which positional arguments to differentiate.
+      has_aux: `fun` returns (output, aux).
+      holomorphic: `fun` is holomorphic.
+      allow_int: integer arguments are allowed; their Jacobians are zero.
+      budget_bytes: arguments, tape, Jacobian and what stands between take no more: an
+        order of elimination whose arrays fit, or a mode in chunks of columns or rows.
+      options: as for `jacrev`.
+
+    Returns:
+      A function that gives the Jacobian as `jacrev` does: per output leaf and input
+      leaf an array of shape (*output, *input); with has_aux=True (Jacobian, aux). Its
+      `plan(*args)` tells which way is taken, and why.
+
+    Raises:
+      InvalidArgument: `budget_bytes` is less than any way needs; it names the least.
+
+    Where a local derivative is infinite, a mode multiplies it with the zeros of its
+    columns or rows and spreads NaN to entries that are zero; an order of elimination
+    has no such products, and leaves them zero.
+
+    Cost: one evaluation, then what the plan says; tracing plans it, in milliseconds.
+    Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., 2008, chapters 9, 10.
+    """
+    arguments.check_callable(fun)
+    check_budget(budget_bytes)
+    argnums = arguments.indices(argnums)
+
+    @arguments.named_after(
+        fun, "Jacobian of {fun} by its arguments {argnums}.", argnums
+    )
+    def jacobian_of(*args, **kwargs):
+        found = Point(fun, argnums, args, kwargs, has_aux)
+        found.check(holomorphic, allow_int, "jacobian")
+        with settings.using(options):
+            found.record()
+            arguments.check_outputs(found.y, holomorphic, "jacobian")
+            result = found.assembled(found.blocks(budget_bytes))
+        return (result, found.aux) if has_aux else result
+
+    def plan(*args, **kwargs) -> Plan:
+        point = Point(fun, argnums, args, kwargs, has_aux)
+        return traced_plan(point, options)
+
+    jacobian_of.plan = plan
+    return jacobian_of
+
+
+def hessian(
+    fun: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    *,
+    budget_bytes: int | None = None,
+    options: Options | None = None,
+) -> Callable:
+    """A function that gives the Hessian: the Jacobian of the gradient, in the order
+    that is predicted cheapest, or forward mode over reverse mode.
+
+    Args and returns: as `jacobian`; per output leaf and two input leaves an array of
+    shape (*output, *input, *input).
+
+    Cost: at most n pushforwards of the gradient for n inputs.
+    """
+    arguments.check_callable(fun)
+    check_budget(budget_bytes)
+    argnums = arguments.indices(argnums)
+    slope = gradient(fun, argnums, has_aux, holomorphic)
+
+    @arguments.named_after(fun, "Hessian of {fun} by its arguments {argnums}.", argnums)
+    def hessian_of(*args, **kwargs):
+        found = Point(slope, argnums, args, kwargs, has_aux, ("forward",))
+        found.check(holomorphic, False, "hessian")
+        with settings.using(options):
+            found.record()
+            arguments.check_outputs(found.y, holomorphic, "hessian")
+            result = found.assembled(found.blocks(budget_bytes))
+        return (result, found.aux) if has_aux else result
+
+    def plan(*args, **kwargs) -> Plan:
+        point = Point(slope, argnums, args, kwargs, has_aux, ("forward",))
+        return traced_plan(point, options)
+
+    hessian_of.plan = plan
+    return hessian_of
+
+
+def gradient(fun: Callable, argnums, has_aux: bool, holomorphic: bool) -> Callable:
+    """The Jacobian by rows, as a function; of one number its gradient."""
+
+    def rows_of(*args, **kwargs):
+        found = Point(fun, argnums, args, kwargs, has_aux)
+        found.check(holomorphic, False, "hessian")
+        found.record()
+        arguments.check_outputs(found.y, holomorphic, "hessian")
+        if [jax.numpy.shape(y) for y in found.outs] == [()]:
+            one = ir.one(ir.tangent_aval(ir.typeof(found.outs[0])))
+            blocks = [found.linear.pull([one])]
+        else:
+            blocks = by_rows(found.linear, found.primals, found.y)
+        result = found.assembled(blocks)
+        return (result, found.aux) if has_aux else result
+
+    rows_of.__name__ = arguments.name_of(fun)
+    return rows_of
+
+
+def traced_plan(point: "Point", options: Options | None) -> Plan:
+    """The plan at a point, from the types of its arguments alone."""
+    found = []
+
+    def traced(*args):
+        at = point.at(args)
+        with settings.using(options):
+            at.record()
+            found.append(at.whole().plan())
+        return 0
+
+    jax.eval_shape(traced, *point.args)
+    return found[0]
+
+
+class Point:
+    """A function at a point, and its Jacobian there.
+
+    Attributes, after `record`:
+      linear: its derivative.
+      outs, aux: its leaves, and what it gives beside them.
+    """
+
+    def __init__(self, fun, argnums, args, kwargs, has_aux, modes=MODES):
+        self.fun, self.argnums, self.has_aux = fun, argnums, has_aux
+        self.args, self.kwargs, self.modes = args, kwargs, modes
+        self.partial, self.primals = arguments.chosen(fun, argnums, args, kwargs)
+        self.linear: Pullback
+        self.outs: list
+        self.aux: Any = None
+        self.holomorphic = False
+
+    def at(self, args) -> "Point":
+        """The same at other arguments."""
+        return Point(
+            self.fun, self.argnums, args, self.kwargs, self.has_aux, self.modes
+        )
+
+    def check(self, holomorphic: bool, allow_int: bool, caller: str) -> None:
+        """Raises unless its arguments can be differentiated by."""
+        arguments.check_inputs(self.fun, self.primals, holomorphic, allow_int, caller)
+        self.holomorphic = holomorphic
+
+    def record(self) -> None:
+        """Runs the function, and writes its derivative down."""
+        self.outs, self.linear, self.aux = linearized(
+            Pullback, self.partial, self.fun, self.primals, self.has_aux
+        )
+
+    @property
+    def y(self):
+        return self.linear.signature.out_structure.unflatten(self.outs)
+
+    def whole(self) -> Whole:
+        return Whole(self.linear, self.modes)
+
+    def blocks(self, budget: int | None = None) -> list[list]:
+        """Per output leaf and input leaf the array (*y, *x)."""
+        signature = self.linear.signature
+        real = all(_is_real(a) for a in signature.avals)
+        if not all(signature.active) or not self.outs or not (real or self.holomorphic):
+            return by_rows(self.linear, self.primals, self.y)
+        whole = self.whole()
+        plan = whole.plan()
+        if budget is not None:
+            return self.within(budget, whole, plan)
+        ways = {
+            "forward": lambda: self.forward(whole.loops),
+            "reverse": lambda: by_rows(self.linear, self.primals, self.y),
+        }
+        across = lambda: self.across(whole, plan.chosen.order)  # noqa: E731
+        first = ways.pop(plan.chosen.name, across)
+        try:
+            return first()
+        except JaxbpError as error:  # a map has one direction alone
+            return _first_of(ways.values(), error)
+
+    def within(self, budget: int, whole: Whole, plan: Plan) -> list[list]:
+        """By an order whose arrays fit, else by the better mode in chunks."""
+        program, leaves = self.linear.program, jax.tree.leaves(self.primals)
+        base, _ = least_bytes(program, leaves, self.outs, "push")
+        width = max(ir.typeof(y).dtype.itemsize for y in self.outs)
+        if plan.chosen.order and base + 3 * width * plan.chosen.largest <= budget:
+            return self.across(whole, plan.chosen.order)
+        modes = sorted((w for w in plan.ways if not w.order), key=lambda w: w.time_s)
+        forward = lambda: split_columns(  # noqa: E731
+            columns(program, leaves, self.outs, budget), self.primals, self.outs
+        )
+        reverse = lambda: split_rows(  # noqa: E731
+            rows(program, leaves, self.outs, budget), self.primals, self.outs
+        )
+        first, *others = [forward if m.name == "forward" else reverse for m in modes]
+        try:
+            return first()
+        except JaxbpError as error:
+            return _first_of(others, error)
+
+    def forward(self, again: bool) -> list[list]:
+        """By columns; `again`: the function runs again, so that nothing is kept."""
+        if not again:
+            found = by_columns(self.linear, self.primals, self.outs)
+            return [
+                list(map(_as_input, row, jax.tree.leaves(self.primals)))
+                for row in found
+            ]
+        of_all = jacfwd(
+            lambda *given: self.call(given), tuple(range(len(self.primals)))
+        )
+        found = jax.tree.leaves(of_all(*self.primals))
+        inputs = jax.tree.leaves(self.primals)
+        rows = [found[i : i + len(inputs)] for i in range(0, len(found), len(inputs))]
+        return [list(map(_as_input, row, inputs)) for row in rows]
+
+    def call(self, given):
+        out = self.partial(given)
+        return out[0] if self.has_aux else out
+
+    def across(self, whole: Whole, order) -> list[list]:
+        inputs = self.linear.signature.avals
+        return [
+            [_filled(block, y, x) for block, x in zip(row, inputs, strict=True)]
+            for row, y in zip(whole.blocks(order), self.outs, strict=True)
+        ]
+
+    def assembled(self, blocks: list[list]):
+        """The tree of the output, of the trees of the inputs."""
+        return assembled(blocks, self.linear.signature, self.argnums)
+
+
+def _first_of(ways, error: JaxbpError):
+    """What the first of the ways gives that the function has; else raises `error`."""
+    for way in ways:
+        try:
+            return way()
+        except JaxbpError:
+            continue
+    raise error
+
+
+def _is_real(aval) -> bool:
+    return jax.numpy.issubdtype(aval.dtype, jax.numpy.floating)
+
+
+def _as_input(block, x):
+    """In the type of the input, as pulling back gives it."""
+    dtype = ir.typeof(x).dtype
+    return block if block.dtype == dtype else ir.cast(block, dtype)
+
+
+def _filled(block, y, x):
+    if block is None:
+        block = jax.numpy.zeros((*jax.numpy.shape(y), *x.shape), x.dtype)
+    return ir.as_weak_as(block, x)

@@ -1,0 +1,237 @@
+"""Terms as plain arrays: zeros are written here, and only here."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from .factor import Factor, number, spread
+from .places import Axis, Label, along
+from .term import Term
+
+FEW = 4096  # entries of a matrix that is put together one by one
+SPARSE = 16  # a term with one entry in so many is written into zeros
+FUSED = 3  # less diagonals are added to a matrix by comparing positions
+CONSTANT = 4096  # positions that a compiled program may hold as a constant
+
+
+def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
+    """The sum of the terms, of the shape (*output, *input)."""
+    if not terms or 0 in shape:
+        return jnp.zeros(shape, dtype)
+    if is_stacked(terms, shape):
+        return _entries(terms, shape, dtype)
+    few = [term for term in terms if is_sparse(term, shape)]
+    if len(few) < min(len(terms), FUSED) and all(map(_is_diagonal, few)):
+        few = []  # added in the pass that writes the others
+    whole: Any = None
+    for term in terms:
+        if not any(term is one for one in few):
+            found = _placed(term, shape, dtype)
+            whole = found if whole is None else whole + found
+    return _scattered(few, whole, shape, dtype) if few else whole
+
+
+def _is_diagonal(term: Term) -> bool:
+    """Whether all labels run along whole axes: no zeros are put around it."""
+    axes = (*term.out, *term.of)
+    return all(axis.whole is not None or axis.size == 1 for axis in axes)
+
+
+def is_stacked(terms: Sequence[Term], shape: Sequence[int]) -> bool:
+    """Whether a small matrix is put together entry by entry."""
+    return (
+        len(terms) > 1
+        and math.prod(shape) <= FEW
+        and all(term.entries == 1 and is_static(term) for term in terms)
+    )
+
+
+def is_sparse(term: Term, shape: Sequence[int]) -> bool:
+    """Whether its entries are so few that they are written one by one."""
+    return SPARSE * term.entries <= math.prod(shape) < 1 << 31
+
+
+def is_static(term: Term) -> bool:
+    """Whether all its positions are numbers alone."""
+    return all(axis.index is None for axis in (*term.out, *term.of))
+
+
+def _entries(terms, shape, dtype):
+    """A small matrix of single entries, each at a known place."""
+    found: dict[int, Any] = {}
+    for term in terms:
+        places = [axis.start for axis in (*term.out, *term.of)]
+        flat = int(np.ravel_multi_index(places, shape)) if places else 0
+        value = jnp.asarray(number(term.factor, dtype), dtype).reshape(())
+        found[flat] = lax.add(found[flat], value) if flat in found else value
+    count = math.prod(shape)
+    if count * len(found) <= FEW:  # in one pass with what is written
+        whole, places = jnp.zeros(count, dtype), lax.iota(np.int32, count)
+        for flat, value in found.items():
+            whole = jnp.where(places == flat, value, whole)
+        return whole.reshape(shape)
+    zero = jnp.zeros((), dtype)
+    return jnp.stack([found.get(i, zero) for i in range(count)]).reshape(shape)
+
+
+def _placed(term: Term, shape, dtype):
+    axes = (*term.out, *term.of)
+    if is_static(term):
+        term, same = _apart(term)
+        laid = [_laid(axis) for axis in (*term.out, *term.of)]
+        if all(one is not None for one in laid):
+            return _padded(term.factor, laid, same, shape, dtype)
+        term = Term(axes[: len(term.out)], axes[len(term.out) :], term.factor)
+    return _scattered([term], None, shape, dtype)
+
+
+def _apart(term: Term) -> tuple[Term, list[tuple[Label, Label]]]:
+    """Every label at one place alone; pairs of those that must be equal."""
+    seen: set[Label] = set()
+    same, sides = [], []
+    for axes in (term.out, term.of):
+        side = []
+        for axis in axes:
+            for label in axis.labels:
+                if label in seen:
+                    new = Label(label.size)
+                    same.append((label, new))
+                    axis = axis.put(label, Axis(label.size, 0, ((new, 1),)))
+                    label = new
+                seen.add(label)
+            side.append(axis)
+        sides.append(tuple(side))
+    out, of = sides
+    return Term(out, of, term.factor), same
+
+
+def _laid(axis: Axis):
+    """Per label, in order of its step: (label, reversed, low, gap, size), the padding
+    that makes an axis of them; None where they overlap."""
+    found = []
+    start, size = axis.start, axis.size
+    for label, step in sorted(axis.steps, key=lambda pair: -abs(pair[1])):
+        base = abs(step)
+        if size % base and found:
+            return None
+        count = -(-size // base)
+        if step < 0:
+            start += step * (label.size - 1)
+        low, start = divmod(start, base)
+        if low < 0 or low + label.size > count:
+            return None
+        found.append((label, step < 0, low, count, base))
+        size = base
+    return found, start
+
+
+def _padded(factor: Factor, laid, same, shape, dtype):
+    """The grid of all labels, zero where paired ones differ, padded to the axes."""
+    labels = [label for axis, _ in laid for label, *_ in axis]
+    value = jnp.asarray(spread(factor, [*labels]), dtype) if not factor.mask else None
+    grid = tuple([label.size for label in labels])
+    if value is None:
+        value = jnp.asarray(spread(factor, labels).astype(dtype))
+    for label, new in same:
+        rows, columns = (
+            lax.broadcasted_iota(np.int32, grid, labels.index(x)) for x in (label, new)
+        )
+        value = value * (rows == columns).astype(dtype)
+    value = jnp.broadcast_to(value, grid)
+    flipped = [
+        labels.index(label) for axis, _ in laid for label, back, *_ in axis if back
+    ]
+    if flipped:
+        value = lax.rev(value, flipped)
+    config = [
+        (low, count - low - label.size, 0)
+        for axis, _ in laid
+        for label, _, low, count, _ in axis
+    ]
+    if any(any(one) for one in config):
+        value = lax.pad(value, jnp.zeros((), dtype), config)
+    return _joined(value, laid, shape, dtype)
+
+
+def _joined(value, laid, shape, dtype):
+    """Axes of digits as axes of positions: what a last step leaves out is zero."""
+    merged, config = [], []
+    for (axis, start), size in zip(laid, shape, strict=True):
+        counts = math.prod([count for _, _, _, count, _ in axis]) if axis else 1
+        base = axis[-1][4] if axis else size
+        merged.append(counts)
+        end = size - start - ((counts - 1) * base + 1)
+        config.append((start, end, base - 1))
+    value = value.reshape(merged)
+    if any(
+        any(one[:2]) or (one[2] and n > 1)
+        for one, n in zip(config, merged, strict=True)
+    ):
+        value = lax.pad(value, jnp.zeros((), dtype), config)
+    return value.reshape(shape)
+
+
+def _scattered(terms: Sequence[Term], whole, shape, dtype):
+    """The entries of terms, one by one, added to what is there."""
+    if math.prod(shape) >= 1 << 31:
+        for term in terms:
+            labels, value, places = _listed(term, dtype)
+            whole = jnp.zeros(shape, dtype) if whole is None else whole
+            whole = whole.at[places].add(value, mode="promise_in_bounds")
+        return whole
+    strides = [math.prod(shape[place + 1 :]) for place in range(len(shape))]
+    found = []
+    for term in terms:
+        labels, value, places = _listed(term, dtype)
+        flat = sum(at * stride for at, stride in zip(places, strides, strict=True))
+        found.append(
+            (jnp.broadcast_to(flat, value.shape).reshape(-1), value.reshape(-1))
+        )
+    places, values = (
+        lax.concatenate(list(parts), 0) for parts in zip(*found, strict=True)
+    )
+    if whole is None:
+        whole = jnp.zeros(shape, dtype)
+    flat = whole.reshape(-1).at[places].add(values, mode="promise_in_bounds")
+    return flat.reshape(shape)
+
+
+def _listed(term: Term, dtype):
+    """The labels of a term; its entries on their grid; their positions per axis."""
+    axes = (*term.out, *term.of)
+    labels = tuple(dict.fromkeys([label for axis in axes for label in axis.labels]))
+    grid = tuple([label.size for label in labels])
+    value = jnp.broadcast_to(spread(term.factor, labels).astype(dtype), grid)
+    held = math.prod(grid) <= CONSTANT
+    return labels, value, tuple([axis.positions(labels, held) for axis in axes])
+
+
+def columns(term: Term, shape: tuple[int, ...], dtype):
+    """The columns of a term, one for every value of the labels on its input.
+
+    Returns:
+      An array (*output, *labels); the labels of the columns; the input's positions.
+    """
+    inside = tuple(dict.fromkeys([label for axis in term.of for label in axis.labels]))
+    new = {label: Label(label.size) for label in inside}
+    of = term.of
+    for label, other in new.items():
+        at = Axis(label.size, 0, ((other, 1),))
+        of = tuple([axis.put(label, at) for axis in of])
+    fresh = [Axis(label.size, 0, ((label, 1),)) for label in inside]
+    sizes = tuple([label.size for label in inside])
+    whole = _placed(Term(term.out, tuple(fresh), term.factor), (*shape, *sizes), dtype)
+    return whole, tuple(new.values()), of
+
+
+def of_array(array, shape: Sequence[int], x_shape: Sequence[int]) -> Term:
+    """The term of a plain array (*output, *input)."""
+    out, of = (tuple([along(n) for n in s]) for s in (shape, x_shape))
+    labels = tuple([label for axis in (*out, *of) for label in axis.labels])
+    if array is not None:
+        array = array.reshape([label.size for label in labels])
+    return Term(out, of, Factor(labels, array))

@@ -1,0 +1,164 @@
+"""What is multiplied on the way: an array with a label per axis, and its products."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+
+from ..linear.einsum import product_axes, product_numbers
+from .places import Axis, Label, _along, taken
+
+
+class Factor(NamedTuple):
+    """A coefficient.
+
+    Fields:
+      labels: one per axis of the array; () of a number.
+      array: None where only the plan is made.
+      mask: the array is boolean: it selects; behind it 0 times infinity is 0.
+    """
+
+    labels: tuple[Label, ...] = ()
+    array: Any = 1
+    mask: bool = False
+
+    @property
+    def size(self) -> int:
+        return math.prod([label.size for label in self.labels])
+
+    def put(self, label: Label, at: Axis) -> "Factor":
+        """With `at` in the place of a label."""
+        if label not in self.labels:
+            return self
+        labels, array = taken(self.array, self.labels, label, at)
+        return Factor(labels, array, self.mask)
+
+
+ONE = Factor()
+
+
+def is_number(factor: Factor) -> bool:
+    """Whether it is a number that is known now."""
+    return factor.array is not None and not _is_array(factor)
+
+
+def spread(factor: Factor, labels: Sequence[Label]):
+    """The array against the grid of `labels`, which are all its own and others."""
+    return _along(jnp.asarray(factor.array), factor.labels, labels)
+
+
+def number(factor: Factor, dtype) -> Any:
+    """A mask as a number, in arrays."""
+    return factor.array.astype(dtype) if factor.mask else factor.array
+
+
+def union(*factors: Factor) -> tuple[Label, ...]:
+    return tuple(dict.fromkeys([label for f in factors for label in f.labels]))
+
+
+def is_product(a: Factor, b: Factor, kept: Sequence[Label]) -> bool:
+    """Whether a product of the two sums over a label of both, and keeps one of each
+    alone: then it is a matrix product."""
+    mine, its = set(a.labels), set(b.labels)
+    lost = (mine & its) - set(kept)
+    return bool(lost and mine - its and its - mine)
+
+
+def multiplied(a: Factor, b: Factor, kept: Sequence[Label], dtype, precision) -> Factor:
+    """The product, summed over all labels that are not kept.
+
+    A mask selects from the other, so that what it leaves out stays out, be it infinite;
+    only in a matrix product it counts as 0 and 1.
+    """
+    alone = set(kept)
+    a, b = summed(a, {*kept, *b.labels}, dtype), summed(b, {*kept, *a.labels}, dtype)
+    labels = tuple([label for label in union(a, b) if label in alone])
+    if a.array is None or b.array is None:
+        return Factor(
+            labels, None, a.mask and b.mask and len(labels) == len(union(a, b))
+        )
+    if is_product(a, b, kept):
+        return _matrix_product(a, b, labels, dtype, precision)
+    return summed(_elementwise(a, b, dtype), alone, dtype)
+
+
+def _elementwise(a: Factor, b: Factor, dtype) -> Factor:
+    if _is_one(a):
+        return b
+    if _is_one(b):
+        return a
+    labels = union(a, b)
+    if a.mask and b.mask:
+        return Factor(labels, spread(a, labels) & spread(b, labels), True)
+    if a.mask or b.mask:
+        chosen, value = (a, b) if a.mask else (b, a)
+        where = spread(chosen, labels)
+        given = spread(value, labels)
+        return Factor(labels, jnp.where(where, given, jnp.zeros((), given.dtype)))
+    if not a.labels and not b.labels and not _is_array(a) and not _is_array(b):
+        return Factor((), a.array * b.array)
+    mine, its = (jnp.asarray(spread(f, labels), dtype) for f in (a, b))
+    return Factor(labels, lax.mul(*_alike(mine, its)))
+
+
+def _alike(*arrays) -> list:
+    """Arrays of one rank, broadcast to one shape."""
+    shape = jnp.broadcast_shapes(*[x.shape for x in arrays])
+    return [jnp.broadcast_to(x, shape) for x in arrays]
+
+
+def _is_one(factor: Factor) -> bool:
+    return not factor.mask and not _is_array(factor) and factor.array == 1
+
+
+def _is_array(factor: Factor) -> bool:
+    return hasattr(factor.array, "ndim")
+
+
+def _matrix_product(a, b, labels, dtype, precision) -> Factor:
+    mine, its = (jnp.asarray(number(f, dtype), dtype) for f in (a, b))
+    numbers = product_numbers(a.labels, b.labels, labels)
+    out = lax.dot_general(mine, its, *numbers, precision=precision)
+    found = product_axes(a.labels, b.labels, labels)
+    order = [found.index(label) for label in labels]
+    if order != list(range(len(order))):
+        out = lax.transpose(out, order)
+    return Factor(labels, out)
+
+
+def summed(factor: Factor, kept, dtype) -> Factor:
+    """Summed over the labels that are not kept."""
+    lost = tuple([i for i, label in enumerate(factor.labels) if label not in kept])
+    if not lost:
+        return factor
+    labels = tuple([label for label in factor.labels if label in kept])
+    if factor.array is None:
+        return Factor(labels, None)
+    return Factor(labels, lax.reduce_sum(jnp.asarray(number(factor, dtype)), lost))
+
+
+def scaled(factor: Factor, times: int, dtype) -> Factor:
+    """`times` the factor."""
+    if times == 1:
+        return factor
+    return (
+        _elementwise(factor, Factor((), times), dtype)
+        if factor.array is not None
+        else factor
+    )
+
+
+def added(a: Factor, b: Factor, dtype) -> Factor:
+    """The sum; what one lacks, it is the same along."""
+    labels = union(a, b)
+    if a.array is None or b.array is None:
+        return Factor(labels, None)
+    if not labels and not _is_array(a) and not _is_array(b):
+        return Factor((), a.array + b.array)
+    parts = [
+        jnp.asarray(spread(f._replace(array=number(f, dtype)), labels), dtype)
+        for f in (a, b)
+    ]
+    return Factor(labels, lax.add(*_alike(*parts)))

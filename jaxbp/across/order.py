@@ -1,0 +1,258 @@
+"""In which order vertices are eliminated: ways, what they take, the cheapest.
+
+From the types alone: the graph is eliminated without arrays, once per order, and what
+its products take is counted. Beside the orders of elimination stand the two modes: all
+columns pushed through all edges, all rows pulled back.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable
+
+from .block import Block, array_of, sweep_elements
+from .factor import is_number, is_product
+from .graph import Graph, Vertex
+from .report import Plan, Way
+from .term import Term
+from .work import Exhausted, Patience, Work
+
+PRODUCTS = 4  # an edge, that all orders together may count, and
+MOST_PRODUCTS = 200  # so many more
+MOST_TRIED = 120  # vertices among which the cheapest is looked for at every step
+CLEARLY = 0.625  # an order is taken where it needs at most so much of the better mode
+LARGEST = 1 << 22  # elements that an array in the middle may always have
+SLOPE = 4  # elements' worth of computing a slope, and the value that it is of
+MODES = ("forward", "reverse")
+
+
+def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> Plan:
+    """The cheapest way.
+
+    Args:
+      graph: without arrays; it is not changed.
+      fresh: makes a new count.
+      modes: those of `MODES` that the function has.
+      unfit: why there are these alone, if so.
+    """
+    base_s = _primal_s(graph, fresh())
+    ways = [_mode(graph, fresh(), name) for name in modes]
+    ways = [way._replace(time_s=way.time_s + base_s) for way in ways]
+    best = min(ways, key=lambda way: way.time_s)
+    if unfit:
+        return Plan(tuple(ways), best, f"{best.name} mode: {unfit}")
+    start, small = fresh(), graph.copy()
+    start.time_s += base_s
+    begun = _collapsed(small, start)
+    edges = sum(map(len, graph.ahead.values()))
+    patience = Patience(MOST_PRODUCTS + PRODUCTS * edges)
+    for name, find in ORDERS.items():
+        if name in SEARCHING and len(small.inner) > MOST_TRIED:
+            continue
+        work = fresh()
+        work.patience = patience
+        work.limit_s = best.time_s - start.time_s
+        with contextlib.suppress(Exhausted):
+            ways.append(_eliminated(name, find, small.copy(), begun, start, work))
+    return _chosen(ways, best, graph)
+
+
+def _chosen(ways: list[Way], mode: Way, graph: Graph) -> Plan:
+    allowed = max(LARGEST, 4 * _entries(graph))
+    orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
+    best = min(orders, key=lambda way: way.time_s, default=None)
+    if best is None:
+        reason = f"{mode.name} mode: no order that was looked at is faster"
+        return Plan(tuple(ways), mode, reason)
+    gain = mode.time_s / max(best.time_s, 1e-12)
+    if best.time_s <= CLEARLY * mode.time_s:
+        reason = f"predicted {gain:.3g} times faster than {mode.name} mode"
+        return Plan(tuple(ways), best, reason)
+    reason = (
+        f"{mode.name} mode: the best order is predicted {gain:.3g} times faster, and "
+        f"is taken from {1 / CLEARLY:.3g} on"
+    )
+    return Plan(tuple(ways), mode, reason)
+
+
+def _entries(graph: Graph) -> int:
+    """Elements of the Jacobian."""
+    outs = sum(math.prod(graph.shapes[v]) for v in graph.outputs if v is not None)
+    return outs * sum(math.prod(graph.shapes[v]) for v in graph.inputs)
+
+
+# The modes --------------------------------------------------------------------
+
+
+def _mode(graph: Graph, work: Work, name: str) -> Way:
+    vertices = graph.inputs if name == "forward" else graph.outputs
+    shapes = [graph.shapes[v] for v in vertices if v is not None]
+    count = sum(math.prod(shape) for shape in shapes)
+    for targets in graph.ahead.values():
+        for block in targets.values():
+            _swept(block, count, name, work)
+    work.elements(_entries(graph))
+    return Way(name, (), work.flops, work.time_s, work.kernels, work.largest)
+
+
+def _primal_s(graph: Graph, work: Work) -> float:
+    """A guess at the function itself, and at its local derivatives: the same in all
+    ways."""
+    for targets in graph.ahead.values():
+        for block in targets.values():
+            _swept(block, 1, "forward", work)
+            for term in block.terms:
+                if not is_number(term.factor):
+                    kept = [i for axis in term.out for i in axis.labels]
+                    work.elements(SLOPE * math.prod([i.size for i in set(kept)]))
+    return work.time_s
+
+
+def _swept(block: Block, count: int, mode: str, work: Work) -> None:
+    for operator in block.operators:
+        work.elements(count * sweep_elements(operator))
+        work.time_s += work.rates.kernel_s
+    for term in block.terms:
+        _term_swept(term if mode == "forward" else term.transposed, count, work)
+
+
+def _term_swept(term: Term, count: int, work: Work) -> None:
+    """`count` columns through a term."""
+    kept = {label for axis in term.out for label in axis.labels}
+    inside = {label for axis in term.of for label in axis.labels}
+    every = math.prod([i.size for i in kept | inside | set(term.factor.labels)])
+    own = set(term.factor.labels)
+    if (own & inside) - kept and own - inside:
+        size = math.prod([i.size for i in inside]) + math.prod([i.size for i in kept])
+        work.product(2.0 * count * every, term.factor.size + count * size)
+    elif not is_number(term.factor):
+        work.elements(count * every)
+    elif inside == kept:
+        work.elements(0.1 * count * every)
+    else:
+        work.elements(0.5 * count * every)
+
+
+# The orders -------------------------------------------------------------------
+
+
+def _collapsed(graph: Graph, work: Work) -> list[Vertex]:
+    """Eliminates what costs nothing and grows nothing: copies, moves, numbers, and
+    diagonals between diagonals."""
+    done, again = [], True
+    while again:
+        again = False
+        for vertex in graph.inner:
+            ahead, behind = graph.ahead[vertex], graph.behind[vertex]
+            if not ahead or not behind or _is_free(ahead, behind):
+                graph.eliminate(vertex, work)
+                done.append(vertex)
+                again = True
+    return done
+
+
+def _is_free(ahead: dict, behind: dict) -> bool:
+    if len(ahead) > 1 and len(behind) > 1:
+        return False
+    blocks = [*ahead.values(), *behind.values()]
+    if any(len(b.terms) != 1 or b.operators for b in blocks):
+        return False
+    if len(behind) == 1:
+        (before,) = (b.terms[0] for b in behind.values())
+        if _is_copy(before):
+            return True
+    if len(ahead) == 1:
+        (after,) = (b.terms[0] for b in ahead.values())
+        if _is_copy(after):
+            return True
+        if len(behind) == 1:
+            return _is_small(after, before)
+    return False
+
+
+def _is_small(after: Term, before: Term) -> bool:
+    """Whether the product is a diagonal's with one as large, or of numbers."""
+    a, b = after.factor, before.factor
+    if max(a.size, b.size) == 1:
+        return True
+    if is_product(a, b, tuple(after.placed | before.placed)):
+        return False
+    return max(after.entries, before.entries) <= 2 * min(a.size, b.size)
+
+
+def _is_copy(term: Term) -> bool:
+    return is_number(term.factor) and term.factor.array == 1
+
+
+def _eliminated(name, find, graph: Graph, begun, start: Work, work: Work) -> Way:
+    order = [*begun, *find(graph, work)]
+    for source in graph.inputs:
+        for target, block in graph.ahead[source].items():
+            array_of(block, graph.shapes[target], graph.shapes[source], work)
+    largest = max(start.largest, work.largest)
+    flops, time_s = start.flops + work.flops, start.time_s + work.time_s
+    return Way(name, tuple(order), flops, time_s, start.kernels + work.kernels, largest)
+
+
+def _in_turn(graph: Graph, work: Work, backwards: bool) -> list[Vertex]:
+    order = graph.inner
+    if backwards:
+        order.reverse()
+    for vertex in order:
+        graph.eliminate(vertex, work)
+    return order
+
+
+def _by(score: Callable) -> Callable[[Graph, Work], list[Vertex]]:
+    """Always the vertex of the least score.
+
+    Args:
+      score: score(seconds of its products, its elements) -> what is compared.
+    """
+
+    def find(graph: Graph, work: Work) -> list[Vertex]:
+        found: dict[Vertex, tuple] = {}
+        order, left = [], set(graph.inner)
+        while left:
+            for vertex in left:
+                if vertex not in found:
+                    found[vertex] = _tried(graph, vertex, work, score)
+            best = min(left, key=lambda v: (*found[v][0], graph.order[v]))
+            _, products = found.pop(best)
+            near = {*graph.ahead[best], *graph.behind[best]}
+            _count_again(graph, best, products, work)
+            order.append(best)
+            left.discard(best)
+            for vertex in near:
+                found.pop(vertex, None)
+        return order
+
+    return find
+
+
+def _tried(graph: Graph, vertex: Vertex, work: Work, score) -> tuple:
+    trial = work.again()
+    products = graph.products(vertex, trial)
+    grown = sum(term.factor.size for *_, b in products for term in b.terms)
+    for block in (*graph.ahead[vertex].values(), *graph.behind[vertex].values()):
+        grown -= sum(term.factor.size for term in block.terms)
+    size = math.prod(graph.shapes[vertex])
+    return (score(trial.time_s, size), trial.time_s, grown), (products, trial)
+
+
+def _count_again(graph: Graph, vertex: Vertex, tried, work: Work) -> None:
+    products, trial = tried
+    work.include(trial)
+    graph.eliminate(vertex, work, products)
+
+
+# Markowitz's rule, with times in the place of numbers of edges (Griewank and Reese
+# 1991), keeps no bottleneck for last; the widest vertices first do, and so does the
+# least time an element: chains are then multiplied from their long sides.
+ORDERS: dict[str, Callable[[Graph, Work], list[Vertex]]] = {
+    "from the inputs": lambda graph, work: _in_turn(graph, work, False),
+    "from the outputs": lambda graph, work: _in_turn(graph, work, True),
+    "least time an element first": _by(lambda time_s, size: time_s / max(size, 1)),
+    "least time first": _by(lambda time_s, size: time_s),
+    "widest first": _by(lambda time_s, size: -size),
+}
+SEARCHING = ("least time first", "widest first", "least time an element first")

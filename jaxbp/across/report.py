@@ -1,0 +1,104 @@
+"""What is shown of a plan: the ways to a Jacobian, the choice, and why."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..display import Column, Line, Page, Shown, Table, Words
+
+
+class Way(NamedTuple):
+    """One way to the Jacobian.
+
+    Fields:
+      name: "forward", "reverse", or how the order was found.
+      order: the vertices as they are eliminated; () of a mode.
+      flops: of products, and one an element elsewhere.
+      time_s: predicted, of a usual device; it compares ways.
+      kernels: matrix products, and sweeps through operators.
+      largest: elements of the largest array in the middle; 0 of a mode, which has as
+        many columns or rows of every value as the Jacobian.
+    """
+
+    name: str
+    order: tuple[int, ...]
+    flops: float
+    time_s: float
+    kernels: int
+    largest: int
+
+
+COLUMNS = (
+    Column("way", left=True, fold=True),
+    Column("flops"),
+    Column("kernels", spare=1),
+    Column("largest array", spare=2),
+    Column("predicted"),
+    Column("over chosen"),
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Plan(Shown):
+    """All ways to a Jacobian, from types alone; nothing was run.
+
+    Attributes:
+      ways: the modes, and orders of elimination where any can be tried.
+      chosen: the one that is taken.
+      reason: why.
+      inputs, outputs: elements of either side.
+      name: of the function.
+      edges: how many edges its linear program has.
+      operators: those known by their two directions alone, with their lines.
+    """
+
+    ways: tuple[Way, ...]
+    chosen: Way
+    reason: str
+    inputs: int = 0
+    outputs: int = 0
+    name: str = ""
+    edges: int = 0
+    operators: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[Way]:
+        """The ways, in the table's order."""
+        return list(self.ways)
+
+    def page(self) -> Page:
+        """Headline, table, reason, operators."""
+        headline = (
+            f"Jacobian of {self.name}: {self.outputs:,} by {self.inputs:,}; "
+            "predicted from types, nothing run"
+        )
+        words = [Words(f"Taken: {self.reason}.")]
+        if self.operators:
+            known = (
+                f"{self.edges - len(self.operators)} of {self.edges} edges have labels"
+            )
+            words.append(Words(f"{known}; operators:", "dim"))
+            words += [Words(name, "dim", indent=2) for name in self.operators[:5]]
+        return Page(Words(headline, "bold"), self._table(), *words)
+
+    def _table(self) -> Table:
+        lines = [
+            Line(_cells(way, self.chosen), "good" if way is self.chosen else "")
+            for way in self.ways
+        ]
+        return Table(COLUMNS, tuple(lines))
+
+
+def _cells(way: Way, chosen: Way) -> tuple[str, ...]:
+    from ..timing.clock import seconds
+
+    ratio = f"{way.time_s / chosen.time_s:,.3g}" if chosen.time_s else ""
+    largest = f"{way.largest:,}" if way.largest else "-"
+    marked = f"{way.name} (taken)" if way is chosen else way.name
+    return (
+        marked,
+        f"{way.flops:.3g}",
+        str(way.kernels),
+        largest,
+        seconds(way.time_s),
+        ratio,
+    )

@@ -1,0 +1,125 @@
+"""What the algebra of terms takes on a device, and in what it computes.
+
+Predicted seconds are those of kernels: a matrix product takes its flops or its bytes,
+whichever is longer; what goes element by element is fused with its neighbours, and
+takes its elements.
+"""
+
+import math
+import os
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from .expand import is_sparse, is_stacked, is_static
+
+
+class Rates(NamedTuple):
+    """What a device does in a second, where nothing was measured.
+
+    Fields:
+      flops_per_s: of a matrix product of float32.
+      bytes_per_s: of main memory.
+      elements_per_s: of a fused pass over float32 in cache.
+      kernel_s: until a product has begun.
+      entry_s: to add one entry at a place of its own.
+    """
+
+    flops_per_s: float
+    bytes_per_s: float
+    elements_per_s: float
+    kernel_s: float
+    entry_s: float
+
+
+def rates(platform: str) -> Rates:
+    """Of a usual device of this kind; they compare ways, and time nothing."""
+    if platform == "cpu":
+        cores = min(os.cpu_count() or 1, 16)
+        return Rates(4e10 * cores, 1e10, 1.5e9 * cores, 2e-6, 1e-8)
+    return Rates(3e13, 1.5e12, 2e11, 5e-6, 1e-10)
+
+
+class Exhausted(Exception):
+    """An order is given up: it takes too long, or looking for it does."""
+
+
+class Patience:
+    """How many products plans may still count, all together."""
+
+    def __init__(self, products: int):
+        self.products = products
+
+    def spend(self) -> None:
+        self.products -= 1
+        if self.products < 0:
+            raise Exhausted
+
+
+class Work:
+    """The type to compute in, and what has been done so far.
+
+    Attributes:
+      plan: nothing is computed: what is done is counted.
+      flops: of products, and one an element.
+      time_s: predicted.
+      kernels: matrix products and sweeps through operators.
+      largest: elements of the largest array made.
+    """
+
+    def __init__(self, dtype, precision: Any, plan: bool, found: Rates | None = None):
+        self.dtype, self.precision, self.plan = np.dtype(dtype), precision, plan
+        self.rates = rates(jax.default_backend()) if found is None else found
+        self.scale = max(1.0, self.dtype.itemsize / 4)
+        self.flops, self.time_s, self.kernels, self.largest = 0.0, 0.0, 0, 0
+        self.patience: Patience | None = None
+        self.limit_s = math.inf
+
+    def counted(self) -> None:
+        """After each product: raises Exhausted where it is time to give up."""
+        if self.patience is not None:
+            self.patience.spend()
+        if self.time_s > self.limit_s:
+            raise Exhausted
+
+    def product(self, flops: float, elements: float) -> None:
+        """A matrix product that reads and writes so many elements."""
+        self.flops += flops
+        self.kernels += 1
+        self.time_s += self.rates.kernel_s + self.scale * max(
+            flops / self.rates.flops_per_s, 4 * elements / self.rates.bytes_per_s
+        )
+
+    def elements(self, count: float) -> None:
+        """A fused pass."""
+        self.flops += count
+        self.time_s += self.scale * count / self.rates.elements_per_s
+
+    def written(self, shape, terms) -> None:
+        """The terms as one plain array."""
+        size = math.prod(shape)
+        if is_stacked(terms, shape):
+            self.elements(size)
+            return
+        few = [t.entries for t in terms if is_sparse(t, shape) or not is_static(t)]
+        plain, entries = len(terms) - len(few), sum(few)
+        self.elements(size * max(1.0, (1 + plain) / 2))
+        self.time_s += entries * self.rates.entry_s
+
+    def made(self, count: int) -> None:
+        """An array was made."""
+        self.largest = max(self.largest, count)
+
+    def again(self) -> "Work":
+        """A new count, of the same type and device."""
+        found = Work(self.dtype, self.precision, self.plan, self.rates)
+        found.patience = self.patience
+        return found
+
+    def include(self, other: "Work") -> None:
+        """Adds another count."""
+        self.flops += other.flops
+        self.time_s += other.time_s
+        self.kernels += other.kernels
+        self.made(other.largest)

@@ -1,0 +1,183 @@
+"""`jaxbp.jacobian` and `hessian`: JAX's results, whichever way is taken."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbp
+from jaxbp.across import order
+
+N = 12
+X = np.linspace(0.1, 1.0, N)
+W = np.random.default_rng(0).normal(size=(N, N))
+EYE = np.eye(4, dtype=bool)
+PAIRS = np.triu_indices(4, 1)
+PLACES = np.array([0, 1, 1, 4, 3, 2] * 2)
+
+
+def energy(x):
+    r = x.reshape(4, 3)
+    squares = ((r[:, None] - r[None]) ** 2).sum(-1)
+    inverse = 1 / jnp.where(EYE, 1.0, squares) ** 3
+    return jnp.sum(jnp.where(EYE, 0.0, inverse * inverse - inverse))
+
+
+def energy_by_pairs(x):
+    r = x.reshape(4, 3)
+    inverse = 1 / ((r[PAIRS[0]] - r[PAIRS[1]]) ** 2).sum(-1) ** 3
+    return jnp.sum(inverse * inverse - inverse)
+
+
+def attention(x):
+    r = x.reshape(3, 4)
+    return jax.nn.softmax(r @ r.T) @ r
+
+
+def loop(x):
+    return jax.lax.scan(lambda c, _: (jnp.tanh(W @ c), c.sum()), x, None, length=3)
+
+
+FUNCTIONS = {
+    "tanh(Wx)": lambda x: jnp.tanh(W @ x),
+    "residual": lambda x: x + W[:, :2] @ jnp.tanh(W[:2] @ x),
+    "gated": lambda x: x * jax.nn.sigmoid(W[:, :2] @ jnp.tanh(W[:2] @ x)),
+    "Lotka-Volterra": lambda x: x * (1 + W @ x),
+    "Kuramoto": lambda x: jnp.sin(x[None] - x[:, None]).sum(1),
+    "stencil": lambda x: x[:-2] - 2 * x[1:-1] ** 2 + x[2:],
+    "rolled": lambda x: jnp.roll(x, 1) * x - x[::-1],
+    "Lennard-Jones": jax.grad(energy),
+    "Lennard-Jones by pairs": jaxbp.grad(energy_by_pairs),
+    "layer norm": lambda x: (x - x.mean()) / jnp.sqrt(x.var() + 1e-5),
+    "per example": lambda x: jnp.tanh(x.reshape(3, 4) @ W[:4, :4]),
+    "attention": attention,
+    "scan": loop,
+    "several": lambda x: {"a": x[::2] * 2, "b": (x.sum(), x[3])},
+    "scalars": lambda x: jnp.stack([x[0] * x[1], x[1] * jnp.sin(x[2]), x[3]]),
+    "scattered": lambda x: jnp.zeros(5).at[PLACES].add(x**2),
+    "other digits": lambda x: (x.reshape(3, 4) ** 2).reshape(4, 3) @ W[:3, :3],
+    "operator inside": lambda x: jnp.cumsum(W @ jnp.tanh(x)) * x,
+    "masked": lambda x: jnp.where(x > 0.5, jnp.log(x - 0.4999), 0.0),
+    "constant": lambda x: jnp.ones(3),
+    "nothing": lambda x: x,
+    "tiled": lambda x: jnp.tile(x, 2) * jnp.pad(x, (N, 0)),
+    "sorted": lambda x: jnp.sort(-x) * x.max(),
+    "empty": lambda x: x[:0] * 2,
+}
+
+
+@pytest.fixture(params=["planned", "across"])
+def way(request, monkeypatch):
+    """As planned, and with an order of elimination however slow it seems."""
+    if request.param == "across":
+        monkeypatch.setattr(order, "CLEARLY", np.inf)
+
+
+def agree(came, wanted):
+    assert jax.tree.structure(came) == jax.tree.structure(wanted)
+    for one, other in zip(jax.tree.leaves(came), jax.tree.leaves(wanted), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(one, other, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_values(name, way):
+    f = FUNCTIONS[name]
+    wanted = jax.jit(jax.jacrev(f))(X)
+    agree(jax.jit(jaxbp.jacobian(f))(X), wanted)
+
+
+def test_live_batched_and_nested(way):
+    f = FUNCTIONS["gated"]
+    x = jnp.asarray(X[:N])
+    agree(jaxbp.jacobian(f)(x), jax.jacrev(f)(x))
+    stacked = jnp.stack([x, 2 * x])
+    agree(jax.vmap(jaxbp.jacobian(f))(stacked), jax.vmap(jax.jacrev(f))(stacked))
+    size = lambda ad: lambda x: jnp.sum(ad.jacobian(f)(x) ** 2)  # noqa: E731
+    wanted = jax.grad(lambda x: jnp.sum(jax.jacrev(f)(x) ** 2))(x)
+    agree(jax.grad(size(jaxbp))(x), wanted)
+    agree(jaxbp.grad(size(jaxbp))(x), wanted)
+    twice = jax.jit(jaxbp.jacobian(jaxbp.jacobian(f)))(x)
+    agree(twice, jax.jit(jax.jacfwd(jax.jacrev(f)))(x))
+
+
+def test_several_arguments_aux_and_float32(way):
+    def f(p, x, n):
+        y = jnp.tanh(p["w"] @ x) * p["b"]
+        return (y, y.sum()), n
+
+    p = {"w": jnp.asarray(W[:3], jnp.float32), "b": jnp.ones(3, jnp.float32)}
+    x = jnp.asarray(X, jnp.float32)
+    came, aux = jaxbp.jacobian(f, (0, 1), has_aux=True)(p, x, 3)
+    wanted, _ = jax.jacrev(f, (0, 1), has_aux=True)(p, x, 3)
+    assert aux == 3
+    assert jax.tree.structure(came) == jax.tree.structure(wanted)
+    for one, other in zip(jax.tree.leaves(came), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+        assert one.dtype == other.dtype
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "more"),
+    [
+        (lambda z: jnp.exp(z) * z.sum(), X[:3] + 1j, {"holomorphic": True}),
+        (lambda x: jnp.fft.rfft(x).real, X, {}),
+        (lambda x: x.astype(jnp.float32).sum(), X, {}),
+        (lambda n: n.astype(float) * 2, np.arange(3), {"allow_int": True}),
+        (lambda z: jnp.abs(z) ** 2, X[:2] + 1j, {}),
+    ],
+    ids=["holomorphic", "fft", "two types", "integers", "complex to real"],
+)
+def test_what_keeps_to_the_modes(f, x, more, way):
+    agree(jaxbp.jacobian(f, **more)(x), jax.jacrev(f, **more)(x))
+
+
+def test_a_while_loop_goes_forward(way):
+    def f(x):
+        step = lambda s: (s[0] + 1, jnp.sin(s[1]))  # noqa: E731
+        return jax.lax.while_loop(lambda s: s[0] < 3, step, (0, W @ x))[1]
+
+    agree(jaxbp.jacobian(f)(X), jax.jacfwd(f)(X))
+
+
+def test_a_mask_keeps_infinities_out(way):
+    f = lambda x: W @ jnp.where(x > 0, jnp.sqrt(jnp.abs(x)), 0.0)  # noqa: E731
+    x = jnp.asarray(X).at[3].set(0.0)
+    came = jaxbp.jacobian(f)(x)
+    assert np.isfinite(came[:, 4:]).all()
+    agree(jaxbp.jacobian(f)(jnp.asarray(X)), jax.jacfwd(f)(jnp.asarray(X)))
+
+
+def test_the_plan_of_a_bottleneck():
+    weights = [np.zeros(s, np.float32) for s in [(256, 512), (8, 256), (512, 8)]]
+
+    def f(x, a, b, c):
+        return c @ jnp.tanh(b @ jnp.tanh(a @ x))
+
+    plan = jaxbp.jacobian(f).plan(np.zeros(512, np.float32), *weights)
+    assert plan.chosen.name not in order.MODES
+    flops = {way.name: way.flops for way in plan.ways}
+    assert flops[plan.chosen.name] < flops["reverse"] / 2
+    # The narrow vertex goes last: 8 rows through the encoder, one outer product.
+    assert plan.chosen.flops < 3 * 2 * 8 * (256 * 512 + 512 * 512)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [energy, energy_by_pairs, lambda x: jnp.sum(attention(x)), jnp.prod],
+    ids=["all pairs", "half the pairs", "attention", "product"],
+)
+def test_hessian_laplacian_and_diagonal(f, way):
+    wanted = jax.jit(jax.hessian(f))(X)
+    scale = np.abs(wanted).max()
+    same = lambda a, b: np.testing.assert_allclose(a, b, atol=1e-10 * scale)  # noqa: E731
+    same(jax.jit(jaxbp.hessian(f))(X), wanted)
+    same(jax.jit(jaxbp.laplacian(f))(X), np.trace(wanted))
+    same(jax.jit(jaxbp.hessian_diagonal(f))(X), np.diagonal(wanted))
+
+
+def test_laplacian_of_what_is_no_number_of_an_array():
+    with pytest.raises(jaxbp.errors.InvalidArgument, match="to one number"):
+        jaxbp.laplacian(lambda x: x * 2)(X)
+    with pytest.raises(jaxbp.errors.InvalidArgument, match="must be one integer"):
+        jaxbp.laplacian(jnp.sum, (0, 1))

@@ -1,0 +1,122 @@
+"""`jaxbp.sparse`: patterns hold every nonzero, and entries are those of JAX."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbp
+from jaxbp import sparse
+from jaxbp.errors import InvalidArgument, ShapeMismatch
+
+N = 10
+X = np.linspace(0.11, 1.03, N)
+PLACES = np.array([0, 3, 3, 9])
+
+
+def burgers(u):
+    right, left = jnp.roll(u, -1), jnp.roll(u, 1)
+    return -u * (right - left) / 2 + 0.1 * (right - 2 * u + left)
+
+
+def energy(x):
+    return jnp.sum((x[1:] - x[:-1] ** 2) ** 2)
+
+
+def gathered(x):
+    return x[PLACES] ** 2 * jnp.sin(x[jnp.array([1, 2, 3, 4])])
+
+
+def through_an_operator(x):
+    return jnp.fft.irfft(jnp.fft.rfft(x)) * x
+
+
+FUNCTIONS = {
+    "Burgers": burgers,
+    "gradient": jax.grad(energy),
+    "gathered": gathered,
+    "operator": through_an_operator,
+    "matrix": lambda x: jnp.diag(x)[1:] * 2,
+    "scattered": lambda x: jnp.zeros((2, N)).at[1, PLACES].add(x[:4] ** 2),
+    "empty rows": lambda x: jnp.concatenate([jnp.zeros(3), x[2:4] ** 2]),
+    "zero": lambda x: jnp.zeros(3),
+    "sum": lambda x: jnp.sum(x**2),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_entries_and_patterns(name):
+    f = FUNCTIONS[name]
+    wanted = np.asarray(jax.jit(jax.jacrev(f))(X)).reshape(-1, N)
+    found = jax.jit(sparse.jacobian(f))(X)
+    np.testing.assert_allclose(found.todense(), wanted, atol=1e-12)
+    flat = np.asarray(found.indices) @ [N, 1]
+    assert (np.diff(flat) > 0).all()  # ordered, and each place once
+    live = name in ("gathered", "scattered")  # indices are known where it runs
+    given = jnp.asarray(X) if live else jax.ShapeDtypeStruct((N,), np.float64)
+    pattern = sparse.pattern(f, given)
+    assert pattern.dense()[wanted != 0].all()
+    assert pattern.exact == (name not in ("operator", "matrix"))
+    if pattern.exact:
+        assert pattern.nse == (wanted != 0).sum()
+
+
+def test_a_pattern_from_types_is_that_of_values():
+    given = sparse.pattern(burgers, jax.ShapeDtypeStruct((N,), np.float64))
+    assert (given.dense() == sparse.pattern(burgers, X).dense()).all()
+    np.testing.assert_allclose(
+        sparse.jacobian(burgers)(X).todense(), jax.jacfwd(burgers)(X), atol=1e-12
+    )
+    assert given.scipy().shape == (N, N)
+
+
+def test_hessian_of_a_stencil():
+    found = jax.jit(sparse.hessian(energy))(X)
+    np.testing.assert_allclose(found.todense(), jax.hessian(energy)(X), atol=1e-12)
+    assert found.nse == 3 * N - 2
+
+
+def test_a_large_stencil_is_planned_without_its_matrix():
+    many = sparse.pattern(jax.grad(energy), jax.ShapeDtypeStruct((50_000,), np.float64))
+    assert many.exact and many.nse == 3 * 50_000 - 2
+    colours = sparse.colouring(many)
+    assert colours.max() + 1 == 3
+
+
+@pytest.mark.parametrize("by", ["columns", "rows"])
+def test_colours_share_no_line(by):
+    pattern = np.random.default_rng(1).random((20, 15)) < 0.2
+    colours = sparse.colouring(pattern, by)
+    lines = pattern if by == "columns" else pattern.T
+    assert colours.min() == 0
+    for colour in range(colours.max() + 1):
+        assert lines[:, colours == colour].sum(1).max() <= 1
+
+
+def test_a_given_pattern_is_used_and_checked():
+    sums = lambda x: jnp.fft.irfft(jnp.fft.rfft(x)) * 3  # noqa: E731 (3 x)
+    eye = np.eye(N, dtype=bool)
+    found = sparse.jacobian(sums, pattern=eye)(X)
+    np.testing.assert_allclose(found.todense(), 3 * np.eye(N), atol=1e-12)
+    assert found.nse == N
+    larger = sparse.jacobian(burgers, pattern=np.ones((N, N)))(X)
+    np.testing.assert_allclose(larger.todense(), jax.jacfwd(burgers)(X), atol=1e-12)
+    with pytest.raises(InvalidArgument, match="lacks an entry"):
+        sparse.jacobian(through_an_operator, pattern=np.eye(N, k=1))(X)
+    with pytest.raises(InvalidArgument, match="lacks 20 places"):
+        sparse.jacobian(burgers, pattern=eye)(X)
+    with pytest.raises(ShapeMismatch, match=r"must have shape \(10, 10\)"):
+        sparse.jacobian(burgers, pattern=np.eye(3))(X)
+
+
+def test_wrong_arguments():
+    with pytest.raises(InvalidArgument, match="has 2 leaves"):
+        sparse.jacobian(lambda x: (x, x))(X)
+    with pytest.raises(InvalidArgument, match="must be columns or rows"):
+        sparse.colouring(np.eye(2), "both")
+    with pytest.raises(InvalidArgument, match="must be a jaxbp.sparse.Pattern"):
+        sparse.jacobian(burgers, pattern=np.ones(3))
+
+
+def test_it_is_a_module_of_the_front_door():
+    assert jaxbp.sparse is sparse

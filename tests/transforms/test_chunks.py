@@ -1,0 +1,67 @@
+"""`budget_bytes`: the same Jacobians, so many columns or rows at a time as fit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbp
+from jaxbp.errors import InvalidArgument
+
+RNG = np.random.default_rng(0)
+W, V = RNG.normal(size=(64, 40)) / 6, RNG.normal(size=(24, 64)) / 8
+X = RNG.normal(size=40)
+
+
+def f(x, w, v):
+    return {"a": jnp.tanh(v @ jnp.sin(w @ x)), "b": (x[:3] ** 2).sum()}
+
+
+def energy(x, w, v):
+    return jnp.sum(f(x, w, v)["a"] ** 2)
+
+
+DOORS = {
+    "jacfwd": (jaxbp.jacfwd, f),
+    "jacrev": (jaxbp.jacrev, f),
+    "jacobian": (jaxbp.jacobian, f),
+    "hessian": (jaxbp.hessian, energy),
+}
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_values_and_peak(name):
+    door, fun = DOORS[name]
+    wanted = (jax.hessian if fun is energy else jax.jacrev)(fun)(X, W, V)
+    with pytest.raises(InvalidArgument, match="at least, but is 1,0") as found:
+        door(fun, budget_bytes=1000)(X, W, V)
+    least = int(str(found.value).split("be ")[1].split(" at")[0].replace(",", ""))
+    for budget in (least, int(1.2 * least), 100 * least):
+        program = jax.jit(door(fun, budget_bytes=budget)).lower(X, W, V).compile()
+        found = program(X, W, V)
+        assert jax.tree.structure(found) == jax.tree.structure(wanted)
+        for one, other in zip(
+            jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True
+        ):
+            np.testing.assert_allclose(one, other, atol=1e-10)
+        memory = program.memory_analysis()
+        peak = memory.temp_size_in_bytes + memory.argument_size_in_bytes
+        peak += memory.output_size_in_bytes - memory.alias_size_in_bytes
+        assert peak <= 1.1 * budget
+
+
+def test_several_arguments_and_aux():
+    def g(p, x):
+        return p["w"][:4, :3] @ x[:3], x
+
+    came, aux = jaxbp.jacfwd(g, (0, 1), True, budget_bytes=10**6)({"w": W}, X)
+    wanted, _ = jax.jacfwd(g, (0, 1), True)({"w": W}, X)
+    assert aux is X or (aux == X).all()
+    for one, other in zip(jax.tree.leaves(came), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+@pytest.mark.parametrize("budget", [0, -5, 1.5, True, "1GB"], ids=repr)
+def test_a_budget_is_a_number_of_bytes(budget):
+    with pytest.raises(InvalidArgument, match="must be a number of bytes"):
+        jaxbp.jacrev(f, budget_bytes=budget)
