@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from ... import ir
 from ...rules import registry
-from ..activity import moves, recomputes, spread
+from ..activity import moves, spread
+from .again import recomputes
 
 _LEAST_BYTES = 1 << 16
 _STATES = 300  # as many as a loop may keep whose states are large
@@ -40,7 +41,7 @@ def sizes(body, known: set, types: Sequence, budget: int | None) -> Sizes:
 
 def _tape_bytes(body, active: set, carries: Sequence) -> int:
     """About what the tape of a step takes."""
-    if recomputes(body, frozenset(), list(map(ir.Hole, carries))):
+    if recomputes(body, frozenset(), list(map(ir.Hole, carries)), _MOST_STEPS):
         return sum(map(ir.nbytes, carries))
     spread(body, active)
     return _kept_bytes(body, active)
