@@ -58,6 +58,7 @@ def deferral(
     structure: Structure,
     moves: Sequence[bool],
     waits: Sequence[bool],
+    derived: Sequence[int],
     held: int,
     limit: int,
 ):
@@ -67,6 +68,8 @@ def deferral(
       structure: of one step; its first `held` inputs are the invariants.
       moves: per place of the tape: does the residual change from step to step.
       waits: per place: is the residual there for all steps at once.
+      derived: per place: bytes of a residual that is computed again for all steps,
+        where something that waits asks for it.
       limit: how many bytes a step may stack for it.
     """
     invariants = structure.ins[:held]
@@ -75,11 +78,14 @@ def deferral(
     products = [edge for edge in leaving if _contracts(edge, moves, waits)]
     choices = [[Waiting(e, graph.whole(e.outs[0])) for e in products]]
     choices.append([graph.parted(waiting) for waiting in choices[0]])
-    waiting, stacked = [], set()
+    waiting, stacked, again = [], set(), set()
     for candidate in min(choices, key=lambda found: graph.size(_slots(found))):
-        if graph.size(stacked.union(candidate.slots)) <= limit:
+        asked = again.union(candidate.edge.residuals)
+        needed = graph.size(stacked.union(candidate.slots))
+        if needed + sum(derived[r] for r in asked) <= limit:
             waiting.append(candidate)
             stacked.update(candidate.slots)
+            again = asked
     # A bias beside a product: the sum of what is stacked already.
     for edge in leaving:
         if len(edge.ins) == len(edge.outs) == 1 and not edge.residuals:

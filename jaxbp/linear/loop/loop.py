@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ... import ir
 from ..base import LinearMap, add, filled
 from ..program import LinearProgram, Structure
 from .deferral import deferral, pull_but
@@ -165,6 +166,15 @@ class Taped:
             places |= set(self.order).difference(range(len(self.recipes)))
         return [place not in places for place in self.order]
 
+    def derived_bytes(self) -> list[int]:
+        """Per place of the step's tape: the bytes it takes, where it is derived."""
+        count = len(self.recipes)
+        wanted = () if self.derive is None else self.derive.wanted
+        return [
+            ir.nbytes(wanted[place - count].aval) if place >= count else 0
+            for place in self.order
+        ]
+
     def _derives_from_versions(self) -> bool:
         given = [] if self.derive is None else [place for _, place in self.derive.given]
         return not set(self._version_places()).isdisjoint(given)
@@ -287,5 +297,10 @@ class Loop(LinearMap):
         if not isinstance(step, Taped):
             return [], [True] * held
         return deferral(
-            step.structure, step.moves(), step.waits(), held, self.wait_bytes
+            step.structure,
+            step.moves(),
+            step.waits(),
+            step.derived_bytes(),
+            held,
+            self.wait_bytes,
         )
