@@ -23,7 +23,7 @@ class Choice(NamedTuple):
     """One line of the table of budgets: a schedule.
 
     Fields:
-      predicted_bytes: XLA's temporaries, by the model.
+      predicted_bytes: of temporaries and outputs, by the model.
       extra: forward work done again, over that of one run.
       forward_steps: segments run forward, all in all.
       tree: the schedule.
@@ -99,8 +99,11 @@ class Planner:
         jaxpr = self.chain.jaxpr
         on = {v for v, m in zip(jaxpr.invars, moving, strict=True) if m}
         self.segments = segments_of(self.chain, lambda var: var in on)
-        self.kept_bytes = sum(ir.nbytes(var.aval) for var in on)
-        self.kept_bytes += sum(ir.nbytes(var.aval) for var in jaxpr.outvars)
+        outputs = [ir.nbytes(var.aval) for var in [*on, *jaxpr.outvars]]
+        self.kept_bytes = sum(outputs)
+        # A large output's buffer serves others before; small ones come on top.
+        largest = max(it.state_bytes for it in self.segments)
+        self.small_bytes = sum(size for size in outputs if size < largest)
         self._measured: dict = {}
 
     def choices(self) -> list[Choice]:
@@ -114,7 +117,7 @@ class Planner:
             faster = not found or seconds[level] < found[-1].extra * once - 1e-15
             if np.isfinite(seconds[level]) and faster:
                 tree = schedules.tree(level)
-                size = peak(self.segments, tree)
+                size = peak(self.segments, tree) + self.small_bytes
                 extra = float(seconds[level] / max(once, 1e-30))
                 found.append(Choice(size, extra, len(runs(tree)), tree))
         return found
@@ -164,7 +167,7 @@ class Planner:
         return Plan(
             self.name,
             budget,
-            chosen.predicted_bytes + self.kept_bytes,
+            chosen.predicted_bytes,
             self.measured(chosen),
             len(self.segments),
             chosen.forward_steps,
@@ -177,7 +180,7 @@ class Planner:
         """The last choice that fits, by bisection between what fits and what does not;
         it starts where the model says."""
         low, high = -1, len(choices)  # low fits, high does not
-        sizes = [choice.predicted_bytes + self.kept_bytes for choice in choices]
+        sizes = [choice.predicted_bytes for choice in choices]
         guess = max(0, int(np.searchsorted(sizes, budget, "right")) - 1)
         while high - low > 1:
             guess = min(max(guess, low + 1), high - 1)
