@@ -121,5 +121,5 @@ def test_a_schedule_takes_the_runs_and_the_bytes_that_it_says():
 
 def test_cuts_lie_where_few_bytes_are_alive():
     found = chain.chain_of(jax.make_jaxpr(jax.jit(deep))(X, WEIGHTS))
-    assert len(found.ends) == len(WEIGHTS) + 1
+    assert len(found.ends) == len(WEIGHTS)  # none at 224, between 96 and 64
     assert all(len(state) == 1 for state in found.states)
