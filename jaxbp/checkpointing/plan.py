@@ -139,7 +139,7 @@ class Planner:
                 return run(consts, [next(rest) if m else x for x, m in pairs])
 
             pairs = zip(inputs, self.moving, strict=True)
-            outs, pullback = vjp(f, *[x for x, m in pairs if m])
+            outs, pullback = vjp(f, *[x for x, m in pairs if m])[:2]
             return outs, pullback(y_bars)
 
         types = [
@@ -149,6 +149,7 @@ class Planner:
         bars = [ir.struct(ir.tangent_aval(v.aval)) for v in jaxpr.outvars]
         lowered = jax.jit(gradient).lower(*types, bars)
         used = lowered.compile().memory_analysis()
+        assert used is not None
         return (
             used.temp_size_in_bytes
             + used.output_size_in_bytes

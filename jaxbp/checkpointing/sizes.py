@@ -106,7 +106,7 @@ def _tape_bytes(outputs, types, on, state, ins) -> int:
                 [next(rest) if o else v for o, v in zip(on, values, strict=True)]
             )
 
-        outs, pullback = vjp(f, *[v for o, v in zip(on, values, strict=True) if o])
+        outs, pullback = vjp(f, *[v for o, v in zip(on, values, strict=True) if o])[:2]
         return outs, pullback
 
     try:
