@@ -16,7 +16,7 @@ from .nested import scheduled
 from .schedule import LEVELS, Schedules, peak, runs
 from .sizes import segments_of
 
-_TRIES = 4
+_TRIES = 6  # programs compiled, where one of them fits
 
 
 class Choice(NamedTuple):
@@ -178,22 +178,19 @@ class Planner:
         )
 
     def _fitting(self, choices: Sequence[Choice], budget: int) -> int:
-        """The last choice that fits, by bisection between what fits and what does not;
-        it starts where the model says."""
+        """The last choice that is found to fit, from where the model says that it
+        does: between what fits and what does not."""
         low, high = -1, len(choices)  # low fits, high does not
         sizes = [choice.predicted_bytes for choice in choices]
         guess = max(0, int(np.searchsorted(sizes, budget, "right")) - 1)
-        while high - low > 1:
+        while high - low > 1 and (low < 0 or len(self._measured) < _TRIES):
             guess = min(max(guess, low + 1), high - 1)
-            if self.measured(choices[guess]) <= budget:
-                low, guess = guess, guess + 1
-            else:
-                over = self.measured(choices[guess]) - budget
-                wanted = sizes[guess] - over
-                high = guess
-                guess = max(0, int(np.searchsorted(sizes, wanted, "right")) - 1)
+            left = budget - self.measured(choices[guess])
+            low, high = (guess, high) if left >= 0 else (low, guess)
+            wanted = sizes[guess] + left  # the model is as much off elsewhere
+            guess = max(0, int(np.searchsorted(sizes, wanted, "right")) - 1)
         if low < 0:
-            least = min(self.measured(choice) for choice in choices[:_TRIES])
+            least = min(self._measured.values())
             raise InvalidArgument(
                 f"the gradient of `{self.name}` cannot be had within {budget} bytes: "
                 f"the least that a schedule takes here is {least} bytes "
