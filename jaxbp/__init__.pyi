@@ -6,6 +6,7 @@ from typing import Any
 
 from jax import checkpoint as checkpoint
 
+from . import checkpointing as checkpointing
 from . import checks as checks
 from . import costs as costs
 from . import errors as errors
@@ -18,6 +19,7 @@ from . import study as study
 from . import timing as timing
 from . import training as training
 from . import worked as worked
+from .checkpointing import Checkpointed as _Checkpointed
 from .checks import Report as _CheckReport
 from .costs import CostReport as _CostReport
 from .covering import CoverageReport as _CoverageReport
@@ -60,6 +62,9 @@ def value_and_grad(
     *,
     options: Options | None = None,
 ) -> Callable[..., tuple[Any, Any]]: ...
+def checkpointed(
+    fun: _Function, budget: int | str, argnums: _Places = 0
+) -> _Checkpointed: ...
 def jvp(
     fun: _Function,
     primals: Sequence[Any],

@@ -18,6 +18,10 @@ EXAMPLES = {
 >>> value, slope = jaxbp.value_and_grad(lambda x: x**3)(2.0)
 >>> float(value), float(slope)
 (8.0, 12.0)""",
+    "checkpointed": """\
+>>> f = jaxbp.checkpointed(lambda x: jnp.sum(jnp.sin(jnp.sin(x))), budget="1MB")
+>>> float(jaxbp.grad(f)(jnp.zeros(3))[0])
+1.0""",
     "jvp": """\
 >>> value, slope = jaxbp.jvp(lambda x, y: x * y, (2.0, 5.0), (1.0, 0.0))
 >>> float(value), float(slope)

@@ -102,7 +102,9 @@ def run_again(part: Callable) -> Callable:
             return [y for y in outs if ir.differentiable(ir.typeof(y))]
 
         bars = [y for y in y_bars if y.dtype != jax.dtypes.float0]
-        _, pullback = vjp(moved, *[v for v, m in zip(whole, moves, strict=True) if m])
+        _, pullback = vjp(moved, *[v for v, m in zip(whole, moves, strict=True) if m])[
+            :2
+        ]
         found = iter(pullback(bars))
         x_bars = [next(found) if m else None for m in moves]
         x_bars = filled(x_bars, [ir.typeof(v) for v in whole])

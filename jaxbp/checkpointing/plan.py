@@ -16,14 +16,14 @@ from .nested import scheduled
 from .schedule import LEVELS, Schedules, peak, runs
 from .sizes import segments_of
 
-_TRIES = 4
+_TRIES = 6  # programs compiled, where one of them fits
 
 
 class Choice(NamedTuple):
     """One line of the table of budgets: a schedule.
 
     Fields:
-      predicted_bytes: XLA's temporaries, by the model.
+      predicted_bytes: of temporaries and outputs, by the model.
       extra: forward work done again, over that of one run.
       forward_steps: segments run forward, all in all.
       tree: the schedule.
@@ -99,8 +99,11 @@ class Planner:
         jaxpr = self.chain.jaxpr
         on = {v for v, m in zip(jaxpr.invars, moving, strict=True) if m}
         self.segments = segments_of(self.chain, lambda var: var in on)
-        self.kept_bytes = sum(ir.nbytes(var.aval) for var in on)
-        self.kept_bytes += sum(ir.nbytes(var.aval) for var in jaxpr.outvars)
+        outputs = [ir.nbytes(var.aval) for var in [*on, *jaxpr.outvars]]
+        self.kept_bytes = sum(outputs)
+        # A large output's buffer serves others before; small ones come on top.
+        largest = max(it.state_bytes for it in self.segments)
+        self.small_bytes = sum(size for size in outputs if size < largest)
         self._measured: dict = {}
 
     def choices(self) -> list[Choice]:
@@ -114,7 +117,7 @@ class Planner:
             faster = not found or seconds[level] < found[-1].extra * once - 1e-15
             if np.isfinite(seconds[level]) and faster:
                 tree = schedules.tree(level)
-                size = peak(self.segments, tree)
+                size = peak(self.segments, tree) + self.small_bytes
                 extra = float(seconds[level] / max(once, 1e-30))
                 found.append(Choice(size, extra, len(runs(tree)), tree))
         return found
@@ -136,7 +139,7 @@ class Planner:
                 return run(consts, [next(rest) if m else x for x, m in pairs])
 
             pairs = zip(inputs, self.moving, strict=True)
-            outs, pullback = vjp(f, *[x for x, m in pairs if m])
+            outs, pullback = vjp(f, *[x for x, m in pairs if m])[:2]
             return outs, pullback(y_bars)
 
         types = [
@@ -146,6 +149,7 @@ class Planner:
         bars = [ir.struct(ir.tangent_aval(v.aval)) for v in jaxpr.outvars]
         lowered = jax.jit(gradient).lower(*types, bars)
         used = lowered.compile().memory_analysis()
+        assert used is not None
         return (
             used.temp_size_in_bytes
             + used.output_size_in_bytes
@@ -164,7 +168,7 @@ class Planner:
         return Plan(
             self.name,
             budget,
-            chosen.predicted_bytes + self.kept_bytes,
+            chosen.predicted_bytes,
             self.measured(chosen),
             len(self.segments),
             chosen.forward_steps,
@@ -174,22 +178,19 @@ class Planner:
         )
 
     def _fitting(self, choices: Sequence[Choice], budget: int) -> int:
-        """The last choice that fits, by bisection between what fits and what does not;
-        it starts where the model says."""
+        """The last choice that is found to fit, from where the model says that it
+        does: between what fits and what does not."""
         low, high = -1, len(choices)  # low fits, high does not
-        sizes = [choice.predicted_bytes + self.kept_bytes for choice in choices]
+        sizes = [choice.predicted_bytes for choice in choices]
         guess = max(0, int(np.searchsorted(sizes, budget, "right")) - 1)
-        while high - low > 1:
+        while high - low > 1 and (low < 0 or len(self._measured) < _TRIES):
             guess = min(max(guess, low + 1), high - 1)
-            if self.measured(choices[guess]) <= budget:
-                low, guess = guess, guess + 1
-            else:
-                over = self.measured(choices[guess]) - budget
-                wanted = sizes[guess] - over
-                high = guess
-                guess = max(0, int(np.searchsorted(sizes, wanted, "right")) - 1)
+            left = budget - self.measured(choices[guess])
+            low, high = (guess, high) if left >= 0 else (low, guess)
+            wanted = sizes[guess] + left  # the model is as much off elsewhere
+            guess = max(0, int(np.searchsorted(sizes, wanted, "right")) - 1)
         if low < 0:
-            least = min(self.measured(choice) for choice in choices[:_TRIES])
+            least = min(self._measured.values())
             raise InvalidArgument(
                 f"the gradient of `{self.name}` cannot be had within {budget} bytes: "
                 f"the least that a schedule takes here is {least} bytes "

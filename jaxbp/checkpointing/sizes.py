@@ -86,7 +86,7 @@ def _segment(chain: Chain, number: int, before, moves: Callable) -> Segment:
     return Segment(
         state_bytes=start_bytes,
         tape_bytes=after + _tape_bytes(outputs, types, on, set(state), ins),
-        pull_bytes=start_bytes + after,
+        pull_bytes=max(start_bytes, after),  # one cotangent, in the other's place
         run_bytes=start_bytes + max(after, largest),
         seconds=seconds if math.isfinite(seconds) else 1.0,
     )
@@ -106,7 +106,7 @@ def _tape_bytes(outputs, types, on, state, ins) -> int:
                 [next(rest) if o else v for o, v in zip(on, values, strict=True)]
             )
 
-        outs, pullback = vjp(f, *[v for o, v in zip(on, values, strict=True) if o])
+        outs, pullback = vjp(f, *[v for o, v in zip(on, values, strict=True) if o])[:2]
         return outs, pullback
 
     try:

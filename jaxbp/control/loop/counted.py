@@ -101,7 +101,7 @@ class Counted(LinearMap):
         step = self.loop.step
         if isinstance(step, Taped):
             step = _CountedTaped(**_fields(step), count=count)
-        given = _fields(self.loop) | {"step": step}
+        given: dict[str, Any] = _fields(self.loop) | {"step": step}
         return _CountedLoop(**given, count=count)
 
 

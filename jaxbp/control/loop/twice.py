@@ -126,6 +126,7 @@ class Twice(LinearMap):
     def _pushed(self, values, dots) -> list:
         """The loop's own pushforward."""
         primitive = ir.primitive("while")
+        assert primitive is not None
 
         def run(*given):
             return ir.evaluate(primitive, given, dict(self.params)), []

@@ -44,7 +44,9 @@ def _record(walker, params, values, dots, size: Sizes | None = None):
     moving = _Operands(values, dots, params).moving
     blocks, kept = None, []
     if options.strict_while:
-        outs = ir.evaluate(ir.primitive("while"), values, params)
+        primitive = ir.primitive("while")
+        assert primitive is not None
+        outs = ir.evaluate(primitive, values, dict(params))
     else:
         blocks = blocks_of(params, dots, options, size)
         run = _forward if has_rules(blocks.loop.body) else forward_p.bind

@@ -1,0 +1,125 @@
+"""Gradients within a budget: values, peaks, the least that is feasible."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbp
+from jaxbp.checkpointing import chain, mincut, schedule
+from jaxbp.checkpointing.budget import bytes_of
+from jaxbp.errors import InvalidArgument
+
+WIDTHS = [128, 96, 160, 64, 192, 128, 96, 224, 64, 160, 128, 96, 128]
+WEIGHTS = [
+    jnp.sin(jnp.arange(n * m, dtype=jnp.float32)).reshape(n, m) / 8
+    for n, m in zip(WIDTHS, WIDTHS[1:], strict=False)
+]
+X = jnp.cos(jnp.arange(512 * 128, dtype=jnp.float32)).reshape(512, 128)
+
+
+def deep(x, weights):
+    for w in weights:
+        x = jnp.tanh(x @ w)
+    return jnp.sum(x**2)
+
+
+def peak(gradient, *args):
+    used = jax.jit(gradient).lower(*args).compile().memory_analysis()
+    return (
+        used.temp_size_in_bytes + used.output_size_in_bytes - used.alias_size_in_bytes
+    )
+
+
+def close(ours, theirs):
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(one, other, 1e-4, 1e-5)
+
+
+@pytest.mark.parametrize("argnums", [0, (0, 1)], ids=["inputs", "weights"])
+def test_a_peak_keeps_within_its_budget_by_either_gradient(argnums):
+    whole = peak(jaxbp.grad(deep, argnums), X, WEIGHTS)
+    expected = jax.jit(jax.grad(deep, argnums))(X, WEIGHTS)
+    times = []
+    for share in (2.0, 0.75):
+        f = jaxbp.checkpointed(deep, int(share * whole), argnums)
+        plan = f.plan(X, WEIGHTS)
+        assert plan.measured_bytes <= plan.budget_bytes
+        assert "forward steps" in str(plan)
+        times.append(plan.extra)
+        for ad in (jaxbp, jax):
+            run = ad.grad(f, argnums)
+            assert peak(run, X, WEIGHTS) <= 1.02 * plan.budget_bytes
+            close(jax.jit(run)(X, WEIGHTS), expected)
+    assert times == sorted(times) and times[0] == 0
+
+
+def test_a_budget_that_no_schedule_keeps_names_the_least():
+    with pytest.raises(InvalidArgument, match="within 1000 bytes: the least .* MB"):
+        jaxbp.checkpointed(deep, 1000).plan(X, WEIGHTS)
+
+
+def test_pytrees_integers_second_derivatives_and_skips():
+    def f(tree, n):
+        x, skip = tree["x"], []
+        for _ in range(3):
+            skip.append(x)
+            x = jnp.sin(x @ tree["w"]) + n.astype(x.dtype)
+        for old in reversed(skip):
+            x = jnp.cos(x @ tree["w"]) * old
+        return {"sum": x.sum(), "max": x.max()}
+
+    tree = {"x": jnp.ones((256, 16)) / 3, "w": jnp.eye(16) / 2}
+    n = jnp.int32(2)
+    plain = lambda t: f(t, n)["sum"]  # noqa: E731
+    whole = jaxbp.checkpointed(f, "1 GB").plan(tree, n)
+    least = whole.rows[len(whole.rows) // 3]
+    budget = max(least.predicted_bytes, whole.measured_bytes * 9 // 10)
+    kept = jaxbp.checkpointed(f, budget)
+    mine = lambda t: kept(t, n)["sum"]  # noqa: E731
+    close(kept(tree, n), f(tree, n))
+    close(jax.jit(jaxbp.grad(mine))(tree), jax.grad(plain)(tree))
+    along = lambda ad, g: jax.jit(lambda t: ad.jvp(g, (t,), (t,))[1])(tree)  # noqa: E731
+    close(along(jaxbp, jaxbp.grad(mine)), along(jax, jax.grad(plain)))
+
+
+@pytest.mark.parametrize(
+    ("said", "size"),
+    [(17, 17), ("60MB", 60e6), ("1.5 GiB", 1.5 * 2**30), ("2k", 2e3), ("8", 8)],
+)
+def test_sizes_in_words(said, size):
+    assert bytes_of(said) == size
+
+
+@pytest.mark.parametrize("said", ["much", "-3MB", -1, 1.5, True, None])
+def test_a_budget_that_is_none(said):
+    with pytest.raises(InvalidArgument, match="`budget` must be"):
+        jaxbp.checkpointed(deep, said)
+
+
+def test_the_cheapest_values_cut_all_residuals_off():
+    """a (8) is costly; b (2), c (8), d (8) follow from what is before them."""
+    sizes = {"a": 8, "b": 2, "c": 8, "d": 8, "e": 3}
+    before = {"a": None, "b": ["a"], "c": ["b"], "d": ["b"], "e": None}
+    least = lambda wanted: mincut.least_bytes(wanted, sizes.get, before.get)  # noqa: E731
+    assert least(["c", "d"]) == 2
+    assert least(["a", "c"]) == 8
+    assert least(["c", "e"]) == 5
+    assert least([]) == 0
+
+
+def test_a_schedule_takes_the_runs_and_the_bytes_that_it_says():
+    one = schedule.Segment(1, 1, 0, 0, 1.0)
+    solved = schedule.Schedules([one] * 10, schedule.LEVELS)
+    costs = solved.seconds()[2:11]
+    assert list(costs) == sorted(costs, reverse=True) and costs[-1] == 0
+    for slots, cost in enumerate(costs, 2):
+        tree = solved.tree(slots)
+        assert schedule.peak([one] * 10, tree) <= slots
+        assert len(schedule.runs(tree)) == 10 + cost
+
+
+def test_cuts_lie_where_few_bytes_are_alive():
+    found = chain.chain_of(jax.make_jaxpr(jax.jit(deep))(X, WEIGHTS))
+    assert len(found.ends) == len(WEIGHTS)  # none at 224, between 96 and 64
+    assert all(len(state) == 1 for state in found.states)
