@@ -15,6 +15,9 @@ from .places import Label
 from .term import Met, Term, composed, identity, meet, merged
 from .work import Work
 
+MOST_TERMS = 16  # of a sum that is kept as one
+LARGEST_PLAIN = 1 << 22  # elements of an array that takes their place
+
 
 class Block(NamedTuple):
     """The Jacobian between two vertices: a sum."""
@@ -35,6 +38,15 @@ def plus(block: Block, other: Block, work: Work) -> Block:
             work.elements(max(term.factor.size for term in found))
         terms = tuple(found)
     return Block(terms, (*block.operators, *other.operators))
+
+
+def narrowed(block: Block, y: tuple, x: tuple, work: Work) -> Block:
+    """A plain array in the place of many terms, where it is small enough."""
+    if len(block.terms) <= MOST_TERMS or math.prod((*y, *x)) > LARGEST_PLAIN:
+        return block
+    work.plain = True
+    plain = of_array(array_of(Block(block.terms), y, x, work), y, x)
+    return Block((plain,), block.operators)
 
 
 def times(after: Block, before: Block, shapes: Sequence[tuple], work: Work) -> Block:

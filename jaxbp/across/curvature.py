@@ -20,6 +20,7 @@ from .block import Block, array_of, times
 from .door import Point, gradient
 from .expand import of_array
 from .graph import Graph, graph_of
+from .order import MODES
 from .places import along
 from .term import Term
 from .whole import Whole
@@ -43,8 +44,8 @@ def laplacian(
       InvalidArgument: the argument is no single array, or the output no single number.
 
     Cost: of a network of widths h, n inputs and L layers about 4 L n h^2 flops; where
-      no order of elimination is known (complex numbers, several types), n products
-      with the Hessian.
+      no order of elimination is found (complex numbers, several types, too many
+      terms), n products with the Hessian.
     """
     return _derived(fun, argnums, options, "Laplacian", False)
 
@@ -99,7 +100,9 @@ def _diagonal(point: Point, keep: bool):
     if not whole.unfit and point.outs:
         try:
             with jax.numpy_rank_promotion("allow"):
-                return _across(whole, shape, keep)
+                found = _across(whole, shape, keep)
+            if found is not None:
+                return found
         except JaxbpError:  # a map has one direction alone
             pass
     matrix = point.blocks()[0][0].reshape(2 * (math.prod(shape),))
@@ -108,13 +111,15 @@ def _diagonal(point: Point, keep: bool):
 
 
 def _across(whole: Whole, shape: tuple, keep: bool):
+    orders = [way.order for way in whole.plan().ways if way.name not in MODES]
+    if not orders:
+        return None
     counted = []
-    for way in whole.plan().ways:
-        if way.order:
-            work = whole.work(True)
-            _closed(graph_of(whole.program, work), way.order, keep, work)
-            counted.append((work.time_s, way.order))
-    order = min(counted, default=(0.0, ()))[1]
+    for order in orders:
+        work = whole.work(True)
+        _closed(graph_of(whole.program, work), order, keep, work)
+        counted.append((work.time_s, order))
+    order = min(counted)[1]
     work = whole.work(False)
     found = _closed(graph_of(whole.program, work), order, keep, work)
     wanted = shape if keep else ()

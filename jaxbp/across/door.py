@@ -154,15 +154,22 @@ def gradient(fun: Callable, argnums, has_aux: bool, holomorphic: bool) -> Callab
 def traced_plan(point: "Point", options: Options | None) -> Plan:
     """The plan at a point, from the types of its arguments alone."""
     found = []
+    leaves, structure = jax.tree.flatten(point.args)
+    wanted = jax.tree.leaves(point.primals)
+    kept = [  # Python numbers that are held keep their values
+        not hasattr(x, "dtype") and not any(x is one for one in wanted) for x in leaves
+    ]
 
-    def traced(*args):
-        at = point.at(args)
+    def traced(given):
+        rest = iter(given)
+        whole = [x if k else next(rest) for x, k in zip(leaves, kept, strict=True)]
+        at = point.at(structure.unflatten(whole))
         with settings.using(options):
             at.record()
             found.append(at.whole().plan())
         return 0
 
-    jax.eval_shape(traced, *point.args)
+    jax.eval_shape(traced, [x for x, k in zip(leaves, kept, strict=True) if not k])
     return found[0]
 
 

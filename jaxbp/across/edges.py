@@ -60,9 +60,9 @@ def term_of(edge, residuals: Sequence, x, y, plan: bool) -> Term | Operator:
     held = tuple(residuals)
     if plan:
         held = tuple([ir.typeof(r) if ir.is_tracer(r) else r for r in held])
-    move = _move(it, held, x, y)
-    if move is not None:
-        name, move = move
+    named = _move(it, held, x, y)
+    if named is not None:
+        name, move = named
         find = MOVES.get(name)
         found = find(move) if find is not None else None
         if found is not None:
@@ -86,7 +86,8 @@ def labelled(labels: Labels, x, y, coefficient) -> Term | None:
             axes.append(Axis(size, 0, ((label, 1),)))
         sides.append(tuple(axes))
     factor = _coefficient(labels, names, coefficient)
-    return Term(*sides, factor)
+    out, of = sides
+    return Term(out, of, factor)
 
 
 def _coefficient(labels: Labels, names: dict, coefficient) -> Factor:

@@ -8,7 +8,7 @@ Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., 2008, chapter 9.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from .block import Block, plus, times
+from .block import Block, narrowed, plus, times
 from .edges import Operator, term_of
 from .term import identity
 from .work import Work
@@ -54,6 +54,7 @@ class Graph:
             return
         there = self.ahead[source].get(target)
         block = block if there is None else plus(there, block, work)
+        block = narrowed(block, self.shapes[target], self.shapes[source], work)
         self.ahead[source][target] = self.behind[target][source] = block
 
     def products(

@@ -89,6 +89,11 @@ def colouring(pattern, by: str = "columns") -> np.ndarray:
 
     Cost: greedy, largest first: about the sum of squares of the entries a row.
     Source: Curtis, Powell and Reid 1974, doi:10.1093/imamat/13.1.117.
+
+    Example:
+      >>> import jaxbp
+      >>> jaxbp.sparse.colouring([[1, 1, 0], [0, 1, 1]]).tolist()
+      [1, 0, 1]
     """
     if by not in ("columns", "rows"):
         raise InvalidArgument(f"`by` must be columns or rows, but is {by!r}.")

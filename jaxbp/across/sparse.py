@@ -71,6 +71,8 @@ class _Sparse:
             ):
                 return None
             graph.eliminate(vertex, work)
+        if work.plain:
+            return None
         (source,), (target,) = graph.inputs, graph.outputs
         if target is None:
             return Block()
@@ -114,6 +116,13 @@ def pattern(fun: Callable, *args, argnums: int = 0) -> Pattern:
 
     Cost: the function runs once, or is traced where types are given; time and memory
       grow with the number of places.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import jaxbp
+      >>> found = jaxbp.sparse.pattern(lambda x: x[1:] - x[:-1] ** 2, jnp.ones(4))
+      >>> found.shape, found.nse, found.exact
+      ((3, 4), 6, True)
     """
     arguments.check_callable(fun)
     found = []
@@ -168,6 +177,13 @@ def jacobian(
 
     Cost: where all edges have labels, one evaluation and the entries; else one
       pushforward a colour of the columns, or one pullback a colour of the rows.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import jaxbp
+      >>> found = jaxbp.sparse.jacobian(lambda x: x[1:] - x[:-1] ** 2)(jnp.ones(3))
+      >>> found.data.tolist(), found.indices.tolist()
+      ([-2.0, 1.0, -2.0, 1.0], [[0, 0], [0, 1], [1, 1], [1, 2]])
     """
     arguments.check_callable(fun)
     given = None if pattern is None else Pattern.of(pattern)
@@ -196,6 +212,13 @@ def hessian(
 
     Returns:
       A function that gives a BCOO of shape (n, n).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import jaxbp
+      >>> found = jaxbp.sparse.hessian(lambda x: jnp.sum(x[1:] * x[:-1]))(jnp.ones(3))
+      >>> found.todense().tolist()
+      [[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     """
     arguments.check_callable(fun)
     return jacobian(

@@ -66,6 +66,7 @@ class Work:
       time_s: predicted.
       kernels: matrix products and sweeps through operators.
       largest: elements of the largest array made.
+      plain: whether zeros were written inside, in the place of many terms.
     """
 
     def __init__(self, dtype, precision: Any, plan: bool, found: Rates | None = None):
@@ -73,6 +74,7 @@ class Work:
         self.rates = rates(jax.default_backend()) if found is None else found
         self.scale = max(1.0, self.dtype.itemsize / 4)
         self.flops, self.time_s, self.kernels, self.largest = 0.0, 0.0, 0, 0
+        self.plain = False
         self.patience: Patience | None = None
         self.limit_s = math.inf
 

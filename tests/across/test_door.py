@@ -176,6 +176,21 @@ def test_hessian_laplacian_and_diagonal(f, way):
     same(jax.jit(jaxbp.hessian_diagonal(f))(X), np.diagonal(wanted))
 
 
+def test_a_plan_is_a_report_from_types():
+    def f(x, times):
+        for _ in range(times):
+            x = jnp.cumprod(jnp.linalg.cholesky(jnp.diag(x) + 2)[-1])
+        return x
+
+    plan = jaxbp.jacobian(f).plan(jax.ShapeDtypeStruct((4,), np.float32), 2)
+    assert plan.inputs == plan.outputs == 4 and plan.name == "f"
+    assert [row["name"] for row in plan.as_dicts()][:2] == ["forward", "reverse"]
+    text = str(plan)
+    assert f"{plan.chosen.name} (taken)" in text and "`cholesky`" in text
+    assert "<table" in plan.page().html()
+    assert plan.reason in text.replace("\n", " ")
+
+
 def test_laplacian_of_what_is_no_number_of_an_array():
     with pytest.raises(jaxbp.errors.InvalidArgument, match="to one number"):
         jaxbp.laplacian(lambda x: x * 2)(X)

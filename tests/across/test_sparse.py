@@ -1,5 +1,7 @@
 """`jaxbp.sparse`: patterns hold every nonzero, and entries are those of JAX."""
 
+import doctest
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -118,5 +120,10 @@ def test_wrong_arguments():
         sparse.jacobian(burgers, pattern=np.ones(3))
 
 
-def test_it_is_a_module_of_the_front_door():
-    assert jaxbp.sparse is sparse
+@pytest.mark.parametrize("name", ["colouring", "hessian", "jacobian", "pattern"])
+def test_the_example_runs(name):
+    function = getattr(jaxbp.sparse, name)
+    examples = doctest.DocTestParser().get_examples(function.__doc__)
+    assert examples
+    test = doctest.DocTest(examples, {}, name, None, None, function.__doc__)
+    assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
