@@ -19,9 +19,9 @@ Options, by `with`: `Options`, `options`, `association`, `foreign`, `loops`,
 
 Modules: `layers` (networks with backward passes by hand), `scalar` (a tape of single
 numbers), `worked` (an exercise, every number), `problems` (functions and data),
-`training`, `timing`, `study` (tables and pictures), `checks`, `costs`, `rules` (add a
-primitive), `sparse` (Jacobians by their nonzeros), `errors`. The command line is
-`jaxbp --help`.
+`training`, `timing`, `study` (tables and pictures), `checks`, `checkpointing`, `costs`,
+`sparse` (Jacobians of which most is zero), `rules` (add a primitive), `errors`. The
+command line is `jaxbp --help`.
 """
 
 import importlib
