@@ -94,7 +94,7 @@ def _inlined(program, values: Sequence) -> list:
 def _alive(jaxpr, fixed: set) -> list[list]:
     """Before each equation, and at the end, the variables still to be read."""
     reads = [v for v in jaxpr.outvars if not isinstance(v, ir.Literal)]
-    alive = [list(dict.fromkeys(reads))]
+    alive = [[v for v in dict.fromkeys(reads) if v not in fixed]]
     for eqn in reversed(jaxpr.eqns):
         made = set(eqn.outvars)
         found = [var for var in alive[-1] if var not in made]

@@ -111,6 +111,9 @@ class Planner:
         whole = sum(s.tape_bytes for s in self.segments)
         whole += max(s.pull_bytes for s in self.segments)
         schedules = Schedules(self.segments, whole)
+        while not np.isfinite(schedules.seconds()[LEVELS]):  # states larger than tapes
+            whole = 2 * whole + 1
+            schedules = Schedules(self.segments, whole)
         seconds, once = schedules.seconds(), sum(s.seconds for s in self.segments)
         found: list[Choice] = []
         for level in range(LEVELS + 1):

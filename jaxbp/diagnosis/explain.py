@@ -134,7 +134,7 @@ def _cotangents(flat, cotangent, recording, name) -> dict:
             shapes = ", ".join(str(ir.typeof(y).shape) for y in outs)
             raise InvalidArgument(
                 f"`{name}` must return one scalar, or `cotangent` must be given, but "
-                f"its output has the shapes {shapes}. Give it, like the output."
+                f"its output has the shapes {shapes}: it must be like the output."
             )
         bars = [ir.one(ir.typeof(outs[0]))]
     else:

@@ -123,3 +123,14 @@ def test_cuts_lie_where_few_bytes_are_alive():
     found = chain.chain_of(jax.make_jaxpr(jax.jit(deep))(X, WEIGHTS))
     assert len(found.ends) == len(WEIGHTS)  # none at 224, between 96 and 64
     assert all(len(state) == 1 for state in found.states)
+
+
+def test_functions_of_few_equations():
+    """An output that is an argument or a number; states that are larger than tapes."""
+    same = jaxbp.checkpointed(lambda x: (x, jnp.sum(x), 2.0), "1MB")
+    assert jax.tree.map(float, jax.tree.map(jnp.sum, same(jnp.ones(3)))) == (3, 3, 2)
+    found = jax.grad(lambda x: jnp.sum(same(x)[0]) + same(x)[1])(jnp.ones(3))
+    np.testing.assert_array_equal(found, 2 * jnp.ones(3))
+    wide = jaxbp.checkpointed(lambda x, w: jnp.tanh(jnp.tanh(x @ w) @ w.T), "1kB")
+    with pytest.raises(InvalidArgument, match="the least"):
+        wide(jnp.ones(256), jnp.ones((256, 4)))
