@@ -58,14 +58,12 @@ class Case(NamedTuple):
     Fields:
       name: of the map's class, with what it does there.
       function, x: the function, and where.
-      reverse: False where only forward mode can go.
       same: recorded again it is equal; not so where JAX itself traces anew.
     """
 
     name: str
     function: object
     x: tuple
-    reverse: bool = True
     same: bool = True
 
 
@@ -116,7 +114,7 @@ CASES = [
     Case("Checkpoint: jax.checkpoint", jax.checkpoint(lambda x: jnp.sin(x) * x), (V,)),
     Case("Backward: custom_vjp", doubled, (V,)),
     Case("Loop: scan", scanned, (V,)),
-    Case("RunAgain: while", looped, (V,), reverse=False),
+    Case("Repeated: while", looped, (V,)),
     Case("Read, Write, Addition: refs", by_ref, (draw(4),)),
     Case("Solve: custom_linear_solve",
          lambda b: lax.custom_linear_solve(
