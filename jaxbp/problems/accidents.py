@@ -198,10 +198,6 @@ def hinge(x):
     return jnp.sum(jnp.where(x > 1, jnp.log(x), jnp.exp(1 / (x - 1) ** 2)))  # here
 
 
-def far_hyperbola(x):
-    return jnp.hypot(x[0], x[1])
-
-
 def cosine(a, b):
     na = jnp.linalg.norm(a)  # here
     return jnp.dot(a, b) / jnp.maximum(na * jnp.linalg.norm(b), 1e-8)
@@ -310,6 +306,11 @@ def stopped(x):
     return jnp.sum(lax.stop_gradient(jnp.sqrt(x)) + x)
 
 
+def counted(x):
+    table = jnp.where(x > 0, jnp.log(jnp.maximum(x, 1e-30)), -jnp.inf)
+    return jnp.sum(jnp.where(jnp.isfinite(table), x, 0.0) * x)
+
+
 CONTROLS = [
     (double_where, np.array([1.0, 0.0])),
     (masked_softmax, np.array([1.0, 2.0, 3.0])),
@@ -317,5 +318,5 @@ CONTROLS = [
     (inf_value, np.array([1.0, -2.0])),
     (clipped, np.array([0.0, -2.0, 1.0])),
     (stopped, np.array([0.0, 2.0])),
-    (far_hyperbola, np.zeros(2)),
+    (counted, np.array([0.0, 3.0])),
 ]
