@@ -25,7 +25,7 @@ MANY_PARTS = 8
 # begins.
 LEAST = 2048
 LEAST_IN_LOOP = 64  # there a part is added to what is carried, in one operation
-FEW = 3  # parts at computed places are added one by one
+FEW, FEW_IN_LOOP = 3, 8  # parts at computed places are added one by one
 
 
 def is_small_part(part_shape: tuple, whole_shape: tuple, in_loop=False) -> bool:
@@ -105,14 +105,16 @@ class Waiting:
             groups[part.y_bar.shape].append(part)
         for group in groups.values():
             between = between and self.in_loop and slot in env
-            env[slot] = _added(env.get(slot), self.avals[slot], group, between)
+            known = all(isinstance(s, int) for part in group for s in part.starts)
+            most = 1 if known else FEW_IN_LOOP if self.in_loop else FEW
+            few = len(group) <= most and not between
+            env[slot] = _added(env.get(slot), self.avals[slot], group, few, known)
 
 
-def _added(x_bar, aval, parts: Sequence[Window], between: bool):
-    """`x_bar` (None: zero) with the parts, all of one shape, added."""
-    known = all(isinstance(s, int) for part in parts for s in part.starts)
-    few = len(parts) == 1 or len(parts) <= FEW and not known
-    if few and not between:
+def _added(x_bar, aval, parts: Sequence[Window], few: bool, known: bool):
+    """`x_bar` (None: zero) with the parts, all of one shape, added: one by one where
+    they are few, else by one scatter, whose places are constants where known."""
+    if few:
         return _one_by_one(x_bar, aval, parts)
     x_bar = ir.zeros(ir.tangent_aval(aval)) if x_bar is None else x_bar
     if len(parts) == 1:  # as one, a compiler would do it again where parts are read
