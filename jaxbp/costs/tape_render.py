@@ -18,6 +18,8 @@ COLUMNS = (
     Column("kept, since", left=True, fold=True),
     Column("read at", left=True, fold=True, tone="dim", spare=1),
     Column("held anyway", left=True, spare=1),
+    Column("made again\nfor flops", spare=3),
+    Column("transcen-\ndental", spare=3),
 )
 CHANGES = (
     Column("before"),
@@ -75,7 +77,14 @@ def _cells(rows: Sequence) -> tuple[str, ...]:
         row.why,
         ", ".join(read),
         row.held,
+        _again(rows, "recompute_flops"),
+        _again(rows, "recompute_transcendentals"),
     )
+
+
+def _again(rows: Sequence, name: str) -> str:
+    found = [getattr(row, name) for row in rows]
+    return "" if None in found else show(exactly(sum(found)))
 
 
 def _remarks(report):

@@ -24,8 +24,8 @@ class TapeRow:
         that of the body; of what is not computed, the first line that reads it.
       held: "argument", "constant" or "output" of what is alive in any case, else "".
       readers: who reads it, and why it is kept.
-      recompute_flops: of its equation alone, for all steps, operands given; None where
-        that is a loop or a branch, or no equation.
+      recompute_flops, recompute_transcendentals: of its equation alone, for all steps,
+        operands given; None where that is a loop or a branch, or no equation.
     """
 
     tape_bytes: int
@@ -37,6 +37,7 @@ class TapeRow:
     held: str
     readers: tuple[Reader, ...]
     recompute_flops: float | None = None
+    recompute_transcendentals: float | None = None
 
     @property
     def why(self) -> str:
@@ -124,6 +125,7 @@ class TapeReport(Shown):
                 "why": row.why,
                 "read_by": [f"{r.primitive} at {r.line}" for r in row.readers],
                 "recompute_flops": row.recompute_flops,
+                "recompute_transcendentals": row.recompute_transcendentals,
             }
             for row in self.rows
         ]

@@ -8,7 +8,7 @@ import jax
 from .. import ir, tree
 from ..timing import Memory, memory
 from ..transforms.products import vjp
-from .flat import Flat, Step, Value
+from .flat import CONTROL, Flat, Step, Value
 from .linearized import Linearized
 from .memory import distinct, maker, residual
 from .reasons import Reader, readers
@@ -100,7 +100,7 @@ class _Tape:
     def _row(self, value: Value, at: Sequence[int]) -> TapeRow:
         told = residual(value)
         uses = list(dict.fromkeys(use for place in at for use in self.readers[place]))
-        step = self.makers.get(maker(value))
+        flops, transcendentals = self._again(value)
         return TapeRow(
             tape_bytes=told.tape_bytes,
             times=self._times(value),
@@ -110,7 +110,8 @@ class _Tape:
             line=_line(value, uses),
             held=self._held(value),
             readers=tuple(uses),
-            recompute_flops=None if step is None else self._flops(value, step),
+            recompute_flops=flops,
+            recompute_transcendentals=transcendentals,
         )
 
     def _times(self, value: Value) -> int:
@@ -126,10 +127,14 @@ class _Tape:
             value = value.inside
         return times
 
-    def _flops(self, value: Value, step: Step) -> float | None:
-        if step.name in ("scan", "while", "cond"):
-            return None
-        return float(work(step).flops * self._times(value))
+    def _again(self, value: Value) -> tuple[float, float] | tuple[None, None]:
+        """Flops and transcendental functions of the equation that makes it."""
+        step = self.makers.get(maker(value))
+        if step is None or step.name in CONTROL:
+            return None, None
+        flops, transcendentals, _ = work(step)
+        times = self._times(value)
+        return float(times * flops), float(times * transcendentals)
 
 
 def _makers(flat: Flat):
@@ -156,7 +161,7 @@ def _line(value: Value, uses: Sequence[Reader]) -> str:
     if made.equation is not None:
         own = ir.call_line_of(made.equation.source_info)
     read = next((use.line for use in uses if use.line), "")
-    handed = made.origin in ("scan", "while", "cond")
+    handed = made.origin in CONTROL
     found = (read or own) if handed else (own or read)
     return found or ir.user_line()
 
@@ -181,7 +186,7 @@ def _measured(subject: PricedFunction, out) -> Memory | None:
 
     def both(cotangents, *given):
         function, chosen = subject.moving(given)
-        value, pullback = vjp(function, *chosen)
+        value, pullback = vjp(function, *chosen)[:2]
         return value, pullback(cotangents)
 
     types = jax.tree.map(lambda t: ir.struct(ir.tangent_aval(t)), out)

@@ -77,7 +77,8 @@ def test_custom_rules_and_inner_jits_are_looked_into():
         return jnp.sin(x)
 
     rule.defvjp(lambda x: (jnp.sin(x), jnp.cos(x)), lambda r, bar: (bar * r,))
-    (row,) = rows(lambda x: rule(jax.jit(lambda y: 2 * y)(x)).sum(), X)
+    twice = jax.jit(lambda y: y + y)
+    (row,) = rows(lambda x: rule(twice(x)).sum(), X)
     assert row.origin == "cos" and "backward rule" in row.why
 
 
@@ -89,12 +90,15 @@ def test_nested_scans_tell_the_lines_of_their_bodies_and_times():
         h = jax.lax.scan(inner, h, None, length=3)[0]
         return h * x, None
 
-    found = rows(lambda x: jax.lax.scan(outer, x, jnp.ones((5, 4)))[0].sum(), X)
+    found = rows(
+        lambda x: jax.lax.scan(outer, x, jnp.ones((5, 4), X.dtype))[0].sum(), X
+    )
     tanh = [row for row in found if row.origin == "tanh"]
     assert [(row.times, row.tape_bytes) for row in tanh] == [(15, 15 * 16)]
     assert line_of(inner, 1) in tanh[0].line
     assert all(line_of(inner, 1) in reader.line for reader in tanh[0].readers)
-    assert tanh[0].recompute_flops is not None
+    again = tanh[0].recompute_flops, tanh[0].recompute_transcendentals
+    assert again == (0, 60)
 
 
 def test_what_branches_share_is_told_of_each():
@@ -103,7 +107,7 @@ def test_what_branches_share_is_told_of_each():
             x[0] > 0, lambda x: jnp.exp(jnp.exp(x)), lambda x: jnp.tanh(jnp.tanh(x)), x
         ).sum()
 
-    assert "exp or tanh" in {row.origin for row in rows(f, X)}
+    assert "tanh or exp" in {row.origin for row in rows(f, X)}
 
 
 def test_held_is_what_is_alive_in_any_case():
@@ -175,7 +179,7 @@ def test_types_alone_and_nothing_to_keep():
     jaxbp.tape(lambda x: x, X).picture()
     assert jaxbp.tape(jnp.sin, 2.0).rows[0].held == "argument"
     assert jaxbp.tape(lambda x: jnp.sin(x).sum(), jnp.ones((0,))).total_bytes == 0
-    assert jaxbp.tape(lambda z: abs(z * z).sum(), X + 1j).total_bytes > 0
+    assert jaxbp.tape(lambda z: abs(z * z).sum(), X.astype(complex)).total_bytes > 0
 
 
 def test_both_float_types_and_a_batch():
