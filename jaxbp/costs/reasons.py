@@ -172,7 +172,8 @@ def _(it: Einsum, held, origin):
 
 @_reasons.register
 def _(it: Backward, held, origin):
-    return _all(f"residual of the backward rule {it.name}", held, origin)
+    name = it.name.partition(" at ")[0]
+    return _all(f"residual of the backward rule {name}", held, origin)
 
 
 # Maps that hold programs ------------------------------------------------------

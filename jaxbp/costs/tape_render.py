@@ -96,8 +96,8 @@ def _remarks(report):
         yield Words(
             f"Going back, most is alive at {what}: {size(peak.live_bytes)} = "
             f"{size(peak.tape_bytes)} of tape, {size(peak.cotangent_bytes)} of "
-            f"cotangents{again}. Of loops what they keep and bring counts, not what "
-            "their steps compute."
+            f"cotangents{again}. What loops and backward rules compute inside "
+            "themselves is not counted."
         )
     if (plan := report.compiled) is not None:
         outs = plan.output_bytes - plan.alias_bytes

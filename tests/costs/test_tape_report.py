@@ -169,6 +169,18 @@ def test_diff_of_two_options():
     assert "keeps the same" in str(before.diff(before))
 
 
+def test_a_checkpointed_function_keeps_its_lines():
+    def f(x):
+        for _ in range(8):
+            x = jnp.tanh(jnp.sin(x) @ x)
+        return x.sum()
+
+    x = jnp.ones((64, 64), jnp.float32)
+    found = jaxbp.tape(jaxbp.checkpointed(f, budget="120kB"), x)
+    assert found.total_bytes < jaxbp.tape(f, x).total_bytes
+    assert all(line_of(f, 2) in row.line for row in found.rows if row.tape_bytes > 64)
+
+
 def test_types_alone_and_nothing_to_keep():
     struct = jax.ShapeDtypeStruct((1 << 20, 1 << 20), jnp.float32)
     report = jaxbp.tape(lambda x: jnp.exp(x).sum(), struct)
