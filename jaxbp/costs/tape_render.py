@@ -19,7 +19,7 @@ COLUMNS = (
     Column("read at", left=True, fold=True, tone="dim", spare=1),
     Column("held anyway", left=True, spare=1),
     Column("made again\nfor flops", spare=3),
-    Column("transcen-\ndental", spare=3),
+    Column("transcen-\ndental", spare=4),
 )
 CHANGES = (
     Column("before"),
@@ -148,7 +148,7 @@ def picture(report):
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     axes = figure.subplots()
     steps = report.steps
-    places = list(range(len(steps)))
+    ends = list(range(len(steps) + 1))  # the last step is as wide as the others
     parts = {
         "tape": ([s.tape_bytes for s in steps], "blue"),
         "cotangents": ([s.cotangent_bytes for s in steps], "vermilion"),
@@ -157,24 +157,25 @@ def picture(report):
     shown = {name: part for name, part in parts.items() if any(part[0])}
     if shown:
         axes.stackplot(
-            places,
-            *[heights for heights, _ in shown.values()],
+            ends,
+            *[[*heights, heights[-1]] for heights, _ in shown.values()],
             labels=list(shown),
             colors=[COLOURS[colour] for _, colour in shown.values()],
-            step="post" if len(places) > 1 else None,
+            step="post",
         )
         axes.legend(loc="upper right", frameon=False)
     if report.peak is not None:
         place = steps.index(report.peak)
         peak = report.peak.live_bytes
-        axes.plot([place], [peak], "o", color=COLOURS["black"], markersize=4)
+        axes.plot([place + 0.5], [peak], "o", color=COLOURS["black"], markersize=4)
         what = f"{report.peak.primitive} {short(report.peak.line)}".strip()
         axes.annotate(
-            f"{size(peak)}\n{what}", (place, peak), xytext=(6, 4),
+            f"{size(peak)}\n{what}", (place + 0.5, peak), xytext=(6, 4),
             textcoords="offset points", fontsize=8,
         )  # fmt: skip
         axes.set_ylim(0, 1.25 * max(peak, 1))
     axes.set_xlabel("equation, from the last to the first")
     axes.set_ylabel("live bytes")
+    axes.yaxis.set_major_formatter(lambda number, _: size(int(number)))
     figure.suptitle(f"Backward pass of {report.name}")
     return figure
