@@ -163,15 +163,16 @@ def picture(report):
             colors=[COLOURS[colour] for _, colour in shown.values()],
             step="post",
         )
-        axes.legend(loc="upper right", frameon=False)
+        axes.legend(loc="lower left", frameon=False)
     if report.peak is not None:
         place = steps.index(report.peak)
         peak = report.peak.live_bytes
         axes.plot([place + 0.5], [peak], "o", color=COLOURS["black"], markersize=4)
         what = f"{report.peak.primitive} {short(report.peak.line)}".strip()
         axes.annotate(
-            f"{size(peak)}\n{what}", (place + 0.5, peak), xytext=(6, 4),
+            f"{size(peak)}\n{what}", (place + 0.5, peak), xytext=(0, 5),
             textcoords="offset points", fontsize=8,
+            ha="right" if place > len(steps) / 2 else "left",
         )  # fmt: skip
         axes.set_ylim(0, 1.25 * max(peak, 1))
     axes.set_xlabel("equation, from the last to the first")
