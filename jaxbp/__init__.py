@@ -7,9 +7,10 @@ As in JAX: `grad`, `value_and_grad`, `jvp`, `vjp`, `linearize`, `jacfwd`, `jacre
 
 Ours: `hvp` (Hessian times vector), `laplacian`, `hessian_diagonal`, `check` (is a
 gradient right?), `cost` (what does it take?), `trace` (every value on the way),
-`explain_nan` (where is a NaN born?), `check_rules` (which custom rule is wrong?),
-`growth` (where does it explode?), `checkpointed` (a gradient within so many bytes),
-`coverage` (which primitives have rules).
+`tape` (what does reverse mode keep?), `explain_nan` (where is a NaN born?),
+`check_rules` (which custom rule is wrong?), `growth` (where does it explode?),
+`checkpointed` (a gradient within so many bytes), `coverage` (which primitives have
+rules).
 
 What `linearize` and `vjp` return: `Pushforward`, `Pullback`; both hold a
 `LinearProgram`, which can be printed.
@@ -67,6 +68,7 @@ __all__ = [
     "loops",
     "options",
     "strict_custom_vjp",
+    "tape",
     "trace",
     "value_and_grad",
     "vjp",
@@ -86,6 +88,7 @@ _LAZY = {
     "hessian_diagonal": "across",
     "jacobian": "across",
     "laplacian": "across",
+    "tape": "costs",
     "trace": "evaluation",
 }
 _SUBMODULES = frozenset(

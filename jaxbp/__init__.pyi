@@ -22,6 +22,7 @@ from . import worked as worked
 from .checkpointing import Checkpointed as _Checkpointed
 from .checks import Report as _CheckReport
 from .costs import CostReport as _CostReport
+from .costs import TapeReport as _TapeReport
 from .covering import CoverageReport as _CoverageReport
 from .diagnosis import GrowthReport as _GrowthReport
 from .diagnosis import NanReport as _NanReport
@@ -169,6 +170,13 @@ def cost(
     while_trips: int | None = None,
     roofs: _Roofs | None = None,
 ) -> _CostReport: ...
+def tape(
+    f: _Function,
+    *args: Any,
+    argnums: _Places | None = 0,
+    has_aux: bool = False,
+    measure: bool = False,
+) -> _TapeReport: ...
 def trace(
     f: _Function,
     *args: Any,

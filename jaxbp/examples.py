@@ -69,6 +69,11 @@ True""",
 >>> report = jaxbp.cost(lambda w, x: jnp.sum(x @ w), jnp.ones(3), jnp.ones((5, 3)))
 >>> report.inputs, report.outputs, report.cheaper_mode
 (3, 1, 'reverse')""",
+    "tape": """\
+>>> report = jaxbp.tape(lambda x: jnp.sum(jnp.tanh(x)), jnp.ones(3, jnp.float32))
+>>> row = report.rows[0]
+>>> row.tape_bytes, row.type, row.why
+(12, 'float32[3]', 'slope of `tanh` needs its output')""",
     "trace": """\
 >>> report = jaxbp.trace(lambda x: jnp.log(x) * x, 2.0)
 >>> [row.equation for row in report.rows]

@@ -35,6 +35,11 @@ class Chain(NamedTuple):
     ends: tuple[int, ...]
     states: tuple[tuple, ...]
 
+    def origin(self, number: int) -> ir.Origin:
+        """From where the first equation of a segment comes."""
+        eqn = self.jaxpr.eqns[self.ends[number - 1] if number else 0]
+        return ir.Origin(eqn.primitive.name, eqn.source_info)
+
     def segment(self, number: int) -> Callable:
         """env -> env: the equations of one segment on variable -> value."""
         start = self.ends[number - 1] if number else 0
@@ -46,7 +51,8 @@ class Chain(NamedTuple):
             for eqn in eqns:
                 values = [ir.read_value(env, atom) for atom in eqn.invars]
                 params = ir.call_params(eqn.primitive, eqn.params)
-                with ir.equation_context(eqn):
+                origin = ir.Origin(eqn.primitive.name, eqn.source_info)
+                with ir.equation_context(eqn), origin.attributed():
                     outs = ir.evaluate(eqn.primitive, values, params)
                 env.update(zip(eqn.outvars, outs, strict=True))
             return {var: env[var] for var in alive}
@@ -85,7 +91,8 @@ def _inlined(program, values: Sequence) -> list:
             outs = _inlined(ir.called(eqn.params), given)
         else:
             params = ir.call_params(eqn.primitive, eqn.params)
-            with ir.equation_context(eqn):
+            origin = ir.Origin(eqn.primitive.name, eqn.source_info)
+            with ir.equation_context(eqn), origin.attributed():
                 outs = ir.evaluate(eqn.primitive, given, params)
         env.update(zip(eqn.outvars, outs, strict=True))
     return [ir.read_value(env, atom) for atom in jaxpr.outvars]

@@ -49,13 +49,15 @@ def _run(chain: Chain, tree, fixed: dict, state: dict, first: int, last: int) ->
         variables = _first_read(chain, fixed)
         state = {var: fixed[var] for var in variables}
 
-    def part(values, held):
+    def checkpointed_part(values, held):
         state = dict(zip(variables, values, strict=True))
         given = {**dict(zip(read, held, strict=True)), **state}
         found = _run(chain, left, given, state, first, k - 1)
         return [found[var] for var in chain.states[k - 1]]
 
-    values = run_again(part)([state[v] for v in variables], [fixed[v] for v in read])
+    operands = [state[v] for v in variables], [fixed[v] for v in read]
+    with chain.origin(first).attributed():
+        values = run_again(checkpointed_part)(*operands)
     state = dict(zip(chain.states[k - 1], values, strict=True))
     return _run(chain, right, fixed, state, k, last)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .. import ir
 
 CONTROL = ("scan", "while", "cond")
+FILLS = ("broadcast_in_dim", "full", "empty")
 COMBINING = ("reduce", "scatter", "select_and")  # their programs combine two elements
 
 
@@ -21,14 +22,17 @@ class Value:
       aval: its type.
       origin: "input", "constant", "literal" or the name of the primitive that makes it.
       equation: that made it, or None.
-      inside: of a scan's output, the value of its body that it is or stacks; or None.
+      inside: of a scan's output, the value of its body that it is or stacks; of a
+        branch's, what the first that computes it does; or None.
+      either: of a branch's output, what each branch that computes it does.
     """
 
-    __slots__ = ("aval", "equation", "inside", "origin")
+    __slots__ = ("aval", "either", "equation", "inside", "origin")
 
     def __init__(self, aval, origin: str, equation=None):
         self.aval, self.origin, self.equation = aval, origin, equation
         self.inside: Value | None = None
+        self.either: tuple[Value, ...] = ()
 
 
 def where(equation) -> str:
@@ -105,8 +109,18 @@ def _equation(eqn, ins: tuple[Value, ...], steps: list[Step]) -> Sequence[Value]
     for body in inner if name == "scan" else ():
         for out, value in zip(outs, _made_inside(body, eqn.params), strict=True):
             out.inside = value
+    if name == "cond":
+        for place, out in enumerate(outs):
+            out.either = _made_by_branches([branch.outs[place] for branch in inner])
+            out.inside = next(iter(out.either), None)
     steps.append(Step(name, eqn.params, ins, outs, inner, eqn))
     return outs
+
+
+def _made_by_branches(values: Sequence[Value]) -> tuple[Value, ...]:
+    """Those that are computed, and not filled in: a branch that lacks a residual gives
+    zeros for it."""
+    return tuple(v for v in values if v.equation is not None and v.origin not in FILLS)
 
 
 def _made_inside(body: Flat, params: dict) -> list[Value]:

@@ -63,16 +63,29 @@ class Tape:
 
 def tape_of(flat: Flat, kept: Sequence[Value]) -> Tape:
     """The tape made of some values of a program."""
-    views = views_of(flat.steps)
-    distinct = dict.fromkeys(root(value, views) for value in kept)
-    residuals = sorted(map(_residual, distinct), key=lambda r: -r.tape_bytes)
+    residuals = sorted(map(residual, distinct(flat, kept)), key=lambda r: -r.tape_bytes)
     return Tape(tuple(residuals))
 
 
-def _residual(value: Value) -> Residual:
-    made = value  # in a scan, by an equation of its body
-    while made.inside is not None and made.inside.equation is not None:
-        made = made.inside
+def distinct(flat: Flat, kept: Sequence[Value]) -> dict[Value, list[int]]:
+    """Each array once, views with the array they show: its places among `kept`."""
+    views = views_of(flat.steps)
+    found: dict[Value, list[int]] = {}
+    for place, value in enumerate(kept):
+        found.setdefault(root(value, views), []).append(place)
+    return found
+
+
+def maker(value: Value) -> Value:
+    """The value itself; of a scan's or a branch's, that of the equation inside."""
+    while value.inside is not None and value.inside.equation is not None:
+        value = value.inside
+    return value
+
+
+def residual(value: Value) -> Residual:
+    """A value as a row of the tape."""
+    made = maker(value)
     line = where(made.equation) if made.equation is not None else ""
     sizes = ",".join(map(str, value.aval.shape))
     kind = f"{value.aval.dtype.name}[{sizes}]"

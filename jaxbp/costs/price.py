@@ -6,8 +6,7 @@ from typing import Any
 
 import jax
 
-from ..checks.eager import NEEDS_VALUES
-from ..errors import InvalidArgument, JaxbpError, numpy_said
+from ..errors import InvalidArgument, JaxbpError
 from ..timing import Roofs
 from ..transforms.jacobians import jacfwd, jacrev
 from .amount import Amount
@@ -54,27 +53,12 @@ def cost(
     if while_trips is not None and while_trips < 0:
         raise InvalidArgument(f"`while_trips` must be 0 or more, but is {while_trips}.")
     subject = PricedFunction(f, args, argnums, has_aux)
-    try:
+    with subject.by_types("a cost"):
         return _report(subject, Given(while_trips, roofs))
-    except NEEDS_VALUES as error:
-        if said := numpy_said(error, subject.name):
-            raise InvalidArgument(
-                f"a cost is counted from types alone, but {said}"
-            ) from error
-        raise InvalidArgument(
-            f"a cost is counted from types alone, but `{subject.name}` needs the value "
-            "of an argument. Pass it as a Python number outside `argnums`, or close "
-            f"over it. JAX says: {str(error).splitlines()[0]}"
-        ) from error
 
 
 def _report(subject: PricedFunction, given: Given) -> CostReport:
-    out = jax.eval_shape(subject.plain, *subject.types)
-    if not jax.tree.leaves(out):
-        raise InvalidArgument(
-            f"`{subject.name}` must return arrays, or there is nothing to price, but "
-            f"its output holds none: it is {out!r}. Does it end in `return`?"
-        )
+    out = subject.output_types()
     amounts, remarks = _amounts(subject, given)
     tape = amounts.pop("tape")
     return CostReport(

@@ -1,11 +1,13 @@
 """A function and the types of its arguments: what is priced."""
 
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 
 import jax
 
 from .. import ir, settings, tree
-from ..errors import InvalidArgument
+from ..checks.eager import NEEDS_VALUES
+from ..errors import InvalidArgument, numpy_said
 from ..transforms import arguments
 from ..transforms.products import jvp, vjp
 from .flat import flatten
@@ -80,6 +82,36 @@ class PricedFunction:
 
         pairs = zip(leaves, self.moves, strict=True)
         return function, tuple(leaf for leaf, moves in pairs if moves)
+
+    def output_types(self):
+        """Types of the output, without aux.
+
+        Raises:
+          InvalidArgument: there is no array in it.
+        """
+        out = jax.eval_shape(self.plain, *self.types)
+        if not jax.tree.leaves(out):
+            raise InvalidArgument(
+                f"`{self.name}` must return arrays, or there is nothing to count, but "
+                f"its output holds none: it is {out!r}. Does it end in `return`?"
+            )
+        return out
+
+    @contextmanager
+    def by_types(self, what: str):
+        """A context in which `what` is counted: the function may need no values."""
+        try:
+            yield
+        except NEEDS_VALUES as error:
+            if said := numpy_said(error, self.name):
+                raise InvalidArgument(
+                    f"{what} is counted from types alone, but {said}"
+                ) from error
+            raise InvalidArgument(
+                f"{what} is counted from types alone, but `{self.name}` needs the "
+                "value of an argument. Pass it as a Python number outside `argnums`, "
+                f"or close over it. JAX says: {str(error).splitlines()[0]}"
+            ) from error
 
     def plain(self, *given):
         """The output, without aux."""

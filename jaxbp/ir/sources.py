@@ -22,6 +22,7 @@ _OURS = tuple(
 for _path in _OURS:
     source_info_util.register_exclusion(_path)
 _HIDDEN = (jax.__path__[0], *_OURS, "<frozen ")
+_INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
 _STANDARD = sysconfig.get_paths()["stdlib"]
 
 here = source_info_util.current  # the stack here, as equations keep it
@@ -41,6 +42,23 @@ def line_of(info) -> str:
         if not is_ours(frame.file_name):
             return f"{frame.file_name}:{frame.line_num} ({frame.function_name})"
     return ""
+
+
+def call_line_of(info) -> str:
+    """The same; where that is within an installed package, of the user's line that
+    calls into it, if there is one. "" if no line is known."""
+    found = ""
+    stack = getattr(info, "traceback", None)
+    for frame in stack.frames if stack else ():
+        file = frame.file_name
+        if found and file.startswith(_OURS):  # further out stands who asked the lab
+            return found
+        if not is_ours(file):
+            line = f"{file}:{frame.line_num} ({frame.function_name})"
+            if not _INSTALLED.search(file):
+                return line
+            found = found or line
+    return found
 
 
 def user_line() -> str:
@@ -83,6 +101,12 @@ class Origin:
         the equation itself is none of the user's. "" where no line is known."""
         found = line_of(self._info)
         return found or (self.outer.source if self.outer is not None else "")
+
+    @property
+    def call_line(self) -> str:
+        """The same, but not within an installed package: see `call_line_of`."""
+        found = call_line_of(self._info)
+        return found or (self.outer.call_line if self.outer is not None else "")
 
     @property
     def column(self) -> int | None:
