@@ -23,25 +23,25 @@ def layered_args(draw, widths):
 
 
 def slopes(x, *weights):
-    """The weights, each of a layer of tanh with the slope before its columns."""
-    scaled = [weights[0]]
-    for W, after in zip(weights[:-1], weights[1:], strict=True):
+    """The slopes of tanh behind every weight but the last."""
+    found = []
+    for W in weights[:-1]:
         x = jnp.tanh(W @ x)
-        scaled.append(after * (1 - x**2)[None])
-    return scaled
+        found.append(1 - x**2)
+    return found
 
 
 def meeting(x, *weights):
     """Both sides multiplied towards the narrowest layer: (left, right), whose product
-    is the Jacobian."""
-    scaled = slopes(x, *weights)
-    narrow = min(range(len(weights) - 1), key=lambda k: weights[k].shape[0])
-    right = scaled[narrow]
-    for W in reversed(scaled[:narrow]):
-        right = right @ W
-    left = scaled[narrow + 1]
-    for W in scaled[narrow + 2 :]:
-        left = W @ left
+    is the Jacobian. Slopes scale the thin side, never a weight."""
+    after = slopes(x, *weights)
+    narrow = min(range(len(after)), key=lambda k: weights[k].shape[0])
+    right = weights[narrow]
+    for W, slope in zip(weights[:narrow][::-1], after[:narrow][::-1], strict=True):
+        right = (right * slope[None]) @ W
+    left = weights[narrow + 1] * after[narrow][None]
+    for W, slope in zip(weights[narrow + 2 :], after[narrow + 1 :], strict=True):
+        left = W @ (slope[:, None] * left)
     return left, right
 
 
@@ -52,12 +52,11 @@ def bottleneck_by_hand(x, *weights):
 
 
 def tall_by_hand(x, *weights):
-    """Forward mode without its identity: n columns all the way."""
-    scaled = slopes(x, *weights)
-    found = scaled[0]
-    for W in scaled[1:]:
-        found = W @ found
-    return found
+    """Forward mode without its identity: n columns all the way, each as a row."""
+    found = weights[0].T
+    for W, slope in zip(weights[1:], slopes(x, *weights), strict=True):
+        found = (found * slope[None]) @ W.T
+    return found.T
 
 
 def residual(x, *weights):
