@@ -1,6 +1,8 @@
 """`jaxbp.jacobian` and `jaxbp.hessian`: whole Jacobians in the cheapest order."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -21,6 +23,7 @@ from ..transforms.jacobians import assembled, jacfwd
 from ..transforms.products import Pullback, linearized
 from .order import MODES
 from .report import Plan
+from .timed import timed
 from .whole import Whole, by_columns, by_rows
 
 
@@ -55,7 +58,8 @@ def jacobian(
     Returns:
       A function that gives the Jacobian as `jacrev` does: per output leaf and input
       leaf an array of shape (*output, *input); with has_aux=True (Jacobian, aux). Its
-      `plan(*args)` tells which way is taken, and why.
+      `plan(*args)` tells which way is taken, and why; `plan(*args, measure=True)` has
+      the time of each way, too.
 
     Raises:
       InvalidArgument: `budget_bytes` is less than any way needs; it names the least.
@@ -83,9 +87,10 @@ def jacobian(
             result = found.assembled(found.blocks(budget_bytes))
         return (result, found.aux) if has_aux else result
 
-    def plan(*args, **kwargs) -> Plan:
+    def plan(*args, measure: bool = False, **kwargs) -> Plan:
         point = Point(fun, argnums, args, kwargs, has_aux)
-        return traced_plan(point, options)
+        check = lambda at: at.check(holomorphic, allow_int, "jacobian")  # noqa: E731
+        return traced_plan(point, check, options, measure)
 
     jacobian_of.plan = plan
     return jacobian_of
@@ -123,9 +128,11 @@ def hessian(
             result = found.assembled(found.blocks(budget_bytes))
         return (result, found.aux) if has_aux else result
 
-    def plan(*args, **kwargs) -> Plan:
+    def plan(*args, measure: bool = False, **kwargs) -> Plan:
         point = Point(slope, argnums, args, kwargs, has_aux, ("forward",))
-        return traced_plan(point, options)
+        check = lambda at: at.check(holomorphic, False, "hessian")  # noqa: E731
+        found = traced_plan(point, check, options, measure)
+        return dataclasses.replace(found, what="Hessian")
 
     hessian_of.plan = plan
     return hessian_of
@@ -151,26 +158,23 @@ def gradient(fun: Callable, argnums, has_aux: bool, holomorphic: bool) -> Callab
     return rows_of
 
 
-def traced_plan(point: "Point", options: Options | None) -> Plan:
-    """The plan at a point, from the types of its arguments alone."""
+def traced_plan(
+    point: "Point", check: Callable, options: Options | None, measure: bool
+) -> Plan:
+    """The plan at a point, from the types of its arguments alone; then its times."""
     found = []
-    leaves, structure = jax.tree.flatten(point.args)
-    wanted = jax.tree.leaves(point.primals)
-    kept = [  # Python numbers that are held keep their values
-        not hasattr(x, "dtype") and not any(x is one for one in wanted) for x in leaves
-    ]
+    given, at = point.opened()
 
     def traced(given):
-        rest = iter(given)
-        whole = [x if k else next(rest) for x, k in zip(leaves, kept, strict=True)]
-        at = point.at(structure.unflatten(whole))
+        one = at(given)
+        check(one)
         with settings.using(options):
-            at.record()
-            found.append(at.whole().plan())
+            one.record()
+            found.append(one.whole().plan())
         return 0
 
-    jax.eval_shape(traced, [x for x, k in zip(leaves, kept, strict=True) if not k])
-    return found[0]
+    jax.eval_shape(traced, given)
+    return timed(found[0], at, given, options) if measure else found[0]
 
 
 class Point:
@@ -195,6 +199,23 @@ class Point:
         return Point(
             self.fun, self.argnums, args, self.kwargs, self.has_aux, self.modes
         )
+
+    def opened(self) -> tuple[list, Callable]:
+        """The leaves of its arguments that are arrays, and the point at others like
+        these. Python numbers that are held keep their values."""
+        leaves, structure = jax.tree.flatten(self.args)
+        wanted = jax.tree.leaves(self.primals)
+        kept = [
+            not hasattr(x, "dtype") and not any(x is one for one in wanted)
+            for x in leaves
+        ]
+
+        def at(given) -> "Point":
+            rest = iter(given)
+            whole = [x if k else next(rest) for x, k in zip(leaves, kept, strict=True)]
+            return self.at(structure.unflatten(whole))
+
+        return [x for x, k in zip(leaves, kept, strict=True) if not k], at
 
     def check(self, holomorphic: bool, allow_int: bool, caller: str) -> None:
         """Raises unless its arguments can be differentiated by."""
@@ -224,16 +245,19 @@ class Point:
         plan = whole.plan()
         if budget is not None:
             return self.within(budget, whole, plan)
-        ways = {
-            "forward": lambda: self.forward(whole.loops),
-            "reverse": lambda: by_rows(self.linear, self.primals, self.y),
-        }
-        across = lambda: self.across(whole, plan.chosen.order)  # noqa: E731
-        first = ways.pop(plan.chosen.name, across)
         try:
-            return first()
+            return self.by(plan.chosen.name, plan.chosen.order, whole)
         except JaxbpError as error:  # a map has one direction alone
-            return _first_of(ways.values(), error)
+            others = [name for name in MODES if name != plan.chosen.name]
+            return _first_of([partial(self.by, n, (), whole) for n in others], error)
+
+    def by(self, name: str, order, whole: Whole) -> list[list]:
+        """By a mode, or by an order of elimination."""
+        if name == "forward":
+            return self.forward(whole.loops)
+        if name == "reverse":
+            return by_rows(self.linear, self.primals, self.y)
+        return self.across(whole, order)
 
     def within(self, budget: int, whole: Whole, plan: Plan) -> list[list]:
         """By an order whose arrays fit, else by the better mode in chunks."""

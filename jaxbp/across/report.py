@@ -17,6 +17,7 @@ class Way(NamedTuple):
       kernels: matrix products, and sweeps through operators.
       largest: elements of the largest array in the middle; 0 of a mode, which has as
         many columns or rows of every value as the Jacobian.
+      measured_s: median time of a call, if it was measured.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Way(NamedTuple):
     time_s: float
     kernels: int
     largest: int
+    measured_s: float | None = None
 
 
 COLUMNS = (
@@ -35,6 +37,7 @@ COLUMNS = (
     Column("predicted"),
     Column("over chosen"),
 )
+MEASURED = (Column("measured"), Column("over fastest"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,6 +52,8 @@ class Plan(Shown):
       name: of the function.
       edges: how many edges its linear program has.
       operators: those known by their two directions alone, with their lines.
+      what: "Jacobian" or "Hessian".
+      notes: what is to be known of measured times; empty of a plan that ran nothing.
     """
 
     ways: tuple[Way, ...]
@@ -59,6 +64,13 @@ class Plan(Shown):
     name: str = ""
     edges: int = 0
     operators: tuple[str, ...] = ()
+    what: str = "Jacobian"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def measured(self) -> bool:
+        """Whether any way was timed."""
+        return any(way.measured_s is not None for way in self.ways)
 
     @property
     def rows(self) -> list[Way]:
@@ -67,9 +79,10 @@ class Plan(Shown):
 
     def page(self) -> Page:
         """Headline, table, reason, operators."""
+        ran = "and measured" if self.measured else "from types, nothing run"
         headline = (
-            f"Jacobian of {self.name}: {self.outputs:,} by {self.inputs:,}; "
-            "predicted from types, nothing run"
+            f"{self.what} of {self.name}: {self.outputs:,} by {self.inputs:,}; "
+            f"predicted {ran}"
         )
         words = [Words(f"Taken: {self.reason}.")]
         if self.operators:
@@ -78,27 +91,31 @@ class Plan(Shown):
             )
             words.append(Words(f"{known}; operators:", "dim"))
             words += [Words(name, "dim", indent=2) for name in self.operators[:5]]
+        words += [Words(note) for note in self.notes]
         return Page(Words(headline, "bold"), self._table(), *words)
 
     def _table(self) -> Table:
+        times = [way.measured_s for way in self.ways if way.measured_s is not None]
+        fastest = min(times, default=None)
         lines = [
-            Line(_cells(way, self.chosen), "good" if way is self.chosen else "")
+            Line(
+                _cells(way, self.chosen, fastest), "good" if way is self.chosen else ""
+            )
             for way in self.ways
         ]
-        return Table(COLUMNS, tuple(lines))
+        return Table((*COLUMNS, *MEASURED) if times else COLUMNS, tuple(lines))
 
 
-def _cells(way: Way, chosen: Way) -> tuple[str, ...]:
+def _cells(way: Way, chosen: Way, fastest: float | None) -> tuple[str, ...]:
     from ..timing.clock import seconds
 
     ratio = f"{way.time_s / chosen.time_s:,.3g}" if chosen.time_s else ""
     largest = f"{way.largest:,}" if way.largest else "-"
     marked = f"{way.name} (taken)" if way is chosen else way.name
-    return (
-        marked,
-        f"{way.flops:.3g}",
-        str(way.kernels),
-        largest,
-        seconds(way.time_s),
-        ratio,
-    )
+    cells = marked, f"{way.flops:.3g}", str(way.kernels), largest
+    cells = *cells, seconds(way.time_s), ratio
+    if fastest is None:
+        return cells
+    if way.measured_s is None:
+        return *cells, "-", ""
+    return *cells, seconds(way.measured_s), f"{way.measured_s / fastest:.3g}"

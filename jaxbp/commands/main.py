@@ -24,6 +24,7 @@ COMMANDS = {
     "check pkg.mod:fn": "is the gradient of fn right? five witnesses side by side",
     "cost pkg.mod:fn": "what do its derivatives cost in each mode? nothing is run",
     "tape pkg.mod:fn": "what does reverse mode keep, why, and until when?",
+    "jacobian pkg.mod:fn": "the cheapest order for its whole Jacobian or Hessian; why?",
     "trace pkg.mod:fn": "every value, tangent and cotangent on the way; table, picture",
     "nan pkg.mod:fn": "where is the NaN or Inf of its gradient born? and the remedy",
     "time pkg.mod:fn": "how long do it and its derivatives take? ours beside JAX's",
@@ -38,6 +39,7 @@ EXAMPLES = """\
   jaxbp cost model.py:loss --shapes "f32[4096,4096] f32[64,4096] f32[64,4096]"
   jaxbp tape model.py:loss --shapes "f32[512,512] f32[64,512] f32[64,512]"
   jaxbp time model.py:loss --shapes "f32[512,512] f32[64,512] f32[64,512]"
+  jaxbp jacobian model.py:step --shapes "f32[512] f32[8,512] f32[512,8]" --measure
   jaxbp trace model.py:y --args "2.0, 5.0" --picture y.svg
   jaxbp nan model.py:loss --args "jnp.zeros(3)"
   jaxbp classics worked --net my.toml --markdown

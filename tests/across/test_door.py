@@ -196,3 +196,19 @@ def test_laplacian_of_what_is_no_number_of_an_array():
         jaxbp.laplacian(lambda x: x * 2)(X)
     with pytest.raises(jaxbp.errors.InvalidArgument, match="must be one integer"):
         jaxbp.laplacian(jnp.sum, (0, 1))
+
+
+def test_a_plan_on_the_clock():
+    def f(x, times):
+        for _ in range(times):
+            x = jnp.cumprod(jnp.linalg.cholesky(jnp.diag(x) + 2)[-1])
+        return x
+
+    plan = jaxbp.jacobian(f).plan(X[:4], 1, measure=True)
+    assert plan.measured and plan.chosen.measured_s is not None
+    assert plan.chosen in plan.ways and "predicted and measured" in str(plan)
+    assert not any("differs" in note for note in plan.notes)
+    with pytest.raises(jaxbp.errors.InvalidArgument, match="needs arrays"):
+        types = jax.ShapeDtypeStruct((4,), np.float32)
+        jaxbp.hessian(jnp.sum).plan(types, measure=True)
+    assert "Hessian of" in str(jaxbp.hessian(jnp.sum).plan(types))
