@@ -146,7 +146,8 @@ class Edge(NamedTuple):
     """A linear map in its place: between slots of a program.
 
     While recorded, `residuals` holds the arrays; in a finished program, their places on
-    the tape.
+    the tape. `instead` is a map, and the arrays that it holds, that does the same: it
+    is taken where these arrays are held anyway (`program.settled`), else dropped.
     """
 
     map: LinearMap
@@ -154,6 +155,7 @@ class Edge(NamedTuple):
     ins: tuple[int, ...]
     outs: tuple[int, ...]
     origin: ir.Origin | None = None
+    instead: "tuple[LinearMap, tuple] | None" = None
 
 
 def add(x, y):

@@ -1,5 +1,7 @@
 """Elementwise maps: a slope per element, a number, or a mask."""
 
+import functools
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,18 +12,50 @@ from .base import Params, SimpleMap, broadcast, unbroadcast
 from .labels import Labels, along, identity
 
 
+def _factors(slope, params, residuals) -> tuple:
+    found = slope(*residuals) if params is None else slope(*residuals, params=params)
+    return found if type(found) is tuple else (found,)
+
+
 def _factor(slope, params, *residuals):
-    return slope(*residuals) if params is None else slope(*residuals, params=params)
+    return functools.reduce(operator.mul, _factors(slope, params, residuals))
 
 
 def _scaled(slope, params, x, *residuals):
     """x times the slope; a boolean slope is a mask, which keeps NaN out."""
-    factor = _factor(slope, params, *residuals)
+    return _times(x, _factor(slope, params, *residuals))
+
+
+def _times(x, factor):
     if factor.dtype == bool:
         return lax.select(broadcast(factor, x.shape), x, lax.full_like(x, 0))
     if factor.dtype != x.dtype:  # a cotangent wider than what it belongs to
         factor = ir.cast(factor, x.dtype)
     return x * factor
+
+
+# Let B repeat an array along axes, D multiply by the slope w n with a factor w of the
+# long shape and a factor n = B m of the short one. Then, by distributivity,
+# (D B)^T y_bar = m sum(w y_bar) and D B x_dot = w B (m x_dot): what is short already is
+# multiplied where it is short, and the long product needs w alone.
+def _spread(slope, params, shape, x, *residuals):
+    early, late = _by_shape(slope, params, residuals, x.shape)
+    y = broadcast(functools.reduce(_times, early, x), shape)
+    return functools.reduce(_times, late, y)
+
+
+def _summed(slope, params, shape, y, *residuals):
+    late, early = _by_shape(slope, params, residuals, shape)
+    x = unbroadcast(functools.reduce(_times, early, y), shape)
+    return functools.reduce(_times, late, x)
+
+
+def _by_shape(slope, params, residuals, shape) -> tuple[list, list]:
+    """The slope as factors of the shape `shape`, and one of the others."""
+    factors = _factors(slope, params, residuals)
+    short = [factor for factor in factors if factor.shape == shape]
+    long = [factor for factor in factors if factor.shape != shape]
+    return short, [functools.reduce(operator.mul, long)] if long else []
 
 
 def stepped(slope: Callable) -> Callable:
@@ -32,7 +66,10 @@ def stepped(slope: Callable) -> Callable:
 
 @dataclass(slots=True, unsafe_hash=True)
 class Diagonal(SimpleMap):
-    """y_dot_i = slope_i x_dot_i; the slope is computed when the map is applied."""
+    """y_dot_i = slope_i x_dot_i; the slope is computed when the map is applied.
+
+    A slope that gives a tuple is the product of its factors.
+    """
 
     slope: Callable
     params: Params | None = None
@@ -85,10 +122,18 @@ class Broadcast(SimpleMap):
     out_shape: tuple[int, ...]
 
     def push_one(self, residuals, x_dot):
-        return self.inner.push_one(residuals, broadcast(x_dot, self.out_shape))
+        it = self.inner
+        if isinstance(it, Scaled):
+            return it.push_one(residuals, broadcast(x_dot, self.out_shape))
+        static = it.slope, it.params, self.out_shape
+        return ir.replay(_spread, static, x_dot, *residuals)
 
     def pull_one(self, residuals, y_bar):
-        return unbroadcast(self.inner.pull_one(residuals, y_bar), self.shape)
+        it = self.inner
+        if isinstance(it, Scaled):
+            return unbroadcast(it.pull_one(residuals, y_bar), self.shape)
+        static = it.slope, it.params, self.shape
+        return ir.replay(_summed, static, y_bar, *residuals)
 
     def coefficient(self, residuals):
         return self.inner.coefficient(residuals)

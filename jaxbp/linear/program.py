@@ -225,7 +225,30 @@ def restricted(structure: Structure, wanted: Sequence[bool]) -> tuple:
 
 
 def _assembled(edges, avals, ins, outs) -> LinearProgram:
-    return taped(alive(edges, outs), avals, ins, outs)
+    return taped(settled(alive(edges, outs)), avals, ins, outs)
+
+
+def settled(edges: Sequence[Edge]) -> Sequence[Edge]:
+    """The edges, each with the one of its maps that holds less.
+
+    The other map is taken where all that it holds beside the first one's arrays is held
+    by edges before it: these are pulled later, so that nothing is held for more of the
+    pull, and what the first map alone holds need not be.
+    """
+    if all(edge.instead is None for edge in edges):
+        return edges
+    held: set[int] = set()
+    found = []
+    for edge in edges:
+        if edge.instead is not None:
+            other, residuals = edge.instead
+            more = {*map(id, residuals)}.difference(map(id, edge.residuals))
+            if more <= held:
+                edge = edge._replace(map=other, residuals=residuals)
+            edge = edge._replace(instead=None)
+        held.update(map(id, edge.residuals))
+        found.append(edge)
+    return found
 
 
 def taped(edges: Sequence[Edge], avals, ins, outs) -> LinearProgram:

@@ -141,6 +141,10 @@ class _Partial:
     """The derivative of an elementwise function by one operand."""
 
     def __init__(self, slope):
+        self.instead = None
+        if type(slope) is tuple:
+            slope, instead = slope
+            self.instead = _Partial(instead)
         self.slope, self.places, takes_params = slope, (), False
         self.map: Diagonal | Scaled | None = None  # the same whatever the parameters
         if callable(slope):
@@ -155,7 +159,11 @@ class _Partial:
         if shape != out_shape:
             linear_map = Broadcast(linear_map, shape, out_shape)
         residuals = tuple([y if p < 0 else values[p] for p in self.places])
-        return Edge(linear_map, residuals, (place,), (0,))
+        edge = Edge(linear_map, residuals, (place,), (0,))
+        if self.instead is not None:
+            other = self.instead.edge(place, values, y, params)
+            edge = edge._replace(instead=(other.map, other.residuals))
+        return edge
 
 
 class Elementwise:
@@ -165,7 +173,7 @@ class Elementwise:
 
     def __init__(self, slopes: Sequence):
         self.partials = [None if s is None else _Partial(s) for s in slopes]
-        self.nonlinear = any(callable(s) for s in slopes)
+        self.nonlinear = any(callable(s) or type(s) is tuple for s in slopes)
 
     def __call__(self, walker, primitive, values, dots, params):
         if params.get("out_dtype") is not None:
@@ -321,9 +329,12 @@ def elementwise(primitive, *, slope=None, slopes=None):
       primitive: a primitive or the name of one of JAX's.
       slope: for one operand: a function of `x` (the operand) or `y` (the output), and
         of `params` if it needs them. It keeps only what it names. A boolean slope is a
-        mask; a number is a constant slope.
+        mask; a number is a constant slope; a slope that gives a tuple is the product
+        of its factors, and those that are as short as an operand that was broadcast
+        are multiplied where it is short.
       slopes: for several operands: one a piece, of `x0`, `x1`, ..., `y`; None where the
-        derivative is zero.
+        derivative is zero. A pair of functions is one slope from other arrays: the
+        second is taken where what it names is kept already.
     """
     register(primitive, Elementwise((slope,) if slopes is None else slopes))
 

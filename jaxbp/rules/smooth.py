@@ -32,9 +32,15 @@ elementwise("cbrt", slope=lambda y: lax.integer_pow(y, -2) / 3)
 elementwise("cos", slope=lambda x: -lax.sin(x))
 elementwise("cosh", slope=lambda x: lax.sinh(x))
 elementwise("digamma", slope=lambda x: lax.polygamma(jnp.ones_like(x), x))
+# The quotient itself serves the second slope; so does the numerator, where it is kept
+# (that of softmax is).
 elementwise(
-    "div", slopes=(lambda x1: 1 / x1, lambda x1, y: -y / x1)
-)  # the quotient itself serves the second slope
+    "div",
+    slopes=(
+        lambda x1: 1 / x1,
+        (lambda x1, y: (y, -(1 / x1)), lambda x0, x1: (x0, 1 / x1, -(1 / x1))),
+    ),
+)
 elementwise("erf", slope=lambda x: (2 / SQRT_PI) * lax.exp(-x * x))
 elementwise("erf_inv", slope=lambda y: (SQRT_PI / 2) * lax.exp(y * y))
 elementwise("erfc", slope=lambda x: (-2 / SQRT_PI) * lax.exp(-x * x))

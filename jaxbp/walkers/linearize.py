@@ -42,10 +42,10 @@ class Recorder(Walker):
                     out[place] = self.slot(outs[place])
             ins = tuple([dots[place] for place in edge.ins])
             targets = tuple([out[place] for place in edge.outs])
-            it = edge.map
+            it, other = edge.map, edge.instead
             if x64 != self.x64:  # the walks of the program come later
-                it = InPrecision(it, x64)
-            self.edges.append(Edge(it, edge.residuals, ins, targets, self.where))
+                it, other = InPrecision(it, x64), None
+            self.edges.append(Edge(it, edge.residuals, ins, targets, self.where, other))
         return out
 
     def finish(self, ins, outs) -> LinearProgram:
