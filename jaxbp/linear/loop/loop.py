@@ -117,12 +117,13 @@ class Taped:
     def ahead(self, residuals, reverse: bool) -> list:
         """Those that follow others, at all steps."""
         places = [place for place in self.follows if place is not None]
-        return [
-            jnp.concatenate([last[None], residuals[place][:-1]])
-            if reverse
-            else jnp.concatenate([residuals[place][1:], last[None]])
-            for place, last in zip(places, self.last(residuals), strict=True)
-        ]
+        first = 0 if reverse else 1
+        found = []
+        for place, last in zip(places, self.last(residuals), strict=True):
+            stack = residuals[place]
+            ends = [last[None], stack] if reverse else [stack, last[None]]
+            found.append(jnp.concatenate(ends)[first : first + len(stack)])
+        return found
 
     def program(self, residuals, slices, following, versions=()) -> LinearProgram:
         kept = self._kept(residuals, slices, following)

@@ -302,3 +302,18 @@ def test_forward_over_a_gradient_inside_a_while():
         return lax.while_loop(lambda c: c[0] < 3, body, (0, x))[1]
 
     same(lambda ad: ad.jvp(functools.partial(run, ad), (X,), (X,)))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_carry_that_follows_another_in_a_loop_without_a_step(reverse):
+    def f(x):
+        def step(carry, _):
+            y = jnp.tanh(jnp.sin(carry[1]))
+            return (y, y), carry[0]
+
+        return jax.lax.scan(step, (x, x), None, length=0, reverse=reverse)[0]
+
+    x = jnp.array([0.4, -0.6])
+    _, pushforward = jax.jit(lambda x: jaxbp.linearize(f, x))(x)
+    np.testing.assert_array_equal(pushforward(x)[1], x)
+    np.testing.assert_array_equal(jaxbp.jacrev(f)(x)[0], jnp.eye(2))
