@@ -77,18 +77,21 @@ class AllSteps:
     Fields:
       derive: computes it at one step.
       sources: per source: its `Count`; 0 if it is stacked, None if it is the same at
-        every step.
+        every step, as all of them may be.
+      length: how many steps there are.
     """
 
     derive: Derive
     sources: tuple
+    length: int
 
     def __call__(self, *values):
         counted = [source is not None and source != 0 for source in self.sources]
         triples = zip(counted, self.sources, values, strict=True)
         values = [source(v) if counts else v for counts, source, v in triples]
         axes = [None if source is None else 0 for source in self.sources]
-        return jax.vmap(lambda *kept: self.derive(kept)[0], axes)(*values)
+        each = jax.vmap(lambda *kept: self.derive(kept)[0], axes, axis_size=self.length)
+        return each(*values)
 
 
 class TapePlan(NamedTuple):

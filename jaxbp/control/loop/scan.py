@@ -338,16 +338,16 @@ class Scan:
         """How a residual is to be had from the tape, to which its sources are added."""
         derive, sources = key if kind == "steps" else (None, [(kind, key)])
         made: list = []
-        first = len(tape)
+        first, length = len(tape), self.params["length"]
         for source, at in sources:
             if source == "count":
                 tape.append(self.init[at])
-                length, reverse = self.params["length"], self.params["reverse"]
+                reverse = self.params["reverse"]
                 made.append(Count(self.counters[at], length, reverse))
             else:
                 tape.append(self.xs[at] if source == "element" else at)
                 made.append(0 if source == "element" else None)
-        make = made[0] if derive is None else AllSteps(derive, tuple(made))
+        make = made[0] if derive is None else AllSteps(derive, tuple(made), length)
         return Recipe(make, tuple(range(first, len(tape))))
 
     def _late(self, var):

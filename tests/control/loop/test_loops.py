@@ -317,3 +317,20 @@ def test_a_carry_that_follows_another_in_a_loop_without_a_step(reverse):
     _, pushforward = jax.jit(lambda x: jaxbp.linearize(f, x))(x)
     np.testing.assert_array_equal(pushforward(x)[1], x)
     np.testing.assert_array_equal(jaxbp.jacrev(f)(x)[0], jnp.eye(2))
+
+
+def test_a_carry_is_made_of_invariants_alone():
+    def f(x):
+        def body(_, carry):
+            y = 0.3 + 0.1 * jnp.sin(x)
+            return jnp.clip(y, -0.5, 0.5)
+
+        return jax.lax.fori_loop(0, 2, body, x)
+
+    x, x_dot, y_bar = (jnp.array(v) for v in ([0.4, -0.7], [0.6, 0.1], [-0.4, 0.9]))
+
+    def pulled(ad):
+        pushed = lambda x: ad.jvp(f, (x,), (x_dot,))[1]  # noqa: E731
+        return jax.jit(lambda x: ad.vjp(pushed, x)[1](y_bar))(x)
+
+    np.testing.assert_allclose(pulled(jaxbp)[0], pulled(jax)[0])
