@@ -53,7 +53,11 @@ class ThroughPrimitive(SimpleMap):
         compiler adds in one pass what comes from several."""
         (y_bar,), (x_bar,) = y_bars, x_bars
         onto, whole = self.form.onto, self.aval
-        if onto is None or x_bar is None or x_bar.dtype != y_bar.dtype:
+        if x_bar is not None and x_bar.dtype != y_bar.dtype:
+            found = self.pull_one(residuals, y_bar)
+            own = x_bar.dtype == whole.dtype  # a loop's total, say: it keeps its type
+            return [add(x_bar, ir.cast(found, x_bar.dtype) if own else found)]
+        if onto is None or x_bar is None:
             return [add(x_bar, self.pull_one(residuals, y_bar))]
         if ir.placed(whole) or not is_small_part(y_bar.shape, whole.shape):
             return [add(x_bar, self.pull_one(residuals, y_bar))]
