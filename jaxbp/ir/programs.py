@@ -42,9 +42,19 @@ def closed(jaxpr, consts=()):
 
 
 def inner_programs(params: dict) -> list:
-    """The programs among an equation's parameters, in their order, closed."""
+    """The programs among an equation's parameters, in their order, closed.
+
+    Another package's primitive may hold the constants of its program elsewhere: they
+    are then inputs like others.
+    """
     leaves = jax.tree.leaves(list(params.values()), is_leaf=_is_program)
-    return [closed(leaf) for leaf in leaves if _is_program(leaf)]
+    return [closed(_without_constants(leaf)) for leaf in leaves if _is_program(leaf)]
+
+
+def _without_constants(jaxpr):
+    if hasattr(jaxpr, "consts") or not jaxpr.constvars:
+        return jaxpr
+    return jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars])
 
 
 def _is_program(value) -> bool:
