@@ -232,7 +232,8 @@ def _x(*numbers):
 
 
 _A = Accident
-_NONE, _ZEROS = dict(pasted=False), dict(gradient=[0, 0, 0])
+_NONE: dict[str, Any] = dict(pasted=False)
+_ZEROS: dict[str, Any] = dict(gradient=[0, 0, 0])
 ACCIDENTS = [
     _A(rooted, _x(1, 0, 4), "0 x inf", "sqrt", True, None, (1,), [0.5, 0, 0.25]),
     _A(entropy, _x(0.5, 0), "0 x inf", "log", True, None, (1,)),
