@@ -151,7 +151,7 @@ def claim(rows):
         f"{len(others)} programs {len(others) - len(dear)} stay below 5 times the "
         f"flops of f{without(dear, 'flops_ratio')}; of the {len(timed)} with steady "
         f"times {len(timed) - len(slow)} stay below 5 times its time, beside 30 us for "
-        f"the call{without(slow, 'ratio')}.{beside_jax(others)}"
+        f"the call{without(slow, 'ratio')}.{beside_jax(numbered(rows))}"
     )
 
 
@@ -161,6 +161,7 @@ def beside_jax(rows):
         method: {
             row["network"]: row["ratio"]
             for row in steady(numbered(rows, method=method))
+            if row["network"] != "MLP"
         }
         for method in METHODS
     }

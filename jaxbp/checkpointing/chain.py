@@ -82,20 +82,15 @@ def inlined(program):
 
 
 def _inlined(program, values: Sequence) -> list:
-    jaxpr, consts = ir.inner(program)
-    env = dict(zip(jaxpr.constvars, consts, strict=True))
-    env |= dict(zip(jaxpr.invars, values, strict=True))
-    for eqn in jaxpr.eqns:
-        given = [ir.read_value(env, atom) for atom in eqn.invars]
+    def each(eqn, given):
         if eqn.primitive.name == "jit":
-            outs = _inlined(ir.called(eqn.params), given)
-        else:
-            params = ir.call_params(eqn.primitive, eqn.params)
-            origin = ir.Origin(eqn.primitive.name, eqn.source_info)
-            with ir.equation_context(eqn), origin.attributed():
-                outs = ir.evaluate(eqn.primitive, given, params)
-        env.update(zip(eqn.outvars, outs, strict=True))
-    return [ir.read_value(env, atom) for atom in jaxpr.outvars]
+            return _inlined(ir.called(eqn.params), given)
+        params = ir.call_params(eqn.primitive, eqn.params)
+        origin = ir.Origin(eqn.primitive.name, eqn.source_info)
+        with ir.equation_context(eqn), origin.attributed():
+            return ir.evaluate(eqn.primitive, given, params)
+
+    return ir.evaluate_by(each, program, values)
 
 
 def _alive(jaxpr, fixed: set) -> list[list]:

@@ -51,12 +51,14 @@ class Walk:
       env: slot -> what stands there at the end.
       events: the births, in the order of the walk.
       behind: slot -> {event: bool array, the elements that it is behind}.
+      brought: per place of an edge what it brings, a list with None for zero.
     """
 
     def __init__(self, program: LinearProgram, seeds: dict, direction: str = "pull"):
         self.program, self.env = program, dict(seeds)
         self.events: list[Event] = []
         self.behind: dict[int, dict[Event, np.ndarray]] = {}
+        self.brought: dict[int, list] = {}
         edges = list(enumerate(program.structure.edges))
         for place, edge in edges if direction == "push" else reversed(edges):
             self._edge(place, edge, direction)
@@ -70,7 +72,7 @@ class Walk:
         if all(value is None for value in given):
             return
         residuals = self.program.residuals(edge)
-        brought = apply(residuals, given)
+        brought = self.brought[place] = apply(residuals, given)
         bad = list(map(bad_places, brought))
         if not any(b.any() for b in bad):
             self._bring(targets, brought, [{} for _ in bad])

@@ -19,9 +19,6 @@ from .loops import LOOPS, Loop
 from .suspects import RULES, suspect_steps
 from .watch import bad_places
 
-_INSIDE = ("jit", "pjit", "closed_call", "core_call", "composite", "custom_vmap_call")
-_CHECKPOINTS = ("checkpoint", "remat", "remat2")
-
 
 class RuleCall(NamedTuple):
     """One call of a function with a rule of its own.
@@ -77,10 +74,8 @@ class _Found:
 
     def _opened(self, primitive, values, params) -> list:
         name = primitive.name
-        if name in _INSIDE:
+        if name in (*ir.CALLS, *ir.CHECKPOINTS):
             return self.program(ir.called(params), values)
-        if name in _CHECKPOINTS:
-            return self.program(ir.closed(params["jaxpr"]), values)
         if name == "cond":
             return self.program(params["branches"][int(values[0])], values[1:])
         if name in LOOPS:
@@ -89,21 +84,14 @@ class _Found:
 
     def program(self, program, values) -> list:
         """The outputs of a closed program."""
-        jaxpr, consts = ir.inner(program)
-        env = dict(zip(jaxpr.constvars, consts, strict=True))
-        env |= dict(zip(jaxpr.invars, values, strict=True))
 
-        def read(atom):
-            return atom.val if isinstance(atom, ir.Literal) else env[atom]
+        def each(eqn, operands):
+            origin = ir.Origin(eqn.primitive.name, eqn.source_info)
+            with ir.equation_context(eqn), origin.attributed():
+                return self.equation(eqn.primitive, operands, eqn.params)
 
         with ir.precision_of(program):
-            for place, eqn in enumerate(jaxpr.eqns):
-                origin = ir.Origin(eqn.primitive.name, eqn.source_info, place)
-                with ir.equation_context(eqn), origin.attributed():
-                    operands = [read(atom) for atom in eqn.invars]
-                    outs = self.equation(eqn.primitive, operands, eqn.params)
-                env |= dict(zip(eqn.outvars, outs, strict=True))
-        return [read(atom) for atom in jaxpr.outvars]
+            return ir.evaluate_by(each, program, values)
 
     def _loop(self, kind, values, params) -> None:
         moving = [ir.differentiable(ir.typeof(v)) for v in values]

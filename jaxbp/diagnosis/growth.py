@@ -13,7 +13,8 @@ import numpy as np
 
 from ..display import Column, Line, Page, Shown, Table
 from ..errors import InvalidArgument
-from ..linear.program import taped
+from ..linear.base import add
+from .births import Walk
 from .explain import walked_back
 from .loops import LOOPS, backward
 from .recording import Equation
@@ -151,28 +152,22 @@ def growth(
     derivative, compiled, its carries stacked.
     """
     name, recording, walk = walked_back(f, args, argnums, cotangent, has_aux, "growth")
-    recorder = recording.recorder
-    program = taped(recorder.edges, recorder.avals, (), ())
     rows = []
-    for equation in reversed(recorder.equations):
+    for equation in reversed(recording.recorder.equations):
         outs = [walk.env.get(s) if s is not None else None for s in equation.slots]
         if all(bar is None for bar in outs):
             continue
-        rows.append(_row(equation, outs, program, walk.env))
+        rows.append(_row(equation, outs, walk))
     return GrowthReport(name, rows)
 
 
-def _row(equation: Equation, outs: list, program, env) -> GrowthRow:
+def _row(equation: Equation, outs: list, walk: Walk) -> GrowthRow:
     brought: dict = {}
     for place in reversed(range(*equation.edges)):
-        edge = program.structure.edges[place]
-        given = [env.get(slot) for slot in edge.outs]
-        if all(bar is None for bar in given):
-            continue
-        found = edge.map.pull(program.residuals(edge), given)
-        for slot, bar in zip(edge.ins, found, strict=True):
-            if bar is not None and slot in equation.dots:
-                brought[slot] = bar if slot not in brought else brought[slot] + bar
+        ins = walk.program.structure.edges[place].ins
+        for slot, bar in zip(ins, walk.brought.get(place, ()), strict=False):
+            if slot in equation.dots:
+                brought[slot] = add(brought.get(slot), bar)
     steps = ()
     if equation.name in LOOPS:
         steps = tuple(map(float, backward(equation, outs).norms))

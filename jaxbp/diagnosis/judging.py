@@ -30,7 +30,9 @@ from .calls import RuleCall
 
 FULL = 4096  # entries of a Jacobian that is compared in full
 DENSE, ONE_HOT = 8, 8  # cotangents along which a larger one is
-ROUNDINGS = 64  # in units of the largest element of a cotangent
+# In units of the largest element of a cotangent: a sum of so many terms may lose as
+# many roundings, and rule and body sum in different orders.
+ROUNDINGS = 64
 
 
 class Fault(NamedTuple):
@@ -155,6 +157,8 @@ def _at_kink(call, fault: Fault, bars) -> bool:
     x = call.values[place]
     if not np.isfinite(says):
         return False
+    # The step at which rounding and curvature of a central difference are alike; a
+    # slope so found is right to a hundredth or better, which the limits below allow.
     step = epsilon(ir.typeof(x).dtype) ** (1 / 3) * max(1.0, abs(float(x[index])))
 
     def value(h):

@@ -8,8 +8,7 @@ from .. import ir
 from ..walkers.linearize import Recorder
 
 # What these hold is walked in line: their equations are looked at one by one.
-_OPENED = ("jit", "pjit", "closed_call", "core_call", "composite", "cond")
-_CHECKPOINTS = ("checkpoint", "remat", "remat2")
+_OPENED = (*ir.CALLS, "cond")
 
 
 @dataclass
@@ -75,8 +74,8 @@ class Watcher(Recorder):
 
     def apply(self, primitive, values, dots, params):
         name = primitive.name
-        if name in _CHECKPOINTS:
-            return self.run(ir.closed(params["jaxpr"]), values, dots)
+        if name in ir.CHECKPOINTS:
+            return self.run(ir.called(params), values, dots)
         if self._inside or name in _OPENED or any(type(v) is ir.Hole for v in values):
             return super().apply(primitive, values, dots, params)
         origin, first = self._origin(name), len(self.edges)

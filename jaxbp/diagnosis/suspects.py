@@ -18,7 +18,6 @@ from .loops import Loop
 
 RULES = {"custom_vjp_call": "custom_vjp", "custom_jvp_call": "custom_jvp"}
 FEW = 4  # suspect steps that are judged
-_INSIDE = ("jit", "pjit", "closed_call", "core_call", "composite", "custom_vmap_call")
 
 
 def suspect_steps(loop: Loop, carries, rng) -> set[int]:
@@ -44,25 +43,18 @@ def suspect_steps(loop: Loop, carries, rng) -> set[int]:
 
 def _walk(program, values, flags: list, seed: int) -> list:
     """The outputs of a program, traced; a flag is added for each call of a rule."""
-    jaxpr, consts = ir.inner(program)
-    env = dict(zip(jaxpr.constvars, consts, strict=True))
-    env |= dict(zip(jaxpr.invars, values, strict=True))
 
-    def read(atom):
-        return atom.val if isinstance(atom, ir.Literal) else env[atom]
+    def each(eqn, operands):
+        name = eqn.primitive.name
+        if name in (*ir.CALLS, *ir.CHECKPOINTS):
+            return _walk(ir.called(eqn.params), operands, flags, seed)
+        if name in RULES:
+            flags.append(_differs(eqn, operands, seed))
+        params = ir.call_params(eqn.primitive, eqn.params)
+        return ir.evaluate(eqn.primitive, operands, params)
 
     with ir.precision_of(program):
-        for eqn in jaxpr.eqns:
-            operands = [read(atom) for atom in eqn.invars]
-            if eqn.primitive.name in _INSIDE:
-                outs = _walk(ir.called(eqn.params), operands, flags, seed)
-            else:
-                if eqn.primitive.name in RULES:
-                    flags.append(_differs(eqn, operands, seed))
-                params = ir.call_params(eqn.primitive, eqn.params)
-                outs = ir.evaluate(eqn.primitive, operands, params)
-            env |= dict(zip(eqn.outvars, outs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+        return ir.evaluate_by(each, program, values)
 
 
 def _differs(eqn, operands, seed: int):

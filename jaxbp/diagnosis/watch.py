@@ -12,8 +12,6 @@ import numpy as np
 
 from .. import ir
 
-_CALLS = ("jit", "pjit", "closed_call", "core_call", "composite")
-
 
 class Operation(NamedTuple):
     """One primitive as it ran.
@@ -51,7 +49,9 @@ class _Watch(ir.Trace):
 
     def process_primitive(self, primitive, values, params, /):
         line = ir.line_of(ir.here()) or self.line
-        if primitive.name in _CALLS:  # what a library has jitted has no line of a user
+        if (
+            primitive.name in ir.CALLS
+        ):  # what a library has jitted has no line of a user
             self.line, outer = line, self.line
             try:
                 with ir.set_current_trace(self):

@@ -18,10 +18,6 @@ from ..walkers.walker import Walker
 from .control import OPENED, run_while
 from .row import Ref, TraceRow, constant, in_words
 
-# Calls whose equations stand in line; a checkpoint's do where rows are opened.
-CALLS = ("jit", "pjit", "closed_call", "core_call", "composite", "custom_vmap_call")
-REMAT = ("checkpoint", "remat", "remat2")
-
 
 class Noter(Walker):
     """A walker whose dots are `Ref`s: every value that depends on an input has one.
@@ -88,9 +84,8 @@ class Noter(Walker):
         if _is_nothing(name, values, params):  # a weak type made strong: no step
             return ir.evaluate(primitive, values, params), dots
         opened = self.level < self.depth and params.get("length") != 0
-        if name in CALLS or (opened and name in REMAT):
-            found = (params.get(key) for key in ("jaxpr", "call_jaxpr", "call"))
-            return self.run(ir.closed(next(f for f in found if f)), values, dots)
+        if name in ir.CALLS or (opened and name in ir.CHECKPOINTS):
+            return self.run(ir.called(params), values, dots)
         if opened and name in OPENED:
             return self._opened(name, values, dots, params)
         live = "subfuns" in params  # a custom derivative, called from Python

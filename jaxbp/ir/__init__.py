@@ -18,6 +18,8 @@ from .precision import cast as cast
 from .precision import in_precision as in_precision
 from .precision import precision_of as precision_of
 from .precision import x64 as x64
+from .programs import CALLS as CALLS
+from .programs import CHECKPOINTS as CHECKPOINTS
 from .programs import Static as Static
 from .programs import addupdate as addupdate
 from .programs import call_beside as call_beside
@@ -27,6 +29,7 @@ from .programs import closed as closed
 from .programs import custom_cotangents as custom_cotangents
 from .programs import equation_context as equation_context
 from .programs import evaluate as evaluate
+from .programs import evaluate_by as evaluate_by
 from .programs import evaluate_program as evaluate_program
 from .programs import function_key as function_key
 from .programs import inlined as inlined

@@ -61,9 +61,15 @@ def _is_program(value) -> bool:
     return hasattr(value, "eqns")
 
 
+# Primitives that run the program they hold, once, and do nothing else.
+CALLS = ("jit", "pjit", "closed_call", "core_call", "composite", "custom_vmap_call")
+CHECKPOINTS = ("checkpoint", "remat", "remat2")
+
+
 def called(params: dict):
-    """The closed program that a call (jit, closed_call) holds."""
-    return params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]
+    """The closed program that a call or a checkpoint holds."""
+    found = next(params[k] for k in ("jaxpr", "call_jaxpr", "call") if k in params)
+    return closed(found)
 
 
 def inlined(params: dict) -> bool:
@@ -95,6 +101,17 @@ def evaluate_program(program, operands: Sequence) -> list:
     """The outputs of a closed inner program."""
     jaxpr, consts = inner(program)
     return jax.core.eval_jaxpr(jaxpr, consts, *operands)
+
+
+def evaluate_by(each: Callable, program, operands: Sequence) -> list:
+    """The outputs of a closed inner program, by each(eqn, operands) -> outputs."""
+    jaxpr, consts = inner(program)
+    env = dict(zip(jaxpr.constvars, consts, strict=True))
+    env |= dict(zip(jaxpr.invars, operands, strict=True))
+    for eqn in jaxpr.eqns:
+        outs = each(eqn, [read_value(env, atom) for atom in eqn.invars])
+        env.update(zip(eqn.outvars, outs, strict=True))
+    return [read_value(env, atom) for atom in jaxpr.outvars]
 
 
 def is_zero(value) -> bool:

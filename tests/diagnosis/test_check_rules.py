@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.custom_batching import custom_vmap
 
 from jaxbp.diagnosis import check_rules
 from jaxbp.errors import InvalidArgument
@@ -204,6 +205,24 @@ def test_complex_numbers_and_wrong_shapes():
     shifted.defvjp(lambda x, b: (x + b, None), lambda _, bar: (bar, bar))
     report = check_rules(lambda x: jnp.sum(shifted(x, 1.0)), jnp.ones(3))
     assert report.failures[0].what == "refused" and "shape" in str(report)
+
+
+def test_rules_within_other_calls():
+    f = with_rule(gated, gated_forward, mutated("negated"), "gated")
+    x, w = operands("float64")
+
+    @custom_vmap
+    def mapped(x, w):
+        return f(x, w)
+
+    mapped.def_vmap(lambda size, batched, x, w: (jax.vmap(f)(x, w), True))
+
+    def loop(x, w):
+        step = lambda h, _: (jax.checkpoint(mapped)(h, w), None)  # noqa: E731
+        return jnp.sum(jax.lax.scan(step, x, None, length=3)[0])
+
+    for whole in (lambda x, w: jnp.sum(mapped(x, w)), loop):
+        assert check_rules(whole, x, w).failures[0].name == "gated"
 
 
 def test_nothing_to_look_at_and_traced_arguments():
