@@ -4,13 +4,24 @@ Broadcasting across ranks can then not hide a wrong cotangent, and no test passe
 because a float32 was quietly widened. Warnings are errors (pyproject.toml).
 """
 
+import atexit
 import os
 import pathlib
+import shutil
+import tempfile
 
 # The CPU is the machine that every developer has; JAX_PLATFORMS=cuda overrides.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Four devices, so that a mesh has neighbours; most tests use the first alone.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+
+# What one worker, or a command that a test starts, has compiled, the others read.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    compiled = tempfile.mkdtemp(prefix="jaxbp-compiled-")
+    atexit.register(shutil.rmtree, compiled, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import matplotlib
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import ir
+from ..linear.diagonal import Broadcast, Diagonal, Scaled
 from .edges import Operator
 from .expand import columns, dense, of_array
 from .factor import Factor, is_number, is_product, summed, union
@@ -17,6 +18,7 @@ from .work import Work
 
 MOST_TERMS = 16  # of a sum that is kept as one
 LARGEST_PLAIN = 1 << 22  # elements of an array that takes their place
+DIAGONALS = Diagonal, Scaled, Broadcast
 
 
 class Block(NamedTuple):
@@ -180,3 +182,34 @@ def sweep_elements(operator: Operator) -> float:
     guess, the same for all ways."""
     held = sum(getattr(r, "size", 1) for r in operator.residuals)
     return 4.0 * (math.prod(operator.x.shape) + math.prod(operator.y.shape) + held)
+
+
+def flops_inside(edge) -> float:
+    """Flops of the largest product in one sweep of an operator by one column: of a loop
+    those inside, of what nothing is known of those of a full matrix."""
+    structures = tuple(getattr(edge.map, "structures", ()))
+    if not structures and type(edge.map).__module__.startswith("jaxbp.linear.loop"):
+        return 0.0  # run again, so without products
+    if not structures:
+        return math.inf
+    return max(
+        (
+            _flops(inner, structure.avals)
+            for structure in structures
+            for inner in structure.edges
+        ),
+        default=0.0,
+    )
+
+
+def _flops(edge, avals) -> float:
+    it, x, y = edge.map, avals[edge.ins[0]], avals[edge.outs[0]]
+    if it.form.kind == "contracts":
+        numbers = (getattr(it, "params", None) or {}).get("dimension_numbers")
+        if numbers is None:
+            return 2.0 * math.prod(x.shape) * math.prod(y.shape)
+        inside = math.prod([x.shape[axis] for axis in numbers[0][it.place]])
+        return 2.0 * inside * math.prod(y.shape)
+    if it.form.kind != "operator" or isinstance(it, DIAGONALS):
+        return 0.0
+    return flops_inside(edge)

@@ -25,7 +25,7 @@ class Graph:
       shapes: of the vertices.
       inputs, outputs: vertices; None of an output that depends on nothing.
       order: vertex -> its place in the order of evaluation.
-      operators: where those come from.
+      operators: edges known by their two directions alone.
     """
 
     def __init__(self, shapes: dict, inputs: Sequence, outputs: Sequence, order: dict):
@@ -33,7 +33,7 @@ class Graph:
         self.behind: dict[Vertex, dict[Vertex, Block]] = defaultdict(dict)
         self.shapes, self.inputs, self.outputs = shapes, inputs, outputs
         self.order = order
-        self.operators: list[str] = []
+        self.operators: list = []
 
     def copy(self) -> "Graph":
         found = Graph(self.shapes, self.inputs, self.outputs, self.order)
@@ -114,7 +114,7 @@ def graph_of(program, work: Work) -> Graph:
         single = isinstance(found, Operator)
         block = Block((), (found,)) if single else Block((found,))
         if single:
-            graph.operators.append(str(edge.origin))
+            graph.operators.append(edge)
         graph.add(source, target, block, work)
     for slot, vertex in zip(structure.outs, outputs, strict=True):
         if vertex is not None:

@@ -9,7 +9,7 @@ import contextlib
 import math
 from collections.abc import Callable
 
-from .block import Block, array_of, sweep_elements
+from .block import Block, array_of, flops_inside, sweep_elements
 from .factor import is_number, is_product
 from .graph import Graph, Vertex
 from .report import Plan, Way
@@ -23,7 +23,8 @@ CLEARLY = 0.625  # an order is taken where it needs at most so much of the bette
 LARGEST = 1 << 22  # elements that an array in the middle may always have
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of
 TIE = 1.02  # modes nearer than this in time are alike
-ROW = 2.5  # columns' worth of a row in time, in code without products
+ROW = 2.5  # columns' worth of a row in time, in code without large products
+HEAVY = 8e3  # flops of a product, all columns together, from which on it is large
 MODES = ("forward", "reverse")
 
 
@@ -39,7 +40,7 @@ def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> 
     base_s = _primal_s(graph, fresh())
     ways = [_mode(graph, fresh(), name) for name in modes]
     ways = [way._replace(time_s=way.time_s + base_s) for way in ways]
-    best = _better(ways, bool(graph.operators))
+    best = _better(ways, graph)
     if unfit:
         return Plan(tuple(ways), best, f"{best.name} mode: {unfit}")
     start, small = fresh(), graph.copy()
@@ -85,25 +86,40 @@ def _entries(graph: Graph) -> int:
 # The modes --------------------------------------------------------------------
 
 
-def _better(ways: list[Way], operators: bool) -> Way:
-    """The mode of less time. Of two alike the reverse one where there are products or
-    operators: measured on a CPU it is as fast or up to a fifth faster there (RK4,
-    inverses, networks). Of scalar code a row took two to three columns' time."""
-    if not operators and not ways[0].kernels:
+def _better(ways: list[Way], graph: Graph) -> Way:
+    """The mode of less time. Of two alike the reverse one where there are large
+    products: measured on a CPU it is as fast or up to a fifth faster there (RK4,
+    inverses, networks). Of scalar code a row took two to three columns' time, in loops
+    too, which keep what reverse mode needs."""
+    inside = max(map(flops_inside, graph.operators), default=0.0)
+    columns = min(_columns(graph, way.name) for way in ways)
+    if max(inside * columns, *[way.heaviest for way in ways]) < HEAVY:
         return min(ways, key=lambda w: w.time_s * (ROW if w.name == "reverse" else 1))
     least_s = min(way.time_s for way in ways)
     return [way for way in ways if way.time_s <= TIE * least_s][-1]
 
 
-def _mode(graph: Graph, work: Work, name: str) -> Way:
+def _columns(graph: Graph, name: str) -> int:
+    """How many columns, or rows, a mode carries."""
     vertices = graph.inputs if name == "forward" else graph.outputs
-    shapes = [graph.shapes[v] for v in vertices if v is not None]
-    count = sum(math.prod(shape) for shape in shapes)
+    return sum(math.prod(graph.shapes[v]) for v in vertices if v is not None)
+
+
+def _mode(graph: Graph, work: Work, name: str) -> Way:
+    count = _columns(graph, name)
     for targets in graph.ahead.values():
         for block in targets.values():
             _swept(block, count, name, work)
     work.elements(_entries(graph))
-    return Way(name, (), work.flops, work.time_s, work.kernels, work.largest)
+    return Way(
+        name,
+        (),
+        work.flops,
+        work.time_s,
+        work.kernels,
+        work.largest,
+        heaviest=work.heaviest,
+    )
 
 
 def _primal_s(graph: Graph, work: Work) -> float:

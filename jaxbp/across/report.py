@@ -18,6 +18,7 @@ class Way(NamedTuple):
       largest: elements of the largest array in the middle; 0 of a mode, which has as
         many columns or rows of every value as the Jacobian.
       measured_s: median time of a call, if it was measured.
+      heaviest: flops of the largest product of a mode.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Way(NamedTuple):
     kernels: int
     largest: int
     measured_s: float | None = None
+    heaviest: float = 0.0
 
 
 COLUMNS = (

@@ -64,7 +64,7 @@ class Whole:
             outputs=sizes[1],
             name=self.linear.signature.name,
             edges=len(self.program.structure.edges),
-            operators=tuple(graph.operators),
+            operators=tuple([str(edge.origin) for edge in graph.operators]),
         )
 
     def blocks(self, order) -> list[list]:

@@ -66,6 +66,7 @@ class Work:
       time_s: predicted.
       kernels: matrix products and sweeps through operators.
       largest: elements of the largest array made.
+      heaviest: flops of the largest product.
       plain: whether zeros were written inside, in the place of many terms.
     """
 
@@ -74,6 +75,7 @@ class Work:
         self.rates = rates(jax.default_backend()) if found is None else found
         self.scale = max(1.0, self.dtype.itemsize / 4)
         self.flops, self.time_s, self.kernels, self.largest = 0.0, 0.0, 0, 0
+        self.heaviest = 0.0
         self.plain = False
         self.patience: Patience | None = None
         self.limit_s = math.inf
@@ -88,6 +90,7 @@ class Work:
     def product(self, flops: float, elements: float) -> None:
         """A matrix product that reads and writes so many elements."""
         self.flops += flops
+        self.heaviest = max(self.heaviest, flops)
         self.kernels += 1
         self.time_s += self.rates.kernel_s + self.scale * max(
             flops / self.rates.flops_per_s, 4 * elements / self.rates.bytes_per_s
@@ -124,4 +127,5 @@ class Work:
         self.flops += other.flops
         self.time_s += other.time_s
         self.kernels += other.kernels
+        self.heaviest = max(self.heaviest, other.heaviest)
         self.made(other.largest)
