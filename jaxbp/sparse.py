@@ -10,8 +10,8 @@ zero. Where a part is an operator its columns and rows count as full.
     jax.jit(jacobian)(x)                     # a BCOO (m, n) with static indices
 """
 
+from .across.colours import colouring as colouring
 from .across.pattern import Pattern as Pattern
-from .across.pattern import colouring as colouring
 from .across.sparse import hessian as hessian
 from .across.sparse import jacobian as jacobian
 from .across.sparse import pattern as pattern

@@ -1,4 +1,4 @@
-"""Where a Jacobian may be nonzero, and which of its columns share a sweep."""
+"""Where a Jacobian may be nonzero."""
 
 import importlib
 from dataclasses import dataclass
@@ -77,44 +77,7 @@ def places_of(rows, columns, shape, exact: bool = True) -> Pattern:
     return Pattern(rows.astype(np.int32), columns.astype(np.int32), (m, n), exact)
 
 
-def colouring(pattern, by: str = "columns") -> np.ndarray:
-    """Colours of the columns, or rows, of a pattern: those of one colour share no row.
-
-    Args:
-      pattern: a Pattern, a boolean matrix or a sparse matrix.
-      by: "columns" or "rows".
-
-    Returns:
-      (n,) int32 from 0, or (m,).
-
-    Cost: greedy, largest first: about the sum of squares of the entries a row.
-    Source: Curtis, Powell and Reid 1974, doi:10.1093/imamat/13.1.117.
-
-    Example:
-      >>> import jaxbp
-      >>> jaxbp.sparse.colouring([[1, 1, 0], [0, 1, 1]]).tolist()
-      [1, 0, 1]
-    """
-    if by not in ("columns", "rows"):
-        raise InvalidArgument(f"`by` must be columns or rows, but is {by!r}.")
-    it = Pattern.of(pattern)
-    own, other = (it.columns, it.rows) if by == "columns" else (it.rows, it.columns)
-    count, across = it.shape[::-1] if by == "columns" else it.shape
-    members = _grouped(own, other, count)
-    sharing = _grouped(other, own, across)
-    order = np.argsort([-len(m) for m in members], kind="stable")
-    colours = np.full(count, -1, np.int32)
-    for place in order:
-        lines = [colours[sharing[line]] for line in members[place]]
-        taken = set(np.concatenate(lines).tolist()) if lines else set()
-        colour = 0
-        while colour in taken:
-            colour += 1
-        colours[place] = colour
-    return colours
-
-
-def _grouped(keys, values, count: int) -> list[np.ndarray]:
+def grouped(keys, values, count: int) -> list[np.ndarray]:
     """Per key its values."""
     order = np.argsort(keys, kind="stable")
     if not count:

@@ -14,11 +14,12 @@ from ..settings import Options
 from ..transforms import arguments
 from ..transforms.products import jvp, vjp
 from .block import Block
+from .colours import Reading, reading
 from .door import Point, gradient
 from .expand import _listed
 from .graph import graph_of
 from .order import planned
-from .pattern import Pattern, colouring, places_of
+from .pattern import Pattern, places_of
 from .term import Term
 
 PROBE_TOLERANCE = 1e-3  # of a random product, in float32; by roundings of many terms
@@ -176,7 +177,8 @@ def jacobian(
       InvalidArgument: the pattern lacks an entry.
 
     Cost: where all edges have labels, one evaluation and the entries; else one
-      pushforward a colour of the columns, or one pullback a colour of the rows.
+      pushforward or pullback a colour of the pattern given, `colouring`; without one
+      the whole Jacobian.
 
     Example:
       >>> import jax.numpy as jnp
@@ -185,6 +187,10 @@ def jacobian(
       >>> found.data.tolist(), found.indices.tolist()
       ([-2.0, 1.0, -2.0, 1.0], [[0, 0], [0, 1], [1, 1], [1, 2]])
     """
+    return _by_pattern(fun, argnums, pattern, options, symmetric=False)
+
+
+def _by_pattern(fun, argnums, pattern, options, symmetric: bool) -> Callable:
     arguments.check_callable(fun)
     given = None if pattern is None else Pattern.of(pattern)
 
@@ -193,7 +199,7 @@ def jacobian(
     )
     def jacobian_of(*args):
         with settings.using(options), jax.numpy_rank_promotion("allow"):
-            return _jacobian(fun, argnums, args, given)
+            return _jacobian(fun, argnums, args, given, symmetric)
 
     return jacobian_of
 
@@ -208,7 +214,8 @@ def hessian(
     """A function that gives the Hessian as a BCOO matrix: the sparse Jacobian of the
     gradient.
 
-    Args, raises, cost: as `jacobian`.
+    Args, raises, cost: as `jacobian`; a pattern that is symmetric is coloured as a
+      star, so that an entry may be read from its mirror image's place.
 
     Returns:
       A function that gives a BCOO of shape (n, n).
@@ -221,12 +228,11 @@ def hessian(
       [[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     """
     arguments.check_callable(fun)
-    return jacobian(
-        gradient(fun, argnums, False, False), argnums, pattern=pattern, options=options
-    )
+    slope = gradient(fun, argnums, False, False)
+    return _by_pattern(slope, argnums, pattern, options, symmetric=True)
 
 
-def _jacobian(fun, argnums, args, given: Pattern | None):
+def _jacobian(fun, argnums, args, given: Pattern | None, symmetric: bool):
     at = _Sparse(fun, argnums, args)
     shapes = jnp.shape(at.y), jnp.shape(at.x)
     if given is not None and given.shape != at.shape:
@@ -237,7 +243,9 @@ def _jacobian(fun, argnums, args, given: Pattern | None):
     block = at.block()
     places = None if block is None else [_places(t, shapes) for t in block.terms]
     if block is None or places is None or any(one is None for one in places):
-        return _coloured(fun, argnums, args, at, given)
+        if given is None:
+            return _full(at)
+        return _coloured(fun, argnums, args, at, given, symmetric)
     if not places:
         rows = columns = np.zeros(0, np.int64)
     else:
@@ -281,32 +289,42 @@ def _bcoo(data, found: Pattern):
     )
 
 
-def _coloured(fun, argnums, args, at: _Sparse, given: Pattern | None):
+def _coloured(fun, argnums, args, at: _Sparse, given: Pattern, symmetric: bool):
     """By seeds that share their sweep, one a colour."""
-    m, n = at.shape
-    checked = given
-    if given is None:
-        rows, columns = np.indices((m, n))
-        given = places_of(rows.reshape(-1), columns.reshape(-1), (m, n))
-    by_column, by_row = (colouring(given, by) for by in ("columns", "rows"))
     partial, (x,) = arguments.chosen(fun, argnums, args, {})
-    sides = [int(c.max(initial=-1)) + 1 for c in (by_column, by_row)]
     flat = lambda v: partial((v.reshape(jnp.shape(x)),)).reshape(-1)  # noqa: E731
     start = jnp.reshape(x, -1)
-    if sides[0] <= sides[1]:
-        seeds = jnp.asarray(np.eye(sides[0])[by_column].T, start.dtype)
-        push = lambda s: jvp(flat, (start,), (s,))[1]  # noqa: E731
-        compressed = jax.vmap(push)(seeds)  # (colours, m)
-        data = compressed[by_column[given.columns], given.rows]
-    else:
-        seeds = jnp.asarray(np.eye(sides[1])[by_row].T, ir.typeof(at.y).dtype)
-        pullback = vjp(flat, start)[1]
-        compressed = jax.vmap(lambda s: pullback(s)[0])(seeds)  # (colours, n)
-        data = compressed[by_row[given.rows], given.columns]
+    data = _read(reading(given, symmetric), flat, start, ir.typeof(at.y).dtype)
     found = _bcoo(data, given)
-    if checked is not None:
-        _probe(flat, start, found)
+    _probe(flat, start, found)
     return found
+
+
+def _read(plan: Reading, flat, start, dtype):
+    """The entries, from as many sweeps as the plan has."""
+    (m, n), (pushes, pulls) = (len(plan.rows), len(plan.columns)), plan.sweeps
+    swept = []
+    if pushes:
+        seeds = jnp.asarray(np.arange(pushes)[:, None] == plan.columns, start.dtype)
+        push = lambda s: jvp(flat, (start,), (s,))[1]  # noqa: E731
+        swept.append(jax.vmap(push)(seeds).reshape(-1))
+    if pulls:
+        seeds = jnp.asarray(np.arange(pulls)[:, None] == plan.rows, dtype)
+        pullback = vjp(flat, start)[1]
+        swept.append(jax.vmap(lambda s: pullback(s)[0])(seeds).reshape(-1))
+    if not swept:
+        return jnp.zeros(0, start.dtype)
+    width = np.where(plan.by_row, n, m).astype(np.int64)
+    places = plan.colour * width + plan.line + np.where(plan.by_row, pushes * m, 0)
+    return jnp.concatenate(swept)[places]
+
+
+def _full(at: _Sparse):
+    """Every entry, by the cheapest way to them all."""
+    ((dense,),) = at.point.blocks()
+    rows, columns = np.indices(at.shape)
+    every = places_of(rows.reshape(-1), columns.reshape(-1), at.shape)
+    return _bcoo(dense.reshape(-1), every)
 
 
 def _probe(flat, start, found) -> None:
