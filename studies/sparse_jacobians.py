@@ -121,7 +121,7 @@ def drawn(problem, size, seed):
     """The point and the weights."""
     keys = jax.random.split(jax.random.key(seed), 1 + len(problem.widths))
     shape = problem.shape if size == "real" else (max(problem.shape[0] // SMALL, 4),)
-    shape = (*shape, *problem.shape[1:])
+    shape = (shape[0], *problem.shape[1:])
     widths = problem.widths
     if widths and len(shape) == 1:
         widths = (shape[0], *widths[1:])
@@ -140,7 +140,11 @@ def ours(problem, x):
 
 def by_asdex(problem, x):
     asdex = importlib.import_module("asdex")
-    return getattr(asdex, problem.wanted)(problem.f, x)
+    flat = lambda v: problem.f(v.reshape(x.shape)).reshape(-1)  # noqa: E731
+    if problem.wanted == "hessian":
+        flat = lambda v: problem.f(v.reshape(x.shape))  # noqa: E731
+    inside = getattr(asdex, problem.wanted)(flat, x.reshape(-1))
+    return lambda v: inside(v.reshape(-1))
 
 
 def by_sparsejac(problem, x):
@@ -189,8 +193,6 @@ def product(found, problem, x, v):
         return found
     if not hasattr(found, "todense"):
         return found.reshape(-1, x.size) @ v
-    if found.ndim > 2:
-        found = found.reshape((found.size // x.size, x.size))
     return found @ v
 
 

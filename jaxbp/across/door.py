@@ -10,19 +10,12 @@ import jax
 from .. import ir, settings
 from ..errors import JaxbpError
 from ..settings import Options
-from ..transforms import arguments
-from ..transforms.chunks import (
-    check_budget,
-    columns,
-    least_bytes,
-    rows,
-    split_columns,
-    split_rows,
-)
+from ..transforms import arguments, chunks
+from ..transforms.chunks import check_budget, split_columns, split_rows
 from ..transforms.jacobians import assembled, jacfwd
 from ..transforms.products import Pullback, linearized
 from .order import MODES
-from .report import Plan
+from .report import Plan, Way
 from .timed import timed
 from .whole import Whole, by_columns, by_rows
 
@@ -51,8 +44,10 @@ def jacobian(
       has_aux: `fun` returns (output, aux).
       holomorphic: `fun` is holomorphic.
       allow_int: integer arguments are allowed; their Jacobians are zero.
-      budget_bytes: arguments, tape, Jacobian and what stands between take no more: an
-        order of elimination whose arrays fit, or a mode in chunks of columns or rows.
+      budget_bytes: XLA's plan of the compiled function, arguments, tape, Jacobian and
+        what stands between, takes no more: by the order planned if it does, else by a
+        mode in chunks of columns or rows. It is compiled a few times to find out, under
+        `vmap` for one example.
       options: as for `jacrev`.
 
     Returns:
@@ -84,7 +79,7 @@ def jacobian(
         with settings.using(options):
             found.record()
             arguments.check_outputs(found.y, holomorphic, "jacobian")
-            result = found.assembled(found.blocks(budget_bytes))
+            result = found.result(budget_bytes)
         return (result, found.aux) if has_aux else result
 
     def plan(*args, measure: bool = False, **kwargs) -> Plan:
@@ -125,7 +120,7 @@ def hessian(
         with settings.using(options):
             found.record()
             arguments.check_outputs(found.y, holomorphic, "hessian")
-            result = found.assembled(found.blocks(budget_bytes))
+            result = found.result(budget_bytes)
         return (result, found.aux) if has_aux else result
 
     def plan(*args, measure: bool = False, **kwargs) -> Plan:
@@ -235,49 +230,76 @@ class Point:
     def whole(self) -> Whole:
         return Whole(self.linear, self.modes)
 
-    def blocks(self, budget: int | None = None) -> list[list]:
-        """Per output leaf and input leaf the array (*y, *x)."""
+    def result(self, budget: int | None):
+        """What is asked for: a tree of the output, of trees of the inputs."""
+        if budget is None or self.is_plain:
+            return self.assembled(self.blocks())
+        return self.within(budget, self.whole().plan())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether rows alone will do: of integers, of nothing, of complex numbers."""
         signature = self.linear.signature
-        real = all(_is_real(a) for a in signature.avals)
-        if not all(signature.active) or not self.outs or not (real or self.holomorphic):
+        real = all(_is_real(a) for a in signature.avals) or self.holomorphic
+        return not (all(signature.active) and self.outs and real)
+
+    def blocks(self) -> list[list]:
+        """Per output leaf and input leaf the array (*y, *x)."""
+        if self.is_plain:
             return by_rows(self.linear, self.primals, self.y)
         whole = self.whole()
-        plan = whole.plan()
-        if budget is not None:
-            return self.within(budget, whole, plan)
+        way = whole.plan().chosen
         try:
-            return self.by(plan.chosen.name, plan.chosen.order, whole)
+            return self.by(way, whole)
         except JaxbpError as error:  # a map has one direction alone
-            others = [name for name in MODES if name != plan.chosen.name]
-            return _first_of([partial(self.by, n, (), whole) for n in others], error)
+            for other in whole.plan().ways:
+                if not other.order and other.name != way.name:
+                    return self.by(other, whole)
+            raise error
 
-    def by(self, name: str, order, whole: Whole) -> list[list]:
-        """By a mode, or by an order of elimination."""
-        if name == "forward":
-            return self.forward(whole.loops)
-        if name == "reverse":
+    def by(self, way: Way, whole: Whole, size: int | None = None) -> list[list]:
+        """By a mode, so many columns or rows at a time, or by an order."""
+        if way.order:
+            return self.across(whole, way.order)
+        leaves, forward = jax.tree.leaves(self.primals), way.name == "forward"
+        if size is None or size >= self.count(way):
+            if forward:
+                return self.forward(whole.loops)
             return by_rows(self.linear, self.primals, self.y)
-        return self.across(whole, order)
+        sweep, split = chunks.rows, split_rows
+        if forward:
+            sweep, split = chunks.columns, split_columns
+        found = sweep(self.linear.program, leaves, self.outs, size)
+        return split(found, self.primals, self.outs)
 
-    def within(self, budget: int, whole: Whole, plan: Plan) -> list[list]:
-        """By an order whose arrays fit, else by the better mode in chunks."""
-        program, leaves = self.linear.program, jax.tree.leaves(self.primals)
-        base, _ = least_bytes(program, leaves, self.outs, "push")
-        width = max(ir.typeof(y).dtype.itemsize for y in self.outs)
-        if plan.chosen.order and base + 3 * width * plan.chosen.largest <= budget:
-            return self.across(whole, plan.chosen.order)
-        modes = sorted((w for w in plan.ways if not w.order), key=lambda w: w.time_s)
-        forward = lambda: split_columns(  # noqa: E731
-            columns(program, leaves, self.outs, budget), self.primals, self.outs
-        )
-        reverse = lambda: split_rows(  # noqa: E731
-            rows(program, leaves, self.outs, budget), self.primals, self.outs
-        )
-        first, *others = [forward if m.name == "forward" else reverse for m in modes]
-        try:
-            return first()
-        except JaxbpError as error:
-            return _first_of(others, error)
+    def count(self, way: Way) -> int:
+        """How many columns or rows a mode has; an order has one sweep."""
+        if way.order:
+            return 1
+        if way.name == "forward":
+            return chunks.size_of(jax.tree.leaves(self.primals))
+        return chunks.size_of(self.outs)
+
+    def within(self, budget: int, plan: Plan):
+        """The result, by the way planned if XLA's plan of it keeps within the budget,
+        else by the better mode, in chunks that do."""
+        taken, at = self.opened()
+        modes = [way for way in plan.ways if not way.order]
+        least, refused = [], JaxbpError("no mode is there")
+        for way in dict.fromkeys(
+            [plan.chosen, *sorted(modes, key=lambda way: way.time_s)]
+        ):
+            made = partial(_made, at, self.holomorphic, way)
+            peak = lambda size, made=made: chunks.peak_bytes(made(size), (taken,))  # noqa: E731
+            try:
+                size, total = chunks.seeds_within(budget, peak, self.count(way))
+            except JaxbpError as error:  # a map has one direction alone
+                refused = error
+                continue
+            if size or not self.count(way):
+                return made(size)(taken)
+            least.append(total)
+        raise chunks.too_little(budget, min(least)) if least else refused
 
     def forward(self, again: bool) -> list[list]:
         """By columns; `again`: the function runs again, so that nothing is kept."""
@@ -311,14 +333,16 @@ class Point:
         return assembled(blocks, self.linear.signature, self.argnums)
 
 
-def _first_of(ways, error: JaxbpError):
-    """What the first of the ways gives that the function has; else raises `error`."""
-    for way in ways:
-        try:
-            return way()
-        except JaxbpError:
-            continue
-    raise error
+def _made(at: Callable, holomorphic: bool, way: Way, size: int) -> Callable:
+    """A function of the arguments that are arrays, by one way."""
+
+    def of(given):
+        point = at(given)
+        point.holomorphic = holomorphic
+        point.record()
+        return point.assembled(point.by(way, point.whole(), size))
+
+    return of
 
 
 def _is_real(aval) -> bool:

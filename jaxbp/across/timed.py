@@ -70,7 +70,7 @@ def _by(way: Way, at: Callable[..., "Point"], options) -> Callable:
         point = at(given)
         with settings.using(options):
             point.record()
-            return point.assembled(point.by(way.name, way.order, point.whole()))
+            return point.assembled(point.by(way, point.whole()))
 
     return whole_of
 

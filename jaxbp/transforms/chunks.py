@@ -1,12 +1,14 @@
 """Whole Jacobians within a byte budget: so many columns or rows a sweep as fit.
 
 What a sweep needs beside the Jacobian, the tape and the arguments grows with the number
-of its seeds: each carries one tangent or cotangent of every value that is alive. From
-that the number of seeds is chosen; the Jacobian is written in place, chunk by chunk.
+of its seeds: each carries one tangent or cotangent of every value that is alive. How
+much, the compiler fuses as it likes: so it is asked, with all seeds first, then with as
+many as seem to fit. The Jacobian is written in place, chunk by chunk.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,21 @@ from jax import lax
 
 from .. import ir, tree
 from ..errors import InvalidArgument
+
+TRIES = 3  # numbers of seeds between all and one that are compiled
+FULL = 0.8  # of the budget: no more seeds are looked for
+
+
+class Peak(NamedTuple):
+    """Bytes that XLA plans.
+
+    Fields:
+      fixed: of arguments and results.
+      total: with all that stands between.
+    """
+
+    fixed: int
+    total: int
 
 
 def check_budget(budget_bytes) -> None:
@@ -29,78 +46,112 @@ def check_budget(budget_bytes) -> None:
         )
 
 
-def live_bytes(program, direction: str) -> int:
-    """The most bytes that one tangent ("push"), or cotangent ("pull"), of every value
-    that is alive takes at a time."""
-    structure = program.opened().structure
-    forward = direction == "push"
-    edges = structure.edges if forward else structure.edges[::-1]
-    first, last = structure.ins, structure.outs
-    if not forward:
-        first, last = last, first
-    ends: dict[int, int] = {}
-    for place, edge in enumerate(edges):
-        for slot in edge.ins if forward else edge.outs:
-            ends[slot] = place
-    for slot in last:
-        if slot is not None:
-            ends[slot] = len(edges)
-    alive = {slot for slot in first if slot is not None}
-    most = _bytes(structure, alive)
-    for place, edge in enumerate(edges):
-        alive.update(edge.outs if forward else edge.ins)
-        most = max(most, _bytes(structure, alive))
-        alive = {slot for slot in alive if ends.get(slot, -1) > place}
-    return most
+def peak_bytes(fun: Callable, args: Sequence) -> Peak:
+    """What XLA plans for a function of these arguments, compiled and not run.
+
+    Arguments that are arrays, and arrays that the function closes over, count; those of
+    an outer trace are taken by their types, so that it may be asked anywhere.
+
+    Raises:
+      InvalidArgument: the device's compiler does not say.
+    """
+    leaves, structure = jax.tree.flatten(args)
+    places = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "dtype")]
+
+    def of(*given):
+        whole = list(leaves)
+        for place, value in zip(places, given, strict=True):
+            whole[place] = value
+        found = jax.tree.leaves(fun(*structure.unflatten(whole)))
+        return [leaf for leaf in found if hasattr(leaf, "dtype")]
+
+    types = [ir.struct(ir.typeof(leaves[place])) for place in places]
+    program, held = ir.inner(jax.make_jaxpr(of)(*types))
+    call = jax.jit(lambda held, given: jax.core.eval_jaxpr(program, held, *given))
+    held = [ir.struct(ir.typeof(value)) for value in held]
+    plan = call.lower(held, types).compile().memory_analysis()
+    if plan is None:
+        raise InvalidArgument(
+            f"`budget_bytes` cannot be kept on {jax.default_backend()}: its compiler "
+            "does not say how many bytes a program takes. Leave it out."
+        )
+    fixed = plan.argument_size_in_bytes + plan.output_size_in_bytes
+    fixed -= plan.alias_size_in_bytes
+    return Peak(fixed, fixed + plan.temp_size_in_bytes)
 
 
-def _bytes(structure, slots) -> int:
-    return sum(ir.nbytes(ir.tangent_aval(structure.avals[slot])) for slot in slots)
+def seeds_within(budget: int, peak: Callable, count: int) -> tuple[int, int]:
+    """How many seeds a sweep may have so that XLA's peak keeps within a budget.
+
+    Args:
+      peak: peak(seeds a sweep) -> Peak.
+      count: all of them.
+
+    Returns:
+      The number and its peak; 0 where not one fits, and the least peak that was found.
+
+    Cost: at most `TRIES` + 2 compilations; one where all fit.
+    """
+    totals = {count: peak(count)}
+    if totals[count].total <= budget:
+        return count, totals[count].total
+    low, high = (0, totals[count].fixed), (count, totals[count].total)
+    for _ in range(TRIES):
+        if high[0] - low[0] <= 1 or (low[0] and low[1] > FULL * budget):
+            break
+        # As if bytes grew with the seeds, from those that fit to those that do not.
+        share = (budget - low[1]) / max(high[1] - low[1], 1)
+        size = low[0] + int((high[0] - low[0]) * min(max(share, 0.0), 1.0))
+        size = min(max(size, low[0] + 1), high[0] - 1)
+        totals[size] = peak(size)
+        if totals[size].total <= budget:
+            low = size, totals[size].total
+        else:
+            high = size, totals[size].total
+    if not low[0] and high[0] > 1:
+        totals[1] = peak(1)
+        low = (1 if totals[1].total <= budget else 0), totals[1].total
+    return low if low[0] else (0, min(p.total for p in totals.values()))
 
 
-def least_bytes(program, leaves: Sequence, outs: Sequence, direction: str) -> tuple:
-    """Bytes that are needed whatever the chunk, and bytes a seed."""
-    held = {id(v): ir.nbytes(ir.typeof(v)) for v in (*program.tape, *leaves, *outs)}
-    width = [ir.typeof(v).dtype.itemsize for v in (*leaves, *outs)]
-    size = math.prod(
-        [sum(math.prod(jnp.shape(v)) for v in side) for side in (leaves, outs)]
-    )
-    whole = size * max(width, default=0)
-    if len(leaves if direction == "push" else outs) > 1:
-        whole *= 2  # what was written as one is cut into leaves
-    return sum(held.values()) + whole, max(1, live_bytes(program, direction))
-
-
-def seeds_in(budget: int, program, leaves, outs, direction: str, count: int) -> int:
-    """How many seeds a sweep may have.
+def fitted(make: Callable, count: int, budget: int, args: Sequence) -> Callable:
+    """The function `make(seeds a sweep)` with as many as keep within a budget.
 
     Raises:
       InvalidArgument: not one fits; the least budget is named.
     """
-    base, each = least_bytes(program, leaves, outs, direction)
-    found = (budget - base) // each
-    if found < 1 and count:
-        raise InvalidArgument(
-            f"`budget_bytes` must be {base + each:,} at least, but is {budget:,}: "
-            f"{base:,} for arguments, tape and Jacobian, and {each:,} for one sweep."
-        )
-    return max(1, min(count, found))
+    size, total = seeds_within(budget, lambda n: peak_bytes(make(n), args), count)
+    if count and not size:
+        raise too_little(budget, total)
+    return make(max(size, 1))
 
 
-def columns(program, leaves: Sequence, outs: Sequence, budget: int) -> list:
-    """Per output (*y, n), by pushforwards; None where the derivative is zero."""
-    count = sum(math.prod(jnp.shape(x)) for x in leaves)
-    size = seeds_in(budget, program, leaves, outs, "push", count)
+def too_little(budget: int, least: int) -> InvalidArgument:
+    """What is raised where not one seed fits."""
+    return InvalidArgument(
+        f"`budget_bytes` must be {least:,} at least, but is {budget:,}: so much XLA "
+        "plans for arguments, tape, Jacobian, and one column or row at a time."
+    )
+
+
+def columns(program, leaves: Sequence, outs: Sequence, size: int) -> list:
+    """Per output (*y, n), by pushforwards, `size` at a time; None where the derivative
+    is zero."""
+    count = size_of(leaves)
     sweep = jax.vmap(program.push, out_axes=-1)
     return _in_chunks(lambda start: sweep(_seeds(leaves, start, size)), count, size, -1)
 
 
-def rows(program, leaves: Sequence, outs: Sequence, budget: int) -> list:
-    """Per input (m, *x), by pullbacks."""
-    count = sum(math.prod(jnp.shape(y)) for y in outs)
-    size = seeds_in(budget, program, leaves, outs, "pull", count)
+def rows(program, leaves: Sequence, outs: Sequence, size: int) -> list:
+    """Per input (m, *x), by pullbacks, `size` at a time."""
+    count = size_of(outs)
     sweep = jax.vmap(program.pull)
     return _in_chunks(lambda start: sweep(_seeds(outs, start, size)), count, size, 0)
+
+
+def size_of(leaves: Sequence) -> int:
+    """Elements of all of them."""
+    return sum(math.prod(jnp.shape(leaf)) for leaf in leaves)
 
 
 def _seeds(leaves: Sequence, start, size: int) -> list:

@@ -28,8 +28,10 @@ def jacfwd(
       argnums: which positional arguments to differentiate.
       has_aux: `fun` returns (output, aux).
       holomorphic: `fun` is holomorphic.
-      budget_bytes: arguments, tape, Jacobian and tangents take no more: so many columns
-        are pushed at a time as fit. None: all at once.
+      budget_bytes: XLA's plan of the compiled function, arguments, tape, Jacobian and
+        tangents, takes no more: so many columns are pushed at a time as fit. It is
+        compiled a few times to find out, under `vmap` for one example. None: all at
+        once.
       options: a `jaxbp.Options`; None: those in force where the Jacobian is traced,
         which a function that `jax.jit` has traced before does not see change.
 
@@ -46,13 +48,10 @@ def jacfwd(
     chunks.check_budget(budget_bytes)
     argnums = arguments.indices(argnums)
 
-    @arguments.named_after(
-        fun, "Jacobian of {fun} by its arguments {argnums}, by columns.", argnums
-    )
-    def jacfwd_of(*args, **kwargs):
-        partial, primals = arguments.chosen(fun, argnums, args, kwargs)
-        arguments.check_inputs(fun, primals, holomorphic, False, "jacfwd")
-        if budget_bytes is not None:
+    def in_chunks(size):
+        def of(args, kwargs):
+            partial, primals = arguments.chosen(fun, argnums, args, kwargs)
+            leaves = jax.tree.leaves(primals)
             with settings.using(options):
                 outs, linear, aux = linearized(
                     Pushforward, partial, fun, primals, has_aux
@@ -60,11 +59,23 @@ def jacfwd(
                 y = linear.signature.out_structure.unflatten(outs)
                 if holomorphic:
                     arguments.check_outputs(y, holomorphic, "jacfwd")
-                leaves = jax.tree.leaves(primals)
-                found = chunks.columns(linear.program, leaves, outs, budget_bytes)
+                found = chunks.columns(linear.program, leaves, outs, size)
             blocks = chunks.split_columns(found, primals, outs)
             jacobian = assembled(blocks, linear.signature, argnums)
             return (jacobian, aux) if has_aux else jacobian
+
+        return of
+
+    @arguments.named_after(
+        fun, "Jacobian of {fun} by its arguments {argnums}, by columns.", argnums
+    )
+    def jacfwd_of(*args, **kwargs):
+        partial, primals = arguments.chosen(fun, argnums, args, kwargs)
+        arguments.check_inputs(fun, primals, holomorphic, False, "jacfwd")
+        if budget_bytes is not None:
+            count = chunks.size_of(jax.tree.leaves(primals))
+            found = chunks.fitted(in_chunks, count, budget_bytes, (args, kwargs))
+            return found(args, kwargs)
 
         def push(seeds):
             return directional(partial, fun, primals, seeds, has_aux)
@@ -115,6 +126,21 @@ def jacrev(
     chunks.check_budget(budget_bytes)
     argnums = arguments.indices(argnums)
 
+    def in_chunks(size):
+        def of(args, kwargs):
+            partial, primals = arguments.chosen(fun, argnums, args, kwargs)
+            with settings.using(options):
+                outs, pullback, aux = linearized(
+                    Pullback, partial, fun, primals, has_aux
+                )
+            leaves = jax.tree.leaves(primals)
+            found = chunks.rows(pullback.program, leaves, outs, size)
+            blocks = chunks.split_rows(found, primals, outs)
+            jacobian = assembled(blocks, pullback.signature, argnums)
+            return (jacobian, aux) if has_aux else jacobian
+
+        return of
+
     @arguments.named_after(
         fun, "Jacobian of {fun} by its arguments {argnums}, by rows.", argnums
     )
@@ -126,11 +152,9 @@ def jacrev(
         y = pullback.signature.out_structure.unflatten(outs)
         arguments.check_outputs(y, holomorphic, "jacrev")
         if budget_bytes is not None and all(pullback.signature.active):
-            leaves = jax.tree.leaves(primals)
-            found = chunks.rows(pullback.program, leaves, outs, budget_bytes)
-            blocks = chunks.split_rows(found, primals, outs)
-            jacobian = assembled(blocks, pullback.signature, argnums)
-            return (jacobian, aux) if has_aux else jacobian
+            count = chunks.size_of(outs)
+            found = chunks.fitted(in_chunks, count, budget_bytes, (args, kwargs))
+            return found(args, kwargs)
         rows = jax.vmap(pullback)(tree.basis(y))
         wanted = primals
         if isinstance(argnums, int):
