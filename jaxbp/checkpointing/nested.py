@@ -1,18 +1,15 @@
 """A chain gone through as a schedule says, written as nested checkpoints.
 
-What is run again must not be shared with what was run first, nor moved ahead of where
-it is needed, whatever a compiler thinks: it starts from states that are chosen by the
-cotangent, in a way that never changes them (`behind`).
+What is run again starts from states that are to be had behind the cotangents alone, so
+that no compiler shares it with what was run first (`control.later`).
 """
 
-import functools
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
-from jax import lax
 
 from .. import ir
+from ..control.later import behind
 from ..linear.base import filled
 from ..transforms.products import vjp
 from .chain import Chain, is_cheap
@@ -114,20 +111,3 @@ def run_again(part: Callable) -> Callable:
 
     call.defvjp(forward, backward)
     return call
-
-
-def behind(values: Sequence, y_bars: Sequence) -> list:
-    """`values`, not to be had before the cotangents `y_bars` are.
-
-    0 times a number is 0 or NaN, never more than 1; no compiler counts on that. One
-    element of a cotangent would not do: it may be had before the others.
-    """
-    bars = [y for y in y_bars if y.dtype != jax.dtypes.float0 and y.size]
-    if not bars:
-        return list(values)
-    most = [lax.reduce_max(jnp.real(y), tuple(range(y.ndim))) for y in bars]
-    never = functools.reduce(lax.bitwise_or, [0 * y > 1 for y in most])
-    return [
-        lax.select(jnp.broadcast_to(never, v.shape), lax.full_like(v, 0), v)
-        for v in values
-    ]

@@ -26,6 +26,7 @@ from ...walkers.forward import Pusher
 from ...walkers.linearize import record, solid
 from ...walkers.primal import Primal, has_rules
 from ..activity import Moving, moving_carries
+from ..later import behind
 from ..ref import carrying, scan_with_contents
 from .scan import Scan
 from .starts import Starts
@@ -235,7 +236,9 @@ class Segmented:
 
         starts = jnp.array(first_starts(where.blocks, where.slots), jnp.int32)
         kept = Starts(starts, jnp.int32(1), list(states))
-        start = jnp.int32(where.blocks - 1), kept, totals, bars, x_bars
+        # Not to be known before the last block is done, or its loop might be unrolled.
+        (left,) = behind([jnp.int32(where.blocks)], [*totals, *bars])
+        start = left - 1, kept, totals, bars, x_bars
         _, _, totals, bars, x_bars = lax.while_loop(lambda s: s[0] >= 0, block, start)
         found = iter([*totals, *bars, *x_bars])
         whole = [next(found) if moves else None for moves in self.active]
