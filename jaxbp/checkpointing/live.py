@@ -13,7 +13,7 @@ all steps, and what a step needs more it has beside. A product copies an operand
 axes do not lie as it needs them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from .. import ir
 from ..costs.flat import Flat, Step, Value, flatten
@@ -56,6 +56,7 @@ class _Timeline:
                     self.made.add(out)
                 elif all(self._in_library(reader) for reader, _ in self._read(out)):
                     self.library.add(out)
+        self.number = {out: n for n, it in enumerate(self.steps) for out in it.outs}
         self.last = self._last_reads()
 
     def _root(self, value: Value) -> Value:
@@ -140,7 +141,11 @@ class _Timeline:
             here = self.made.union(self.written)
             own = not step.outs or any(out in here for out in step.outs)
             times = [again.get(out, last.get(out, -1)) for out in step.outs]
-            times = [t for t, o in zip(times, step.outs, strict=True) if o not in self.made or o in again]
+            times = [
+                t
+                for t, o in zip(times, step.outs, strict=True)
+                if o not in self.made or o in again
+            ]
             time = max([number if own else -1, *times])
             calls = not self._in_library(step)
             for value in map(self._root, step.ins):
@@ -154,26 +159,37 @@ class _Timeline:
 
     def _hosted(self) -> set[Value]:
         """What lives in the place of an output: that, and smaller values before it."""
-        made = {out: n for n, step in enumerate(self.steps) for out in step.outs}
         ends = sorted(self.ends & self.made, key=lambda v: -ir.nbytes(v.aval))
-        rooms = [(ir.nbytes(v.aval), [(made[v], len(self.steps))]) for v in ends]
-        found = set(ends)
-        rest = sorted(self.made - found, key=lambda v: (-ir.nbytes(v.aval), made[v]))
-        for value in rest[:_MOST_HOSTED]:
-            size, span = ir.nbytes(value.aval), (made[value], self.last.get(value, -1))
+        rooms = [(ir.nbytes(v.aval), [self._span(v)]) for v in ends]
+        return {*ends, *self._placed(rooms, self.made.difference(ends))}
+
+    def _placed(self, rooms: list, values: Iterable[Value]) -> Iterator[Value]:
+        """Those of `values` that find a place in `rooms`: (bytes, lives) each."""
+        wanted = [
+            (-ir.nbytes(v.aval), *self._span(v), i, v) for i, v in enumerate(values)
+        ]
+        for size, first, last, _, value in sorted(wanted)[:_MOST_HOSTED]:
             for room, spans in reversed(rooms):
-                if room >= size and all(self._apart(span, other) for other in spans):
-                    spans.append(span)
-                    found.add(value)
+                others = spans if room >= -size else [(first, last)]
+                if all(self._apart((first, last), other) for other in others):
+                    spans.append((first, last))
+                    yield value
                     break
-        return found
+
+    def _span(self, value: Value) -> tuple[int, int]:
+        return self.number[value], self.last.get(value, -1)
+
+    def of_step(self, carries: Sequence[Value]) -> int:
+        """Of a loop's body, whose new carries take the places of the old ones."""
+        rooms = [(ir.nbytes(v.aval), [(-1, self.last.get(v, -1))]) for v in carries]
+        return self.peak(set(self._placed(rooms, self.ends & self.made)))
 
     def _apart(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
         """Whether two lives have no step in common, but one that works in place."""
         first, then = sorted((one, other))
         if first[1] < then[0]:
             return True
-        return first[1] == then[0] and _joins(self.steps[then[0]])
+        return first[1] == then[0] and _in_place(self.steps[then[0]])
 
     def peak(self, elsewhere: set | frozenset = frozenset()) -> int:
         """The most bytes at a time, of what lives not `elsewhere`."""
@@ -195,17 +211,15 @@ class _Timeline:
         if step.name == "scan":
             carries = ir.scan_counts(step.params)[1]
             body = step.inner[0]
-            stacked = body.outs[sum(_carried(step, body, carries)) :]
-            return _Timeline(body, stacked).peak()
+            kept = max(0, carries - (len(step.outs) - len(body.outs)))
+            old = ir.scan_split(body.ins, step.params)[1]
+            return _Timeline(body, body.outs[kept:]).of_step(old)
+        if step.name == "while":
+            body = step.inner[-1]
+            return _Timeline(body).of_step(body.ins[-len(body.outs) :])
         if step.name in _LOOPS:
             return max(_Timeline(flat).peak() for flat in step.inner)
         return 0
-
-
-def _carried(step: Step, body: Flat, carries: int) -> list[bool]:
-    """Per output of a pruned body: is it carried."""
-    dropped = len(step.outs) - len(body.outs)
-    return [True] * max(0, carries - dropped)
 
 
 def _views(flat: Flat) -> dict[Value, Value]:
@@ -243,13 +257,20 @@ def _joins(step: Step) -> bool:
     return fused or step.name in ENDING
 
 
+def _in_place(step: Step) -> bool:
+    """Whether what it makes may take the place of what it reads."""
+    return _joins(step) or step.name in _LOOPS or step.name in UPDATING
+
+
 def _shared(step: Step, new: Sequence[Value], gone: Sequence[Value]) -> int:
     """Bytes of outputs that take the places of operands read for the last time."""
     if step.name == "scan":  # what it reads by rows does not take what it writes
-        _, gone, _ = ir.scan_split([v if v in gone else None for v in step.ins], step.params)
+        _, gone, _ = ir.scan_split(
+            [v if v in gone else None for v in step.ins], step.params
+        )
         gone = [value for value in gone if value is not None]
-        new = [v for v in step.outs[:ir.scan_counts(step.params)[1]] if v in new]
-    elif not (_joins(step) or step.name in _LOOPS or step.name in UPDATING):
+        new = [v for v in step.outs[: ir.scan_counts(step.params)[1]] if v in new]
+    elif not _in_place(step):
         return 0
     sizes = [ir.nbytes(value.aval) for value in gone]
     found = 0

@@ -18,9 +18,7 @@ def behind(values: Sequence, y_bars: Sequence) -> list:
     element of a cotangent would not do: it may be had before the others.
     """
     bars = [
-        y
-        for y in y_bars
-        if y is not None and y.dtype != jax.dtypes.float0 and y.size
+        y for y in y_bars if y is not None and y.dtype != jax.dtypes.float0 and y.size
     ]
     if not bars:
         return list(values)

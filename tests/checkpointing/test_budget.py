@@ -7,8 +7,8 @@ import pytest
 
 import jaxbp
 from jaxbp.checkpointing import chain, mincut, schedule
-from jaxbp.checkpointing.budget import bytes_of
 from jaxbp.errors import InvalidArgument
+from jaxbp.settings import bytes_of
 
 WIDTHS = [128, 96, 160, 64, 192, 128, 96, 224, 64, 160, 128, 96, 128]
 WEIGHTS = [
@@ -109,7 +109,7 @@ def test_the_cheapest_values_cut_all_residuals_off():
 
 
 def test_a_schedule_takes_the_runs_and_the_bytes_that_it_says():
-    one = schedule.Segment(1, 1, 0, 0, 1.0)
+    one = schedule.Segment(1, 0, 1.0, (schedule.Way(1, 0),))
     solved = schedule.Schedules([one] * 10, schedule.LEVELS)
     costs = solved.seconds()[2:11]
     assert list(costs) == sorted(costs, reverse=True) and costs[-1] == 0
@@ -120,7 +120,7 @@ def test_a_schedule_takes_the_runs_and_the_bytes_that_it_says():
 
 
 def test_cuts_lie_where_few_bytes_are_alive():
-    found = chain.chain_of(jax.make_jaxpr(jax.jit(deep))(X, WEIGHTS))
+    found = chain.chain_of(jax.make_jaxpr(jax.jit(deep))(X, WEIGHTS), [True] * 13)
     assert len(found.ends) == len(WEIGHTS)  # none at 224, between 96 and 64
     assert all(len(state) == 1 for state in found.states)
 

@@ -88,15 +88,18 @@ class Segmented:
 
     def planned(self, values: Sequence, budget: int) -> "Segmented":
         """With the layout that a budget gives."""
-        _, carry, _ = ir.scan_split(values, self.params)
-        state = sum(ir.nbytes(ir.typeof(value)) for value in carry)
-        types = tuple([ir.struct(ir.typeof(value)) for value in values])
-        tape = self._tape_bytes(types)
-        found = layout(self.params["length"], state, tape, budget)
+        types = [ir.struct(ir.typeof(value)) for value in values]
+        found = layout(self.params["length"], *self.measured(types), budget)
         return Segmented(
             self.primitive, self.params, self.active, self.outs, self.ins, found,
             self.options,
         )  # fmt: skip
+
+    def measured(self, types: Sequence) -> tuple[int, int]:
+        """Bytes of what a step starts from, and of its tape."""
+        _, carry, _ = ir.scan_split(types, self.params)
+        state = sum(it.size * it.dtype.itemsize for it in carry)
+        return state, self._tape_bytes(types)
 
     def _tape_bytes(self, types: Sequence) -> int:
         """Of a step: what is stacked going forward, and what waits going back."""
@@ -109,8 +112,7 @@ class Segmented:
             return outs, program.pull([y if on else None for y, on in chosen])
 
         jaxpr, _ = ir.inner(jax.make_jaxpr(gradient)(*types))
-        ends = {v for v in jaxpr.outvars if not isinstance(v, ir.Literal)}
-        return max(1, _stacked(jaxpr, length, ends) // length)
+        return max(1, _stacked(jaxpr, length) // length)
 
     # Going forward ----------------------------------------------------------------
 
@@ -201,9 +203,7 @@ class Segmented:
         count = sum(held)
 
         def pulled(program, carry_bars, row, length):
-            bars = [
-                y if y is None else _rows_of(y, row, length) for y in element_bars
-            ]
+            bars = [y if y is None else _rows_of(y, row, length) for y in element_bars]
             found = program.pull([*carry_bars, *bars])
             last = count + sum(moving)
             return found[:count], filled(found[count:last], types), found[last:]
@@ -291,9 +291,7 @@ def _rows_of(x, row, count: int):
 def _written(stacks, ys, row) -> list:
     """Stacks with one row each; None: there is none."""
     return [
-        stack
-        if y is None
-        else lax.dynamic_update_index_in_dim(stack, y, row, 0)
+        stack if y is None else lax.dynamic_update_index_in_dim(stack, y, row, 0)
         for stack, y in zip(stacks, ys, strict=True)
     ]
 
@@ -305,17 +303,17 @@ def _written_rows(stacks, ys, row) -> list:
     ]
 
 
-def _stacked(jaxpr, length: int, ends: set) -> int:
-    """Bytes that scans of so many steps stack, beside a program's outputs."""
+def _stacked(jaxpr, length: int) -> int:
+    """Bytes that scans of so many steps stack: a block's rows of outputs are copied
+    into those of the loop."""
     found = 0
     for eqn in jaxpr.eqns:
         if eqn.primitive.name == "scan" and eqn.params["length"] == length:
             carries = ir.scan_counts(eqn.params)[1]
-            stacks = [v for v in eqn.outvars[carries:] if v not in ends]
-            found += sum(ir.nbytes(v.aval) for v in stacks)
+            found += sum(ir.nbytes(v.aval) for v in eqn.outvars[carries:])
         else:
-            for program in ir.inner_programs(eqn.params):
-                found += _stacked(ir.inner(program)[0], length, set())
+            programs = map(ir.inner, ir.inner_programs(eqn.params))
+            found += sum(_stacked(inner, length) for inner, _ in programs)
     return found
 
 
