@@ -22,6 +22,7 @@ from ..costs.work import TRANSCENDENTAL
 
 _DEAR = frozenset([*TRANSCENDENTAL, "div", "rem", "integer_pow"])
 _PRODUCTS = ("dot_general",)
+_ALIGNED = 64  # bytes: an array begins at multiples of them
 _MOST_HOSTED = 2000  # values looked at, the largest first
 _COPY = "copy of an operand"
 _LOOPS = ("scan", "while", "cond")
@@ -159,15 +160,13 @@ class _Timeline:
 
     def _hosted(self) -> set[Value]:
         """What lives in the place of an output: that, and smaller values before it."""
-        ends = sorted(self.ends & self.made, key=lambda v: -ir.nbytes(v.aval))
-        rooms = [(ir.nbytes(v.aval), [self._span(v)]) for v in ends]
+        ends = sorted(self.ends & self.made, key=lambda v: -_room(v))
+        rooms = [(_room(v), [self._span(v)]) for v in ends]
         return {*ends, *self._placed(rooms, self.made.difference(ends))}
 
     def _placed(self, rooms: list, values: Iterable[Value]) -> Iterator[Value]:
         """Those of `values` that find a place in `rooms`: (bytes, lives) each."""
-        wanted = [
-            (-ir.nbytes(v.aval), *self._span(v), i, v) for i, v in enumerate(values)
-        ]
+        wanted = [(-_room(v), *self._span(v), i, v) for i, v in enumerate(values)]
         for size, first, last, _, value in sorted(wanted)[:_MOST_HOSTED]:
             for room, spans in reversed(rooms):
                 others = spans if room >= -size else [(first, last)]
@@ -181,7 +180,7 @@ class _Timeline:
 
     def of_step(self, carries: Sequence[Value]) -> int:
         """Of a loop's body, whose new carries take the places of the old ones."""
-        rooms = [(ir.nbytes(v.aval), [(-1, self.last.get(v, -1))]) for v in carries]
+        rooms = [(_room(v), [(-1, self.last.get(v, -1))]) for v in carries]
         return self.peak(set(self._placed(rooms, self.ends & self.made)))
 
     def _apart(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -272,10 +271,10 @@ def _shared(step: Step, new: Sequence[Value], gone: Sequence[Value]) -> int:
         new = [v for v in step.outs[: ir.scan_counts(step.params)[1]] if v in new]
     elif not _in_place(step):
         return 0
-    sizes = [ir.nbytes(value.aval) for value in gone]
+    sizes = [_room(value) for value in gone]
     found = 0
     for out in new:
-        size = ir.nbytes(out.aval)
+        size = _room(out)
         if size in sizes:
             sizes.remove(size)
             found += size
@@ -283,4 +282,9 @@ def _shared(step: Step, new: Sequence[Value], gone: Sequence[Value]) -> int:
 
 
 def _bytes(values: Sequence[Value]) -> int:
-    return sum(ir.nbytes(value.aval) for value in values)
+    return sum(map(_room, values))
+
+
+def _room(value: Value) -> int:
+    """Bytes of an array, and of what stays free behind it."""
+    return -(-ir.nbytes(value.aval) // _ALIGNED) * _ALIGNED

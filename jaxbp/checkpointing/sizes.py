@@ -1,6 +1,7 @@
 """What each segment of a chain takes: bytes of its tape, of its pull; seconds."""
 
 import math
+
 import jax
 
 from .. import ir

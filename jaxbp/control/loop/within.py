@@ -1,7 +1,7 @@
 """A scan gone through backwards within a number of bytes.
 
-    steps      0 1 2 | 3 4 5 | 6 7 8 | 9 10      blocks of 3; the last one's tape is made
-    kept       *               *      ======     on the way there; * starts in 2 slots
+    steps      0 1 2 | 3 4 5 | 6 7 8 | 9 10      blocks of 3
+    kept       *               *      ======     * starts in 2 slots; the last tape
     backward   9 10 are pulled back; from the start at 6 the block 6 7 8 is taped and
                pulled; from the one at 0 the loop runs to 3, ...
 
