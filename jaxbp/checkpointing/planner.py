@@ -28,7 +28,8 @@ from .ways import is_long, layout_of
 _MOST_CHOICES = 14
 _MOST_EXTRA = 5  # runs of the function more than once, at most
 _MAY_FIT = 1.15  # what is predicted to need more than so many budgets does not
-_BETTER = 0.97  # of what is predicted of one that did not fit
+_MAY_BE_OFF = 1.6  # what the sizes of segments say, over what will be predicted
+_BETTER = 1.02  # of what is measured of one that did not fit
 
 
 class Planner:
@@ -41,6 +42,7 @@ class Planner:
         self.segments = segments_of(self.chain)
         self.choices = _thinned(list(self._choices()), self._total)
         self._tried: list[_Try | None] = [None] * len(self.choices)
+        self._found: dict[int, int | None] = {}  # per budget the choice taken
         self.planning_s = time.perf_counter() - begun
 
     def _choices(self) -> Iterator[Choice]:
@@ -81,7 +83,9 @@ class Planner:
         Raises:
           InvalidArgument: none does; the message has the least that one takes.
         """
-        place = self._fitting(budget)
+        if budget not in self._found:
+            self._found[budget] = self._fitting(budget)
+        place = self._found[budget]
         if place is None:
             raise InvalidArgument(self._refusal(budget))
         chosen, tried = self.choices[place], self._try(place)
@@ -112,16 +116,21 @@ class Planner:
     def _fitting(self, budget: int) -> int | None:
         """The fastest choice that is found to fit."""
         places = range(len(self.choices) - 1, -1, -1)
-        most = float("inf")
+        limit = _MAY_FIT * budget
         for place in places:
-            wanted = self._predicted(self._try(place))
-            if place != places[0] and wanted > min(_MAY_FIT * budget, _BETTER * most):
+            far = self._total(self.choices[place]) > _MAY_BE_OFF * budget
+            if place != places[0] and (
+                far or self._predicted(self._try(place)) > limit
+            ):
                 continue
             if self._measured(place) <= budget:
                 return place
-            most = min(most, self._predicted(self._try(place)))
-        least = min(places, key=lambda place: self._predicted(self._try(place)))
-        return least if self._measured(least) <= budget else None
+            limit = min(limit, _BETTER * self._measured(place))
+        untried = [p for p in places if self._try(p).measured is None]
+        if untried:  # none, or the least is named too high
+            self._measured(min(untried, key=lambda p: self._predicted(self._try(p))))
+        fitting = [p for p in places if (self._try(p).measured or budget + 1) <= budget]
+        return max(fitting, default=None)
 
     def _try(self, place: int) -> "_Try":
         found = self._tried[place]

@@ -31,6 +31,7 @@ from ..ref import carrying, scan_with_contents
 from .scan import Scan
 from .starts import Starts
 from .treeverse import Layout, first_starts, layout
+from .whole import Whole
 
 
 @carrying(scan_with_contents)
@@ -106,7 +107,7 @@ class Segmented:
         length = self.params["length"]
 
         def gradient(*values):
-            outs, program = self._block(values, length)
+            outs, program = self.block(values, length)
             bars = [ir.zeros(ir.tangent_aval(ir.typeof(y))) for y in outs]
             chosen = zip(bars, self.outs, strict=True)
             return outs, program.pull([y if on else None for y, on in chosen])
@@ -149,10 +150,17 @@ class Segmented:
             (carry, ys), states = lax.scan(part, (list(carry), ys), spans)
             row = 0 if self.params["reverse"] else where.blocks * where.steps
             rows = [_rows_of(x, row, where.last) for x in xs]
-            outs, program = self._block([*consts, *carry, *rows], where.last)
+            outs, program = self.block([*consts, *carry, *rows], where.last)
             found = outs[len(carry) :]
             ys = _written_rows(ys, found, row)
             return [*outs[: len(carry)], *ys], program, states
+
+    def out_types(self, operands: Sequence) -> list:
+        """Types of the outputs that carry tangents."""
+        _, carry, _ = ir.scan_split(operands, self.params)
+        length = self.params["length"]
+        rows = [a.update(shape=(length, *a.shape)) for a in self._rows()]
+        return _chosen([*carry, *rows], self.outs)
 
     def _rows(self) -> list:
         """Types of what a step stacks."""
@@ -179,7 +187,7 @@ class Segmented:
 
         return step
 
-    def _block(self, values, length: int):
+    def block(self, values, length: int):
         """Outputs and the linear program of so many steps; one output per `outs`."""
         params = {**self.params, "length": length}
 
@@ -229,7 +237,7 @@ class Segmented:
             end = (number + 1) * size
             row = self.params["length"] - end if self.params["reverse"] else end - size
             given = [*consts, *carry, *[_rows_of(x, row, size) for x in xs]]
-            _, program = self._block(given, size)
+            _, program = self.block(given, size)
             held_bars, bars, rows = pulled(program, carries.whole(bars), row, size)
             totals = [add(t, b) for t, b in zip(totals, held_bars, strict=True)]
             return number - 1, starts, totals, bars, _written_rows(x_bars, rows, row)
@@ -268,12 +276,41 @@ class Within(LinearMap):
 
     def pull(self, residuals, y_bars):
         loop, count = self.loop, len(self.loop.active)
-        states = count + ir.scan_counts(loop.params)[1]
-        last = LinearProgram(self.last, residuals[states:])
+        ends = [ir.typeof(value) for value in residuals[:count]]
+        y_bars = filled(y_bars, loop.out_types(ends))
         with settings.using(loop.options):
-            return loop.backward(
-                residuals[:count], residuals[count:states], last, y_bars
-            )
+            return pull_p.bind(*residuals, *y_bars, loop=loop, last=self.last)
+
+
+def _pull(*given, loop: Segmented, last: Structure) -> list:
+    count, ends = len(loop.active), len(given) - sum(loop.outs)
+    states = count + ir.scan_counts(loop.params)[1]
+    program = LinearProgram(last, given[states:ends])
+    return loop.backward(given[:count], given[count:states], program, given[ends:])
+
+
+def _pull_rule(walker, primitive, given, dots, params):
+    """What is to be gone through backwards once more is the plain scan's way back: what
+    was kept of the loop follows from its operands."""
+    loop: Segmented = params["loop"]
+    count, ends = len(loop.active), len(given) - sum(loop.outs)
+
+    def plain(*given):
+        length = loop.params["length"]
+        _, program = loop.block(given[:count], length)
+        found = iter(program.pull(Moving(loop.outs).whole(given[count:])))
+        types = [ir.typeof(value) for value in given[:count]]
+        whole = [next(found) if moves else None for moves in loop.active]
+        return filled([whole[i] for i in loop.ins], [types[i] for i in loop.ins])
+
+    values = [*given[:count], *given[ends:]]
+    types = [ir.struct(ir.typeof(value)) for value in values]
+    program = jax.make_jaxpr(plain)(*types)
+    return walker.run(program, values, [*dots[:count], *dots[ends:]])
+
+
+pull_p = Whole("scan_pull", _pull)
+register(pull_p, _pull_rule)
 
 
 def _chosen(values, flags) -> list:
