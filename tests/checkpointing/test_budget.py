@@ -139,10 +139,8 @@ def recurrent(w, us):
     return jnp.sum(jax.lax.scan(step, us[0], us)[0] ** 2)
 
 
-W, US = (
-    0.1 * WEIGHTS[0][:32, :32],
-    jnp.sin(jnp.arange(300 * 16 * 32.0)).reshape(300, 16, 32),
-)
+W = 0.1 * WEIGHTS[0][:32, :32]
+US = jnp.sin(jnp.arange(300 * 16 * 32, dtype=jnp.float32)).reshape(300, 16, 32)
 
 
 def test_a_loop_within_a_budget_by_either_gradient_and_by_the_option():
