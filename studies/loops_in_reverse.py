@@ -121,9 +121,7 @@ def equinox_loop(kind, trips):
     def loop(cond, body, init):
         most = None if kind == "checkpointed" else trips
         slots = {"checkpoints": 64} if kind == "checkpointed" else {}
-        return internal.while_loop(
-            cond, body, init, kind=kind, max_steps=most, **slots
-        )
+        return internal.while_loop(cond, body, init, kind=kind, max_steps=most, **slots)
 
     return loop
 

@@ -70,7 +70,8 @@ class Plan(Shown):
       segments: of the chain.
       forward_steps: segments run forward for one gradient.
       extra: forward work done again, over that of one run.
-      flops: of values and gradients, counted; infinite where a loop has no known end.
+      flops: of the plain gradient and of what runs again, counted; infinite where a
+        loop has no known end.
       loops: of known length.
       planning_s: time to trace and choose, in seconds; compiling comes on top.
       compiled: how many programs were compiled to see what XLA needs.

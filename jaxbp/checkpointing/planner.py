@@ -97,7 +97,7 @@ class Planner:
             segments=len(self.segments),
             forward_steps=chosen.forward_steps,
             extra=chosen.extra,
-            flops=amount_of(tried.traced.jaxpr).flops.high,
+            flops=self._flops(chosen),
             loops=tuple(self._loops(chosen)),
             planning_s=self.planning_s,
             compiled=sum(
@@ -106,6 +106,13 @@ class Planner:
             chosen=chosen,
             tell=self.rows,
         )
+
+    def _flops(self, choice: Choice) -> float:
+        """Of the plain gradient, and of what is run again."""
+        plain = amount_of(self._try(len(self.choices) - 1).traced.jaxpr).flops.high
+        chain = self.chain
+        whole = amount_of(ir.closed(chain.jaxpr, chain.consts)).flops.high
+        return plain + choice.extra * whole if choice.extra else plain
 
     def rows(self) -> tuple[Row, ...]:
         """All choices, from the least bytes to the least time; traces them."""
