@@ -153,8 +153,8 @@ def _taken(part: Callable, moves: Sequence[bool], values: Sequence):
         return [y for y in outs if ir.differentiable(ir.typeof(y))], outs
 
     given = [v for v, m in zip(values, moves, strict=True) if m]
-    _, pullback, outs = vjp(moved, *given, has_aux=True)
-    return outs, pullback
+    found = vjp(moved, *given, has_aux=True)
+    return found[-1], found[1]
 
 
 def _bars(pullback: Callable, y_bars: Sequence, moves: Sequence[bool], types: tuple):

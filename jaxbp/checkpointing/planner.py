@@ -162,7 +162,7 @@ class Planner:
     def _measured(self, place: int) -> int:
         it = self._try(place)
         if it.measured is None:
-            it.compile()
+            it.measured = it.compiled_bytes()
         return it.measured
 
     def _traced(self, choice: Choice):
@@ -217,10 +217,11 @@ class _Try:
         self.predicted = live_bytes(traced.jaxpr)
         self.measured: int | None = None
 
-    def compile(self) -> None:
+    def compiled_bytes(self) -> int:
+        """XLA's temporaries and outputs, less what they share with arguments."""
         used = self.traced.lower().compile().memory_analysis()
         assert used is not None
-        self.measured = (
+        return (
             used.temp_size_in_bytes
             + used.output_size_in_bytes
             - used.alias_size_in_bytes

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from .. import ir
+from ..control.loop.segmented import Segmented
 from ..control.loop.treeverse import Layout, layout
-from ..control.loop.within import Segmented
 from ..settings import current
 from .chain import Chain
 from .schedule import Way
