@@ -24,6 +24,7 @@ _DEAR = frozenset([*TRANSCENDENTAL, "div", "rem", "integer_pow"])
 _PRODUCTS = ("dot_general",)
 _ALIGNED = 64  # bytes: an array begins at multiples of them
 _MOST_HOSTED = 2000  # values looked at, the largest first
+_RANDOM = ("random_bits", "threefry2x32")  # made by halves, in three arrays more
 _COPY = "copy of an operand"
 _LOOPS = ("scan", "while", "cond")
 
@@ -207,6 +208,8 @@ class _Timeline:
 
     def _beside(self, step: Step) -> int:
         """What a step needs beside its operands and outputs."""
+        if step.name in _RANDOM:
+            return 3 * _bytes(step.outs)
         if step.name == "scan":
             carries = ir.scan_counts(step.params)[1]
             body = step.inner[0]
@@ -250,7 +253,7 @@ def _joins(step: Step) -> bool:
     """Whether it may be computed within what reads it."""
     if step.name == _COPY:
         return True
-    if step.inner or step.name in UPDATING or step.name == "pad":
+    if step.inner or step.name in (*UPDATING, "pad", "concatenate"):
         return False
     fused = fuses(step) or step.name in (*SELECTING, "transpose")
     return fused or step.name in ENDING

@@ -25,7 +25,7 @@ from .schedule import LEVELS, Schedules, peak, runs, taped
 from .sizes import segments_of
 from .ways import is_long, layout_of
 
-_MOST_CHOICES = 14
+_MOST_CHOICES = 12
 _MOST_EXTRA = 5  # runs of the function more than once, at most
 _MAY_FIT = 1.15  # what is predicted to need more than so many budgets does not
 _MAY_BE_OFF = 1.6  # what the sizes of segments say, over what will be predicted
@@ -122,22 +122,29 @@ class Planner:
 
     def _fitting(self, budget: int) -> int | None:
         """The fastest choice that is found to fit."""
-        places = range(len(self.choices) - 1, -1, -1)
+        fastest = len(self.choices) - 1
         limit = _MAY_FIT * budget
-        for place in places:
+        for place in range(fastest, -1, -1):
             far = self._total(self.choices[place]) > _MAY_BE_OFF * budget
-            if place != places[0] and (
-                far or self._predicted(self._try(place)) > limit
-            ):
+            if place != fastest and (far or self._predicted(self._try(place)) > limit):
                 continue
             if self._measured(place) <= budget:
-                return place
+                return place if place == fastest else self._faster(place, budget)
             limit = min(limit, _BETTER * self._measured(place))
-        untried = [p for p in places if self._try(p).measured is None]
+        tries = [(place, self._try(place)) for place in range(fastest + 1)]
+        untried = [place for place, it in tries if it.measured is None]
         if untried:  # none, or the least is named too high
-            self._measured(min(untried, key=lambda p: self._predicted(self._try(p))))
-        fitting = [p for p in places if (self._try(p).measured or budget + 1) <= budget]
+            least = min(untried, key=lambda place: self._predicted(self._try(place)))
+            if self._measured(least) <= budget:
+                return self._faster(least, budget)
+        fitting = [p for p, it in tries if it.measured and it.measured <= budget]
         return max(fitting, default=None)
+
+    def _faster(self, place: int, budget: int) -> int:
+        """From a choice that fits, on to faster ones that were predicted not to."""
+        while self._measured(place + 1) <= budget:  # the fastest was found not to fit
+            place += 1
+        return place
 
     def _try(self, place: int) -> "_Try":
         found = self._tried[place]
