@@ -25,11 +25,11 @@ def checkpointed(
     dynamic programming: the least time within the budget. The gradient is compiled, and
     where XLA needs more than was predicted, a smaller schedule is taken. It is written
     as nested functions that run again, each from states that depend on the cotangent,
-    so that no compiler undoes it, with any scheduler. Loops of known length keep a whole
-    tape, or starts of blocks and one block's tape (`Options.loop_bytes`).
+    so that no compiler undoes it, with any scheduler. Loops of known length keep a
+    whole tape, or starts of blocks and one block's tape (`Options.loop_bytes`).
 
-    The gradient may be jaxbp's or JAX's. That which is compiled, and held to the budget,
-    is jaxbp's; JAX's takes about as much, by some percent more or less.
+    The gradient may be jaxbp's or JAX's. That which is compiled, and held to the
+    budget, is jaxbp's; JAX's takes about as much, by some percent more or less.
 
     Args:
       fun: a function of pytrees of arrays, whose shapes do not depend on values.

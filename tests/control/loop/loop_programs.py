@@ -309,7 +309,7 @@ def batch_with_unbounded_steps_past_the_end(loop, xs):
 
 @program(np.array([[0.3, 1.0, 0.2], [0.9, 0.1, 0.7], [0.4, 0.6, 0.5]]), 0.6)
 def page_rank(loop, links, damping):
-    links = links / links.sum(0)
+    links = links / links.sum(0, keepdims=True)
 
     def step(state):
         v, _ = state
