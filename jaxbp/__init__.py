@@ -32,7 +32,7 @@ from jax import checkpoint
 from . import control as _control  # noqa: F401 (puts its rules into the table)
 from .examples import with_examples
 from .linear.program import LinearProgram
-from .offered import DERIVATIVES
+from .offered import DERIVATIVES, PLANS
 from .settings import Options, association, foreign, loops, options, strict_custom_vjp
 from .transforms.gradients import grad, value_and_grad
 from .transforms.jacobians import hvp, jacfwd, jacrev
@@ -113,3 +113,4 @@ def __dir__():
 
 with_examples(globals())
 DERIVATIVES |= {"value_and_grad": value_and_grad, "jvp": jvp, "vjp": vjp}
+PLANS["memory"] = lambda *given: __getattr__("checkpointing").within_memory(*given)

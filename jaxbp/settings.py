@@ -11,6 +11,7 @@ traced and does not know of the block. An `options=` argument is part of the fun
 
 import contextlib
 import dataclasses
+import re
 from contextvars import ContextVar, Token
 from typing import Any
 
@@ -47,7 +48,12 @@ class Options:
         with dynamic bounds, is refused, as in JAX. Else it goes by taped blocks.
       loop_bytes: what reverse mode may keep for one such loop: the states that blocks
         start from, and one block's tape. None (the default): 64 kB, or where a state
-        is larger than 256 bytes, about 300 states.
+        is larger than 256 bytes, about 300 states. It holds for loops of known length,
+        too (`lax.scan`), whose whole tape is kept by default: within fewer bytes they
+        go by blocks, from as many starts as have room, for the least number of steps.
+      memory: bytes, or a text such as "60MB": each reverse-mode derivative is planned
+        as by `jaxbp.checkpointed`, so that its program keeps within them; a function's
+        Python code may then not look at values. None (the default): nothing is.
       foreign_rules: "jax" (the default): a primitive of another package that has no
         rule here, and rules in JAX's tables, is differentiated by these. None: it is
         refused.
@@ -65,6 +71,7 @@ class Options:
     strict_custom_vjp: bool = False
     strict_while: bool = False
     loop_bytes: int | None = None
+    memory: int | str | None = None
     foreign_rules: str | None = "jax"
     open_calls: bool = False
 
@@ -77,6 +84,8 @@ class Options:
             _check(name, getattr(self, name), words)
         for name in ("scan_stack_limit_bytes", "loop_bytes"):
             _check_bytes(name, getattr(self, name))
+        if self.memory is not None:
+            object.__setattr__(self, "memory", bytes_of(self.memory, "memory"))
         object.__setattr__(self, "_hash", hash(dataclasses.astuple(self)))
 
     def __hash__(self):  # once: they are part of every cache's key
@@ -107,6 +116,29 @@ def _check_bytes(name: str, limit) -> None:
             f"`{name}` must be a number of bytes, 0 or more, or None for the default, "
             f"but is {limit!r}."
         )
+
+
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def bytes_of(budget: int | str, name: str = "budget") -> int:
+    """A number of bytes from a number, or from such as "60MB" or "1.5 GiB".
+
+    Raises:
+      InvalidArgument: it is neither, or negative; `name` says what it is.
+    """
+    if isinstance(budget, int) and not isinstance(budget, bool) and budget >= 0:
+        return budget
+    found = isinstance(budget, str) and re.fullmatch(
+        r"\s*(\d+\.?\d*)\s*([kmgt]?)(i?)b?\s*", budget, re.IGNORECASE
+    )
+    if not found:
+        raise InvalidArgument(
+            f"`{name}` must be a number of bytes, 0 or more, or a text such as "
+            f'"60MB" or "1.5 GiB", but is {budget!r}.'
+        )
+    number, unit, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** _UNITS[unit.lower()])
 
 
 def _check_known(changes: dict[str, Any]) -> None:

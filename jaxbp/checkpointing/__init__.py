@@ -1,6 +1,15 @@
 """A budget of bytes for a gradient: what is kept, and what is run again."""
 
 from .budget import Checkpointed, checkpointed
-from .plan import Choice, Plan
+from .option import within_memory
+from .plan import Choice, LoopRuns, Plan, Row
 
-__all__ = ["Checkpointed", "Choice", "Plan", "checkpointed"]
+__all__ = [
+    "Checkpointed",
+    "Choice",
+    "LoopRuns",
+    "Plan",
+    "Row",
+    "checkpointed",
+    "within_memory",
+]

@@ -1,20 +1,18 @@
 """`jaxbp.checkpointed`: a function whose gradient keeps within a number of bytes."""
 
 import functools
-import re
 from collections.abc import Callable, Sequence
 
 import jax
 
 from .. import ir
 from ..costs.subject import type_of
-from ..errors import InvalidArgument
+from ..settings import bytes_of
 from ..transforms import arguments
 from .chain import chain_of
 from .nested import scheduled
-from .plan import Plan, Planner
-
-_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+from .plan import Plan
+from .planner import Planner
 
 
 def checkpointed(
@@ -27,7 +25,11 @@ def checkpointed(
     dynamic programming: the least time within the budget. The gradient is compiled, and
     where XLA needs more than was predicted, a smaller schedule is taken. It is written
     as nested functions that run again, each from states that depend on the cotangent,
-    so that no compiler undoes it, and the gradient may be jaxbp's or JAX's.
+    so that no compiler undoes it, with any scheduler. Loops of known length keep a
+    whole tape, or starts of blocks and one block's tape (`Options.loop_bytes`).
+
+    The gradient may be jaxbp's or JAX's. That which is compiled, and held to the
+    budget, is jaxbp's; JAX's takes about as much, by some percent more or less.
 
     Args:
       fun: a function of pytrees of arrays, whose shapes do not depend on values.
@@ -45,32 +47,12 @@ def checkpointed(
         keeps within it: the message has the least that one takes.
 
     Cost: at the first call with given shapes, `fun` is traced and its gradient compiled
-    a few times.
+    a few times. The gradient runs `fun` forward at most 6 times.
 
     Source: Beaumont et al., "Optimal checkpointing for heterogeneous chains", 2024.
     """
     arguments.check_callable(fun)
     return Checkpointed(fun, bytes_of(budget), argnums)
-
-
-def bytes_of(budget: int | str) -> int:
-    """A number of bytes from a number, or from such as "60MB" or "1.5 GiB".
-
-    Raises:
-      InvalidArgument: it is neither, or negative.
-    """
-    if isinstance(budget, int) and not isinstance(budget, bool) and budget >= 0:
-        return budget
-    found = isinstance(budget, str) and re.fullmatch(
-        r"\s*(\d+\.?\d*)\s*([kmgt]?)(i?)b?\s*", budget, re.IGNORECASE
-    )
-    if not found:
-        raise InvalidArgument(
-            "`budget` must be a number of bytes, 0 or more, or a text such as "
-            f'"60MB" or "1.5 GiB", but is {budget!r}.'
-        )
-    number, unit, binary = found.groups()
-    return int(float(number) * (1024 if binary else 1000) ** _UNITS[unit.lower()])
 
 
 class Checkpointed:
@@ -79,13 +61,14 @@ class Checkpointed:
     def __init__(self, fun: Callable, budget: int, argnums: int | Sequence[int]):
         functools.update_wrapper(self, fun, updated=())
         self._fun, self.budget, self._argnums = fun, budget, argnums
-        self._plans: dict = {}
+        self._planners: dict = {}
 
     def __call__(self, *args, **kwargs):
         traced = _Traced(self._fun, args, kwargs)
         plan = self._planned(traced, args)
-        chain = chain_of(traced.program)
-        outs = scheduled(chain, plan.chosen.tree)(chain.consts, traced.arrays)
+        chain = chain_of(traced.program, traced.moving(self._argnums, args, self._fun))
+        run = scheduled(chain, plan.chosen.tree)
+        outs = run(chain.consts, traced.arrays)
         return jax.tree.unflatten(traced.out_structure, outs)
 
     def plan(self, *args, **kwargs) -> Plan:
@@ -100,26 +83,11 @@ class Checkpointed:
         return self._planned(_Traced(self._fun, args, kwargs), args)
 
     def _planned(self, traced: "_Traced", args) -> Plan:
-        places = arguments.places_of(self._argnums, args, self._fun)
         key = traced.key
-        if key not in self._plans:
-            chosen = [
-                place in places
-                for place, arg in enumerate(args)
-                for _ in jax.tree.leaves(arg)
-            ]
-            chosen += [False] * (len(traced.open) - len(chosen))
-            moving = [
-                c and ir.differentiable(var.aval)
-                for c, var in zip(
-                    [c for c, on in zip(chosen, traced.open, strict=True) if on],
-                    ir.inner(traced.program)[0].invars,
-                    strict=True,
-                )
-            ]
-            planner = Planner(traced.name, traced.program, moving)
-            self._plans[key] = planner.plan(self.budget)
-        return self._plans[key]
+        if key not in self._planners:
+            moving = traced.moving(self._argnums, args, self._fun)
+            self._planners[key] = Planner(traced.name, traced.program, moving)
+        return self._planners[key].plan(self.budget)
 
     def __repr__(self) -> str:
         name = arguments.name_of(self._fun)
@@ -157,6 +125,22 @@ class _Traced:
         size = len(ir.inner(self.program)[0].eqns)
         avals = [ir.inner(self.program)[0].invars[i].aval for i in range(len(types))]
         self.key = structure, tuple(map(str, avals)), held, size
+
+    def moving(self, argnums, args, fun) -> list[bool]:
+        """Per input of the program: is it differentiated by."""
+        places = arguments.places_of(argnums, args, fun)
+        chosen = [
+            place in places
+            for place, arg in enumerate(args)
+            for _ in jax.tree.leaves(arg)
+        ]
+        chosen += [False] * (len(self.open) - len(chosen))
+        wanted = [c for c, on in zip(chosen, self.open, strict=True) if on]
+        inputs = ir.inner(self.program)[0].invars
+        return [
+            w and ir.differentiable(var.aval)
+            for w, var in zip(wanted, inputs, strict=True)
+        ]
 
 
 def _is_open(leaf) -> bool:

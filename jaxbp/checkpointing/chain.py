@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 
 from .. import ir
+from ..control.activity import spread
 from ..rules import registry
 
 MOST_SEGMENTS = 100
@@ -28,12 +29,23 @@ class Chain(NamedTuple):
       ends: of each segment the place behind its last equation.
       states: of each segment the variables alive at its end, arguments apart; of the
         last one the outputs.
+      active: variables that carry cotangents.
     """
 
     jaxpr: Any
     consts: tuple
     ends: tuple[int, ...]
     states: tuple[tuple, ...]
+    active: frozenset
+
+    def moves(self, variables: Sequence) -> list[bool]:
+        """Per variable: does it carry a cotangent."""
+        return [var in self.active for var in variables]
+
+    def equations(self, number: int) -> list:
+        """Those of a segment."""
+        start = self.ends[number - 1] if number else 0
+        return self.jaxpr.eqns[start : self.ends[number]]
 
     def origin(self, number: int) -> ir.Origin:
         """From where the first equation of a segment comes."""
@@ -42,9 +54,7 @@ class Chain(NamedTuple):
 
     def segment(self, number: int) -> Callable:
         """env -> env: the equations of one segment on variable -> value."""
-        start = self.ends[number - 1] if number else 0
-        eqns = self.jaxpr.eqns[start : self.ends[number]]
-        alive = self.states[number]
+        eqns, alive = self.equations(number), self.states[number]
 
         def run(env: dict) -> dict:
             env = dict(env)
@@ -60,15 +70,20 @@ class Chain(NamedTuple):
         return run
 
 
-def chain_of(program) -> Chain:
-    """A closed program, its calls inlined, cut into at most `MOST_SEGMENTS`."""
+def chain_of(program, moving: Sequence[bool]) -> Chain:
+    """A closed program, its calls inlined, cut into at most `MOST_SEGMENTS`.
+
+    Args:
+      moving: per input: will it be differentiated by.
+    """
     jaxpr, consts = ir.inner(inlined(program))
     fixed = {*jaxpr.invars, *jaxpr.constvars}
     alive = _alive(jaxpr, fixed)
     ends = _ends(jaxpr, [_bytes(found) for found in alive])
-    return Chain(
-        jaxpr, tuple(consts), tuple(ends), tuple([tuple(alive[end]) for end in ends])
-    )
+    active = {var for var, m in zip(jaxpr.invars, moving, strict=True) if m}
+    spread(jaxpr, active)
+    states = tuple([tuple(alive[end]) for end in ends])
+    return Chain(jaxpr, tuple(consts), tuple(ends), states, frozenset(active))
 
 
 def inlined(program):

@@ -1,18 +1,15 @@
 """A chain gone through as a schedule says, written as nested checkpoints.
 
-What is run again must not be shared with what was run first, nor moved ahead of where
-it is needed, whatever a compiler thinks: it starts from states that are chosen by the
-cotangent, in a way that never changes them (`behind`).
+What is run again starts from states that are to be had behind the cotangents alone, so
+that no compiler shares it with what was run first (`control.later`).
 """
 
-import functools
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
-from jax import lax
 
-from .. import ir
+from .. import ir, settings
+from ..control.later import behind
 from ..linear.base import filled
 from ..transforms.products import vjp
 from .chain import Chain, is_cheap
@@ -41,7 +38,7 @@ def _run(chain: Chain, tree, fixed: dict, state: dict, first: int, last: int) ->
     if tree is None:
         return state
     if tree[0] == "tape":
-        state = chain.segment(first)({**fixed, **state})
+        state = _taped(chain, fixed, state, first, tree[3].loop_bytes)
         return _run(chain, tree[2], fixed, state, first + 1, last)
     _, k, left, right = tree
     variables, read = list(state), _read(chain, fixed, first, k)
@@ -49,17 +46,37 @@ def _run(chain: Chain, tree, fixed: dict, state: dict, first: int, last: int) ->
         variables = _first_read(chain, fixed)
         state = {var: fixed[var] for var in variables}
 
-    def checkpointed_part(values, held):
-        state = dict(zip(variables, values, strict=True))
-        given = {**dict(zip(read, held, strict=True)), **state}
-        found = _run(chain, left, given, state, first, k - 1)
+    names = [*variables, *[var for var in read if var not in state]]
+
+    def checkpointed_part(*values):
+        given = dict(zip(names, values, strict=True))
+        begun = {var: given[var] for var in variables}
+        found = _run(chain, left, given, begun, first, k - 1)
         return [found[var] for var in chain.states[k - 1]]
 
-    operands = [state[v] for v in variables], [fixed[v] for v in read]
     with chain.origin(first).attributed():
-        values = run_again(checkpointed_part)(*operands)
+        again = run_again(checkpointed_part, chain.moves(names), len(variables))
+        values = again(*[{**fixed, **state}[var] for var in names])
     state = dict(zip(chain.states[k - 1], values, strict=True))
     return _run(chain, right, fixed, state, k, last)
+
+
+def _taped(chain: Chain, fixed: dict, state: dict, number: int, limit) -> dict:
+    """The state after a segment that is taped, its loops within `limit` bytes."""
+    run, given = chain.segment(number), {**fixed, **state}
+    if limit is None:
+        return run(given)
+    ends = chain.states[number]
+    names = list(dict.fromkeys([*state, *_read(chain, fixed, number, number + 1)]))
+
+    def segment_within(*values):
+        found = run(dict(zip(names, values, strict=True)))
+        return [found[var] for var in ends]
+
+    with chain.origin(number).attributed():
+        call = within(segment_within, chain.moves(names), limit)
+        values = call(*[given[var] for var in names])
+    return dict(zip(ends, values, strict=True))
 
 
 def _first_read(chain: Chain, fixed: dict) -> list:
@@ -84,50 +101,62 @@ def _read(chain: Chain, fixed: dict, first: int, last: int) -> list:
     return [var for var in found if var in fixed]
 
 
-def run_again(part: Callable) -> Callable:
-    """`part(values, held)`, of which only its operands are kept for the gradient."""
+def run_again(part: Callable, moves: Sequence[bool], late: int) -> Callable:
+    """`part(*values)`, of which only its operands are kept for the gradient.
+
+    Args:
+      moves: per value: does it carry a cotangent.
+      late: of so many values first it is run again, not before cotangents are there.
+    """
     call = jax.custom_vjp(part)
 
-    def forward(values, held):
-        return part(values, held), (values, held)
+    def forward(*values):
+        return part(*values), values
 
-    def backward(operands, y_bars):
-        values, held = operands
-        whole = [*behind(values, y_bars), *held]
-        moves = [ir.differentiable(ir.typeof(v)) for v in whole]
-        count = len(values)
-
-        def moved(*given):
-            rest = iter(given)
-            now = [next(rest) if m else v for v, m in zip(whole, moves, strict=True)]
-            outs = part(now[:count], now[count:])
-            return [y for y in outs if ir.differentiable(ir.typeof(y))]
-
-        bars = [y for y in y_bars if y.dtype != jax.dtypes.float0]
-        _, pullback = vjp(moved, *[v for v, m in zip(whole, moves, strict=True) if m])[
-            :2
-        ]
-        found = iter(pullback(bars))
-        x_bars = [next(found) if m else None for m in moves]
-        x_bars = filled(x_bars, [ir.typeof(v) for v in whole])
-        return x_bars[:count], x_bars[count:]
+    def backward(values, y_bars):
+        again = [*behind(values[:late], y_bars), *values[late:]]
+        return _bars(_taken(part, moves, again)[1], y_bars, moves, _types(values))
 
     call.defvjp(forward, backward)
     return call
 
 
-def behind(values: Sequence, y_bars: Sequence) -> list:
-    """`values`, not to be had before the cotangents `y_bars` are.
+def within(part: Callable, moves: Sequence[bool], limit: int) -> Callable:
+    """`part(*values)`, whose loops keep at most `limit` bytes for its gradient, whoever
+    takes it."""
+    call = jax.custom_vjp(part)
 
-    0 times a number is 0 or NaN, never more than 1; no compiler counts on that. One
-    element of a cotangent would not do: it may be had before the others.
-    """
-    bars = [y for y in y_bars if y.dtype != jax.dtypes.float0 and y.size]
-    if not bars:
-        return list(values)
-    most = [lax.reduce_max(jnp.real(y), tuple(range(y.ndim))) for y in bars]
-    never = functools.reduce(lax.bitwise_or, [0 * y > 1 for y in most])
-    return [
-        lax.select(jnp.broadcast_to(never, v.shape), lax.full_like(v, 0), v)
-        for v in values
-    ]
+    def forward(*values):
+        with settings.options(loop_bytes=limit):
+            outs, pullback = _taken(part, moves, values)
+        return outs, (pullback, ir.Static(_types(values)))
+
+    def backward(kept, y_bars):
+        pullback, types = kept
+        return _bars(pullback, y_bars, moves, types.value)
+
+    call.defvjp(forward, backward)
+    return call
+
+
+def _types(values: Sequence) -> tuple:
+    return tuple([ir.typeof(value) for value in values])
+
+
+def _taken(part: Callable, moves: Sequence[bool], values: Sequence):
+    """Outputs of `part`, and its pullback to the values that move."""
+
+    def moved(*given):
+        rest = iter(given)
+        pairs = zip(values, moves, strict=True)
+        outs = part(*[next(rest) if m else v for v, m in pairs])
+        return [y for y in outs if ir.differentiable(ir.typeof(y))], outs
+
+    given = [v for v, m in zip(values, moves, strict=True) if m]
+    found = vjp(moved, *given, has_aux=True)
+    return found[-1], found[1]
+
+
+def _bars(pullback: Callable, y_bars: Sequence, moves: Sequence[bool], types: tuple):
+    found = iter(pullback([y for y in y_bars if y.dtype != jax.dtypes.float0]))
+    return tuple(filled([next(found) if m else None for m in moves], types))

@@ -7,15 +7,33 @@ backwards in one of these ways (Beaumont et al. 2024, "rotor"):
     keep k      run i .. k - 1 without a tape, keep the state before k, go through
                 k .. j with what is left, then through i .. k - 1 again with m
 
-By dynamic programming over (i, j, m), m in steps of a hundredth or so.
+A segment that is a loop can be taped in several ways: as a whole, or within fewer bytes
+and in more time. By dynamic programming over (i, j, m), m in steps of a hundredth or
+so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-LEVELS = 300
+LEVELS = 250
+
+
+class Way(NamedTuple):
+    """How a segment is taped.
+
+    Fields:
+      tape_bytes: of its tape with the state at its end, that at its start apart.
+      pull_bytes: cotangents and what else lives while it is pulled back.
+      extra: seconds of what it runs again; any unit, that of the segment.
+      loop_bytes: what a loop in it may keep; None: a whole tape.
+    """
+
+    tape_bytes: int
+    pull_bytes: int
+    extra: float = 0.0
+    loop_bytes: int | None = None
 
 
 class Segment(NamedTuple):
@@ -23,17 +41,20 @@ class Segment(NamedTuple):
 
     Fields:
       state_bytes: of the state at its start.
-      tape_bytes: of its tape with the state at its end, that at its start apart.
-      pull_bytes: cotangents and what else lives while it is pulled back.
       run_bytes: what lives while it is run, its ends apart.
       seconds: of one run; any unit.
+      ways: how it can be taped; the first is the fastest.
     """
 
     state_bytes: int
-    tape_bytes: int
-    pull_bytes: int
     run_bytes: int
     seconds: float
+    ways: tuple[Way, ...]
+
+    @property
+    def least_bytes(self) -> int:
+        """Of the tape that takes the fewest."""
+        return min(way.tape_bytes + way.pull_bytes for way in self.ways)
 
 
 class Schedules:
@@ -42,66 +63,69 @@ class Schedules:
     def __init__(self, segments: Sequence[Segment], most_bytes: int):
         self.segments = segments
         self.step = max(1.0, most_bytes / LEVELS)
+        self.level = np.arange(LEVELS + 1) * self.step
         count = len(segments)
         shape = count, count, LEVELS + 1
         self.least = np.full(shape, np.inf)  # extra seconds
-        self.way = np.full(shape, -1, np.int32)  # -1: tape; k: keep the state of k
-        self._at = {
-            "tape": self._levels([s.tape_bytes for s in segments]),
-            "state": self._levels([s.state_bytes for s in segments]),
-        }
-        self._fits = np.array([s.tape_bytes + s.pull_bytes for s in segments])
-        self._runs = np.array([s.run_bytes for s in segments])
+        self.way = np.full(shape, -1, np.int32)  # -1 - w: tape by way w; k: keep k
+        self._kept = np.full(shape, np.inf)  # `least`, where the first state is kept
         self._seconds = np.cumsum([0.0, *[s.seconds for s in segments]])
+        self._runs = np.array([s.run_bytes for s in segments], float)
+        self._state = np.array([s.state_bytes for s in segments], float)
         for span in range(count):
             for first in range(count - span):
                 self._solve(first, first + span)
 
-    def _levels(self, sizes) -> np.ndarray:
-        return np.round(np.array(sizes, float) / self.step).astype(int)
+    def _levels(self, size: int) -> int:
+        return round(size / self.step)
 
-    def _left(self, row: np.ndarray, used: int) -> np.ndarray:
-        """Costs by bytes, where `used` levels are taken already."""
-        found = np.full(LEVELS + 1, np.inf)
+    def _left(self, row: np.ndarray, size: int) -> np.ndarray:
+        """Costs by bytes, where `size` bytes are taken already."""
+        used, found = self._levels(size), np.full(LEVELS + 1, np.inf)
         if used <= LEVELS:
             found[used:] = row[: LEVELS + 1 - used]
         return found
 
     def _solve(self, i: int, j: int) -> None:
-        level = np.arange(LEVELS + 1) * self.step
-        pulls = level >= self._fits[i]
-        if i == j:
-            self.least[i, j] = np.where(pulls, 0.0, np.inf)
-            return
-        taped = self._left(self.least[i + 1, j], self._at["tape"][i])
-        best = np.where(pulls, taped, np.inf)
-        way = np.full(LEVELS + 1, -1, np.int32)
-        for k in range(i + 1, j + 1):
+        best, way = np.full(LEVELS + 1, np.inf), np.full(LEVELS + 1, -1, np.int32)
+        nothing = np.zeros(LEVELS + 1)
+        for number, it in enumerate(self.segments[i].ways):
+            rest = (
+                nothing if i == j else self._left(self.least[i + 1, j], it.tape_bytes)
+            )
+            fits = self.level >= it.tape_bytes + it.pull_bytes
+            better = fits & (rest + it.extra < best)
+            best, way[better] = np.where(better, rest + it.extra, best), -1 - number
+        if i < j:
+            k = np.arange(i + 1, j + 1)
             again = self._seconds[k] - self._seconds[i]
-            kept = self._left(self.least[k, j], self._at["state"][k])
-            cost = again + kept + self.least[i, k - 1]
-            runs = level >= self._runs[i:k].max() + self.segments[k].state_bytes
-            better = (cost < best) & runs
-            best, way[better] = np.where(better, cost, best), k
+            costs = again[:, None] + self._kept[i + 1 : j + 1, j] + self.least[i, i:j]
+            runs = np.maximum.accumulate(self._runs[i:j]) + self._state[k]
+            costs[self.level < runs[:, None]] = np.inf
+            at = np.argmin(costs, 0)
+            cost = costs[at, np.arange(LEVELS + 1)]
+            better = cost < best
+            best, way[better] = np.where(better, cost, best), k[at[better]]
         self.least[i, j], self.way[i, j] = best, way
+        self._kept[i, j] = self._left(best, self.segments[i].state_bytes)
 
     def seconds(self) -> np.ndarray:
         """Extra seconds of the whole chain by level."""
         return self.least[0, -1]
 
     def tree(self, level: int, i: int = 0, j: int | None = None):
-        """How the chain i .. j is gone through: nested tuples ("tape", i, rest) and
-        ("keep", k, left, right); None: nothing is left."""
+        """How the chain i .. j is gone through: nested tuples ("tape", i, rest, way)
+        and ("keep", k, left, right); None: nothing is left."""
         j = len(self.segments) - 1 if j is None else j
         if i > j:
             return None
         k = int(self.way[i, j, level])
         if k < 0:
-            rest = None
-            if i < j:
-                rest = self.tree(level - self._at["tape"][i], i + 1, j)
-            return "tape", i, rest
-        right = self.tree(level - self._at["state"][k], k, j)
+            way = self.segments[i].ways[-1 - k]
+            used = self._levels(way.tape_bytes)
+            rest = self.tree(level - used, i + 1, j) if i < j else None
+            return "tape", i, rest, way
+        right = self.tree(level - self._levels(self.segments[k].state_bytes), k, j)
         return "keep", k, self.tree(level, i, k - 1), right
 
 
@@ -110,7 +134,7 @@ def peak(segments: Sequence[Segment], tree, held: int = 0, i: int = 0) -> int:
     if tree is None:
         return held
     if tree[0] == "tape":
-        it = segments[i]
+        it = tree[3]
         rest = peak(segments, tree[2], held + it.tape_bytes, i + 1)
         return max(rest, held + it.tape_bytes + it.pull_bytes)
     _, k, left, right = tree
@@ -119,14 +143,18 @@ def peak(segments: Sequence[Segment], tree, held: int = 0, i: int = 0) -> int:
     return max(held + run, found, peak(segments, left, held, i))
 
 
+def taped(tree, times: int = 1) -> Iterator[tuple[int, Way, int]]:
+    """(segment, way, how often a gradient runs it), one by one."""
+    if tree is None:
+        return
+    if tree[0] == "tape":
+        yield tree[1], tree[3], times
+        yield from taped(tree[2], times)
+    else:
+        yield from taped(tree[2], times + 1)
+        yield from taped(tree[3], times)
+
+
 def runs(tree) -> list[int]:
     """How often a gradient runs each segment: [number of the segment, ...], sorted."""
-    return sorted(_runs(tree, 1))
-
-
-def _runs(tree, times: int) -> list[int]:
-    if tree is None:
-        return []
-    if tree[0] == "tape":
-        return [tree[1]] * times + _runs(tree[2], times)
-    return _runs(tree[2], times + 1) + _runs(tree[3], times)
+    return sorted([number for number, _, times in taped(tree) for _ in range(times)])

@@ -1,7 +1,6 @@
 """What each segment of a chain takes: bytes of its tape, of its pull; seconds."""
 
 import math
-from collections.abc import Callable
 
 import jax
 
@@ -12,44 +11,41 @@ from ..errors import JaxbpError
 from ..settings import options
 from ..transforms.products import vjp
 from .chain import Chain, is_cheap
+from .live import live_bytes
 from .mincut import least_bytes
-from .schedule import Segment
+from .schedule import Segment, Way
+from .ways import shorter_ways
 
 _FLOPS_PER_S, _BYTES_PER_S = 5e10, 1e10  # of a common core: only ratios matter
 
 
-def segments_of(chain: Chain, moves: Callable) -> list[Segment]:
-    """Per segment what it takes.
-
-    Args:
-      moves: moves(variable) -> does an argument carry a cotangent.
-    """
+def segments_of(chain: Chain) -> list[Segment]:
+    """Per segment what it takes."""
     found, before = [], ()
     known: dict = {}
     for number, state in enumerate(chain.states):
-        start = chain.ends[number - 1] if number else 0
-        eqns = chain.jaxpr.eqns[start : chain.ends[number]]
-        key = _signature(eqns, before, state)
+        key = _signature(chain, number, before, state)
         if key not in known:
-            known[key] = _segment(chain, number, before, moves)
+            known[key] = _segment(chain, number, before)
         found.append(known[key])
         before = state
     return found
 
 
-def _signature(eqns, before, state) -> str:
+def _signature(chain: Chain, number: int, before, state) -> str:
     """Equal for segments that are the same but for the names of their variables."""
     names: dict = {}
 
     def name(atom):
         if isinstance(atom, ir.Literal):
             return f"{atom.val}"
-        return f"{names.setdefault(atom, len(names))}:{atom.aval.str_short()}"
+        place, moves = names.setdefault(atom, len(names)), atom in chain.active
+        return f"{place}:{atom.aval.str_short()}{'*' if moves else ''}"
 
     lines = [
         f"{eqn.primitive} {list(map(name, eqn.invars))} "
         f"{list(map(name, eqn.outvars))} {_plain(eqn.params)}"
-        for eqn in eqns
+        for eqn in chain.equations(number)
     ]
     ends = [[name(v) for v in variables] for variables in (before, state)]
     return "\n".join([*lines, *map(str, ends)])
@@ -59,17 +55,15 @@ def _plain(params: dict) -> str:
     return str({k: str(v) if "jaxpr" not in k else id(v) for k, v in params.items()})
 
 
-def _segment(chain: Chain, number: int, before, moves: Callable) -> Segment:
+def _segment(chain: Chain, number: int, before) -> Segment:
     run, state = chain.segment(number), chain.states[number]
-    start = chain.ends[number - 1] if number else 0
-    eqns = chain.jaxpr.eqns[start : chain.ends[number]]
+    eqns = chain.equations(number)
     read = dict.fromkeys(before)
     for eqn in eqns:
         read |= dict.fromkeys(a for a in eqn.invars if not isinstance(a, ir.Literal))
     made = {var for eqn in eqns for var in eqn.outvars}
     ins = [var for var in read if var not in made]
-    on = [var in before or moves(var) for var in ins]
-    on = [o and ir.differentiable(v.aval) for o, v in zip(on, ins, strict=True)]
+    on = chain.moves(ins)
 
     def outputs(values):
         found = run(dict(zip(ins, values, strict=True)))
@@ -80,16 +74,46 @@ def _segment(chain: Chain, number: int, before, moves: Callable) -> Segment:
     amount = amount_of(program)
     moved = amount.read_bytes.low + amount.written_bytes.low
     seconds = amount.flops.low / _FLOPS_PER_S + moved / _BYTES_PER_S
+    seconds = seconds if math.isfinite(seconds) else 1.0
     after = sum(ir.nbytes(v.aval) for v in state)
     start_bytes = sum(ir.nbytes(v.aval) for v in before)
     largest = max((ir.nbytes(v.aval) for e in eqns for v in e.outvars), default=0)
+    tape = after + _tape_bytes(outputs, types, on, set(state), ins)
+    # One cotangent, in the other's place; or whatever the gradient needs.
+    pulled = max(start_bytes, after, _beside(outputs, types, on) + after - tape)
+    whole = Way(tape, pulled)
     return Segment(
         state_bytes=start_bytes,
-        tape_bytes=after + _tape_bytes(outputs, types, on, set(state), ins),
-        pull_bytes=max(start_bytes, after),  # one cotangent, in the other's place
         run_bytes=start_bytes + max(after, largest),
-        seconds=seconds if math.isfinite(seconds) else 1.0,
+        seconds=seconds,
+        ways=(whole, *shorter_ways(chain, eqns, whole, after, seconds)),
     )
+
+
+def _beside(outputs, types, on) -> int:
+    """What lives while the segment's gradient runs, its ends apart."""
+
+    def gradient(values, y_bars):
+        outs, pullback = _pulled(outputs, values, on)
+        return outs, pullback(y_bars)
+
+    try:
+        bars = [ir.struct(ir.tangent_aval(a)) for a in jax.eval_shape(outputs, types)]
+        program = jax.make_jaxpr(gradient)(types, bars)
+    except JaxbpError:
+        return 0
+    ends = ir.inner(program)[0].outvars
+    return live_bytes(program) - sum(ir.nbytes(atom.aval) for atom in ends)
+
+
+def _pulled(outputs, values, on):
+    def f(*moved):
+        rest = iter(moved)
+        return outputs(
+            [next(rest) if o else v for o, v in zip(on, values, strict=True)]
+        )
+
+    return vjp(f, *[v for o, v in zip(on, values, strict=True) if o])[:2]
 
 
 def _tape_bytes(outputs, types, on, state, ins) -> int:
@@ -98,16 +122,7 @@ def _tape_bytes(outputs, types, on, state, ins) -> int:
         return 0
 
     def linear(*values):
-        values = list(values)
-
-        def f(*moved):
-            rest = iter(moved)
-            return outputs(
-                [next(rest) if o else v for o, v in zip(on, values, strict=True)]
-            )
-
-        outs, pullback = vjp(f, *[v for o, v in zip(on, values, strict=True) if o])[:2]
-        return outs, pullback
+        return _pulled(outputs, values, on)
 
     try:
         with options(open_calls=True):

@@ -5,4 +5,4 @@ Importing this package puts them into the table.
 
 # ruff: noqa: F401
 from . import batching, branch, call, checkpoint, custom, high, shard, solve
-from .loop import scan, while_loop
+from .loop import while_loop, within

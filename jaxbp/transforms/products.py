@@ -9,6 +9,7 @@ import numpy as np
 from .. import ir, settings, tree
 from ..errors import DtypeMismatch, InvalidArgument, NotOffered, StructureMismatch
 from ..linear.odd_types import types_explained
+from ..offered import PLANS
 from ..settings import Options
 from ..walkers.forward import push_forward
 from ..walkers.linearize import linearize_flat
@@ -192,7 +193,10 @@ def linearized(kind, call: Callable, fun, primals, has_aux: bool, in_nzs=None):
     if in_nzs is not None:
         wanted = tree.flags("in_nzs", in_nzs, structure)
         active = tuple([a and w for a, w in zip(active, wanted, strict=True)])
-    outs, program, extras = linearize_flat(flat, leaves, active)
+    run = flat
+    if kind is Pullback and settings.current().memory is not None:
+        run = PLANS["memory"](flat, leaves, active)
+    outs, program, extras = linearize_flat(run, leaves, active)
     out_avals = tuple([ir.tangent_aval(ir.typeof(y)) for y in outs])
     static = Signature(structure, avals, active, flat.structure, out_avals, flat.name)
     return outs, kind(program, static), flat.aux(extras) if has_aux else None

@@ -148,14 +148,14 @@ def _backward(plan: Blocks, values, kept, y_bars):
     held = [values[i] for i in plan.loop.held]
     step, size = _step(plan, values), jnp.int32(plan.sizes.steps)
 
-    def advance(carries, blocks):
+    def advance(carries, _, blocks):
         return lax.fori_loop(0, blocks * size, lambda _, c: step(c), carries)
 
     def block(state):
         number, starts, totals, bars = state
         starts = starts.filled(number, advance)
         first, place = starts.before(number)
-        carries = advance(starts.state(place), number - first)
+        carries = advance(starts.state(place), first, number - first)
         count = jnp.minimum(steps - number * size, size)
         held_bars, bars = _pull_block(plan, [*held, *carries], count, bars)
         pairs = zip(totals, held_bars, strict=True)

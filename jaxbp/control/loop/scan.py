@@ -15,24 +15,12 @@ from ...linear.base import Edge, filled
 from ...linear.loop.loop import Loop, Recipe, Taped
 from ...linear.loop.slopes import slope_bytes
 from ...linear.program import LinearProgram
-from ...rules import registry
-from ...walkers.forward import Pusher
-from ...walkers.linearize import solid
 from ...walkers.primal import Primal
-from ...walkers.walker import Walker
 from ..activity import moving_carries
-from ..ref import carrying, scan_with_contents
 from .again import recomputes
 from .buffers import InPlace, StepPusher, StepRecorder
 from .invariants import hoist
 from .residuals import AllSteps, Count, counters, of_all_steps, tape_plan
-
-
-@carrying(scan_with_contents)
-def scan_rule(walker: Walker, primitive, values, dots, params):
-    """lax.scan with at least one operand that carries a tangent."""
-    scan = Scan(walker, solid(values), dots, params)
-    return scan.push() if isinstance(walker, Pusher) else scan.record()
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -359,6 +347,3 @@ class Scan:
                     self._late(atom)
             self.walker.equation(eqn, self.env)
         return self.env[var][0]
-
-
-registry.register("scan", scan_rule)

@@ -85,7 +85,8 @@ class Starts(NamedTuple):
         """Going backward to `block`: with starts on the way, while slots are free.
 
         Args:
-          advance: advance(state, blocks) -> the state so many blocks on.
+          advance: advance(state, block, blocks) -> the state so many blocks on from
+            the start of `block`.
         """
         size = self.number.shape[0]
 
@@ -100,7 +101,7 @@ class Starts(NamedTuple):
         def one(it):
             first, place = it.before(block)
             ahead = stride(block - first + 1, free(it) + 1)
-            state = advance(it.state(place), ahead)
+            state = advance(it.state(place), first, ahead)
             used = (it.number >= 0) & (it.number <= block)
             return it._stored(jnp.argmin(used).astype(jnp.int32), first + ahead, state)
 

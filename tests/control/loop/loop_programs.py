@@ -305,3 +305,33 @@ def batch_with_unbounded_steps_past_the_end(loop, xs):
         return loop(lambda c: c > 1.0, lambda c: c - jnp.sqrt(c - 1) - 0.5 * x, 2 + x)
 
     return jnp.sum(jax.vmap(one)(xs) * jnp.arange(1.0, 4.0))
+
+
+@program(np.array([[0.3, 1.0, 0.2], [0.9, 0.1, 0.7], [0.4, 0.6, 0.5]]), 0.6)
+def page_rank(loop, links, damping):
+    links = links / links.sum(0, keepdims=True)
+
+    def step(state):
+        v, _ = state
+        return damping * (links @ v) + (1 - damping) / 3, v
+
+    start = jnp.ones(3) / 3, jnp.zeros(3)
+    v, _ = loop(lambda s: jnp.abs(s[0] - s[1]).sum() > 1e-7, step, start)
+    return jnp.sum(v * jnp.arange(3.0))
+
+
+@program(9.81, 0.8, 3.0)
+def bouncing_ball(loop, g, elasticity, height):
+    """From event to event; the height at a given time."""
+
+    def step(state):
+        t, v, rest = state
+        ahead = t + 2 * v / g
+        hits = ahead < 3.0
+        v = jnp.where(hits, elasticity * v, v)
+        return jnp.where(hits, ahead, t), v, jnp.where(hits, rest, 3.0 - t)
+
+    t = jnp.sqrt(2 * height / g)
+    start = t, elasticity * g * t, -jnp.ones_like(g)
+    _, v, rest = loop(lambda s: s[2] < 0, step, start)
+    return v * rest - 0.5 * g * rest**2
