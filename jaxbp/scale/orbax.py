@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from ..errors import DataError, DtypeMismatch, InvalidArgument, ShapeMismatch
 from ..errors import StructureMismatch
@@ -46,7 +45,8 @@ def write_folder(path: str | os.PathLike, named: Mapping[str, Any], about: Any) 
     with _manager(ocp, path) as manager:
         steps = manager.all_steps()
         leaves = {_place(i): leaf for i, leaf in enumerate(named.values())}
-        told = {"names": list(named), "about": about}
+        types = [[list(leaf.shape), str(leaf.dtype)] for leaf in named.values()]
+        told = {"names": list(named), "types": types, "about": about}
         manager.save(
             max(steps, default=0) + 1,
             args=ocp.args.Composite(
@@ -58,30 +58,22 @@ def write_folder(path: str | os.PathLike, named: Mapping[str, Any], about: Any) 
 
 
 def has_state(path: str | os.PathLike) -> bool:
-    """Whether a folder holds a complete save."""
-    folder = Path(path)
-    return folder.is_dir() and any(p.name.isdigit() for p in folder.iterdir())
+    """Whether a folder holds a complete save; all processes ask together."""
+    if not Path(path).is_dir() or not any(Path(path).iterdir()):
+        return False
+    with _manager(needs_orbax(), path) as manager:
+        return manager.latest_step() is not None
 
 
-def read_about(path: str | os.PathLike) -> tuple[Sequence[str], Any]:
-    """The names of the newest save's arrays and what JSON held.
+def read_about(path: str | os.PathLike) -> Any:
+    """What JSON held of the newest save.
 
     Raises:
       DataError: there is no complete save, or another program wrote it.
     """
     ocp = needs_orbax()
     with _manager(ocp, path) as manager:
-        step = _latest(manager, path)
-        try:
-            found = manager.restore(
-                step, args=ocp.args.Composite(told=ocp.args.JsonRestore())
-            )
-            told = json.loads(found["told"]["text"])
-            return told["names"], told["about"]
-        except (KeyError, ValueError, TypeError, FileNotFoundError) as error:
-            raise DataError(
-                f"{path} holds no state that this program saved: {error}."
-            ) from error
+        return _told(ocp, manager, path)["about"]
 
 
 def read_folder(
@@ -96,54 +88,66 @@ def read_folder(
       DataError: no complete save, a damaged or a foreign one.
       StructureMismatch, ShapeMismatch, DtypeMismatch: an array is missing or differs.
     """
-    names, _ = read_about(path)
-    lacking = set(like) ^ set(names)
-    if lacking:
-        raise StructureMismatch(
-            f"{path} does not fit: leaf `{min(lacking)}` is in the "
-            f"{'structure' if min(lacking) in like else 'folder'} only ({len(lacking)} "
-            "such). Load into the model, optimiser and options that were saved."
-        )
     ocp = needs_orbax()
     with _manager(ocp, path) as manager:
-        step = _latest(manager, path)
-        _check(path, names, like, _types(ocp, manager, step))
+        told = _told(ocp, manager, path)
+        names = told["names"]
+        _check(path, dict(zip(names, told["types"], strict=True)), like)
         wanted = {_place(i): like[name] for i, name in enumerate(names)}
-        restored = manager.restore(
-            step, args=ocp.args.Composite(arrays=ocp.args.StandardRestore(wanted))
+        found = manager.restore(
+            manager.latest_step(),
+            args=ocp.args.Composite(arrays=ocp.args.StandardRestore(wanted)),
         )["arrays"]
-    return {name: restored[_place(i)] for i, name in enumerate(names)}
+    return {name: found[_place(i)] for i, name in enumerate(names)}
 
 
 def _manager(ocp, path):
     options = ocp.CheckpointManagerOptions(
         max_to_keep=KEPT, enable_async_checkpointing=False, create=True
     )
-    return ocp.CheckpointManager(Path(path).absolute(), options=options)
+    handlers = {
+        "arrays": ocp.StandardCheckpointHandler(),
+        "told": ocp.JsonCheckpointHandler(),
+    }
+    return ocp.CheckpointManager(
+        Path(path).absolute(), options=options, item_handlers=handlers
+    )
 
 
-def _latest(manager, path) -> int:
+def _told(ocp, manager, path) -> Any:
     step = manager.latest_step()
     if step is None:
         raise DataError(f"{path} holds no complete state.")
-    return step
+    try:
+        wanted = ocp.args.Composite(told=ocp.args.JsonRestore())
+        told = json.loads(manager.restore(step, args=wanted)["told"]["text"])
+        return {name: told[name] for name in ("names", "types", "about")}
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        raise DataError(
+            f"{path} holds no state that this program saved: {error}."
+        ) from error
 
 
 def _place(index: int) -> str:
     return f"{index:05d}"  # names of leaves have characters that paths may not have
 
 
-def _types(ocp, manager, step) -> dict[str, Any]:
-    found = manager.item_metadata(step)["arrays"]
-    return dict(getattr(found, "tree", found))
-
-
-def _check(path, names, like, types) -> None:
-    for place, name in enumerate(names):
-        found, wanted = types[_place(place)], like[name]
-        for error, what in ((ShapeMismatch, "shape"), (DtypeMismatch, "dtype")):
-            have, want = getattr(found, what), getattr(wanted, what)
-            have = tuple(have) if what == "shape" else np.dtype(have)
+def _check(path, found: Mapping[str, Sequence], like: Mapping[str, Any]) -> None:
+    """Raises unless the arrays found are those asked for."""
+    lacking = set(like) ^ set(found)
+    if lacking:
+        name = min(lacking)
+        raise StructureMismatch(
+            f"{path} does not fit: leaf `{name}` is in the "
+            f"{'structure' if name in like else 'folder'} only ({len(lacking)} such). "
+            "Load into the model, optimiser and options that were saved."
+        )
+    for name, wanted in like.items():
+        shape, dtype = found[name]
+        for error, what, have, want in (
+            (ShapeMismatch, "shape", tuple(shape), tuple(wanted.shape)),
+            (DtypeMismatch, "dtype", dtype, str(wanted.dtype)),
+        ):
             if have != want:
                 raise error(
                     f"{path}: leaf `{name}` must have {what} {want} but has {have}."

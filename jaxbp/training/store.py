@@ -88,7 +88,7 @@ class Store:
             return found._replace(tree=place_state(found.tree, specs, self.layout))
         named, _ = _named(like)
         types = {name: _type(leaf) for name, leaf in named.items()}
-        _, about = orbax.read_about(self.path)
+        about = orbax.read_about(self.path)
         leaves = orbax.read_folder(self.path, types)
         return Saved(
             _filled(like, leaves, about["keys"]),
