@@ -16,9 +16,9 @@ def run(argv) -> int:
         return 0 if argv else 2
     if argv[0] != "digits":
         raise UnknownName(f"no task `{argv[0]}`. {nearest(argv[0], ['digits'])}")
-    from ..training.digits import train_digits
     from ..scale import ProcessLost
     from ..scale.signals import Terminated
+    from ..training.digits import train_digits
     from .options import parsed
 
     try:

@@ -12,6 +12,7 @@ from ..transforms.jacobians import jacfwd, jacrev
 from .amount import Amount
 from .count import Given, traced_amount
 from .report import CostReport
+from .sharded import moving
 from .subject import PricedFunction
 
 UNAVAILABLE = (JaxbpError, NotImplementedError)  # no rule, no such mode, no batching
@@ -97,7 +98,9 @@ def _amounts(subject: PricedFunction, given: Given) -> tuple[dict[str, Any], lis
         found["tape"], found["linearize"] = linear.tape(), linear.recorded(given)
         found["pushforward"] = attempt("pushforward", linear.pushed, given)
         found["pullback"] = attempt("pullback", linear.pulled, given)
-    return found, [f"no {', no '.join(w)}: {reason}" for reason, w in missing.items()]
+    between, said = moving(subject, found, linear)
+    remarks = [f"no {', no '.join(w)}: {reason}" for reason, w in missing.items()]
+    return found | between, [*remarks, *said]
 
 
 def _doubts(f: Amount, **amounts: Amount | None) -> list[str]:

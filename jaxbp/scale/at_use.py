@@ -138,7 +138,11 @@ class _Walk:
         )
         return [
             y if spec is None else self.layout.hold(y, spec)
-            for y, spec in zip([*found, *stacked], [*of_carries, *out_specs[len(carries):]], strict=True)
+            for y, spec in zip(
+                [*found, *stacked],
+                [*of_carries, *out_specs[len(carries) :]],
+                strict=True,
+            )
         ]
 
     def _sliced(self, x):

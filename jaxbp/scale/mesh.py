@@ -26,7 +26,11 @@ def make_mesh(
     lengths = _parsed(axes) if isinstance(axes, str) else dict(axes)
     devices = list(jax.devices() if devices is None else devices)
     open_axes = [name for name, length in lengths.items() if length == -1]
-    if not lengths or len(open_axes) > 1 or any(n < 1 and n != -1 for n in _of(lengths)):
+    if (
+        not lengths
+        or len(open_axes) > 1
+        or any(n < 1 and n != -1 for n in _of(lengths))
+    ):
         raise InvalidArgument(_wanted(axes))
     known = math.prod(n for n in _of(lengths) if n != -1)
     if open_axes:
@@ -42,7 +46,9 @@ def make_mesh(
     shape = tuple(_of(lengths))
     # As JAX lays it out on a slice of accelerators, where all of it is used.
     kinds = (AxisType.Auto,) * len(shape)
-    return jax.make_mesh(shape, tuple(lengths), devices=devices[:count], axis_types=kinds)
+    return jax.make_mesh(
+        shape, tuple(lengths), devices=devices[:count], axis_types=kinds
+    )
 
 
 def automatic(mesh: Mesh) -> Mesh:

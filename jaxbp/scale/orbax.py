@@ -13,8 +13,13 @@ from typing import Any
 
 import jax
 
-from ..errors import DataError, DtypeMismatch, InvalidArgument, ShapeMismatch
-from ..errors import StructureMismatch
+from ..errors import (
+    DataError,
+    DtypeMismatch,
+    InvalidArgument,
+    ShapeMismatch,
+    StructureMismatch,
+)
 
 KEPT = 2  # complete saves in the folder: the last, and the one before while it is made
 

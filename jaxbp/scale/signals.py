@@ -38,7 +38,7 @@ class Wish:
 
 @contextlib.contextmanager
 def noted(ctrl_c: bool, terminated: bool) -> Iterator[Wish]:
-    """While this lasts, with `terminated` SIGTERM, with `ctrl_c` SIGINT, are noted only.
+    """While this lasts, SIGTERM (`terminated`) and SIGINT (`ctrl_c`) are noted only.
 
     In the main thread alone, and only where nobody else handles them.
     """

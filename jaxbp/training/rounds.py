@@ -37,7 +37,9 @@ class Rounds:
         """What every process does next."""
         plans = self.processes.gather(self._own(one_epoch))
         stops = [plan.stopped for plan in plans if plan.stopped]
-        plan = Plan(min(p.ahead for p in plans), plans[0].saves, min(stops, default=None))
+        plan = Plan(
+            min(p.ahead for p in plans), plans[0].saves, min(stops, default=None)
+        )
         if plan.saves:
             self._saved_at_s = self.run.run_s
         return plan

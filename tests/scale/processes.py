@@ -32,7 +32,11 @@ def start(path, epochs, count, folder):
         with open(Path(folder) / f"{index}.log", "w") as log:
             runs.append(
                 subprocess.Popen(
-                    [*command, *place], cwd=ROOT, env=environment, stderr=log, stdout=log
+                    [*command, *place],
+                    cwd=ROOT,
+                    env=environment,
+                    stderr=log,
+                    stdout=log,
                 )
             )
     return runs
@@ -123,7 +127,9 @@ def main(*counts):
             for name in names:
                 with tempfile.TemporaryDirectory() as own:
                     last = 2 if count == 4 else 4 if count == 2 else 1
-                    lost_s = stopped_killed_resumed(own, name, count, last, EPOCHS, wanted)
+                    lost_s = stopped_killed_resumed(
+                        own, name, count, last, EPOCHS, wanted
+                    )
                     print(
                         f"{count} processes, {name}: SIGTERM leaves all with 143; after "
                         f"kill -9 of one the others ended within {lost_s:.1f} s; "

@@ -1,0 +1,160 @@
+"""A function whose arguments lie on a mesh: what its program moves between devices."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+from jax.sharding import NamedSharding
+
+from ..linear.program import LinearProgram
+from .amount import Amount, exactly
+from .collectives import Collective, moved_bytes
+from .flat import Flat, flatten
+from .linearized import Linearized
+from .partition import Divided, Lies, divided, lies_of, whole
+from .subject import PricedFunction, type_of
+
+
+class Placed(NamedTuple):
+    """Arguments on a mesh: the lengths of its axes, and how each leaf lies."""
+
+    sizes: Mapping[str, int]
+    lies: list[Lies]
+
+
+def placed(leaves: Sequence[Any]) -> Placed | None:
+    """How arrays, or types with shardings, lie; None where all are on one device."""
+    sizes: dict[str, int] = {}
+    lies = []
+    for leaf in leaves:
+        sharding = getattr(leaf, "sharding", None)
+        if isinstance(sharding, NamedSharding):
+            sizes |= dict(sharding.mesh.shape)
+            lies.append(lies_of(sharding, len(leaf.shape)))
+        else:
+            lies.append(whole(leaf))
+    spread = any(length > 1 for length in sizes.values())
+    return Placed(sizes, lies) if spread else None
+
+
+def collectives(
+    f: Callable, *args, out_shardings: Any = None, scatters: bool | None = None
+) -> list[Collective]:
+    """What `f(*args)` moves between devices, counted from its program: nothing is run.
+
+    Args:
+      f: a function of arrays; jitted or not, with `jax.shard_map` in it or not.
+      *args: pytrees of arrays that lie on a mesh, or `jax.ShapeDtypeStruct` with a
+        `sharding`.
+      out_shardings: a tree like the output of how it is to lie, as for `jax.jit`; None,
+        whole or for parts of it, where it may lie as it comes.
+      scatters: whether sums that are divided at once are reduce-scatters. Left out: not
+        on a CPU, where XLA writes an all-reduce.
+
+    Returns:
+      One `Collective` an array; `jaxbp.costs.compiled_collectives` is what XLA made.
+
+    Cost: f is traced once.
+    """
+    leaves = jax.tree.leaves(args)
+    place = placed(leaves)
+    program, out = jax.make_jaxpr(f, return_shape=True)(*jax.tree.map(type_of, args))
+    found = _follow(
+        flatten(program), place, _outs(out, out_shardings), scatters, leaves
+    )
+    return found.collectives
+
+
+def _outs(out, shardings) -> list[Lies | None]:
+    """Per output how it is to lie."""
+    count = len(jax.tree.leaves(out))
+    if shardings is None:
+        return [None] * count
+
+    def is_leaf(x):
+        return x is None or isinstance(x, NamedSharding)
+
+    leaves = jax.tree.broadcast(shardings, out, is_leaf=is_leaf)
+    pairs = zip(
+        jax.tree.leaves(leaves, is_leaf=is_leaf), jax.tree.leaves(out), strict=True
+    )
+    return [s if s is None else lies_of(s, len(leaf.shape)) for s, leaf in pairs]
+
+
+def _follow(flat: Flat, place, outs, scatters, leaves) -> Divided:
+    sizes, lies = place or Placed({}, list(map(whole, leaves)))
+    return divided(flat, lies, sizes, _scatters(scatters), outs)
+
+
+def _scatters(given: bool | None) -> bool:
+    return jax.default_backend() != "cpu" if given is None else given
+
+
+def moving(
+    subject: PricedFunction, amounts: Mapping[str, Any], linear: Linearized | None
+) -> tuple[dict[str, Amount], list[str]]:
+    """The amounts of a report with what moves between devices, and remarks; none where
+    all arguments are on one device."""
+    pairs = list(zip(subject.leaves, subject.open, subject.moves, strict=True))
+    place = placed([leaf for leaf, is_open, _ in pairs if is_open])
+    if place is None:
+        return {}, []
+    walks = {"f": (subject.plain, None), "jvp": (subject.pushed, None)}
+    found: dict[str, Divided] = {}
+    for name, (function, _) in walks.items():
+        if amounts.get(name) is not None:
+            flat = flatten(jax.make_jaxpr(function)(*subject.types))
+            found[name] = divided(flat, place.lies, place.sizes, _scatters(None))
+    if linear is not None:
+        own = [
+            lies
+            for (_, _, moves), lies in zip(
+                [p for p in pairs if p[1]], place.lies, strict=True
+            )
+            if moves
+        ]
+        found |= _of_linear(linear, place, own)
+    changed = {
+        name: replace(
+            amounts[name], collective_bytes=exactly(moved_bytes(walk.collectives))
+        )
+        for name, walk in found.items()
+        if amounts.get(name) is not None
+    }
+    unknown = sorted(frozenset().union(*(walk.unknown for walk in found.values())))
+    remarks = [
+        "bytes between devices: how the compiler divides the program is assumed, from "
+        "where the arguments lie; of whole Jacobians they are not counted."
+    ]
+    if unknown:
+        remarks.append(
+            f"bytes between devices: no entry for {', '.join(map(repr, unknown))}; "
+            "its operands are counted as gathered."
+        )
+    return changed, remarks
+
+
+def _of_linear(linear: Linearized, place: Placed, own) -> dict[str, Divided]:
+    """What writing the tape, a pushforward and a pullback move."""
+    scatters = _scatters(None)
+    recorded = divided(linear.flat, place.lies, place.sizes, scatters)
+    structure = linear.program.structure
+    first = len(recorded.outs) - len(linear.program.tape)
+    tape = recorded.outs[first:]
+    results = [
+        lies
+        for lies, slot in zip(recorded.outs[:first], structure.outs, strict=True)
+        if slot is not None
+    ]
+    sides = {
+        "pushforward": (LinearProgram.push, structure.ins, own, None),
+        "pullback": (LinearProgram.pull, structure.outs, results, own),
+    }
+    found = {"linearize": recorded}
+    for name, (walk, slots, seeds, wanted) in sides.items():
+        program = jax.make_jaxpr(walk)(linear.program, linear.seeds(slots))
+        flat = flatten(program)
+        outs = wanted if wanted and len(wanted) == len(flat.outs) else None
+        found[name] = divided(flat, [*tape, *seeds], place.sizes, scatters, outs)
+    return found
