@@ -2,8 +2,8 @@
 
 A collective is counted by the bytes that a device sends, on a ring, which is the least
 that can be: an all-reduce of B bytes over n devices sends 2 B (n-1)/n in 2 (n-1) steps,
-a gather or a scatter half of that, an exchange B (n-1)/n, a shift B in one step. A tree
-sends 2 B in 2 log2 n steps: later for large arrays, sooner for small ones.
+a gather or a scatter half of that, an exchange B (n-1)/n, a shift B in one step. Trees send an all-reduce's
+2 B in 2 log2 n steps, a gather's in log2 n: sooner for small arrays on many devices.
 
 Source: Thakur, Rabenseifner, Gropp 2005, doi:10.1177/1094342005051521; the trees:
 Sanders, Speck, Traff 2009, doi:10.1016/j.parco.2009.09.001.
@@ -80,16 +80,19 @@ class Link(NamedTuple):
 
     def time_s(self, found: Iterable[Collective]) -> float:
         """Seconds of some collectives, one after another, each on a ring or, where that
-        is sooner, an all-reduce on a tree."""
+        is sooner, on a tree: an all-reduce on two of them, a gather or a scatter by
+        halves, in log2 n messages instead of n - 1."""
         return sum(self._one_s(each) for each in found)
 
     def _one_s(self, each: Collective) -> float:
         ring_s = each.moved_bytes / self.bytes_per_s + each.steps * self.latency_s
-        if each.kind != ALL_REDUCE or each.devices < 2:
+        if each.devices < 2 or each.kind in (ALL_TO_ALL, PERMUTE):
             return ring_s
-        levels = 2 * math.ceil(math.log2(each.devices))
-        moving_s = 2 * each.array_bytes / self.bytes_per_s
-        return min(ring_s, each.times * (moving_s + levels * self.latency_s))
+        levels = math.ceil(math.log2(each.devices))
+        moved, messages = each.moved_bytes, levels * each.times
+        if each.kind == ALL_REDUCE:
+            moved, messages = 2 * each.array_bytes * each.times, 2 * messages
+        return min(ring_s, moved / self.bytes_per_s + messages * self.latency_s)
 
 
 def moved_bytes(found: Iterable[Collective]) -> float:

@@ -29,6 +29,8 @@ from .collectives import (
 from .flat import LAID, Flat, Step, Value
 from .labelled import WHOLE_ONLY, Labelled, labelled
 
+# Behind these a sum can still be divided where it is added up.
+HANDS_ON = ("transpose", "convert_element_type", "copy")
 Lies = tuple[tuple[str, ...], ...]  # per axis of an array, the mesh axes that divide it
 
 
@@ -120,7 +122,9 @@ class _Walk:
             wanted = lies_of(step.params["sharding"], len(value.aval.shape))
             self.lies[out] = self.moved(value, self.of(value), wanted)
         elif step.name == "optimization_barrier":
-            self.lies |= {y: self.of(x) for x, y in zip(step.ins, step.outs, strict=True)}
+            self.lies |= {
+                y: self.of(x) for x, y in zip(step.ins, step.outs, strict=True)
+            }
         elif step.name == "scan":
             self.scan(step)
         elif step.name in ("cond", "while"):
@@ -144,6 +148,8 @@ class _Walk:
         for value, labels in zip(step.outs, found.outs, strict=False):
             lies = tuple(axes.get(label, ()) for label in labels)
             self.lies[value] = self.fitting(value, lies)
+            if step.name in HANDS_ON and step.ins[0] in self.sums:
+                self.sums[value] = self.sums[step.ins[0]]
             self.add_up(value, [axes.get(label, ()) for label in found.summed])
 
     def chosen(self, step: Step, found: Labelled) -> dict[Any, tuple[str, ...]]:

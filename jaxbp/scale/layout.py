@@ -98,8 +98,8 @@ class Layout:
 
     # In a traced program -----------------------------------------------------
 
-    def hold(self, value: jax.Array, spec: PartitionSpec) -> jax.Array:
-        """The value, laid out so."""
+    def hold(self, value: jax.Array, spec: PartitionSpec = WHOLE) -> jax.Array:
+        """The value, laid out so; whole on every device if left out."""
         return lax.with_sharding_constraint(value, self.sharding(spec))
 
     def hold_batch(self, batch: Any) -> Any:

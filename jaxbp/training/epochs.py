@@ -22,12 +22,11 @@ from jax import lax
 
 from jaxbp.errors import ShapeMismatch, UnknownName, nearest
 from jaxbp.scale import Layout
-from jaxbp.scale.specs import WHOLE
 from jaxbp.training.data import Batches, epoch_rows, take
 from jaxbp.training.metrics import wide
-from jaxbp.training.placement import gradient_on, state_specs
+from jaxbp.training.placement import Holds, step_on
 from jaxbp.training.state import EarlyStopping, TrainingState, better_of, is_exhausted
-from jaxbp.training.step import Step, ValueAndGrad, make_step
+from jaxbp.training.step import Step, ValueAndGrad
 
 Metrics = Callable[..., Mapping[str, jax.Array]]  # (params, *validation) -> scalars
 
@@ -83,8 +82,8 @@ def epochs_program(
 
 
 def _build(value_and_grad, optimizer, metrics, batches, stopping, layout):
-    lies = Lies(layout, optimizer)
-    step = lies.step(make_step(gradient_on(value_and_grad, layout), optimizer))
+    step = step_on(value_and_grad, optimizer, layout)
+    holds = Holds(layout, optimizer)
     measure = metrics or (lambda params, *v: {"loss": value_and_grad(params, *v)[0]})
 
     @jax.jit  # traced once, for its shapes and for the loop
@@ -116,7 +115,7 @@ def _build(value_and_grad, optimizer, metrics, batches, stopping, layout):
             state, losses, record = one_epoch(so_far.state, data, validation)
             good = _all_finite((losses, state.params))
             state = lax.cond(good, lambda: state, lambda: so_far.state)
-            state = lies.state(state)
+            state = holds.state(state)
             put = functools.partial(_put_row, row=so_far.run)
             losses = put(so_far.losses, losses)
             records = jax.tree.map(put, so_far.records, record)
@@ -124,45 +123,10 @@ def _build(value_and_grad, optimizer, metrics, batches, stopping, layout):
 
         start = Epochs(state, jnp.int32(0), jnp.bool_(True), losses, records)
         outcome = lax.while_loop(unfinished, run_one, start)
-        return lies.outcome(outcome)
+        state = holds.state(outcome.state)
+        return holds.whole(outcome)._replace(state=state)
 
     return program
-
-
-class Lies(NamedTuple):
-    """Holds what the program makes where it is to lie; on one device, nothing."""
-
-    layout: Layout | None
-    optimizer: optax.GradientTransformation
-
-    def step(self, step: Step) -> Step:
-        """The update of a batch that is divided by examples."""
-        layout = self.layout
-        if layout is None:
-            return step
-
-        def held(params, optimizer_state, *batch):
-            found = step(params, optimizer_state, *layout.hold_batch(batch))
-            params, optimizer_state, loss = found
-            params = layout.hold_tree(params, layout.like(params))
-            return params, optimizer_state, loss
-
-        return held
-
-    def state(self, state: TrainingState) -> TrainingState:
-        """The state, each leaf where it was."""
-        if self.layout is None:
-            return state
-        specs = state_specs(state, self.layout, self.optimizer)
-        return self.layout.hold_tree(state, specs)
-
-    def outcome(self, outcome: "Epochs") -> "Epochs":
-        """State as before; losses and records whole in every process."""
-        if self.layout is None:
-            return outcome
-        hold = self.layout.hold
-        rest = jax.tree.map(lambda x: hold(x, WHOLE), outcome._replace(state=None))
-        return rest._replace(state=self.state(outcome.state))
 
 
 _build_once = functools.lru_cache(maxsize=8)(_build)

@@ -1,6 +1,6 @@
 """Training state and data on a mesh: what lies where, in `fit`'s terms."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from jaxbp.scale.at_use import gathered_at_use
 from jaxbp.scale.layout import placed
 from jaxbp.scale.specs import WHOLE
 from jaxbp.training.state import EarlyStopping, TrainingState, initial_state
-from jaxbp.training.step import ValueAndGrad
+from jaxbp.training.step import Step, ValueAndGrad, make_step
 
 
 def layout_of(
@@ -31,11 +31,43 @@ def layout_of(
     return Layout.of(mesh, data_axis, params, specs)
 
 
-def gradient_on(value_and_grad: ValueAndGrad, layout: Layout | None) -> ValueAndGrad:
-    """`value_and_grad` for parameters that lie as the layout says."""
-    if layout is None or not layout.gathers:
-        return value_and_grad
-    return gathered_at_use(value_and_grad, layout)
+def step_on(
+    value_and_grad: ValueAndGrad,
+    optimizer: optax.GradientTransformation,
+    layout: Layout | None,
+) -> Step:
+    """The update for parameters and batches that lie as the layout says; on one device
+    `make_step` of the same."""
+    if layout is None:
+        return make_step(value_and_grad, optimizer)
+    if layout.gathers:
+        value_and_grad = gathered_at_use(value_and_grad, layout)
+    step = make_step(value_and_grad, optimizer)
+
+    def held(params, optimizer_state, *batch):
+        params, state, loss = step(params, optimizer_state, *layout.hold_batch(batch))
+        return layout.hold_tree(params, layout.like(params)), state, loss
+
+    return held
+
+
+class Holds(NamedTuple):
+    """Keeps what a program makes where it is to lie; on one device, nothing."""
+
+    layout: Layout | None
+    optimizer: optax.GradientTransformation
+
+    def state(self, state: TrainingState) -> TrainingState:
+        """The state, each leaf where it was."""
+        if self.layout is None:
+            return state
+        specs = state_specs(state, self.layout, self.optimizer)
+        return self.layout.hold_tree(state, specs)
+
+    def whole(self, tree: Any) -> Any:
+        """All leaves whole on every device."""
+        layout = self.layout
+        return tree if layout is None else jax.tree.map(layout.hold, tree)
 
 
 def state_specs(
