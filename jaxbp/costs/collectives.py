@@ -2,8 +2,9 @@
 
 A collective is counted by the bytes that a device sends, on a ring, which is the least
 that can be: an all-reduce of B bytes over n devices sends 2 B (n-1)/n in 2 (n-1) steps,
-a gather or a scatter half of that, an exchange B (n-1)/n, a shift B in one step. Trees send an all-reduce's
-2 B in 2 log2 n steps, a gather's in log2 n: sooner for small arrays on many devices.
+a gather or a scatter half of that, an exchange B (n-1)/n, a shift B in one step. Trees
+send an all-reduce's 2 B in 2 log2 n steps, a gather's in log2 n: sooner for small
+arrays on many devices.
 
 Source: Thakur, Rabenseifner, Gropp 2005, doi:10.1177/1094342005051521; the trees:
 Sanders, Speck, Traff 2009, doi:10.1016/j.parco.2009.09.001.

@@ -138,6 +138,7 @@ class _Walk:
             self.unknown.add(step.name)
             found = WHOLE_ONLY
         axes = self.chosen(step, found)
+        handed_on = self.sums.get(step.ins[0]) if step.name in HANDS_ON else None
         for value, labels in zip(step.ins, found.ins or (), strict=False):
             if labels is not None:
                 wanted = tuple(axes.get(label, ()) for label in labels)
@@ -148,8 +149,8 @@ class _Walk:
         for value, labels in zip(step.outs, found.outs, strict=False):
             lies = tuple(axes.get(label, ()) for label in labels)
             self.lies[value] = self.fitting(value, lies)
-            if step.name in HANDS_ON and step.ins[0] in self.sums:
-                self.sums[value] = self.sums[step.ins[0]]
+            if handed_on is not None:
+                self.sums[value] = handed_on
             self.add_up(value, [axes.get(label, ()) for label in found.summed])
 
     def chosen(self, step: Step, found: Labelled) -> dict[Any, tuple[str, ...]]:
