@@ -10,7 +10,7 @@ from jax.sharding import NamedSharding
 from ..linear.program import LinearProgram
 from .amount import Amount, exactly
 from .collectives import Collective, moved_bytes
-from .flat import Flat, flatten
+from .flat import LAID, Flat, flatten
 from .linearized import Linearized
 from .partition import Divided, Lies, divided, lies_of, whole
 from .subject import PricedFunction, type_of
@@ -23,17 +23,30 @@ class Placed(NamedTuple):
     lies: list[Lies]
 
 
-def placed(leaves: Sequence[Any]) -> Placed | None:
-    """How arrays, or types with shardings, lie; None where all are on one device."""
+def placed(leaves: Sequence[Any], flat: Flat) -> Placed | None:
+    """How the inputs of a program lie: as the arrays, or types with shardings, that it
+    is given, else as the program lays them out at once (`jit` with `in_shardings`).
+
+    Args:
+      leaves: one an input.
+
+    Returns:
+      None where all is on one device.
+    """
     sizes: dict[str, int] = {}
     lies = []
-    for leaf in leaves:
+    laid = {s.ins[0]: s.params["sharding"] for s in flat.steps if s.name == LAID}
+    for leaf, value in zip(leaves, flat.ins, strict=True):
         sharding = getattr(leaf, "sharding", None)
+        if not isinstance(sharding, NamedSharding):
+            sharding = laid.get(value)
         if isinstance(sharding, NamedSharding):
             sizes |= dict(sharding.mesh.shape)
-            lies.append(lies_of(sharding, len(leaf.shape)))
+            lies.append(lies_of(sharding, len(value.aval.shape)))
         else:
-            lies.append(whole(leaf))
+            lies.append(whole(value.aval))
+    for sharding in laid.values():
+        sizes |= dict(sharding.mesh.shape)
     spread = any(length > 1 for length in sizes.values())
     return Placed(sizes, lies) if spread else None
 
@@ -57,13 +70,10 @@ def collectives(
 
     Cost: f is traced once.
     """
-    leaves = jax.tree.leaves(args)
-    place = placed(leaves)
     program, out = jax.make_jaxpr(f, return_shape=True)(*jax.tree.map(type_of, args))
-    found = _follow(
-        flatten(program), place, _outs(out, out_shardings), scatters, leaves
-    )
-    return found.collectives
+    flat, outs = flatten(program), _outs(out, out_shardings)
+    place = placed(jax.tree.leaves(args), flat) or _on_one(flat)
+    return divided(flat, place.lies, place.sizes, _scatters(scatters), outs).collectives
 
 
 def _outs(out, shardings) -> list[Lies | None]:
@@ -82,9 +92,8 @@ def _outs(out, shardings) -> list[Lies | None]:
     return [s if s is None else lies_of(s, len(leaf.shape)) for s, leaf in pairs]
 
 
-def _follow(flat: Flat, place, outs, scatters, leaves) -> Divided:
-    sizes, lies = place or Placed({}, list(map(whole, leaves)))
-    return divided(flat, lies, sizes, _scatters(scatters), outs)
+def _on_one(flat: Flat) -> Placed:
+    return Placed({}, [whole(value.aval) for value in flat.ins])
 
 
 def _scatters(given: bool | None) -> bool:
@@ -92,20 +101,29 @@ def _scatters(given: bool | None) -> bool:
 
 
 def moving(
-    subject: PricedFunction, amounts: Mapping[str, Any], linear: Linearized | None
+    subject: PricedFunction,
+    plain: Flat,
+    amounts: Mapping[str, Any],
+    linear: Linearized | None,
 ) -> tuple[dict[str, Amount], list[str]]:
     """The amounts of a report with what moves between devices, and remarks; none where
-    all arguments are on one device."""
+    all is on one device.
+
+    Args:
+      plain: the function's program.
+      amounts: by name of the report's attribute; None where there is none.
+    """
     pairs = list(zip(subject.leaves, subject.open, subject.moves, strict=True))
-    place = placed([leaf for leaf, is_open, _ in pairs if is_open])
+    place = placed([leaf for leaf, is_open, _ in pairs if is_open], plain)
     if place is None:
         return {}, []
-    walks = {"f": (subject.plain, None), "jvp": (subject.pushed, None)}
-    found: dict[str, Divided] = {}
-    for name, (function, _) in walks.items():
-        if amounts.get(name) is not None:
-            flat = flatten(jax.make_jaxpr(function)(*subject.types))
-            found[name] = divided(flat, place.lies, place.sizes, _scatters(None))
+    flats = {"f": plain}
+    if amounts.get("jvp") is not None:
+        flats["jvp"] = flatten(jax.make_jaxpr(subject.pushed)(*subject.types))
+    found = {
+        name: divided(flat, place.lies, place.sizes, _scatters(None))
+        for name, flat in flats.items()
+    }
     if linear is not None:
         own = [
             lies
