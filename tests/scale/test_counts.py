@@ -28,7 +28,9 @@ def on(mesh, array, spec):
 
 def point(mesh, x=ROWS, w=WHOLE, v=WHOLE):
     """x (8, 4), w (4, 6), v (6, 2)."""
-    arrays = (np.linspace(-1, 1, n * m).reshape(n, m) for n, m in ((8, 4), (4, 6), (6, 2)))
+    arrays = (
+        np.linspace(-1, 1, n * m).reshape(n, m) for n, m in ((8, 4), (4, 6), (6, 2))
+    )
     return [on(mesh, a, s) for a, s in zip(arrays, (x, w, v), strict=True)]
 
 
@@ -127,7 +129,9 @@ def test_devices_that_are_not_there():
     x, w = type_of((8192, 4096), ROWS), type_of((4096, 8), WHOLE)
 
     def gradient(x, w):
-        return jax.lax.with_sharding_constraint(x.T @ (x @ w), NamedSharding(wide, ROWS))
+        return jax.lax.with_sharding_constraint(
+            x.T @ (x @ w), NamedSharding(wide, ROWS)
+        )
 
     for scatters, kind in ((True, "reduce-scatter"), (False, "all-reduce")):
         (found,) = costs.collectives(gradient, x, w, scatters=scatters)
@@ -183,5 +187,7 @@ def test_rings_and_trees():
     assert Link(100.0).time_s([each]) == 14  # a ring moves less
     assert Link(1e12, 1.0).time_s([each]) == pytest.approx(6)  # a tree waits less
     gather = Collective("all-gather", 800, 8, times=2)
-    assert gather.moved_bytes == 1400 and Link(1e12, 1.0).time_s([gather]) == pytest.approx(6)
+    assert gather.moved_bytes == 1400 and Link(1e12, 1.0).time_s(
+        [gather]
+    ) == pytest.approx(6)
     assert Collective("all-reduce", 800, 1).moved_bytes == 0
