@@ -1,7 +1,7 @@
 """Losses of 200 steps on meshes beside one device's: `python -m tests.scale.meshes`.
 
 Three gradients, three layouts, meshes of 1, 2, 4x2 and 8 forced host devices, both
-float types. `quick` takes the two meshes of eight, one float type. Prints the largest
+float types; with `few` one mesh of eight and one layout each. Prints the largest
 relative difference of each, and fails where one is too large.
 """
 
@@ -23,7 +23,11 @@ from jaxbp.training import fit  # noqa: E402
 
 LIMITS = {"float32": 1e-5, "float64": 1e-12}
 MESHES = ("data=1,model=1", "data=2,model=1", "data=4,model=2", "data=8,model=1")
-SMALL = dict(meshes=MESHES[2:], dtypes=("float64",))
+FEW = {
+    "layers": (MESHES[3], "full"),
+    "engine": (MESHES[2], "tensor"),
+    "jax": (MESHES[3], "data"),
+}
 EPOCHS, EXAMPLES, BATCH = 50, 61, 16  # 3 full batches and a rest: 200 steps
 MODEL = layers.mlp([8, 16, 16, 4], activation="tanh")
 LOSS = layers.softmax_cross_entropy
@@ -89,14 +93,23 @@ def check_placed(params, mesh, layout):
     assert whole / parts <= held <= whole / parts + 0.2 * whole, (held, whole, parts)
 
 
-def main(meshes=MESHES, dtypes=tuple(LIMITS), gradients=tuple(GRADIENTS)):
+def main():
     """All of it."""
-    for dtype, gradient in itertools.product(dtypes, gradients):
+    for dtype, gradient in itertools.product(LIMITS, GRADIENTS):
         with jax.enable_x64(dtype == "float64"):
             expected = losses(gradient, dtype)
-            for words, layout in itertools.product(meshes, LAYOUTS):
+            for words, layout in itertools.product(MESHES, LAYOUTS):
                 compare(gradient, dtype, words, layout, expected)
 
 
+def few():
+    """A mesh and a layout for each gradient."""
+    jax.config.update("jax_disable_most_optimizations", True)  # compiled once, run once
+    with jax.enable_x64(True):
+        expected = losses("jax", "float64")  # the three gradients agree on one device
+        for gradient, (words, layout) in FEW.items():
+            compare(gradient, "float64", words, layout, expected)
+
+
 if __name__ == "__main__":
-    main(**SMALL if "quick" in sys.argv[1:] else {})
+    few() if "few" in sys.argv[1:] else main()

@@ -1,4 +1,4 @@
-"""A study under a launcher whose processes are lost: `python -m tests.scale.sweeps 2 4`.
+"""A study whose processes are lost: `python -m tests.scale.sweeps 2 4`.
 
 One process is killed while it measures; the others take its cases over. Then a run of
 which all are killed is resumed by another number of processes.

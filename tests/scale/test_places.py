@@ -77,16 +77,20 @@ def test_a_tree_of_specs_may_end_above_the_leaves(mesh):
     assert found["y"] == {"z": Spec("data"), "w": Spec("data")}
 
 
+def but(**specs):
+    return dict.fromkeys(PARAMS, Spec()) | specs
+
+
 @pytest.mark.parametrize(
     ("specs", "error", "said"),
     [
-        ({"a": Spec("row")} | dict.fromkeys("bcd", Spec()), InvalidArgument, "axis `row`"),
-        ({"b": Spec(None, "data")} | dict.fromkeys("acd", Spec()), InvalidArgument, r"params\['b'\]"),
-        ({"c": Spec("data")} | dict.fromkeys("abd", Spec()), InvalidArgument, "no multiple of 2"),
+        (but(a=Spec("row")), InvalidArgument, "axis `row`"),
+        (but(b=Spec(None, "data")), InvalidArgument, r"params\['b'\]"),
+        (but(c=Spec("data")), InvalidArgument, "no multiple of 2"),
         ({"a": Spec()}, StructureMismatch, "tree of PartitionSpec"),
-        ({"a": "data"} | dict.fromkeys("bcd", Spec()), StructureMismatch, "PartitionSpec"),
+        (but(a="data"), StructureMismatch, "PartitionSpec"),
     ],
-)  # fmt: skip
+)
 def test_specs_that_do_not_fit(mesh, specs, error, said):
     with pytest.raises(error, match=said):
         scale.spec_tree(PARAMS, specs, mesh)
@@ -134,11 +138,14 @@ def test_gathered_at_each_use_the_values_are_the_same(mesh):
     assert text.count("sharding_constraint") > 6
 
 
+SLURM = {"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "4"}
+
+
 @pytest.mark.parametrize(
     ("environment", "place"),
     [
         ({}, (0, 1, None)),
-        ({"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "4", "SLURM_LOCALID": "1"}, (2, 4, 1)),
+        (SLURM | {"SLURM_LOCALID": "1"}, (2, 4, 1)),
         ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, (0, 1, None)),  # a batch script
         ({"OMPI_COMM_WORLD_RANK": "3", "OMPI_COMM_WORLD_SIZE": "4"}, (3, 4, None)),
         ({"PMI_RANK": "1", "PMI_SIZE": "2"}, (1, 2, None)),

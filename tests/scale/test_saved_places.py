@@ -1,4 +1,4 @@
-"""State of a mesh saved and resumed on another, SIGTERM, and options that do not fit."""
+"""State of a mesh resumed on another, SIGTERM, and options that do not fit."""
 
 import importlib.util
 import os
@@ -36,7 +36,8 @@ def run(epochs, words=None, specs=None, **options):
     options = dict(validation=data, metrics=measure) | options
     return fit(
         value_and_grad, params, data, optimizer=OPTIMIZER, epochs=epochs, batch_size=4,
-        mesh=words and scale.make_mesh(words), param_specs=specs, progress=False, **options,
+        mesh=words and scale.make_mesh(words), param_specs=specs, progress=False,
+        **options,
     )  # fmt: skip
 
 

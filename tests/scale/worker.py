@@ -6,11 +6,11 @@ import os
 import sys
 import time
 
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
-os.environ["JAX_ENABLE_X64"] = "1"
+if __name__ == "__main__":
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+    os.environ["JAX_ENABLE_X64"] = "1"
 
-import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
@@ -33,12 +33,13 @@ def trained(path, epochs, processes, mesh):
     params = {"W1": draw(size=(4, 8)), "W2": draw(size=(8, 1))}
     inputs = draw(size=(61, 4))
     long = epochs >= LONG
+    pause = (lambda *_: time.sleep(EPOCH_S)) if long else None
     specs = mesh and scale.fully_sharded(params, mesh, "data", 1)
     return fit(
         jaxbp.value_and_grad(loss), params, (inputs, inputs[:, :1] * inputs[:, 1:2]),
         optimizer=optax.adam(1e-2), epochs=epochs, batch_size=8, state_path=path,
         resume=True, save_every_s=0.0 if long else 1e9, mesh=mesh, param_specs=specs,
-        processes=processes, callback=(lambda *_: time.sleep(EPOCH_S)) if long else None,
+        processes=processes, callback=pause,
     )  # fmt: skip
 
 
