@@ -37,8 +37,8 @@ def source(cell):
     return "".join(cell["source"])
 
 
-def test_there_are_the_five():
-    assert [name[:2] for name in NAMES] == ["01", "02", "03", "04", "08"]
+def test_there_are_the_six():
+    assert [name[:2] for name in NAMES] == ["01", "02", "03", "04", "06", "08"]
 
 
 def test_nothing_of_a_run_is_saved(notebook):
