@@ -1,5 +1,4 @@
-"""What does a training step move between devices, what does it hold, and where does
-communication overtake work?
+"""What does a sharded training step move and hold, and when do links overtake work?
 
 Expectation: dividing the data moves every gradient once, 2 P (n-1)/n bytes a device of
 P bytes of parameters, and divides no state. Fully sharded, parameters are gathered for
@@ -14,7 +13,7 @@ device. Where there are not so many devices, a process of its own forces them on
 host's CPU: those times are no measure of speed.
 
 On paper, from the counts alone: a transformer of 6.4e9 parameters in bfloat16, 4,096
-sequences of 1,024 a step, on 8 to 4,096 devices of three kinds. Work is taken at half
+sequences of 256 a step, on 8 to 4,096 devices of three kinds. Work is taken at half
 the peak, collectives one after another and none of them hidden behind work, 5 µs a
 message. Sources of the peaks and links: DEVICES below.
 
@@ -40,6 +39,7 @@ import jaxbp
 from jaxbp import costs, scale, timing
 from jaxbp.costs.subject import PricedFunction
 from jaxbp.drawing.palette import COLOURS
+from jaxbp.scale.at_use import gathered_at_use
 from jaxbp.study import GAP, Study, crossed, distinct, is_gap, run
 from jaxbp.training.placement import state_specs, step_on
 from jaxbp.training.state import initial_state
@@ -61,7 +61,7 @@ class Sizes(NamedTuple):
 
 SMALL = Sizes(depth=16, width=128, heads=8, batch=64, length=16)
 TINY = Sizes(depth=4, width=32, heads=8, batch=64, length=4)
-LARGE = Sizes(depth=32, width=4096, heads=32, batch=4096, length=1024)
+LARGE = Sizes(depth=32, width=4096, heads=32, batch=4096, length=256)
 
 
 class Device(NamedTuple):
@@ -207,13 +207,13 @@ def prepared(case, mesh, place):
         out = shardings((found.params, found.optimizer_state, Spec()))
         return Prepared(step, (params, state, *batch), out)
 
+    both = jaxbp.value_and_grad(loss)
+    if layout.gathers:
+        both = gathered_at_use(both, layout)
+
     def gradient(params, *batch):
-        # the step's gradient, alone: no optimiser reads it
-        plain = optax.sgd(1.0)
-        new, _, value = step_on(jaxbp.value_and_grad(loss), plain, layout)(
-            params, plain.init(params), *batch
-        )
-        return value, jax.tree.map(jnp.subtract, params, new)
+        value, slopes = both(params, *layout.hold_batch(batch))
+        return value, layout.hold_tree(slopes, specs)
 
     return Prepared(gradient, (params, *batch), shardings((Spec(), found.params)))
 
@@ -427,7 +427,7 @@ def summary(rows):
     names += ("device_memory_bytes", "fits", "overtaken")
     return {
         "A training step, counted and compiled": table,
-        "On paper: 6.4e9 parameters, bfloat16, 4,096 sequences of 1,024": [
+        "On paper: 6.4e9 parameters, bfloat16, 4,096 sequences of 256": [
             {name: row.get(name) for name in names} for row in on
         ],
         "On paper: communication overtakes work at": turning(on),
@@ -476,6 +476,7 @@ def claim(rows):
 
 def plot(rows, axes):
     shown = [row for row in rows if not is_gap(row) and row["what"] == "step"]
+    program = max(row["program"] for row in shown)  # the transformer, where it is
     for axis, name, label in (
         (axes[0], "counted_bytes", "bytes a device sends, a step"),
         (axes[1], "device_memory_bytes", "memory of a device (bytes)"),
@@ -483,7 +484,7 @@ def plot(rows, axes):
         for layout, colour in LAYOUTS.items():
             line = [
                 row for row in shown
-                if row["layout"] == layout and row["program"] == "transformer"
+                if row["layout"] == layout and row["program"] == program
                 and row.get(name)
             ]  # fmt: skip
             places = [row["devices"] for row in line], [row[name] for row in line]

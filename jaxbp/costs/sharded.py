@@ -8,7 +8,7 @@ import jax
 from jax.sharding import NamedSharding
 
 from ..linear.program import LinearProgram
-from .amount import Amount, exactly
+from .amount import UNBOUNDED, Amount, exactly
 from .collectives import Collective, moved_bytes
 from .flat import LAID, Flat, flatten
 from .linearized import Linearized
@@ -140,6 +140,9 @@ def moving(
         for name, walk in found.items()
         if amounts.get(name) is not None
     }
+    for name in ("jacobian_forward", "jacobian_reverse"):
+        if amounts.get(name) is not None:
+            changed[name] = replace(amounts[name], collective_bytes=UNBOUNDED)
     unknown = sorted(frozenset().union(*(walk.unknown for walk in found.values())))
     remarks = [
         "bytes between devices: how the compiler divides the program is assumed, from "

@@ -5,6 +5,7 @@ is removed after that, so that a kill at any moment leaves the last good state. 
 read on another mesh and by another number of processes.
 """
 
+import importlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -31,14 +32,13 @@ def needs_orbax() -> Any:
       InvalidArgument: it is not installed.
     """
     try:
-        import orbax.checkpoint
+        return importlib.import_module("orbax.checkpoint")
     except ImportError as error:
         raise InvalidArgument(
             "a folder for the state of several devices needs orbax-checkpoint, which "
             "is not installed: `pip install jaxbp[scale]`. A path with a suffix, as "
             "state.safetensors, is one file, which the first process writes."
         ) from error
-    return orbax.checkpoint
 
 
 def write_folder(path: str | os.PathLike, named: Mapping[str, Any], about: Any) -> None:

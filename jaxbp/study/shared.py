@@ -48,6 +48,9 @@ class SharedJournal(Journal):
         super().__init__(folder / name, fingerprint)
         self.look()
 
+    def __enter__(self) -> "SharedJournal":
+        return self
+
     def look(self) -> None:
         """Take in what the other files have by now."""
         for path in sorted(self.folder.glob(JOURNALS)):

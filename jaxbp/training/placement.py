@@ -87,8 +87,9 @@ def state_specs(
         params,
         transform_non_params=lambda leaf: WHOLE,
     )
-    best = state.best and state.best._replace(params=params, value=WHOLE, epoch=WHOLE)
-    return TrainingState(params, of_optimizer, WHOLE, WHOLE, best)
+    whole: Any = WHOLE
+    best = state.best and state.best._replace(params=params, value=whole, epoch=whole)
+    return TrainingState(params, of_optimizer, whole, whole, best)
 
 
 def first_state(

@@ -99,7 +99,7 @@ class Store:
     def _whole(self, leaf):
         """An array of all devices on this host."""
         if is_key(leaf):
-            data = self.processes.leaf(jax.random.key_data(leaf))
+            data = jnp.asarray(self.processes.leaf(jax.random.key_data(leaf)))
             return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
         return self.processes.leaf(leaf)
 
