@@ -4,7 +4,7 @@ have; every wait with an end."""
 import pickle
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -43,16 +43,20 @@ class Processes:
         """Those that JAX knows of (`jax.distributed.initialize`)."""
         return cls(jax.process_index(), jax.process_count(), wait_s)
 
-    def barrier(self, name: str) -> None:
+    def barrier(self, name: str, patience: float = 1.0) -> None:
         """Waits until all have come.
 
+        Args:
+          patience: how many `wait_s`, where the others may have work of their own.
+
         Raises:
-          ProcessLost: one has not come within `wait_s`.
+          ProcessLost: one has not come by then.
         """
         if self.count > 1:
             from jax.experimental import multihost_utils
 
-            self.within(name, multihost_utils.sync_global_devices, name)
+            longer = replace(self, wait_s=patience * self.wait_s)
+            longer.within(name, multihost_utils.sync_global_devices, name)
 
     def gather(self, value: Any) -> list:
         """Each process's value, in order, on all of them; what pickle can hold.
@@ -100,6 +104,21 @@ class Processes:
         if error is not None:
             raise ProcessLost(self.lost(_first_line(error))) from error
         return found
+
+    def run(self, work: Callable, *args) -> Any:
+        """`work(*args)`, which all processes do together and which may take long: it
+        is the runtime's heartbeats that end it where one is lost.
+
+        Raises:
+          ProcessLost: it failed for another process.
+        """
+        try:
+            return work(*args)
+        except (RuntimeError, ValueError) as error:
+            blamed = self.blame(error)
+            if blamed is error:
+                raise
+            raise blamed from error
 
     def blame(self, error: Exception) -> Exception:
         """What to raise for an error of a program that runs on all processes."""

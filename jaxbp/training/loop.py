@@ -21,7 +21,7 @@ from jaxbp.training.rounds import Rounds
 from jaxbp.training.run import NonFiniteLoss, Run, TrainingResult
 from jaxbp.training.state import EarlyStopping, TrainingState
 from jaxbp.training.step import ValueAndGrad
-from jaxbp.training.store import Store
+from jaxbp.training.store import LONG, Store
 
 Callback = Callable[[TrainingState, dict[str, float]], bool | None]
 
@@ -170,6 +170,7 @@ def _advance(rounds, epochs, bar, callback, store):
     """Run to the end; returns why it ended."""
     run = rounds.run
     run.compile()
+    rounds.processes.barrier("compiled", LONG)  # one may have a slower host
     while run.epoch < epochs and not run.is_exhausted():
         plan = rounds.plan(one_epoch=callback is not None)
         if plan.saves:

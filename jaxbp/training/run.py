@@ -129,15 +129,13 @@ class Run:
 
     def _call(self, until):
         until = np.int32(until)
-        try:
+
+        def call():
             return jax.block_until_ready(
                 self._program(self.state, self._data, self._validation, until)
             )
-        except (RuntimeError, ValueError) as error:
-            blamed = self._processes.blame(error)
-            if blamed is error:
-                raise
-            raise blamed from error
+
+        return self._processes.run(call)
 
     def epochs_a_call(self) -> int:
         """How many epochs take about as long as a call is to take."""

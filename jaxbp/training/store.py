@@ -17,6 +17,8 @@ from jaxbp.training.placement import place_state
 from jaxbp.training.saved import Saved, load, save
 from jaxbp.training.state import TrainingState
 
+LONG = 10.0  # so many usual waits may the first process take to write a file
+
 
 class Store:
     """The place of a run's saved state.
@@ -65,15 +67,14 @@ class Store:
         if self.shared:
             about = {"notes": self.notes, "history": _told(history)}
             named, impls = _named(state)
-            self.processes.within(
-                "save", orbax.write_folder, self.path, named, about | {"keys": impls}
-            )
+            about["keys"] = impls
+            self.processes.run(orbax.write_folder, self.path, named, about)
             return
         if self.layout is not None:
             state = jax.tree.map(self._whole, state)
         if self.processes.first:
             save(self.path, state, history, self.notes)
-        self.processes.barrier("saved")
+        self.processes.barrier("saved", LONG)
 
     def load(self, like: TrainingState, specs: Any) -> Saved:
         """What `save` wrote, as it lies in this run.
