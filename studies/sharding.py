@@ -38,7 +38,7 @@ from jax.sharding import PartitionSpec as Spec
 import jaxbp
 from jaxbp import costs, scale, timing
 from jaxbp.costs.subject import PricedFunction
-from jaxbp.drawing.palette import COLOURS
+from jaxbp.drawing.palette import COLOURS, INK
 from jaxbp.scale.at_use import gathered_at_use
 from jaxbp.study import GAP, Study, crossed, distinct, is_gap, run
 from jaxbp.training.placement import state_specs, step_on
@@ -496,14 +496,12 @@ def plot(rows, axes):
     for layout, colour in LAYOUTS.items():
         line = [r for r in on if r["layout"] == layout and r["device"] == first]
         counts = [row["devices"] for row in line]
-        for name, style in (("work_s", "-"), ("links_s", ":")):
-            axes[2].plot(
-                counts, [row[name] for row in line], style,
-                color=COLOURS[colour],
-                label=f"{layout}, {'work' if style == '-' else 'links'}",
-            )  # fmt: skip
+        links = [row["links_s"] for row in line]
+        axes[2].plot(counts, links, "o-", color=COLOURS[colour], label=layout)
+    works = {row["devices"]: row["work_s"] for row in on if row["device"] == first}
+    axes[2].plot(list(works), list(works.values()), color=INK, label="work")
     axes[2].set(xscale="log", yscale="log", xlabel=f"devices ({first}, on paper)")
-    axes[2].set(ylabel="time of a step (s)")
+    axes[2].set(ylabel="work and links of a step (s)")
     axes[2].legend(frameon=False, fontsize="small")
 
 
