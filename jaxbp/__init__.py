@@ -20,9 +20,9 @@ Options, by `with`: `Options`, `options`, `association`, `foreign`, `loops`,
 
 Modules: `layers` (networks with backward passes by hand), `scalar` (a tape of single
 numbers), `worked` (an exercise, every number), `problems` (functions and data),
-`training`, `timing`, `study` (tables and pictures), `checks`, `checkpointing`, `costs`,
-`sparse` (Jacobians of which most is zero), `rules` (add a primitive), `errors`. The
-command line is `jaxbp --help`.
+`training`, `scale` (many devices), `timing`, `study` (tables and pictures), `checks`,
+`checkpointing`, `costs`, `sparse` (Jacobians of which most is zero), `rules` (add a
+primitive), `errors`. The command line is `jaxbp --help`.
 """
 
 import importlib
@@ -92,7 +92,7 @@ _LAZY = {
     "trace": "evaluation",
 }
 _SUBMODULES = frozenset(
-    "checkpointing checks costs errors layers problems rules scalar sparse study "
+    "checkpointing checks costs errors layers problems rules scalar scale sparse study "
     "timing training worked".split()
 )
 

@@ -14,6 +14,7 @@ from . import layers as layers
 from . import problems as problems
 from . import rules as rules
 from . import scalar as scalar
+from . import scale as scale
 from . import sparse as sparse
 from . import study as study
 from . import timing as timing

@@ -39,7 +39,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # run they would shorten. XLA's own passes run all the same.
 COMPILED_QUICKLY = set(
     "across checkpointing checks control diagnosis ecosystem evaluation fuzz ir layers "
-    "linear problems rules transforms walkers".split()
+    "linear problems rules scale transforms walkers".split()
 )
 
 

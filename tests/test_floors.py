@@ -26,7 +26,7 @@ FLOOR = {
     "walkers": 3,
     "control": 4, "transforms": 4,
     "costs": 5, "across": 5, "checkpointing": 5.5, "diagnosis": 5, "witnesses": 5,
-    "covering": 5, "worked": 5,
+    "covering": 5, "worked": 5, "scale": 5,
     "advice": 6, "sparse": 6, "evaluation": 6, "training": 6,
     "study": 7,
     "classics": 8,

@@ -2,7 +2,8 @@
 
 The commands themselves are in `jaxbp.commands`, each imported when it runs, so that
 help comes at once. Exit status: 0 done, 1 a command's own verdict is no (a check found
-a disagreement), 2 wrong input, 130 interrupted, 141 nobody reads on.
+a disagreement), 2 wrong input, 75 another process of the run is lost, 130 interrupted,
+141 nobody reads on, 143 terminated, the state saved.
 """
 
 import importlib
@@ -33,6 +34,7 @@ COMMANDS = {
 EXAMPLES = """\
   jaxbp study forward_vs_reverse --quick
   jaxbp train digits --gradient layers --seed 3
+  srun -n 4 jaxbp train digits --mesh data=4 --save run --resume
   jaxbp check model.py:loss --shapes "f32[4] f32[8,4] f32[8]"
   jaxbp check mypackage.model:loss --args "jnp.ones((8, 4)), jnp.zeros(4)"
   jaxbp check model.py:loss --grad model.py:my_gradient

@@ -73,6 +73,7 @@ def _in_words(function: Callable) -> Callable:
 def _worded(hint: Any) -> Any:
     """The type of an option that has no default worth telling."""
     known = {bool: Flag, Path | None: File, bool | None: Maybe}
+    known |= {str | None: Text, int | None: Count}
     return known.get(hint, hint)
 
 

@@ -51,6 +51,7 @@ class Amount:
       time_s: seconds predicted from a device's measured roofs, where they were given:
         each pass over memory takes what its bytes or its products take, whichever is
         longer. Without the overhead of the call.
+      collective_bytes: bytes that a device sends in collectives, on rings.
       unknown_loops: source lines of the loops whose trip counts are unknown.
       assumed: primitives without an entry in the table, counted as one flop an element.
     """
@@ -60,6 +61,7 @@ class Amount:
     read_bytes: Range = ZERO
     written_bytes: Range = ZERO
     time_s: Range = ZERO
+    collective_bytes: Range = ZERO
     unknown_loops: frozenset[str] = frozenset()
     assumed: frozenset[str] = frozenset()
 

@@ -14,6 +14,7 @@ from ..control.loop.blocks import SCOPE
 from ..timing import Roofs
 from ..timing.roofs import Steps
 from .amount import UNBOUNDED, Amount, exactly
+from .collectives import moved_bytes, written
 from .factorizations import FACTORIZATIONS
 from .flat import Flat, Step, flatten, where
 from .traffic import Pass, passes_of, transposed_bytes
@@ -116,6 +117,7 @@ def _step_amount(step: Step, given: Given, looped: bool) -> Amount:
     return Amount(
         flops=exactly(flops),
         transcendentals=exactly(transcendentals),
+        collective_bytes=exactly(moved_bytes(written(step))),
         assumed=frozenset([step.name]) if assumed else frozenset(),
     )
 

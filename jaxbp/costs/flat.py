@@ -8,8 +8,12 @@ programs of their own.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from jax.sharding import NamedSharding
+
 from .. import ir
 
+LAID = "sharding_constraint"
+NO_AXES: dict[str, int] = {}
 CONTROL = ("scan", "while", "cond")
 FILLS = ("broadcast_in_dim", "full", "empty")
 COMBINING = ("reduce", "scatter", "select_and")  # their programs combine two elements
@@ -41,7 +45,13 @@ def where(equation) -> str:
 
 
 class Step(NamedTuple):
-    """One equation; `inner` are the programs of a loop or branch."""
+    """One equation.
+
+    Fields:
+      inner: the programs of a loop or branch.
+      axes: the lengths of the mesh axes over whose shards it is mapped, by name.
+      kept: which outputs the inner programs still have; None for all.
+    """
 
     name: str
     params: dict
@@ -49,6 +59,8 @@ class Step(NamedTuple):
     outs: tuple[Value, ...]
     inner: tuple["Flat", ...]
     equation: Any
+    axes: dict[str, int] = NO_AXES
+    kept: tuple[int, ...] | None = None
 
 
 class Flat(NamedTuple):
@@ -72,15 +84,17 @@ def flatten(program) -> Flat:
     return prune(whole, [True] * len(whole.outs))
 
 
-def _flat(program) -> Flat:
+def _flat(program, axes=NO_AXES) -> Flat:
     jaxpr, _ = ir.inner(program)
     ins = tuple(Value(v.aval, "input") for v in jaxpr.invars)
     steps: list[Step] = []
-    outs = tuple(_inline(program, ins, steps))
+    outs = tuple(_inline(program, ins, steps, axes))
     return Flat(ins, outs, tuple(steps), (True,) * len(ins))
 
 
-def _inline(program, operands: Sequence[Value], steps: list[Step]) -> list[Value]:
+def _inline(
+    program, operands: Sequence[Value], steps: list[Step], axes: dict[str, int]
+) -> list[Value]:
     """Appends the steps of a program called with `operands`; gives its outputs."""
     jaxpr, _ = ir.inner(program)
     env = {v: Value(v.aval, "constant") for v in jaxpr.constvars}
@@ -92,20 +106,27 @@ def _inline(program, operands: Sequence[Value], steps: list[Step]) -> list[Value
 
     for eqn in jaxpr.eqns:
         ins = tuple(map(read, eqn.invars))
-        env.update(zip(eqn.outvars, _equation(eqn, ins, steps), strict=True))
+        env.update(zip(eqn.outvars, _equation(eqn, ins, steps, axes), strict=True))
     return [read(a) for a in jaxpr.outvars]
 
 
-def _equation(eqn, ins: tuple[Value, ...], steps: list[Step]) -> Sequence[Value]:
+def _equation(
+    eqn, ins: tuple[Value, ...], steps: list[Step], axes: dict[str, int]
+) -> Sequence[Value]:
     """Appends one equation, or the steps of the program that it calls."""
     called = _called(eqn, ins)
     if called is not None:
-        return _inline(*called, steps)
+        if eqn.primitive.name == "shard_map":
+            axes = axes | dict(eqn.params["mesh"].shape)
+        program, ins = called
+        ins = _laid(ins, eqn.params.get("in_shardings", ()), eqn, steps)
+        outs = _inline(program, ins, steps, axes)
+        return _laid(outs, eqn.params.get("out_shardings", ()), eqn, steps)
     name = eqn.primitive.name
     outs = tuple(Value(v.aval, name, eqn) for v in eqn.outvars)
     inner: tuple[Flat, ...] = ()
     if name in CONTROL:
-        inner = tuple(map(_flat, ir.inner_programs(eqn.params)))
+        inner = tuple(_flat(p, axes) for p in ir.inner_programs(eqn.params))
     for body in inner if name == "scan" else ():
         for out, value in zip(outs, _made_inside(body, eqn.params), strict=True):
             out.inside = value
@@ -113,8 +134,20 @@ def _equation(eqn, ins: tuple[Value, ...], steps: list[Step]) -> Sequence[Value]
         for place, out in enumerate(outs):
             out.either = _made_by_branches([branch.outs[place] for branch in inner])
             out.inside = next(iter(out.either), None)
-    steps.append(Step(name, eqn.params, ins, outs, inner, eqn))
+    steps.append(Step(name, eqn.params, ins, outs, inner, eqn, axes))
     return outs
+
+
+def _laid(values: Sequence[Value], shardings, eqn, steps: list[Step]):
+    """Values that a call wants laid out on a mesh, as if by a constraint."""
+    laid = list(values)
+    for place, sharding in enumerate(shardings):
+        if isinstance(sharding, NamedSharding):
+            laid[place] = Value(values[place].aval, LAID, eqn)
+            params = {"sharding": sharding}
+            one = (values[place],), (laid[place],)
+            steps.append(Step(LAID, params, *one, (), eqn))
+    return tuple(laid)
 
 
 def _made_by_branches(values: Sequence[Value]) -> tuple[Value, ...]:
@@ -174,18 +207,24 @@ def prune(flat: Flat, needed: Sequence[bool]) -> Flat:
 def _narrowed(step: Step, wanted: list[bool]) -> tuple[Step, Sequence[bool]]:
     """A step with its inner programs pruned, and which operands it still reads."""
     if step.name == "scan":
-        body = _scan_body(step, wanted)
-        return step._replace(inner=(body,)), body.used
+        body, wanted = _scan_body(step, wanted)
+        return step._replace(inner=(body,), kept=_places(wanted)), body.used
     if step.name == "cond":
         inner = tuple(prune(branch, wanted) for branch in step.inner)
         used = zip(*(branch.used for branch in inner), strict=True)
-        return step._replace(inner=inner), [True, *map(any, used)]
+        step = step._replace(inner=inner, kept=_places(wanted))
+        return step, [True, *map(any, used)]
     inner = tuple(prune(body, [True] * len(body.outs)) for body in step.inner)
     return step._replace(inner=inner), [True] * len(step.ins)
 
 
-def _scan_body(step: Step, wanted: list[bool]) -> Flat:
-    """The body of a scan, with the carries that the next step needs."""
+def _places(wanted: Sequence[bool]) -> tuple[int, ...]:
+    return tuple(place for place, kept in enumerate(wanted) if kept)
+
+
+def _scan_body(step: Step, wanted: list[bool]) -> tuple[Flat, list[bool]]:
+    """The body of a scan, with the carries that the next step needs; and which of its
+    outputs these are."""
     first, carried = ir.scan_counts(step.params)
     while True:
         body = prune(step.inner[0], wanted)
@@ -193,5 +232,5 @@ def _scan_body(step: Step, wanted: list[bool]) -> Flat:
         grown = [w or c for w, c in zip(wanted, carries, strict=False)]
         grown += wanted[carried:]
         if grown == wanted:
-            return body
+            return body, wanted
         wanted = grown

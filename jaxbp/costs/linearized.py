@@ -32,15 +32,15 @@ class Linearized(NamedTuple):
 
     def pushed(self, given: Given = NOTHING) -> Amount:
         """Cost of one pushforward, the tape given."""
-        seeds = self._seeds(self.program.structure.ins)
+        seeds = self.seeds(self.program.structure.ins)
         return traced_amount(LinearProgram.push, self.program, seeds, **given._asdict())
 
     def pulled(self, given: Given = NOTHING) -> Amount:
         """Cost of one pullback, the tape given."""
-        seeds = self._seeds(self.program.structure.outs)
+        seeds = self.seeds(self.program.structure.outs)
         return traced_amount(LinearProgram.pull, self.program, seeds, **given._asdict())
 
-    def _seeds(self, slots: Sequence[int | None]) -> list:
+    def seeds(self, slots: Sequence[int | None]) -> list:
         """Types of tangents or cotangents for some slots; None where there is none."""
         avals = self.program.structure.avals
         return [

@@ -10,8 +10,10 @@ from ..errors import InvalidArgument, JaxbpError
 from ..timing import Roofs
 from ..transforms.jacobians import jacfwd, jacrev
 from .amount import Amount
-from .count import Given, traced_amount
+from .count import Given, flat_amount, traced_amount
+from .flat import flatten
 from .report import CostReport
+from .sharded import moving
 from .subject import PricedFunction
 
 UNAVAILABLE = (JaxbpError, NotImplementedError)  # no rule, no such mode, no batching
@@ -84,9 +86,10 @@ def _amounts(subject: PricedFunction, given: Given) -> tuple[dict[str, Any], lis
     def traced(f):
         return traced_amount(f, *subject.types, **given._asdict())
 
+    plain = flatten(jax.make_jaxpr(subject.plain)(*subject.types))
     columns, rows = (partial(subject.jacobian, mode) for mode in (jacfwd, jacrev))
     found: dict[str, Any] = {
-        "f": traced(subject.plain),
+        "f": flat_amount(plain, given),
         "jvp": attempt("f and pushforward", traced, subject.pushed),
         "jacobian_forward": attempt("Jacobian by pushforwards", traced, columns),
         "jacobian_reverse": attempt("Jacobian by pullbacks", traced, rows),
@@ -97,7 +100,9 @@ def _amounts(subject: PricedFunction, given: Given) -> tuple[dict[str, Any], lis
         found["tape"], found["linearize"] = linear.tape(), linear.recorded(given)
         found["pushforward"] = attempt("pushforward", linear.pushed, given)
         found["pullback"] = attempt("pullback", linear.pulled, given)
-    return found, [f"no {', no '.join(w)}: {reason}" for reason, w in missing.items()]
+    between, said = moving(subject, plain, found, linear)
+    remarks = [f"no {', no '.join(w)}: {reason}" for reason, w in missing.items()]
+    return found | between, [*remarks, *said]
 
 
 def _doubts(f: Amount, **amounts: Amount | None) -> list[str]:

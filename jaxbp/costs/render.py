@@ -16,8 +16,11 @@ COLUMNS = (
     Column("transcendental", spare=1),
     Column("read"),
     Column("written"),
-    Column("predicted"),
 )
+ONLY_ASKED = {
+    "collective_bytes": Column("between devices"),
+    "time_s": Column("predicted"),
+}
 
 
 def page(report) -> Page:
@@ -37,25 +40,29 @@ def _count(letter: str, number: int, what: str) -> str:
 
 def table(report) -> Table:
     """A line per amount; predicted times where there were roofs to predict from."""
-    count = len(COLUMNS) if report.f.time_s.high > 0 else len(COLUMNS) - 1
+    asked = [name for name in ONLY_ASKED if name in report.asked]
     lines = (
-        Line((LABELS[name], *_cells(amount, report.f)[: count - 1]))
+        Line((LABELS[name], *_cells(amount, report.f, asked)))
         for name, amount in report.rows
     )
-    return Table(COLUMNS[:count], tuple(lines))
+    return Table((*COLUMNS, *(ONLY_ASKED[name] for name in asked)), tuple(lines))
 
 
-def _cells(amount: Amount | None, f: Amount) -> list[str]:
+def _cells(amount: Amount | None, f: Amount, asked: list[str]) -> list[str]:
     if amount is None:
-        return ["-"] * 6
-    return [
+        return ["-"] * (5 + len(asked))
+    cells = [
         show(amount.flops),
         _ratio(amount.flops, f.flops),
         show(amount.transcendentals),
         show(amount.read_bytes, "B"),
         show(amount.written_bytes, "B"),
-        _seconds(amount.time_s),
     ]
+    told = {
+        "collective_bytes": show(amount.collective_bytes, "B"),
+        "time_s": _seconds(amount.time_s),
+    }
+    return cells + [told[name] for name in asked]
 
 
 def _ratio(flops: Range, of_f: Range) -> str:

@@ -46,7 +46,11 @@ class CostReport(Shown):
       or sum an element of a window, and one sum an element.
     - XLA computes a value again in each fusion that needs it and shares what a program
       repeats; here each equation of the traced program counts once.
-    - Inside `shard_map` one device is counted, with its part of the arrays.
+    - Inside `shard_map` one device is counted, with its part of the arrays. Where
+      arguments lie on a mesh otherwise, all devices' work together is counted, and of
+      collectives the bytes that one device sends (`collective_bytes`): those that
+      follow from where the arguments lie, by the rules of `jaxbp.costs.partition`. The
+      compiler may find others; `jaxbp.costs.compiled_collectives` reads its program.
     - XLA multiplies the stages of a Fourier transform over several axes, which add; for
       a sort it takes the logarithm of all elements, not of a row's; factorizations by
       libraries it does not count.
@@ -109,7 +113,7 @@ class CostReport(Shown):
         attribute, n and m, tape bytes; `<quantity>_min` and `<quantity>_max`, None for
         what cannot be had or was not asked (times without roofs); `remarks`, among
         them why something cannot be had."""
-        timed = self.f.time_s.high > 0
+        asked = self.asked
         tape = self.tape
         whole = {
             "tape_bytes": tape.total_bytes if tape else None,
@@ -118,10 +122,19 @@ class CostReport(Shown):
         }
         return [
             {"what": LABELS[name], "name": name, "n": self.inputs, "m": self.outputs}
-            | _columns(amount, timed)
+            | _columns(amount, asked)
             | whole
             for name, amount in self.rows
         ]
+
+    @property
+    def asked(self) -> set[str]:
+        """What was counted: times where there were roofs, collectives where there are
+        several devices."""
+        rows = [amount for _, amount in self.rows if amount is not None]
+        found = {"time_s"} if self.f.time_s.high > 0 else set()
+        moved = any(amount.collective_bytes.high for amount in rows)
+        return found | ({"collective_bytes"} if moved else set())
 
     def page(self) -> Page:
         """Headline, table, tape, remarks."""
@@ -130,10 +143,12 @@ class CostReport(Shown):
         return page(self)
 
 
-def _columns(amount: Amount | None, timed: bool) -> dict[str, float | None]:
+def _columns(amount: Amount | None, asked: set[str]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for name in QUANTITIES:
-        asked = amount is not None and (timed or name != "time_s")
-        found[f"{name}_min"] = getattr(amount, name).low if asked else None
-        found[f"{name}_max"] = getattr(amount, name).high if asked else None
+        if name == "collective_bytes" and name not in asked:
+            continue
+        known = amount is not None and (name in asked or name != "time_s")
+        found[f"{name}_min"] = getattr(amount, name).low if known else None
+        found[f"{name}_max"] = getattr(amount, name).high if known else None
     return found

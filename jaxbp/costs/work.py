@@ -26,7 +26,8 @@ MOVING = """
     debug_print empty empty2 imag inspect_sharding iota mesh_cast name pbroadcast
     pbroadcast_dynamic ppermute preduced pvary ragged_all_to_all random_bits
     random_fold_in random_seed random_split random_unwrap random_wrap real
-    reduced_vary_cast reduced_vary_cast_p rng_bit_generator stop_gradient threefry2x32
+    reduced_vary_cast reduced_vary_cast_p rng_bit_generator sharding_constraint
+    stop_gradient threefry2x32
     vary_unreduced_cast vary_unreduced_cast_p
 """.split()
 ELEMENTWISE = """

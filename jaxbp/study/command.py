@@ -18,10 +18,11 @@ from jaxbp.display import Page, Words
 from jaxbp.errors import DataError, JaxbpError
 from jaxbp.interrupts import interruptible, last_words
 from jaxbp.outputs import check_folder
+from jaxbp.scale import Place, launched
 from jaxbp.study import answers, plots, provenance, tables
 from jaxbp.study.base import GAP, Case, Options, Row, Study, is_gap
 from jaxbp.study.catalogue import describe, load_study, results_folder, study_files
-from jaxbp.study.rows import Journal
+from jaxbp.study.shared import SharedJournal, remove_all
 from jaxbp.study.unstable import NOTE, has_doubts, is_unstable, widest
 
 KEPT = "Finished rows are kept; the same command goes on."
@@ -99,7 +100,8 @@ def execute(study: Study, options: Options) -> Outcome:
       InvalidArgument: JAX does not see the device asked for.
       DataError: `redraw` without rows, or a journal that is damaged or in use.
     """
-    device = timing.find_device(options.device)
+    here = launched()
+    device = own_device(options.device, here)
     with jax.default_device(device):
         facts = timing.device_facts(device)
         folder = place(study, options, facts.folder)
@@ -109,14 +111,16 @@ def execute(study: Study, options: Options) -> Outcome:
         elif options.redraw:
             rows, told, measured = *published(folder), 0
         else:
-            rows, told, measured = measure_missing(study, options, facts, folder)
+            rows, told, measured = measure_missing(study, options, facts, folder, here)
+        if here.index:
+            return Outcome(rows, folder, [], measured)
         # All that is shown comes from rows.csv's own digits, so that a redraw from
         # that file gives the same bytes.
         rows = tables.read_csv(tables.csv_text(rows))
         files = publish(study, rows, told, folder)
         if not options.quick:
             files.append(answers.write_index(folder.parents[1]))
-        show(study, rows, files, measured)
+        show(study, rows, files, measured, here)
     return Outcome(rows, folder, files, measured)
 
 
@@ -139,27 +143,42 @@ def gathered(study, options, facts) -> tuple[list[Row], dict, int]:
     return rows, provenance.record(study, options, facts, rows, before), 0
 
 
-def measure_missing(study, options, facts, folder) -> tuple[list[Row], dict, int]:
-    """Rows, provenance record, and how many rows were measured now."""
+def own_device(kind: str | None, here: Place):
+    """The device to measure on; of several on a machine each process has its own."""
+    found = timing.find_device(kind)
+    if not here.local:
+        return found
+    others = jax.local_devices(backend=found.platform)
+    return others[here.local % len(others)]
+
+
+def measure_missing(
+    study, options, facts, folder, here: Place
+) -> tuple[list[Row], dict, int]:
+    """Rows, provenance record, and how many rows were measured now, by this process."""
     cases = study.quick if options.quick else study.cases
     before = provenance.repository_state(Path(study.file).parent)
-    before["load"] = warned_load()
-    path = folder / "journal.jsonl"
+    before["load"] = warned_load() if here.index == 0 else None
     if options.fresh:
-        path.unlink(missing_ok=True)
-    with Journal(path, provenance.study_fingerprint(study, facts)) as journal:
-        missing = journal.missing(cases)
-        with progress_bar() as bar:
+        remove_all(folder, here)
+    mark = provenance.study_fingerprint(study, facts)
+    with SharedJournal(folder, mark, here) as journal:
+        with progress_bar(shown=here.index == 0) as bar:
             task = bar.add_task(study.name, total=len(cases), case="")
-            bar.update(task, completed=len(cases) - len(missing))
-            for case in missing:
-                bar.update(task, case=label(case, cases))
+
+            def measure(case):
+                done = len(cases) - len(journal.missing(cases))
+                bar.update(task, completed=done, case=label(case, cases))
                 journal.append(case, *measured_row(study, case))
                 bar.advance(task)
+
+            measured = journal.fill(cases, measure)
         told = provenance.record(study, options, facts, cases, before)
         told |= {"fingerprint": journal.fingerprint, "measured_s": journal.measured_s}
-        told["roofs"] = provenance.roofs_of(cases)
-        return journal.ordered(cases), told, len(missing)
+        if here.count > 1:
+            told["processes"] = here.count
+        told["roofs"] = provenance.roofs_of(cases) if here.index == 0 else {}
+        return journal.ordered(cases), told, measured
 
 
 def measured_row(study: Study, case: Case) -> tuple[Row, float]:
@@ -250,7 +269,9 @@ def summary(study: Study, rows: list[Row]) -> dict[str, list[Row]]:
     return study.summary(rows) if study.summary else {}
 
 
-def show(study: Study, rows: list[Row], files: list[Path], measured: int) -> None:
+def show(
+    study: Study, rows: list[Row], files: list[Path], measured: int, here: Place
+) -> None:
     """The answer and the file names on the screen."""
     parts: list = ["", Words(study.headline, "bold"), answers.answer(study, rows)]
     for title, shown in (summary(study, rows) or {"All rows": rows}).items():
@@ -258,7 +279,8 @@ def show(study: Study, rows: list[Row], files: list[Path], measured: int) -> Non
         parts.append(tables.table(shown, columns, title))
         parts += [NOTE] * has_doubts(shown)
     kept = len(rows) - measured
-    parts.append(f"{measured} rows measured, {kept} kept from earlier runs. Wrote:")
+    others = "by other processes or" if here.count > 1 else "kept from"
+    parts.append(f"{measured} rows measured, {kept} {others} earlier runs. Wrote:")
     parts += [Words(str(tables.shortest(file)), indent=2) for file in files]
     display.show(Page(*parts))
 
@@ -269,7 +291,7 @@ def label(case: Case, cases: Sequence[Case]) -> str:
     return " ".join(str(case[k]) for k in varying)
 
 
-def progress_bar():
+def progress_bar(shown: bool = True):
     """Bar, count, time gone and left, and the case at hand."""
     from rich.progress import (
         BarColumn,
@@ -287,4 +309,5 @@ def progress_bar():
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[case]}", style="dim"),
+        disable=not shown,
     )

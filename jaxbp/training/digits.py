@@ -15,10 +15,11 @@ import numpy as np
 import optax
 
 import jaxbp
-from jaxbp import layers
+from jaxbp import layers, scale
 from jaxbp.errors import DataError, InvalidArgument, UnknownName, nearest
 from jaxbp.outputs import check_writable
 from jaxbp.problems import Split, digits
+from jaxbp.scale.layout import is_global
 from jaxbp.training.loop import fit
 from jaxbp.training.metrics import classifier_metrics, confusion
 from jaxbp.training.predict import predict
@@ -30,6 +31,7 @@ from jaxbp.training.step import ValueAndGrad
 
 Gradient = Literal["layers", "engine", "jax"]
 Precision = Literal["float32", "float64"]
+Sharding = Literal["replicated", "tensor", "full"]
 
 PIXELS, CLASSES = 64, 10
 LOSS = layers.softmax_cross_entropy
@@ -67,6 +69,11 @@ def train_digits(
     resume: bool = False,
     report: bool = True,
     progress: bool | None = None,
+    mesh: str | None = None,
+    sharding: Sharding = "replicated",
+    coordinator: str | None = None,
+    processes: int | None = None,
+    process_id: int | None = None,
 ) -> DigitsOutcome:
     """Train an MLP with Adam to read 8x8 digits, and print how well it does.
 
@@ -78,24 +85,41 @@ def train_digits(
       batch_size: Images an update.
       hidden: Units of each hidden layer; (32,) gives 2,410 parameters.
       dtype: Of parameters and inputs; the process's own setting is left alone.
-      save: A safetensors file for the state; `predict_digits` reads it again.
+      save: A safetensors file for the state; `predict_digits` reads it again. With
+        --mesh, a name without a suffix is a folder that all processes write (Orbax).
       resume: Go on from the file in `save`, bit for bit.
       report: Print figures, the confusion of digits and misread images; --no-report:
         print none of these.
       progress: Show a bar while training; left out, on a terminal only.
+      mesh: Devices to train on, as data=4,model=2; one length may be -1, the rest.
+      sharding: Of the parameters on the mesh: whole on every device; divided along
+        `model`, pairs of products at a time; or divided along `data`.
+      coordinator: host:port of the first process; under srun, mpirun, Kubernetes and on
+        Cloud TPU not needed, nor are the next two.
+      processes: How many there are.
+      process_id: Which of them this is, from 0.
 
     Returns:
-      `DigitsOutcome`.
+      `DigitsOutcome`; of several processes each has it, the first one reports.
 
     Raises:
       InvalidArgument: `resume` without `save`, settings other than those saved or out
         of range, a `save` that cannot be written.
       DataError: the file to resume from is absent, damaged or foreign.
-      UnknownName: no such `gradient` or `dtype`.
+      UnknownName: no such `gradient`, `dtype` or `sharding`.
+      ProcessLost: another process has died or does not answer.
+      SystemExit: 143, after SIGTERM, the state saved.
     """
     _check_positive(learning_rate, batch_size, hidden)
-    check_writable("save", save)
     _check_known("gradient", gradient, get_args(Gradient))
+    _check_known("sharding", sharding, get_args(Sharding))
+    _check_known("dtype", dtype, get_args(Precision))
+    if mesh is None:
+        check_writable("save", save)
+        _check_alone(sharding, coordinator, processes, process_id)
+        others = scale.ALONE
+    else:
+        others = scale.connect(coordinator, processes, process_id)
     if resume:
         _check_resumable(save)
     hidden = tuple(hidden)  # a key of the caches below
@@ -103,9 +127,11 @@ def train_digits(
         split = digits(seed, dtype=np.dtype(dtype))
         model = _model(hidden)
         first_key, order_key = jax.random.split(jax.random.key(seed))
+        params = model.init(first_key, jnp.dtype(dtype))
+        devices = None if mesh is None else scale.make_mesh(mesh)
         training = fit(
             _value_and_grad(gradient, hidden),
-            model.init(first_key, jnp.dtype(dtype)),
+            params,
             split.train,
             optimizer=_adam(learning_rate),
             epochs=epochs,
@@ -117,9 +143,12 @@ def train_digits(
             resume=resume,
             notes=_notes(seed, hidden, dtype),
             progress=progress,
+            mesh=devices,
+            param_specs=_specs(sharding, params, devices),
+            processes=others,
         )
-        outcome = _test(model, training, split)._replace(saved=save)
-    if report:
+        outcome = _test(model, training, split, others)._replace(saved=save)
+    if report and others.first:
         print_digits_report(outcome, gradient, save)
     return outcome
 
@@ -128,8 +157,11 @@ def train_digits(
 fit_digits = functools.partial(train_digits, report=False)
 
 
-def _test(model, training, split):
-    predicted = _classify(model, training.params, split.test.inputs)
+def _test(model, training, split, others):
+    params = training.params
+    if is_global(jax.tree.leaves(params)[0]):
+        params = jax.tree.map(others.leaf, params)
+    predicted = _classify(model, params, split.test.inputs)
     truth = split.test.targets
     counts = confusion(jnp.asarray(predicted), jnp.asarray(truth), CLASSES)
     accuracy = float(np.mean(predicted == truth))
@@ -160,6 +192,20 @@ def predict_digits(path: str | Path, images: Any) -> np.ndarray:
         params = load(path, like).tree.params
         images = np.asarray(images, dtype)
         return _classify(model, params, images.reshape(len(images), -1))
+
+
+def _specs(sharding, params, mesh):
+    if sharding == "tensor":
+        return scale.tensor_sharded(params, mesh)
+    return scale.fully_sharded(params, mesh) if sharding == "full" else None
+
+
+def _check_alone(sharding, *of_processes):
+    if sharding != "replicated" or any(given is not None for given in of_processes):
+        raise InvalidArgument(
+            "`sharding`, `coordinator`, `processes` and `process_id` speak of a mesh: "
+            "give `mesh`, too, such as data=-1."
+        )
 
 
 def _check_resumable(save):

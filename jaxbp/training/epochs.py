@@ -21,10 +21,12 @@ import optax
 from jax import lax
 
 from jaxbp.errors import ShapeMismatch, UnknownName, nearest
+from jaxbp.scale import Layout
 from jaxbp.training.data import Batches, epoch_rows, take
 from jaxbp.training.metrics import wide
+from jaxbp.training.placement import Holds, step_on
 from jaxbp.training.state import EarlyStopping, TrainingState, better_of, is_exhausted
-from jaxbp.training.step import Step, ValueAndGrad, make_step
+from jaxbp.training.step import Step, ValueAndGrad
 
 Metrics = Callable[..., Mapping[str, jax.Array]]  # (params, *validation) -> scalars
 
@@ -64,13 +66,14 @@ def epochs_program(
     metrics: Metrics | None,
     batches: Batches,
     stopping: EarlyStopping | None,
+    layout: Layout | None = None,
 ) -> Program:
     """The jitted program(state, data, validation, until) -> Epochs.
 
     `until` is the epoch to stop before, at most `capacity(batches)` ahead. The program
     of the same arguments is made once, so a second run does not compile again.
     """
-    arguments = (value_and_grad, optimizer, metrics, batches, stopping)
+    arguments = (value_and_grad, optimizer, metrics, batches, stopping, layout)
     try:
         hash(arguments)
     except TypeError:  # a callable object that cannot be a key
@@ -78,8 +81,9 @@ def epochs_program(
     return _build_once(*arguments)
 
 
-def _build(value_and_grad, optimizer, metrics, batches, stopping):
-    step = make_step(value_and_grad, optimizer)
+def _build(value_and_grad, optimizer, metrics, batches, stopping, layout):
+    step = step_on(value_and_grad, optimizer, layout)
+    holds = Holds(layout, optimizer)
     measure = metrics or (lambda params, *v: {"loss": value_and_grad(params, *v)[0]})
 
     @jax.jit  # traced once, for its shapes and for the loop
@@ -111,13 +115,16 @@ def _build(value_and_grad, optimizer, metrics, batches, stopping):
             state, losses, record = one_epoch(so_far.state, data, validation)
             good = _all_finite((losses, state.params))
             state = lax.cond(good, lambda: state, lambda: so_far.state)
+            state = holds.state(state)
             put = functools.partial(_put_row, row=so_far.run)
             losses = put(so_far.losses, losses)
             records = jax.tree.map(put, so_far.records, record)
             return Epochs(state, so_far.run + 1, good, losses, records)
 
         start = Epochs(state, jnp.int32(0), jnp.bool_(True), losses, records)
-        return lax.while_loop(unfinished, run_one, start)
+        outcome = lax.while_loop(unfinished, run_one, start)
+        state = holds.state(outcome.state)
+        return holds.whole(outcome)._replace(state=state)
 
     return program
 

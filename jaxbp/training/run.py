@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxbp.errors import JaxbpError
+from jaxbp.scale import ALONE, Processes
 from jaxbp.training.data import Batches
 from jaxbp.training.epochs import Program, capacity
 from jaxbp.training.state import EarlyStopping, TrainingState, is_exhausted
@@ -16,7 +17,9 @@ from jaxbp.training.state import EarlyStopping, TrainingState, is_exhausted
 # above it the bar stutters and Ctrl-C waits.
 _CALL_S = 0.2
 
-Stopped = Literal["finished", "early", "callback", "interrupted", "non-finite"]
+Stopped = Literal[
+    "finished", "early", "callback", "interrupted", "terminated", "non-finite"
+]
 
 
 class TrainingResult(NamedTuple):
@@ -86,12 +89,14 @@ class Run:
         stopping: EarlyStopping | None,
         state: TrainingState,
         history: Mapping[str, np.ndarray],
+        processes: Processes = ALONE,
     ):
         self._program = program
         self._data = data
         self._validation = validation
         self._batches = batches
         self._stopping = stopping
+        self._processes = processes
         self._columns = {name: [column] for name, column in history.items()}
         self._reached = _Reached(state, int(state.epoch), 1 if history else 0)
         self._epochs_run = 0
@@ -104,13 +109,13 @@ class Run:
         self._call(until=self.epoch)
         self.compile_s = time.perf_counter() - started_s
 
-    def advance(self, epochs: int, one_epoch: bool = False) -> dict[str, float]:
-        """Run some epochs, `epochs` in all at most; the last one's record.
+    def advance(self, epochs: int, ahead: int) -> dict[str, float]:
+        """Run `ahead` epochs, `epochs` in all at most; the last one's record.
 
         Raises:
           NonFiniteLoss: `state` is then that after the last good epoch.
+          ProcessLost: another process has died.
         """
-        ahead = 1 if one_epoch else self._epochs_a_call()
         started_s = time.perf_counter()
         outcome = self._call(until=min(epochs, self.epoch + ahead))
         self.run_s += time.perf_counter() - started_s
@@ -124,11 +129,16 @@ class Run:
 
     def _call(self, until):
         until = np.int32(until)
-        return jax.block_until_ready(
-            self._program(self.state, self._data, self._validation, until)
-        )
 
-    def _epochs_a_call(self):
+        def call():
+            return jax.block_until_ready(
+                self._program(self.state, self._data, self._validation, until)
+            )
+
+        return self._processes.run(call)
+
+    def epochs_a_call(self) -> int:
+        """How many epochs take about as long as a call is to take."""
         if not self._epochs_run:
             return 1
         epoch_s = self.run_s / self._epochs_run
