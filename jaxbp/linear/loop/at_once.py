@@ -26,7 +26,7 @@ from ..program import LinearProgram
 from .loop import Loop
 
 MOST = 12  # numbers that are carried: a step is pulled once for each of them
-_AT_ONCE = 512  # steps times numbers carried
+_AT_ONCE = 1024  # steps times numbers carried
 
 
 @dataclass(slots=True, unsafe_hash=True)
