@@ -147,6 +147,8 @@ class Scan:
         return outs, self.walker.extend([edge], slots, outs)
 
     def _is_of_few_numbers(self) -> bool:
+        if any(map(ir.is_batched, [*self.held, *self.init, *self.xs])):
+            return False  # then a step does much, for all of a batch
         carries = self.moving.of([ir.typeof(value) for value in self.init])
         return few_numbers(self.body, carries, self.params["length"])
 
