@@ -66,6 +66,7 @@ from .values import content as content
 from .values import differentiable as differentiable
 from .values import differentiable_dtype as differentiable_dtype
 from .values import full as full
+from .values import is_batched as is_batched
 from .values import is_ref as is_ref
 from .values import is_tracer as is_tracer
 from .values import nbytes as nbytes

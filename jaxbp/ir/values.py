@@ -138,6 +138,18 @@ def is_tracer(value) -> bool:
     return isinstance(value, Tracer)
 
 
+def is_batched(value) -> bool:
+    """Whether it stands for many values, as arguments do within `jax.vmap`."""
+    return isinstance(value, _batched_type())
+
+
+@functools.cache
+def _batched_type() -> type:
+    found: list = []
+    jax.vmap(lambda x: found.append(type(x)) or x)(np.ones(1))
+    return found[0]
+
+
 def replicate(value, length: int):
     """`length` copies of `value` along a new leading axis."""
     return lax.broadcast(value, (length,))

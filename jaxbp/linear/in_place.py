@@ -6,8 +6,8 @@ A compiler writes y over x where all that reads x is done before. It looks at wh
 depends on what: where the read is fused into an operation that comes later, or into
 several, or where nothing says that it comes first, it copies x at every step. So
 
-- a part is read by a gather of the same place twice, which is not fused into what uses
-  it, as a slice is;
+- a part is read such that it is not fused into what uses it, as a slice is: a few
+  real numbers by windows of them, a larger part by a gather of its place twice;
 - where the write does not depend on what was read, it is made to: 0, computed from the
   part, is added to its place.
 """
@@ -18,10 +18,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jax import lax
-from jax.extend.core.primitives import dynamic_slice_p, dynamic_update_slice_p
+from jax.extend.core.primitives import (
+    dynamic_slice_p,
+    dynamic_update_slice_p,
+    reduce_window_max_p,
+    reduce_window_sum_p,
+)
 
 from .. import ir
 
+FEW = 16  # numbers; a part of more is read in another way
 MANY_PARTS = 8  # a part this many times smaller than the whole is worth a place
 LEAST = 512  # elements; a smaller array is copied in no time
 
@@ -33,19 +39,69 @@ def is_part(shape: tuple, whole) -> bool:
     return count >= max(LEAST, MANY_PARTS * size) and size > 0 and not ir.placed(whole)
 
 
-def read(x, starts, shape: tuple):
-    """The part of `x` that `lax.dynamic_slice` gives."""
+def read(x, starts, shape: tuple, linear: bool = False):
+    """The part of `x` that `lax.dynamic_slice` gives; `linear`: of a cotangent."""
+    few = _few(x, starts, shape, linear)
+    if few is not None:
+        return few
     axes = tuple(range(len(shape)))
     numbers = lax.GatherDimensionNumbers(axes, (), axes)
     mode = lax.GatherScatterMode.PROMISE_IN_BOUNDS
     at = place(starts, x.shape, shape)
-    return read_at(x, at, numbers, slice_sizes=shape, mode=mode)
+    return _twice(x, at, numbers, slice_sizes=shape, mode=mode)
 
 
-def read_at(x, indices, numbers: lax.GatherDimensionNumbers, **params):
-    """What `lax.gather` gives."""
+def read_at(
+    x, indices, numbers: lax.GatherDimensionNumbers, linear: bool = False, **params
+):
+    """What `lax.gather` gives; `linear`: of a cotangent."""
     if math.prod(indices.shape[:-1]) > 1:
         return lax.gather(x, indices, numbers, **params)
+    sizes, modes = params["slice_sizes"], lax.GatherScatterMode
+    clips = params["mode"] in (modes.PROMISE_IN_BOUNDS, modes.CLIP)
+    if clips and not numbers.operand_batching_dims:
+        at = lax.reshape(indices, indices.shape[-1:])
+        starts: list[Any] = [0] * x.ndim
+        for i, axis in enumerate(numbers.start_index_map):
+            starts[axis] = lax.index_in_dim(at, i, keepdims=False)
+        few = _few(x, starts, tuple(sizes), linear)
+        if few is not None:
+            out = [1] * (indices.ndim - 1 + len(numbers.offset_dims))
+            collapsed = numbers.collapsed_slice_dims
+            kept = [n for axis, n in enumerate(sizes) if axis not in collapsed]
+            for axis, n in zip(numbers.offset_dims, kept, strict=True):
+                out[axis] = n
+            return lax.reshape(few, out)
+    return _twice(x, indices, numbers, **params)
+
+
+def _few(x, starts, shape: tuple, linear: bool):
+    """The part of `x` if it is a few real numbers, else None.
+
+    It is the largest of itself, or its sum, in a window of two whose other place is
+    empty: XLA does windows by themselves. The sum is linear, but makes 0 of -0.
+    """
+    real = np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)
+    if math.prod(shape) > FEW or not real:
+        return None
+    sizes = zip(starts, x.shape, shape, strict=True)
+    at = [clipped(start, n - m) for start, n, m in sizes]
+    at = [int(start) if isinstance(start, np.ndarray) else start for start in at]
+    part = lax.expand_dims(window(x, at, shape), (0,))
+    each, none = (1,) * part.ndim, [(0, 0)] * len(shape)
+    found = (reduce_window_sum_p if linear else reduce_window_max_p).bind(
+        part,
+        window_dimensions=(2, *each[1:]),
+        window_strides=each,
+        padding=((1, 0), *none),
+        base_dilation=each,
+        window_dilation=each,
+    )
+    return lax.squeeze(found, (0,))
+
+
+def _twice(x, indices, numbers: lax.GatherDimensionNumbers, **params):
+    """A gather at one place, of it and once more of it."""
     moved = numbers._replace(
         offset_dims=_behind_one(numbers.offset_dims),
         start_indices_batching_dims=_behind_one(numbers.start_indices_batching_dims),

@@ -24,7 +24,7 @@ linear(
 
 def _dynamic_update_slice_transpose(y_bar, x, update, *starts, **params):
     if ir.is_tracer(y_bar) and in_place.is_part(update.shape, x):
-        update_bar = in_place.read(y_bar, starts, update.shape)
+        update_bar = in_place.read(y_bar, starts, update.shape, linear=True)
         x_bar = in_place.cleared(y_bar, starts, update_bar)
         return [x_bar, update_bar, *[None for _ in starts]]
     cleared = nothing(update, y_bar)

@@ -3,6 +3,7 @@
 Where an update is dropped because its place is out of bounds, its cotangent is 0.
 """
 
+import functools
 import math
 
 import jax.numpy as jnp
@@ -59,6 +60,9 @@ def _scattered(scatter, x, indices, updates, params):
     )
 
 
+_read_at = functools.partial(in_place.read_at, linear=True)
+
+
 def _in_place(y_bar, x, indices, updates, params) -> bool:
     """Whether the cotangent of an array that is written to is updated in place."""
     if not ir.is_tracer(y_bar):
@@ -73,9 +77,9 @@ def _add_transpose(y_bar, x, indices, updates, **params):
         return [y_bar, None, _gathered(y_bar, indices, updates, params)]
     window = in_place.window_of(x.shape, indices, updates.shape, params)
     if window is None:
-        part = _gathered(y_bar, indices, updates, params, in_place.read_at)
+        part = _gathered(y_bar, indices, updates, params, _read_at)
         return [y_bar, None, part]
-    part = in_place.read(y_bar, window.starts, window.shape)
+    part = in_place.read(y_bar, window.starts, window.shape, linear=True)
     return [y_bar, None, window.inside_alone(part, updates.shape)]
 
 
@@ -98,11 +102,11 @@ def _write_transpose(y_bar, x, indices, updates, **params):
     if _in_place(y_bar, x, indices, updates, params):
         window = in_place.window_of(x.shape, indices, updates.shape, params)
         if window is not None:
-            part = in_place.read(y_bar, window.starts, window.shape)
+            part = in_place.read(y_bar, window.starts, window.shape, linear=True)
             kept = window.chosen(in_place.zeros_after(part, part.dtype), part)
             x_bar = in_place.write(y_bar, kept, window.starts)
             return [x_bar, None, window.inside_alone(part, updates.shape)]
-        part = _gathered(y_bar, indices, updates, params, in_place.read_at)
+        part = _gathered(y_bar, indices, updates, params, _read_at)
         cleared = in_place.zeros_after(part, y_bar.dtype)
     else:
         part = _gathered(y_bar, indices, updates, params)

@@ -5,106 +5,22 @@ derivatives: a transposed or converted weight is neither recomputed nor stacked.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from jax import lax
 
 from ... import ir, settings
 from ...linear.base import Edge, filled
+from ...linear.loop.at_once import AtOnce
 from ...linear.loop.loop import Loop, Recipe, Taped
 from ...linear.loop.slopes import slope_bytes
-from ...linear.program import LinearProgram
 from ...walkers.primal import Primal
 from ..activity import moving_carries
 from .again import recomputes
-from .buffers import InPlace, StepPusher, StepRecorder
+from .buffers import StepPusher
+from .few import few_numbers
 from .invariants import hoist
 from .residuals import AllSteps, Count, counters, of_all_steps, tape_plan
-
-
-@dataclass(slots=True, unsafe_hash=True)
-class _Body:
-    """A loop's body as a function of invariants, carries and elements: static."""
-
-    jaxpr: Any
-    held: tuple  # variables of the invariants
-    carries: int
-    active: tuple[bool, ...]  # per invariant, carry and element: carries a tangent
-    done: frozenset[int]  # equations done before the loop
-
-    def run(self, walker, values, dots):
-        """Walks one step; gives the outputs' values and dots, and the environment."""
-        variables = (*self.held, *self._changing())
-        triples = zip(variables, values, dots, strict=True)
-        env = {var: (value, dot) for var, value, dot in triples}
-        first = len(self.held)
-        if isinstance(walker, InPlace):
-            carried = slice(first, first + self.carries)
-            walker.begin(self.jaxpr, variables, values, carried)
-        walker.walk(self.jaxpr, env, self.done)
-        pairs = [ir.read(env, atom) for atom in self.jaxpr.outvars]
-        return [v for v, _ in pairs], [d for _, d in pairs], env
-
-    def _changing(self):
-        known = set(self.held)
-        return [var for var in self.jaxpr.invars if var not in known]
-
-    def linearize(self, values):
-        """One step's outputs, their slots, its linear program, and the environment."""
-        recorder = StepRecorder()
-        dots = [
-            recorder.slot(value) if active else None
-            for value, active in zip(values, self.active, strict=True)
-        ]
-        outs, slots, env = self.run(recorder, values, dots)
-        count = len(self.held)
-        moving = self.active[count : count + self.carries]
-        pairs = zip(slots[: self.carries], moving, strict=True)
-        targets = [slot for slot, moves in pairs if moves] + slots[self.carries :]
-        program = recorder.finish([d for d in dots if d is not None], targets)
-        return outs, slots, program, env, recorder.written
-
-
-@dataclass(slots=True, unsafe_hash=True)
-class _StepAgain:
-    """A step that runs again: residuals are invariants, stacked carries, elements."""
-
-    body: _Body
-    targets: tuple[int, ...]  # which outputs carry tangents
-    options: settings.Options
-
-    def slices(self, residuals):
-        return list(residuals[len(self.body.held) :])
-
-    def last(self, residuals):
-        return []
-
-    def before(self, slices):
-        return []
-
-    def ahead(self, residuals, reverse):
-        return []
-
-    def made(self, tape):
-        return tape
-
-    def arrays(self, residuals):
-        return []
-
-    def versions(self, residuals, slices, following, arrays):
-        return [], lambda results: []
-
-    def all_versions(self, residuals, scan, reverse):
-        return []
-
-    def program(self, residuals, slices, following, versions):
-        held = residuals[: len(self.body.held)]
-        with settings.using(self.options):
-            _, slots, program, *_ = self.body.linearize([*held, *slices])
-        outs = tuple([slots[i] for i in self.targets])
-        return LinearProgram(program.structure._replace(outs=outs), program.tape)
-
+from .step import Body, StepAgain
 
 # Residuals that are there for every step.
 _STACKED = ("stack", "element", "output", "count", "steps")
@@ -152,7 +68,7 @@ class Scan:
             *[dot is not None for dot in self.x_dots],
         )
         self.counters = counters(jaxpr, carried)
-        self.body = _Body(jaxpr, tuple(env), len(self.init), active, done)
+        self.body = Body(jaxpr, tuple(env), len(self.init), active, done)
 
     def _loop(self, step, carry, xs):
         given = {name: self.params[name] for name in ("length", "reverse", "unroll")}
@@ -179,10 +95,15 @@ class Scan:
 
     def record(self):
         wish = settings.current().scan_residuals
-        again = wish == "recompute" or (
-            wish == "auto"
-            and recomputes(
-                self.body.jaxpr, self.body.done, self.init, self.params["length"]
+        few = wish == "auto" and self._is_of_few_numbers()
+        again = (
+            few
+            or wish == "recompute"
+            or (
+                wish == "auto"
+                and recomputes(
+                    self.body.jaxpr, self.body.done, self.init, self.params["length"]
+                )
             )
         )
         outs, step, residuals, targets, spare = (
@@ -199,7 +120,8 @@ class Scan:
         ]
         avals = [ir.typeof(value) for value, _, active in triples if active]
         held = sum(d is not None for d in self.held_dots)
-        loop = Loop(
+        kind = AtOnce if few else Loop
+        loop = kind(
             step,
             tuple(avals[:held]),
             tuple(avals[held : held + sum(self.moving.flags)]),
@@ -210,6 +132,12 @@ class Scan:
         )
         edge = self._edge(loop, residuals, tuple(range(len(slots))), tuple(targets))
         return outs, self.walker.extend([edge], slots, outs)
+
+    def _is_of_few_numbers(self) -> bool:
+        if any(map(ir.is_batched, [*self.held, *self.init, *self.xs])):
+            return False  # then a step does much, for all of a batch
+        carries = self.moving.of([ir.typeof(value) for value in self.init])
+        return few_numbers(self.body, carries, self.params["length"])
 
     def _edge(self, loop: Loop, residuals, ins, outs) -> Edge:
         return Edge(loop, tuple(residuals), ins, outs)
@@ -232,9 +160,13 @@ class Scan:
             return outs[:carries], (outs[carries:], carry)
 
         carry, (ys, stack) = self._loop(step, self.init, self.xs)
-        targets = tuple(i for i, active in enumerate(self.active_outs) if active)
+        moved = self.moving.of(range(carries))
+        rest = [
+            i for i, active in enumerate(self.active_outs) if active and i >= carries
+        ]
+        targets = (*moved, *rest)
         residuals = [*self.held, *stack, *self.xs]
-        again = _StepAgain(self.body, targets, settings.current())
+        again = StepAgain(self.body, targets, settings.current())
         return [*carry, *ys], again, residuals, targets, 0
 
     def _taped(self):
