@@ -187,7 +187,7 @@ def sweep_elements(operator: Operator) -> float:
 def flops_inside(edge) -> float:
     """Flops of the largest product in one sweep of an operator by one column: of a loop
     those inside, of what nothing is known of those of a full matrix."""
-    structures = tuple(getattr(edge.map, "structures", ()))
+    structures: tuple = tuple(getattr(edge.map, "structures", ()))
     if not structures and type(edge.map).__module__.startswith("jaxbp.linear.loop"):
         return 0.0  # run again, so without products
     if not structures:
