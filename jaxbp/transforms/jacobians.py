@@ -48,23 +48,7 @@ def jacfwd(
     chunks.check_budget(budget_bytes)
     argnums = arguments.indices(argnums)
 
-    def in_chunks(size):
-        def of(args, kwargs):
-            partial, primals = arguments.chosen(fun, argnums, args, kwargs)
-            leaves = jax.tree.leaves(primals)
-            with settings.using(options):
-                outs, linear, aux = linearized(
-                    Pushforward, partial, fun, primals, has_aux
-                )
-                y = linear.signature.out_structure.unflatten(outs)
-                if holomorphic:
-                    arguments.check_outputs(y, holomorphic, "jacfwd")
-                found = chunks.columns(linear.program, leaves, outs, size)
-            blocks = chunks.split_columns(found, primals, outs)
-            jacobian = assembled(blocks, linear.signature, argnums)
-            return (jacobian, aux) if has_aux else jacobian
-
-        return of
+    in_chunks = _in_chunks(Pushforward, fun, argnums, has_aux, holomorphic, options)
 
     @arguments.named_after(
         fun, "Jacobian of {fun} by its arguments {argnums}, by columns.", argnums
@@ -126,20 +110,7 @@ def jacrev(
     chunks.check_budget(budget_bytes)
     argnums = arguments.indices(argnums)
 
-    def in_chunks(size):
-        def of(args, kwargs):
-            partial, primals = arguments.chosen(fun, argnums, args, kwargs)
-            with settings.using(options):
-                outs, pullback, aux = linearized(
-                    Pullback, partial, fun, primals, has_aux
-                )
-            leaves = jax.tree.leaves(primals)
-            found = chunks.rows(pullback.program, leaves, outs, size)
-            blocks = chunks.split_rows(found, primals, outs)
-            jacobian = assembled(blocks, pullback.signature, argnums)
-            return (jacobian, aux) if has_aux else jacobian
-
-        return of
+    in_chunks = _in_chunks(Pullback, fun, argnums, has_aux, holomorphic, options)
 
     @arguments.named_after(
         fun, "Jacobian of {fun} by its arguments {argnums}, by rows.", argnums
@@ -166,6 +137,33 @@ def jacrev(
         return (jacobian, aux) if has_aux else jacobian
 
     return jacrev_of
+
+
+def _in_chunks(kind, fun, argnums, has_aux, holomorphic, options) -> Callable:
+    """make(size) -> the Jacobian as a function of arguments and keyword arguments, by a
+    Pushforward or a Pullback, so many columns or rows at a time."""
+    forward = kind is Pushforward
+    sweep = chunks.columns if forward else chunks.rows
+    split = chunks.split_columns if forward else chunks.split_rows
+
+    def make(size):
+        def of(args, kwargs):
+            partial, primals = arguments.chosen(fun, argnums, args, kwargs)
+            with settings.using(options):
+                outs, linear, aux = linearized(kind, partial, fun, primals, has_aux)
+                y = linear.signature.out_structure.unflatten(outs)
+                if holomorphic or not forward:
+                    name = "jacfwd" if forward else "jacrev"
+                    arguments.check_outputs(y, holomorphic, name)
+                leaves = jax.tree.leaves(primals)
+                found = sweep(linear.program, leaves, outs, size)
+            blocks = split(found, primals, outs)
+            jacobian = assembled(blocks, linear.signature, argnums)
+            return (jacobian, aux) if has_aux else jacobian
+
+        return of
+
+    return make
 
 
 def assembled(blocks: Sequence[Sequence], signature, argnums):
