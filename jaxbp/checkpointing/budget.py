@@ -7,6 +7,7 @@ import jax
 
 from .. import ir
 from ..costs.subject import type_of
+from ..errors import InvalidArgument
 from ..settings import bytes_of
 from ..transforms import arguments
 from .chain import chain_of
@@ -44,7 +45,8 @@ def checkpointed(
 
     Raises:
       InvalidArgument: the budget is no number of bytes; or, when called, no schedule
-        keeps within it: the message has the least that one takes.
+        keeps within it: the message has the least that one takes; or it is
+        differentiated by an argument that `argnums` does not name.
 
     Cost: at the first call with given shapes, `fun` is traced and its gradient compiled
     a few times. The gradient runs `fun` forward at most 6 times.
@@ -66,9 +68,13 @@ class Checkpointed:
     def __call__(self, *args, **kwargs):
         traced = _Traced(self._fun, args, kwargs)
         plan = self._planned(traced, args)
-        chain = chain_of(traced.program, traced.moving(self._argnums, args, self._fun))
+        moving = traced.moving(self._argnums, args, self._fun)
+        chain = chain_of(traced.program, moving)
         run = scheduled(chain, plan.chosen.tree)
-        outs = run(chain.consts, traced.arrays)
+        guard = _declared_alone(traced.name, self._argnums)
+        pairs = zip(moving, traced.arrays, strict=True)
+        given = [array if moves else guard(array) for moves, array in pairs]
+        outs = run([guard(value) for value in chain.consts], given)
         return jax.tree.unflatten(traced.out_structure, outs)
 
     def plan(self, *args, **kwargs) -> Plan:
@@ -92,6 +98,28 @@ class Checkpointed:
     def __repr__(self) -> str:
         name = arguments.name_of(self._fun)
         return f"checkpointed({name}, budget={self.budget})"
+
+
+def _declared_alone(name: str, argnums) -> Callable:
+    """The identity on arrays that the schedule knows no cotangent of: one would be
+    dropped in silence."""
+
+    @jax.custom_jvp
+    def guard(value):
+        return value
+
+    @guard.defjvp
+    def refused(primals, tangents):
+        raise InvalidArgument(
+            f"`checkpointed({name}, argnums={argnums})` is differentiated by an array "
+            "that is none of these arguments: another argument, or one that it closes "
+            "over. Name it in `argnums`; what is closed over, make an argument."
+        )
+
+    def guarded(value):
+        return guard(value) if ir.differentiable(ir.typeof(value)) else value
+
+    return guarded
 
 
 class _Traced:
