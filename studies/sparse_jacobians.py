@@ -232,6 +232,7 @@ def measured(case):
         row = measure.correctness(found, wanted, 0.0, case["dtype"])
         if GAP in row:
             return row
+    row |= measure.priced(ours(problem, x), *args, dtype=case["dtype"])
     times = time_calls(
         {"ours": (built.compiled, args), "peer": (base.compiled, args)},
         rounds=case["rounds"],
@@ -323,7 +324,7 @@ study = Study(
     columns=(
         *("problem", "peer", "n", "entries", "closeness"),
         *("ratio", "ratio_q25", "ratio_q75"),
-        *("base_s", "time_s", "plan_s", "base_plan_s"),
+        *("base_s", "time_s", "predicted_s", "plan_s", "base_plan_s"),
     ),
     plot=plot,
     summary=summary,

@@ -229,7 +229,20 @@ def hessian(
     """
     arguments.check_callable(fun)
     slope = gradient(fun, argnums, False, False)
-    return _by_pattern(slope, argnums, pattern, options, symmetric=True)
+
+    def slope_of_scalar(*args):
+        found = slope(*args)
+        size = jnp.size(args[argnums])
+        if jax.tree.structure(found).num_leaves == 1 and jnp.size(found) != size:
+            raise InvalidArgument(
+                f"`{arguments.name_of(fun)}` must return one scalar for a sparse "
+                f"Hessian, but its gradient has {jnp.size(found)} entries for {size} "
+                "inputs. Ask for one output at a time."
+            )
+        return found
+
+    slope_of_scalar.__name__ = arguments.name_of(fun)
+    return _by_pattern(slope_of_scalar, argnums, pattern, options, symmetric=True)
 
 
 def _jacobian(fun, argnums, args, given: Pattern | None, symmetric: bool):

@@ -79,6 +79,8 @@ def explain_nan(
         names, ends, said = _names(f, args, argnums), recording.in_slots, "gradient"
     finder = Finder(recording, walk.program, args)
     births = finder.births(walk, walk.reach(ends))
+    for birth in births:
+        birth.carried = said if said == "tangent" else "cotangent"
     value_bad = any(bad_places(y).any() for y in recording.outs)
     report = NanReport(name, births, "", said, _spoilt(walk, ends, names), value_bad)
     if births and said == "gradient":
@@ -107,8 +109,9 @@ def _run(f, args, argnums, has_aux, caller):
             "transformation by JAX. Call it outside jit, vmap and grad."
         )
     partial, primals = arguments.chosen(f, argnums, args, {})
-    arguments.check_inputs(f, primals, False, True, caller)
     leaves, structure = arguments.flatten(primals, f)
+    some = any(ir.differentiable(ir.typeof(leaf)) for leaf in leaves)
+    arguments.check_inputs(f, primals, False, some, caller)
     flat = arguments.LeafFunction(partial, structure, has_aux, name)
     return _recorded(flat, leaves), primals, flat
 

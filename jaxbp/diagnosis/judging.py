@@ -63,7 +63,8 @@ def fault_of(call: RuleCall, rng) -> Fault | None:
     """
     active = [ir.differentiable(ir.typeof(v)) for v in call.values]
     if not any(active):
-        return None
+        said = "Nothing can be told: none of its operands can be differentiated by."
+        return Fault("derivative", said=said, sure=False)
     try:
         outs, own = _linear(call.rule, call.values, active)
     except Exception as error:  # a rule may raise what it likes
@@ -96,7 +97,7 @@ def _value_fault(outs, plain) -> Fault | None:
                 return Fault("value", said="An output that has no derivative differs.")
             continue
         a, b = wide(said), wide(right)
-        allowed = rtol(ir.typeof(right).dtype) * (np.abs(b) + np.abs(b).max(initial=0))
+        allowed = rtol(ir.typeof(right).dtype) * (np.abs(b) + _size(b))
         found = _largest(a, b, allowed)
         if found is not None:
             return Fault("value", None, found, a[found].item(), b[found].item())
@@ -119,8 +120,9 @@ def _linear_fault(own, outs, rng) -> Fault | None:
     for place, (a, b, sum_bar) in enumerate(zip(*parts, strict=True)):
         if a is None or b is None or sum_bar is None:
             continue
-        x, y = wide(sum_bar), wide(a) + wide(b)
-        size = np.abs(wide(a)).max(initial=0) + np.abs(wide(b)).max(initial=0)
+        with np.errstate(invalid="ignore"):
+            x, y = wide(sum_bar), wide(a) + wide(b)
+        size = _size(wide(a)) + _size(wide(b))
         tolerance = rtol(ir.typeof(sum_bar).dtype)
         found = _largest(x, y, tolerance * (np.abs(y) + size))
         if found is not None:
@@ -185,7 +187,7 @@ def _first_difference(said, right, xs, active) -> Fault | None:
     whole = [wide(b) for b in right]
     for k, (a, b) in enumerate(zip(map(wide, said), whole, strict=True)):
         dtype = ir.typeof(xs[k]).dtype
-        largest = np.abs(np.where(np.isfinite(b), b, 0)).max(initial=0)
+        largest = _size(b)
         allowed = rtol(dtype) * (np.abs(a) + np.abs(b))
         allowed = allowed + ROUNDINGS * epsilon(dtype) * largest
         found = _largest(a, b, allowed)
@@ -205,6 +207,8 @@ def _arbitrated(call, active, fault: Fault) -> Fault | None:
     """The fault, unless f's values speak against the body's own derivative."""
     numbers = [n for n in (fault.says, fault.right) if n is not None]
     finite = bool(np.isfinite(numbers).all())
+    if finite and not all(np.isfinite(wide(v)).all() for v in _active(call, active)):
+        return fault  # differences would be of what is not finite
     report = _compared(call, active, call.body)
     if report.ok or (finite and report.verdict == "cannot tell"):
         return fault
@@ -219,11 +223,18 @@ def _by_differences(call, active, why: str) -> Fault | None:
     if report.verdict == "cannot tell":
         return Fault("derivative", said=f"Nobody can tell: {why}.", sure=False)
     row = report.failures[0]
+    if not np.isfinite([row.value, row.other]).any():
+        said = "Nobody can tell: neither the rule nor the function is finite here."
+        return Fault("derivative", said=said, sure=False)
     places = [i for i, on in enumerate(active) if on]
     argument = next((p for p in places if row.leaf == f"args[{p}]"), places[0])
     finding = report.findings[0] if report.findings else None
     words = getattr(finding, "pattern", "") or ""
     return Fault("derivative", argument, row.index, row.value, row.other, words)
+
+
+def _active(call, active) -> list:
+    return [value for value, on in zip(call.values, active, strict=True) if on]
 
 
 def _compared(call, active, derived):
@@ -294,6 +305,11 @@ def _one_hot(outs, sizes, number: int) -> list:
             bars.append(jnp.asarray(unit.reshape(aval.shape)))
         number -= size
     return bars
+
+
+def _size(values) -> float:
+    """The largest of those that are finite."""
+    return np.abs(np.where(np.isfinite(values), values, 0)).max(initial=0)
 
 
 def _largest(a, b, allowed) -> tuple[int, ...] | None:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from . import kinds
 from .report import Birth, Remedy
 from .source import Written, in_brackets, line_text, operation_at, where_at
@@ -53,10 +55,21 @@ _BETTER = (
     (r"log\(.*softmax", "jax.nn.log_softmax(x)"),
     (r"log\(.*sigmoid", "jax.nn.log_sigmoid(x)"),
     (r"exp\(.*/.*sum\(.*exp", "jax.nn.softmax(x)"),
+    (r"exp\(.*/.*exp\(.*\)\.sum\(", "jax.nn.softmax(x)"),
     (r"1(\.0?)?\s*/\s*\(\s*1(\.0?)?\s*\+\s*(jnp\.|np\.)?exp", "jax.nn.sigmoid(x)"),
 )
 _HALF = ("float16", "bfloat16")
 _AT_THE_POINT = ", if that value and slope 0 are meant where the slope is infinite"
+_OUTSIDE = ", if that value and slope 0 are meant for all numbers outside its domain"
+_HOLDS = {
+    "{x} > 0": lambda x: x > 0,
+    "{x} != 0": lambda x: x != 0,
+    "{x} > -1": lambda x: x > -1,
+    "{x} > 1": lambda x: x > 1,
+    "abs({x}) < 1": lambda x: abs(x) < 1,
+}
+# Where a domain ends, but for 0.
+_ENDS = {"log1p": 1, "asin": 1, "acos": 1, "acosh": 1, "atanh": 1}
 
 
 def remedy_of(birth: Birth) -> Remedy | None:
@@ -77,7 +90,36 @@ def remedy_of(birth: Birth) -> Remedy | None:
         return _at_origin(written)
     if squares:
         return _by_squares(written)
-    return None if safe is None else _left_out(written, safe)
+    if safe is None or not _guards(birth, safe):
+        return None
+    found = _left_out(written, safe)
+    if found is not None and _outside(birth, safe):
+        found = found._replace(why=_OUTSIDE)
+    return found
+
+
+def _operand(birth: Birth, safe: _Safe):
+    """The number that would be made safe, if it is known."""
+    known = len(birth.operands) > safe.place
+    return birth.operands[safe.place] if known else None
+
+
+def _guards(birth: Birth, safe: _Safe) -> bool:
+    """Whether leaving the operation out changes what it gives here, and no value that
+    is right: of powers of negative numbers many are."""
+    number = _operand(birth, safe)
+    if birth.primitive == "pow":
+        return number is not None and number == 0
+    if number is None:
+        return True
+    if not np.isfinite(number):
+        return False
+    return not _HOLDS[safe.condition](number)
+
+
+def _outside(birth: Birth, safe: _Safe) -> bool:
+    number = _operand(birth, safe)
+    return number is not None and abs(number) != _ENDS.get(birth.primitive, 0)
 
 
 def combine(births: Sequence[Birth]) -> None:

@@ -44,8 +44,8 @@ class Birth:
       count: elements born there.
       operands: the operation's operands at the index, None where they have no such
         element. value: its outcome there.
-      cotangent: what came in there. slope: what it was multiplied by, where that is one
-        number.
+      cotangent: what came in there; `carried`: "tangent" in forward mode. slope: what
+        it was multiplied by, where that is one number.
       batch: the leading part of the index that counts elements of a `jax.vmap` around.
       mask: line of the select that drops the value, or "". mask_case: 1 if it is what
         stands where the condition holds, 0 if it is what stands elsewhere.
@@ -68,6 +68,7 @@ class Birth:
     operands: tuple = ()
     value: Any = None
     cotangent: Any = None
+    carried: str = "cotangent"
     slope: Any = None
     column: int | None = None
     batch: tuple[int, ...] = ()
@@ -91,8 +92,7 @@ class Birth:
             found.append(("operands", ", ".join(known)))
         if self.value is not None:
             found.append(("value", _number(self.value)))
-        for name in ("cotangent", "slope"):
-            value = getattr(self, name)
+        for name, value in ((self.carried, self.cotangent), ("slope", self.slope)):
             if value is not None:
                 found.append((name, _number(value)))
         if self.index:

@@ -83,13 +83,35 @@ def _operations(line: str, primitive: str) -> Iterator[tuple[int, Written]]:
     for node in _nodes(line):
         if isinstance(node, ast.Call) and _name(node) in names:
             operands = node.args
-            if not operands and isinstance(node.func, ast.Attribute):
-                operands = [node.func.value]  # x.std()
+            if isinstance(node.func, ast.Attribute) and _is_array(
+                line, node.func.value
+            ):
+                operands = [node.func.value, *operands]  # x.std(0)
             yield node.col_offset, _written(line, node, operands)
         elif isinstance(node, ast.BinOp):
             if isinstance(node.op, OPERATORS.get(primitive, ())):
                 operands = [node.left, node.right]
                 yield node.col_offset, _written(line, node, operands)
+
+
+_MODULES = {"jnp", "np", "jax", "lax", "numpy", "scipy", "jsp"}
+
+
+def _is_array(line: str, node: ast.expr) -> bool:
+    """Whether what has a method is no module, as far as the file says."""
+    root = node
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    if not isinstance(root, ast.Name):
+        return True
+    path, _ = _place(line)
+    imported = {
+        (alias.asname or alias.name).partition(".")[0]
+        for one in ast.walk(_tree(path))
+        if isinstance(one, ast.Import | ast.ImportFrom)
+        for alias in one.names
+    }
+    return root.id not in imported | _MODULES
 
 
 def _written(line: str, node, operands) -> Written:

@@ -186,7 +186,12 @@ def _input_problem(dtype, holomorphic, allow_int, caller) -> str | None:
     if not ir.differentiable_dtype(dtype):
         if allow_int and not holomorphic:
             return None
-        return _NOT_INEXACT.format(caller=caller, dtype=dtype, name="{name}")
+        more = (
+            _ALLOWED
+            if caller in ("grad", "jacrev", "jacobian", "value_and_grad")
+            else ""
+        )
+        return _NOT_INEXACT.format(caller=caller, dtype=dtype, name="{name}") + more
     is_complex = jnp.issubdtype(dtype, np.complexfloating)
     if holomorphic and not is_complex:
         return (
@@ -206,8 +211,9 @@ def _input_problem(dtype, holomorphic, allow_int, caller) -> str | None:
 _NOT_INEXACT = (
     "{caller} requires real- or complex-valued inputs (a dtype that is a sub-dtype of "
     "np.inexact), but {name} has dtype {dtype}. Convert it with .astype(float), leave "
-    "it out of argnums, use vjp, or (grad, jacrev) set allow_int=True."
+    "it out of argnums, or use vjp."
 )
+_ALLOWED = " Or set allow_int=True."
 
 
 def check_outputs(values, holomorphic, caller):

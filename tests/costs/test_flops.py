@@ -182,7 +182,7 @@ def test_every_primitive_with_a_rule_has_an_entry():
     }  # fmt: skip
     refused = {"ffi_call", "io_callback", "pure_callback"}  # their work is not known
     # JAX transposes or refuses the one; recorders alone see the others whole.
-    never_run = {"custom_lin", "while_forward", "while_pull"}
+    never_run = {"custom_lin", "scan_pull", "while_forward", "while_pull"}
     priced = {
         name
         for name, rule in rules.table().items()
