@@ -97,7 +97,7 @@ def jacfwd(
     has_aux: bool = False,
     holomorphic: bool = False,
     *,
-    budget_bytes: int | None = None,
+    budget_bytes: int | str | None = None,
     options: Options | None = None,
 ) -> _Function: ...
 def jacrev(
@@ -107,7 +107,7 @@ def jacrev(
     holomorphic: bool = False,
     allow_int: bool = False,
     *,
-    budget_bytes: int | None = None,
+    budget_bytes: int | str | None = None,
     options: Options | None = None,
 ) -> _Function: ...
 def jacobian(
@@ -117,7 +117,7 @@ def jacobian(
     holomorphic: bool = False,
     allow_int: bool = False,
     *,
-    budget_bytes: int | None = None,
+    budget_bytes: int | str | None = None,
     options: Options | None = None,
 ) -> _Function: ...
 def hessian(
@@ -126,7 +126,7 @@ def hessian(
     has_aux: bool = False,
     holomorphic: bool = False,
     *,
-    budget_bytes: int | None = None,
+    budget_bytes: int | str | None = None,
     options: Options | None = None,
 ) -> _Function: ...
 

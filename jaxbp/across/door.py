@@ -11,7 +11,7 @@ from .. import ir, settings
 from ..errors import JaxbpError
 from ..settings import Options
 from ..transforms import arguments, chunks
-from ..transforms.chunks import check_budget, split_columns, split_rows
+from ..transforms.chunks import split_columns, split_rows
 from ..transforms.jacobians import assembled, jacfwd
 from ..transforms.products import Pullback, linearized
 from .order import MODES
@@ -27,7 +27,7 @@ def jacobian(
     holomorphic: bool = False,
     allow_int: bool = False,
     *,
-    budget_bytes: int | None = None,
+    budget_bytes: int | str | None = None,
     options: Options | None = None,
 ) -> Callable:
     """A function that gives the Jacobian, in the order that is predicted cheapest.
@@ -44,10 +44,10 @@ def jacobian(
       has_aux: `fun` returns (output, aux).
       holomorphic: `fun` is holomorphic.
       allow_int: integer arguments are allowed; their Jacobians are zero.
-      budget_bytes: XLA's plan of the compiled function, arguments, tape, Jacobian and
-        what stands between, takes no more: by the order planned if it does, else by a
-        mode in chunks of columns or rows. It is compiled a few times to find out, under
-        `vmap` for one example.
+      budget_bytes: bytes, or such as "60MB". XLA's plan of the compiled function,
+        arguments, tape, Jacobian and what stands between, takes no more: by the order
+        planned if it does, else by a mode in chunks of columns or rows. It is compiled
+        a few times to find out, under `vmap` for one example.
       options: as for `jacrev`.
 
     Returns:
@@ -67,7 +67,7 @@ def jacobian(
     Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., 2008, chapters 9, 10.
     """
     arguments.check_callable(fun)
-    check_budget(budget_bytes)
+    budget = chunks.checked(budget_bytes)
     argnums = arguments.indices(argnums)
 
     @arguments.named_after(
@@ -79,13 +79,13 @@ def jacobian(
         with settings.using(options):
             found.record()
             arguments.check_outputs(found.y, holomorphic, "jacobian")
-            result = found.result(budget_bytes)
+            result = found.result(budget)
         return (result, found.aux) if has_aux else result
 
     def plan(*args, measure: bool = False, **kwargs) -> Plan:
         point = Point(fun, argnums, args, kwargs, has_aux)
         check = lambda at: at.check(holomorphic, allow_int, "jacobian")  # noqa: E731
-        return traced_plan(point, check, options, measure)
+        return _within_budget(traced_plan(point, check, options, measure), budget)
 
     jacobian_of.plan = plan
     return jacobian_of
@@ -97,7 +97,7 @@ def hessian(
     has_aux: bool = False,
     holomorphic: bool = False,
     *,
-    budget_bytes: int | None = None,
+    budget_bytes: int | str | None = None,
     options: Options | None = None,
 ) -> Callable:
     """A function that gives the Hessian: the Jacobian of the gradient, in the order
@@ -109,7 +109,7 @@ def hessian(
     Cost: at most n pushforwards of the gradient for n inputs.
     """
     arguments.check_callable(fun)
-    check_budget(budget_bytes)
+    budget = chunks.checked(budget_bytes)
     argnums = arguments.indices(argnums)
     slope = gradient(fun, argnums, has_aux, holomorphic)
 
@@ -120,14 +120,14 @@ def hessian(
         with settings.using(options):
             found.record()
             arguments.check_outputs(found.y, holomorphic, "hessian")
-            result = found.result(budget_bytes)
+            result = found.result(budget)
         return (result, found.aux) if has_aux else result
 
     def plan(*args, measure: bool = False, **kwargs) -> Plan:
         point = Point(slope, argnums, args, kwargs, has_aux, ("forward",))
         check = lambda at: at.check(holomorphic, False, "hessian")  # noqa: E731
         found = traced_plan(point, check, options, measure)
-        return dataclasses.replace(found, what="Hessian")
+        return _within_budget(dataclasses.replace(found, what="Hessian"), budget)
 
     hessian_of.plan = plan
     return hessian_of
@@ -151,6 +151,17 @@ def gradient(fun: Callable, argnums, has_aux: bool, holomorphic: bool) -> Callab
 
     rows_of.__name__ = arguments.name_of(fun)
     return rows_of
+
+
+def _within_budget(plan: Plan, budget: int | None) -> Plan:
+    """The plan with what a budget adds to it."""
+    if budget is None:
+        return plan
+    note = (
+        f"The budget of {budget:,} bytes is not looked at here: where the Jacobian is "
+        "traced, XLA's plan of this way decides between it and a mode in chunks."
+    )
+    return dataclasses.replace(plan, notes=(*plan.notes, note))
 
 
 def traced_plan(

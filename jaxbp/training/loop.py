@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from jaxbp.errors import InvalidArgument
 from jaxbp.interrupts import last_words
-from jaxbp.scale import ALONE, Processes
+from jaxbp.scale import ALONE, Processes, make_mesh
 from jaxbp.scale.signals import Terminated, noted
 from jaxbp.training.data import count_examples, plan_batches
 from jaxbp.training.epochs import Metrics, epochs_program
@@ -47,7 +47,7 @@ def fit(
     notes: Mapping[str, Any] | None = None,
     on_interrupt: Literal["raise", "return"] = "raise",
     progress: bool | None = None,
-    mesh: Mesh | None = None,
+    mesh: Mesh | str | None = None,
     data_axis: str = "data",
     param_specs: Any = None,
     processes: Processes | None = None,
@@ -87,7 +87,8 @@ def fit(
         progress (about 0.2 s, or one epoch where that is longer).
       progress: show a bar; None shows it on a terminal only.
       mesh: devices to train on, of all processes (`jax.make_mesh`,
-        `jaxbp.scale.make_mesh`). What is computed is the same; the compiler divides it.
+        `jaxbp.scale.make_mesh`), or such as "data=4,model=2". What is computed is the
+        same; the compiler divides it.
       data_axis: the mesh axis along which batches and data are divided. `batch_size`
         must be a multiple of its length.
       param_specs: a tree of `PartitionSpec` like the parameters, or its beginning; None
@@ -120,6 +121,8 @@ def fit(
         raise InvalidArgument(
             f"`patience` must be 1 or more but is {early_stopping.patience}."
         )
+    if isinstance(mesh, str):
+        mesh = make_mesh(mesh)
     layout = layout_of(mesh, data_axis, params, param_specs)
     if processes is None:
         processes = ALONE if layout is None else Processes.current()

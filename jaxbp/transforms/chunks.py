@@ -18,6 +18,7 @@ from jax import lax
 
 from .. import ir, tree
 from ..errors import InvalidArgument
+from ..settings import bytes_of
 
 TRIES = 3  # numbers of seeds between all and one that are compiled
 FULL = 0.8  # of the budget: no more seeds are looked for
@@ -35,16 +36,15 @@ class Peak(NamedTuple):
     total: int
 
 
-def check_budget(budget_bytes) -> None:
-    """Raises unless it is a number of bytes, or None."""
+def checked(budget_bytes: int | str | None) -> int | None:
+    """The budget as a number of bytes.
+
+    Raises:
+      InvalidArgument: it is neither None, nor a positive number, nor such as "60MB".
+    """
     if budget_bytes is None:
-        return
-    known = isinstance(budget_bytes, int) and not isinstance(budget_bytes, bool)
-    if not known or budget_bytes <= 0:
-        raise InvalidArgument(
-            "`budget_bytes` must be a number of bytes, above 0, or None, but is "
-            f"{budget_bytes!r}."
-        )
+        return None
+    return max(1, bytes_of(budget_bytes, "budget_bytes"))
 
 
 def peak_bytes(fun: Callable, args: Sequence) -> Peak:

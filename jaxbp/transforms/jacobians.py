@@ -18,7 +18,7 @@ def jacfwd(
     has_aux: bool = False,
     holomorphic: bool = False,
     *,
-    budget_bytes: int | None = None,
+    budget_bytes: int | str | None = None,
     options: Options | None = None,
 ) -> Callable:
     """A function that gives the Jacobian, column by column (forward mode).
@@ -28,10 +28,10 @@ def jacfwd(
       argnums: which positional arguments to differentiate.
       has_aux: `fun` returns (output, aux).
       holomorphic: `fun` is holomorphic.
-      budget_bytes: XLA's plan of the compiled function, arguments, tape, Jacobian and
-        tangents, takes no more: so many columns are pushed at a time as fit. It is
-        compiled a few times to find out, under `vmap` for one example. None: all at
-        once.
+      budget_bytes: bytes, or such as "60MB". XLA's plan of the compiled function,
+        arguments, tape, Jacobian and tangents, takes no more: so many columns are
+        pushed at a time as fit. It is compiled a few times to find out, under `vmap`
+        for one example. None: all at once.
       options: a `jaxbp.Options`; None: those in force where the Jacobian is traced,
         which a function that `jax.jit` has traced before does not see change.
 
@@ -45,7 +45,7 @@ def jacfwd(
     Cost: n pushforwards for n inputs, batched by vmap.
     """
     arguments.check_callable(fun)
-    chunks.check_budget(budget_bytes)
+    budget = chunks.checked(budget_bytes)
     argnums = arguments.indices(argnums)
 
     in_chunks = _in_chunks(Pushforward, fun, argnums, has_aux, holomorphic, options)
@@ -56,9 +56,9 @@ def jacfwd(
     def jacfwd_of(*args, **kwargs):
         partial, primals = arguments.chosen(fun, argnums, args, kwargs)
         arguments.check_inputs(fun, primals, holomorphic, False, "jacfwd")
-        if budget_bytes is not None:
+        if budget is not None:
             count = chunks.size_of(jax.tree.leaves(primals))
-            found = chunks.fitted(in_chunks, count, budget_bytes, (args, kwargs))
+            found = chunks.fitted(in_chunks, count, budget, (args, kwargs))
             return found(args, kwargs)
 
         def push(seeds):
@@ -97,7 +97,7 @@ def jacrev(
     holomorphic: bool = False,
     allow_int: bool = False,
     *,
-    budget_bytes: int | None = None,
+    budget_bytes: int | str | None = None,
     options: Options | None = None,
 ) -> Callable:
     """A function that gives the Jacobian, row by row (reverse mode).
@@ -107,7 +107,7 @@ def jacrev(
     Cost: one evaluation and m pullbacks for m outputs, batched by vmap.
     """
     arguments.check_callable(fun)
-    chunks.check_budget(budget_bytes)
+    budget = chunks.checked(budget_bytes)
     argnums = arguments.indices(argnums)
 
     in_chunks = _in_chunks(Pullback, fun, argnums, has_aux, holomorphic, options)
@@ -122,9 +122,9 @@ def jacrev(
             outs, pullback, aux = linearized(Pullback, partial, fun, primals, has_aux)
         y = pullback.signature.out_structure.unflatten(outs)
         arguments.check_outputs(y, holomorphic, "jacrev")
-        if budget_bytes is not None and all(pullback.signature.active):
+        if budget is not None and all(pullback.signature.active):
             count = chunks.size_of(outs)
-            found = chunks.fitted(in_chunks, count, budget_bytes, (args, kwargs))
+            found = chunks.fitted(in_chunks, count, budget, (args, kwargs))
             return found(args, kwargs)
         rows = jax.vmap(pullback)(tree.basis(y))
         wanted = primals

@@ -61,7 +61,7 @@ def test_several_arguments_and_aux():
         np.testing.assert_allclose(one, other, atol=1e-12)
 
 
-@pytest.mark.parametrize("budget", [0, -5, 1.5, True, "1GB"], ids=repr)
+@pytest.mark.parametrize("budget", [-5, 1.5, True, "1 giga"], ids=repr)
 def test_a_budget_is_a_number_of_bytes(budget):
     with pytest.raises(InvalidArgument, match="must be a number of bytes"):
         jaxbp.jacrev(f, budget_bytes=budget)
