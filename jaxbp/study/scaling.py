@@ -124,5 +124,6 @@ def least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Slope and intercept of y over x along the last axis; NaN where x is constant."""
     dx = x - x.mean(-1, keepdims=True)
     spread = (dx**2).sum(-1)
-    slope = (dx * y).sum(-1) / np.where(spread > 0, spread, np.nan)
+    differ = np.ptp(x, -1) > 0  # of equal ones the mean may be off by a rounding
+    slope = (dx * y).sum(-1) / np.where(differ, spread, np.nan)
     return slope, y.mean(-1) - slope * x.mean(-1)

@@ -64,3 +64,9 @@ def test_growth_is_text_of_the_rows_that_have_a_number():
     assert growth(rows, "width", "time_s", symbol="n").startswith("n^2.00")
     assert growth(rows[:2], "width", "time_s") == "-"
     assert growth(rows, "width", "bytes") == growth(rows, "width", "none") == "-"
+
+
+def test_resamples_of_one_point_are_left_out():
+    """Three equal logarithms may have a mean that is none of them."""
+    fit = fit_power([100, 500, 2000], [1.0, 1.1, 1.2])
+    assert abs(fit.lower) < 1 and abs(fit.upper) < 1
