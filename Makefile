@@ -14,6 +14,7 @@ PROGRAMS ?= 20000
 SEED ?= 0
 RIGHT ?= 10000
 WRONG ?= 1000
+ECOSYSTEM ?= tests/ecosystem
 PYTEST_FLAGS ?= -q -n auto --maxprocesses 8 --dist worksteal --durations 10
 
 .PHONY: check-the-check ecosystem help study classics test fuzz lint format clean
@@ -38,7 +39,7 @@ check-the-check: $(VENV)/.with-test ## false alarms and misses of check: RIGHT=1
 	$(BIN)/python -m tests.check_the_check --right $(RIGHT) --wrong $(WRONG) --seed $(SEED)
 
 ecosystem: $(VENV)/.with-test $(VENV)/.with-ecosystem ## models and solvers of other libraries against JAX
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/ecosystem
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(ECOSYSTEM)
 
 lint: $(VENV)/.with-lint ## ruff on everything, pyright on the package
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ from tests.fuzz.trial import Disagreement, trial
 
 # Two seeds, so that two processes share them: each compiles what its programs need.
 SEEDS = [1, 2]
-COUNT = 70
+COUNT = 50
 SINE = "def program(ints, x0):\n    return [lax.sin(x0)]"
 CANCELS = """
 def program(ints, x0):
