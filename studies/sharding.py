@@ -15,7 +15,7 @@ host's CPU: those times are no measure of speed.
 On paper, from the counts alone: a transformer of 6.4e9 parameters in bfloat16, 4,096
 sequences of 256 a step, on 8 to 4,096 devices of three kinds. Work is taken at half
 the peak, collectives one after another and none of them hidden behind work, 5 µs a
-message. Sources of the peaks and links: DEVICES below.
+message. Sources of the peaks and links: jaxbp.costs.published.
 
 Command: jaxbp study sharding [--quick] [--device cpu|gpu|tpu]
 """
@@ -28,143 +28,30 @@ import sys
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
 from jax.sharding import AbstractMesh, AxisType, NamedSharding
 from jax.sharding import PartitionSpec as Spec
 
 import jaxbp
 from jaxbp import costs, scale, timing
+from jaxbp.costs.published import DEVICES
 from jaxbp.costs.subject import PricedFunction
 from jaxbp.drawing.palette import COLOURS, INK
+from jaxbp.problems import blocks
+from jaxbp.problems.blocks import Sizes
 from jaxbp.scale.at_use import gathered_at_use
-from jaxbp.study import GAP, Study, crossed, distinct, is_gap, run
+from jaxbp.study import GAP, Study, crossed, distinct, numbered, run
 from jaxbp.training.placement import state_specs, step_on
 from jaxbp.training.state import initial_state
 
 MINUTES = 5
 OPTIMIZER = optax.adam(1e-3)
 LAYOUTS = {"data": "blue", "tensor": "vermilion", "full": "green"}
-
-
-class Sizes(NamedTuple):
-    """Of a network of blocks: blocks, features, heads, sequences, their length."""
-
-    depth: int
-    width: int
-    heads: int
-    batch: int
-    length: int
-
-
 SMALL = Sizes(depth=16, width=128, heads=8, batch=64, length=16)
 TINY = Sizes(depth=4, width=32, heads=8, batch=64, length=4)
 LARGE = Sizes(depth=32, width=4096, heads=32, batch=4096, length=256)
-
-
-class Device(NamedTuple):
-    """Peak of products in bfloat16, memory, links one way: between neighbours (eight of
-    a node, or of the torus), and on a ring through all."""
-
-    flops_per_s: float
-    memory_bytes: float
-    near_bytes_per_s: float
-    far_bytes_per_s: float
-    source: str
-
-
 LATENCY_S, PART_OF_PEAK = 5e-6, 0.5  # assumed
-DEVICES = {
-    # 8 network cards of 400 Gb/s a node of 8: 400 GB/s into and out of each
-    "H100 SXM": Device(
-        989e12, 80e9, 450e9, 400e9,
-        "NVIDIA H100 data sheet: 989 Tflop/s bfloat16 dense, 80 GB, NVLink 900 GB/s "
-        "both ways; NVIDIA DGX H100 user guide: ConnectX-7, 400 Gb/s a GPU",
-    ),
-    "A100 SXM 80 GB": Device(
-        312e12, 80e9, 300e9, 200e9,
-        "NVIDIA A100 data sheet: 312 Tflop/s bfloat16 dense, 80 GB, NVLink 600 GB/s "
-        "both ways; NVIDIA DGX A100 user guide: ConnectX-6, 200 Gb/s a GPU",
-    ),
-    "TPU v5p": Device(
-        459e12, 95e9, 600e9, 600e9,
-        "Google Cloud TPU v5p documentation: 459 Tflop/s bfloat16, 95 GiB, "
-        "1,200 GB/s both ways a chip between chips (3D torus)",
-    ),
-}  # fmt: skip
-
-
-# The programs ---------------------------------------------------------------
-
-
-def mlp_block(w, x):
-    return x + jnp.tanh(x @ w["W1"]) @ w["W2"]
-
-
-def transformer_block(w, x, heads):
-    batch, length, width = x.shape
-
-    def split(a):
-        return a.reshape(batch, length, heads, width // heads).swapaxes(1, 2)
-
-    def normed(a, gain):
-        centred = a - a.mean(-1, keepdims=True)
-        variance = (centred**2).mean(-1, keepdims=True)
-        return centred * lax.rsqrt(variance + 1e-5) * gain[None, None]
-
-    y = normed(x, w["gain1"])
-    q, k, v = (split(y @ w[name]) for name in ("Wq", "Wk", "Wv"))
-    p = jax.nn.softmax(q @ k.mT * (width // heads) ** -0.5, axis=-1)
-    x = x + (p @ v).swapaxes(1, 2).reshape(x.shape) @ w["Wo"]
-    return x + jax.nn.gelu(normed(x, w["gain2"]) @ w["W1"]) @ w["W2"]
-
-
-def shapes_of(program, sizes):
-    """Parameters, stacked over the blocks, and the data: shapes."""
-    d = sizes.width
-    params = {"W1": (d, 4 * d), "W2": (4 * d, d)}
-    data = (sizes.batch * sizes.length, d)
-    if program == "transformer":
-        params |= dict.fromkeys(("Wq", "Wk", "Wv", "Wo"), (d, d))
-        params |= dict.fromkeys(("gain1", "gain2"), (d,))
-        data = (sizes.batch, sizes.length, d)
-    return {k: (sizes.depth, *shape) for k, shape in params.items()}, data
-
-
-@functools.lru_cache
-def loss_of(program, heads):
-    """The loss of a network of blocks: its mean square distance from a target."""
-
-    def block(x, w):
-        made = mlp_block(w, x) if program == "mlp" else transformer_block(w, x, heads)
-        return made, None
-
-    def loss(params, x, target):
-        y, _ = lax.scan(block, x, params)
-        return jnp.mean((y - target) ** 2)
-
-    return loss
-
-
-def specs_of(layout, shapes):
-    """Per stacked parameter how it lies."""
-    columns, rows = ("W1", "Wq", "Wk", "Wv"), ("W2", "Wo")
-    if layout == "tensor":
-        across = {k: Spec(None, None, "model") for k in columns}
-        across |= {k: Spec(None, "model") for k in rows}
-        return {k: across.get(k, Spec()) for k in shapes}
-    if layout == "full":
-        return {k: Spec(None, "data") for k in shapes}
-    return dict.fromkeys(shapes, Spec())
-
-
-def axes_of(layout, devices):
-    """The lengths of `data` and `model`."""
-    model = min(devices, 4 if devices <= 8 else 8) if layout == "tensor" else 1
-    return devices // model, model
-
 
 # Measured -------------------------------------------------------------------
 
@@ -185,12 +72,12 @@ def prepared(case, mesh, place):
     """
     program, what, dtype = case["program"], case["what"], case["dtype"]
     sizes = Sizes(*(case[name] for name in Sizes._fields))
-    shapes, data = shapes_of(program, sizes)
-    specs = specs_of(case["layout"], shapes)
+    shapes, data = blocks.shapes_of(program, sizes)
+    specs = blocks.specs_of(case["layout"], shapes)
     layout = scale.Layout(mesh, "data", tuple(specs[k] for k in sorted(specs)))
     params = {k: place(shapes[k], dtype, specs[k], k) for k in shapes}
     batch = [place(data, dtype, Spec("data"), name) for name in ("x", "target")]
-    loss = loss_of(program, sizes.heads)
+    loss = blocks.loss_of(program, sizes.heads)
     step = step_on(jaxbp.value_and_grad(loss), OPTIMIZER, layout)
     types = jax.eval_shape(lambda p: initial_state(p, OPTIMIZER, 0), params)
     found = state_specs(types, layout, OPTIMIZER)
@@ -218,24 +105,13 @@ def prepared(case, mesh, place):
     return Prepared(gradient, (params, *batch), shardings((Spec(), found.params)))
 
 
-def host_array(shape, dtype, name, seed):
-    """The array of that name, the same on any mesh."""
-    if name == "zero":
-        return np.zeros(shape, dtype)
-    if name.startswith("gain"):
-        return np.ones(shape, dtype)
-    draw = np.random.default_rng([seed, *name.encode()])
-    size = 1.0 if name in ("x", "target") else shape[-2] ** -0.5 / shape[0] ** 0.5
-    return (size * draw.normal(size=shape)).astype(dtype)
-
-
 def on_mesh(case, devices):
     """The case's function and arguments on so many of this process's devices."""
-    data, model = axes_of(case["layout"], devices)
+    data, model = blocks.axes_of(case["layout"], devices)
     mesh = scale.make_mesh({"data": data, "model": model})
 
     def place(shape, dtype, spec, name):
-        array = host_array(shape, dtype, name, case["seed"])
+        array = blocks.host_array(shape, dtype, name, case["seed"])
         return scale.layout.placed(array, NamedSharding(mesh, spec))
 
     return prepared(case, mesh, place)
@@ -254,7 +130,8 @@ def measured_here(case):
         many.function, *many.args, out_shardings=many.out_shardings
     )
     xla = costs.compiled_collectives(compiled)
-    memory, of_one = device_bytes(compiled), device_bytes(alone)
+    plans = [timing.memory(program) for program in (compiled, alone)]
+    memory, of_one = [plan.peak_bytes for plan in plans]
     clock = timing.time_calls(
         {"f": (compiled, many.args)}, rounds=case["rounds"], budget_s=case["budget_s"]
     )
@@ -268,13 +145,6 @@ def measured_here(case):
         "wall_s": clock["f"].median_s,
         "collectives": ", ".join(sorted({each.kind for each in xla})) or "none",
     }
-
-
-def device_bytes(compiled):
-    """Memory of one device, as XLA plans it."""
-    plan = compiled.memory_analysis()
-    whole = plan.argument_size_in_bytes + plan.output_size_in_bytes
-    return whole + plan.temp_size_in_bytes - plan.alias_size_in_bytes
 
 
 def farthest(found, expected):
@@ -322,7 +192,7 @@ def in_own_process(text):
 def on_paper(case):
     """Time and memory of a step from the counts, on devices that nobody has here."""
     device = DEVICES[case["device"]]
-    data, model = axes_of(case["layout"], case["devices"])
+    data, model = blocks.axes_of(case["layout"], case["devices"])
     kinds = (AxisType.Auto, AxisType.Auto)
     mesh = AbstractMesh((data, model), ("data", "model"), axis_types=kinds)
 
@@ -334,11 +204,15 @@ def on_paper(case):
     found = costs.collectives(
         step.function, *step.args, out_shardings=step.out_shardings, scatters=True
     )
-    near = scale_link(device.near_bytes_per_s)
-    far = scale_link(device.far_bytes_per_s if case["devices"] > 8 else near[0])
+    inside = case["devices"] <= 8
+    slower = device.near_bytes_per_s if inside else device.far_bytes_per_s
+    near = costs.Link(device.near_bytes_per_s, LATENCY_S)
+    far = costs.Link(slower, LATENCY_S)
     links_s = near.time_s(c for c in found if c.devices == model > 1)
     links_s += far.time_s(c for c in found if not c.devices == model > 1)
-    flops = costs.flops(step.function, *map_types(step.args)) / case["devices"]
+    # On one device: costs divides what is placed.
+    types = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), step.args)
+    flops = costs.flops(step.function, *types) / case["devices"]
     work_s = flops / (PART_OF_PEAK * device.flops_per_s)
     memory = held_bytes(case, step, data)
     return {
@@ -352,14 +226,6 @@ def on_paper(case):
         "overtaken": links_s > work_s,
         "source": device.source,
     }
-
-
-def scale_link(bytes_per_s):
-    return costs.Link(bytes_per_s, LATENCY_S)
-
-
-def map_types(args):
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), args)
 
 
 def held_bytes(case, step, data):
@@ -385,10 +251,10 @@ def held_bytes(case, step, data):
 @functools.lru_cache
 def tape_bytes(program, depth, width, heads, batch, length, dtype):
     """What the engine keeps of so many examples."""
-    shapes, data = shapes_of(program, Sizes(depth, width, heads, batch, length))
+    shapes, data = blocks.shapes_of(program, Sizes(depth, width, heads, batch, length))
     params = {k: jax.ShapeDtypeStruct(shape, dtype) for k, shape in shapes.items()}
     x = jax.ShapeDtypeStruct(data, dtype)
-    subject = PricedFunction(loss_of(program, heads), (params, x, x), 0, False)
+    subject = PricedFunction(blocks.loss_of(program, heads), (params, x, x), 0, False)
     return subject.linearized().tape().computed_bytes
 
 
@@ -417,12 +283,10 @@ def paper(counts, devices):
 
 def summary(rows):
     """Measured: bytes and memory; on paper: time, memory, and where it turns."""
-    rows = [row for row in rows if not is_gap(row)]
-    counted = [row for row in rows if row["what"] == "step"]
+    counted, on = (numbered(rows, what=what) for what in ("step", "paper"))
     names = ("program", "layout", "devices", "counted_bytes", "xla_bytes")
     names += ("device_memory_bytes", "memory_over_share", "error")
     table = [{name: row.get(name) for name in names} for row in counted]
-    on = [row for row in rows if row["what"] == "paper"]
     names = ("device", "layout", "devices", "work_s", "links_s", "step_s")
     names += ("device_memory_bytes", "fits", "overtaken")
     return {
@@ -455,16 +319,13 @@ def turning(rows):
 
 def claim(rows):
     """How near the counts are, how the memory falls, where it turns."""
-    counted = [row for row in rows if not is_gap(row) and row["what"] != "paper"]
+    counted = [row for row in numbered(rows) if row["what"] != "paper"]
     moved = [row for row in counted if row["xla_bytes"]]
     off = max(abs(row["counted_bytes"] / row["xla_bytes"] - 1) for row in moved)
     error = max(row["error"] for row in counted)
-    full = [
-        row for row in counted
-        if row["layout"] == "full" and row["what"] == "step" and row["devices"] > 1
-    ]  # fmt: skip
-    share = max(row["memory_over_share"] for row in full)
-    turns = turning([r for r in rows if not is_gap(r) and r["what"] == "paper"])
+    full = numbered(rows, what="step", layout="full")
+    share = max(row["memory_over_share"] for row in full if row["devices"] > 1)
+    turns = turning(numbered(rows, what="paper"))
     told = "; ".join(f"{t['device']}: {t['full']}" for t in turns)
     return (
         f"Counted collective bytes are within {off:.1%} of XLA's over {len(moved)} "
@@ -475,34 +336,30 @@ def claim(rows):
 
 
 def plot(rows, axes):
-    shown = [row for row in rows if not is_gap(row) and row["what"] == "step"]
-    program = max(row["program"] for row in shown)  # the transformer, where it is
-    for axis, name, label in (
-        (axes[0], "counted_bytes", "bytes a device sends, a step"),
-        (axes[1], "device_memory_bytes", "memory of a device (bytes)"),
-    ):
-        for layout, colour in LAYOUTS.items():
-            line = [
-                row for row in shown
-                if row["layout"] == layout and row["program"] == program
-                and row.get(name)
-            ]  # fmt: skip
-            places = [row["devices"] for row in line], [row[name] for row in line]
-            axis.plot(*places, "o-", color=COLOURS[colour], label=layout)
-        axis.set(xscale="log", yscale="log", xlabel="devices", ylabel=label)
-        axis.legend(frameon=False)
-    on = [row for row in rows if not is_gap(row) and row["what"] == "paper"]
+    """Bytes and memory of a step by devices; on paper work beside links."""
+    # the transformer, where it is
+    program = max(row["program"] for row in numbered(rows, what="step"))
     first = next(iter(DEVICES))
     for layout, colour in LAYOUTS.items():
-        line = [r for r in on if r["layout"] == layout and r["device"] == first]
-        counts = [row["devices"] for row in line]
-        links = [row["links_s"] for row in line]
-        axes[2].plot(counts, links, "o-", color=COLOURS[colour], label=layout)
-    works = {row["devices"]: row["work_s"] for row in on if row["device"] == first}
+        step = numbered(rows, what="step", layout=layout, program=program)
+        paper = numbered(rows, what="paper", layout=layout, device=first)
+        for axis, own, name in (
+            (axes[0], step, "counted_bytes"),
+            (axes[1], step, "device_memory_bytes"),
+            (axes[2], paper, "links_s"),
+        ):
+            own = [row for row in own if row[name]]  # one device moves nothing
+            places = [row["devices"] for row in own], [row[name] for row in own]
+            axis.plot(*places, "o-", color=COLOURS[colour], label=layout)
+    works = {r["devices"]: r["work_s"] for r in paper}  # the same in all layouts
     axes[2].plot(list(works), list(works.values()), color=INK, label="work")
-    axes[2].set(xscale="log", yscale="log", xlabel=f"devices ({first}, on paper)")
-    axes[2].set(ylabel="work and links of a step (s)")
-    axes[2].legend(frameon=False, fontsize="small")
+    for axis, x, y in (
+        (axes[0], "devices", "bytes a device sends, a step"),
+        (axes[1], "devices", "memory of a device (bytes)"),
+        (axes[2], f"devices ({first}, on paper)", "work and links of a step (s)"),
+    ):
+        axis.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
+        axis.legend(frameon=False, fontsize="small")
 
 
 COUNTS = [8 * 2**k for k in range(10)]
