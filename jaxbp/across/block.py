@@ -189,7 +189,7 @@ def flops_inside(edge) -> float:
     those inside, of what nothing is known of those of a full matrix."""
     structures: tuple = tuple(getattr(edge.map, "structures", ()))
     if not structures and type(edge.map).__module__.startswith("jaxbp.linear.loop"):
-        return 0.0  # run again, so without products
+        return 0.0  # its step is run again, which those with large products are not
     if not structures:
         return math.inf
     return max(

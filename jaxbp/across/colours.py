@@ -96,6 +96,7 @@ class Reading:
         return counts[0], counts[1]
 
     def own(self, by: str) -> np.ndarray:
+        """The colours of one side: of rows, or else of columns."""
         return self.rows if by == "rows" else self.columns
 
 
@@ -126,8 +127,7 @@ def by_columns(it: Pattern) -> Reading:
 
 
 def by_rows(it: Pattern) -> Reading:
-    found = by_columns(places_of(it.columns, it.rows, it.shape[::-1]))
-    colours, none = found.columns, found.rows
+    colours = _apart(it.rows, it.columns, *it.shape)
     none = np.full(it.shape[1], -1, np.int32)
     return Reading(none, colours, np.ones(it.nse, bool), colours[it.rows], it.columns)
 
