@@ -114,7 +114,8 @@ def basis(tree):
     for leaf, dtype in zip(leaves, dtypes, strict=True):
         size = math.prod(jnp.shape(leaf))
         block = jnp.eye(total, size, k=-start, dtype=dtype)
-        columns.append(block.reshape((total, *jnp.shape(leaf))))
+        block = block.reshape((total, *jnp.shape(leaf)))
+        columns.append(ir.stacked_like(block, ir.typeof(leaf)))
         start += size
     return structure.unflatten(columns)
 

@@ -12,7 +12,9 @@ import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
+from .. import ir
 from ..errors import InvalidArgument
 from .eager import jit_where_possible
 
@@ -29,12 +31,14 @@ class Leaf:
       obstacle: why it cannot be differentiated; empty if it can.
       weak: whether it is a scalar of weak type, such as a Python float, which takes
         the dtype of what it meets.
+      place: the sharding that its type names, on a mesh with explicit axes.
     """
 
     name: str
     value: Any
     obstacle: str
     weak: bool = False
+    place: Any = None
 
     def describe(self):
         """dtype and shape, e.g. `float32[3,4]`."""
@@ -82,7 +86,8 @@ class Subject:
         """The full `args` with `xs` in place of the differentiable leaves."""
         values = [leaf.value for leaf in self.leaves]
         for i, x in zip(self._where, xs, strict=True):
-            values[i] = x
+            place = self.leaves[i].place
+            values[i] = x if place is None else jax.reshard(x, place)
         chosen = jax.tree.unflatten(self.treedef, values)
         args = list(self.args)
         for position, argument in zip(self.argnums, chosen, strict=True):
@@ -100,7 +105,7 @@ class Subject:
                 "`f` must return at least one floating-point array, but returned "
                 f"{jax.tree.structure(y)} without any; nothing depends smoothly on x."
             )
-        leaves = [leaf for _, leaf in found]
+        leaves = [_whole(leaf) for _, leaf in found]
         self.output_names = ["output" + jax.tree_util.keystr(path) for path, _ in found]
         self.scalar = len(pairs) == 1 and leaves[0].shape == ()
         self.scalar = self.scalar and not jnp.iscomplexobj(leaves[0])
@@ -124,6 +129,14 @@ class Subject:
         if sum(x.size for x in self.x) <= SMALL:
             self._sent = [*self._sent[1 - KEPT :], (xs, found)]
         return found
+
+
+def _whole(y):
+    """An output whole on every device, as the cotangents that are paired with it."""
+    place = ir.explicit_sharding(ir.typeof(y))
+    if place is None:
+        return y
+    return jax.reshard(y, NamedSharding(place.mesh, PartitionSpec()))
 
 
 def _positions(argnums, count):
@@ -166,11 +179,12 @@ def _leaves(f, args, argnums):
                 "Call it outside jit, vmap and grad."
             )
         obstacle = _obstacle(value)
-        weak = False
+        weak, place = False, None
         if not obstacle:  # a Python float becomes an array of JAX's default dtype
             array = jnp.asarray(value)
             value, weak = np.asarray(array), array.weak_type and array.shape == ()
-        leaves.append(Leaf(name, value, obstacle, weak))
+            place = ir.explicit_sharding(ir.typeof(array))
+        leaves.append(Leaf(name, value, obstacle, weak, place))
     return leaves, treedef
 
 

@@ -65,6 +65,7 @@ from .values import barrier as barrier
 from .values import content as content
 from .values import differentiable as differentiable
 from .values import differentiable_dtype as differentiable_dtype
+from .values import explicit_sharding as explicit_sharding
 from .values import full as full
 from .values import is_batched as is_batched
 from .values import is_ref as is_ref
@@ -73,6 +74,7 @@ from .values import nbytes as nbytes
 from .values import one as one
 from .values import placed as placed
 from .values import replicate as replicate
+from .values import stacked_like as stacked_like
 from .values import struct as struct
 from .values import tangent_aval as tangent_aval
 from .values import typeof as typeof

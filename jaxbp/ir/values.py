@@ -12,7 +12,7 @@ from jax.core import ShapedArray, Tracer
 from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import primal_dtype_to_tangent_dtype, primitives
 from jax.ref import AbstractRef
-from jax.sharding import SingleDeviceSharding
+from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from .traces import current_trace, is_staging
 
@@ -159,6 +159,24 @@ def placed(aval) -> bool:
     """Whether a type speaks of a device mesh: then it is not a plain cache key."""
     sharding = getattr(aval, "sharding", None)
     return bool(sharding is not None and not sharding.mesh.empty) or bool(varying(aval))
+
+
+def explicit_sharding(aval):
+    """The sharding that a type names on a mesh with explicit axes, or None."""
+    sharding = getattr(aval, "sharding", None)
+    return sharding if sharding is not None and sharding.mesh.explicit_axes else None
+
+
+def stacked_like(values, aval):
+    """`values`, stacked along a first axis, each on the mesh as `aval` says."""
+    if not placed(aval):
+        return values
+    place = explicit_sharding(aval)
+    if place is not None:
+        spec = PartitionSpec(None, *place.spec)
+        values = jax.reshard(values, NamedSharding(place.mesh, spec))
+    missing = varying(aval) - varying(jax.typeof(values))
+    return lax.pcast(values, tuple(missing), to="varying") if missing else values
 
 
 @jax.custom_jvp
