@@ -15,6 +15,8 @@ from .term import Term
 FEW = 4096  # entries of a matrix that is put together one by one
 SPARSE = 16  # a term with one entry in so many is written into zeros
 FUSED = 3  # less diagonals are added to a matrix by comparing positions
+SMALL = 2**15  # entries of a matrix that one pass writes as soon as zeros
+FUSED_ENDS = 2**18  # numbers that are compared to join vectors in one pass
 CONSTANT = 4096  # positions that a compiled program may hold as a constant
 
 
@@ -24,9 +26,7 @@ def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
         return jnp.zeros(shape, dtype)
     if is_stacked(terms, shape):
         return _entries(terms, shape, dtype)
-    few = [term for term in terms if is_sparse(term, shape)]
-    if len(few) < min(len(terms), FUSED) and all(map(_is_diagonal, few)):
-        few = []  # added in the pass that writes the others
+    few = one_by_one(terms, shape)
     whole: Any = None
     for term in terms:
         if not any(term is one for one in few):
@@ -53,6 +53,19 @@ def is_stacked(terms: Sequence[Term], shape: Sequence[int]) -> bool:
 def is_sparse(term: Term, shape: Sequence[int]) -> bool:
     """Whether its entries are so few that they are written one by one."""
     return SPARSE * term.entries <= math.prod(shape) < 1 << 31
+
+
+def one_by_one(terms: Sequence[Term], shape: Sequence[int]) -> list[Term]:
+    """Of terms that are summed those whose entries are written one by one.
+
+    A few diagonals are written by comparing positions, in one pass with the others or
+    where the whole is small: zeros and a scatter are kernels of their own.
+    """
+    few = [term for term in terms if is_sparse(term, shape)]
+    fused = len(few) < len(terms) or math.prod(shape) <= SMALL
+    if fused and len(few) < FUSED and all(map(_is_diagonal, few)):
+        return []
+    return few
 
 
 def is_static(term: Term) -> bool:
@@ -140,7 +153,7 @@ def _padded(factor: Factor, laid, same, shape, dtype):
         rows, columns = (
             lax.broadcasted_iota(np.int32, grid, labels.index(x)) for x in (label, new)
         )
-        value = value * (rows == columns).astype(dtype)
+        value = jnp.where(rows == columns, value, 0)  # not times: 0 x inf
     value = jnp.broadcast_to(value, grid)
     flipped = [
         labels.index(label) for axis, _ in laid for label, back, *_ in axis if back
@@ -191,13 +204,26 @@ def _scattered(terms: Sequence[Term], whole, shape, dtype):
         found.append(
             (jnp.broadcast_to(flat, value.shape).reshape(-1), value.reshape(-1))
         )
-    places, values = (
-        lax.concatenate(list(parts), 0) for parts in zip(*found, strict=True)
-    )
+    places, values = (_joined_ends(parts) for parts in zip(*found, strict=True))
     if whole is None:
         whole = jnp.zeros(shape, dtype)
     flat = whole.reshape(-1).at[places].add(values, mode="promise_in_bounds")
     return flat.reshape(shape)
+
+
+def _joined_ends(parts: Sequence):
+    """Vectors end to end. Few numbers are summed, each padded to its place: that is
+    one pass with what computes them, where a concatenation is a kernel for each."""
+    total = sum(part.size for part in parts)
+    known = all(isinstance(part, np.ndarray) for part in parts)
+    if known or len(parts) * total > FUSED_ENDS:
+        return lax.concatenate(list(parts), 0)
+    whole, start = None, 0
+    for part in parts:
+        one = lax.pad(part, part.dtype.type(0), [(start, total - start - part.size, 0)])
+        whole = one if whole is None else whole + one
+        start += part.size
+    return whole
 
 
 def _listed(term: Term, dtype):

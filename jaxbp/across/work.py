@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .expand import is_sparse, is_stacked, is_static
+from .expand import is_stacked, is_static, one_by_one
 
 
 class Rates(NamedTuple):
@@ -107,7 +107,8 @@ class Work:
         if is_stacked(terms, shape):
             self.elements(size)
             return
-        few = [t.entries for t in terms if is_sparse(t, shape) or not is_static(t)]
+        apart = {id(term) for term in one_by_one(terms, shape)}
+        few = [t.entries for t in terms if id(t) in apart or not is_static(t)]
         plain, entries = len(terms) - len(few), sum(few)
         self.elements(size * max(1.0, (1 + plain) / 2))
         self.time_s += entries * self.rates.entry_s

@@ -212,3 +212,11 @@ def test_a_plan_on_the_clock():
         types = jax.ShapeDtypeStruct((4,), np.float32)
         jaxbp.hessian(jnp.sum).plan(types, measure=True)
     assert "Hessian of" in str(jaxbp.hessian(jnp.sum).plan(types))
+
+
+@pytest.mark.parametrize("count", [3, 20, 200])
+def test_an_infinite_slope_stays_on_the_diagonal(count, monkeypatch):
+    monkeypatch.setattr(order, "CLEARLY", np.inf)
+    x = jnp.arange(float(count))
+    found = np.asarray(jaxbp.jacobian(lambda x: jnp.sqrt(x) + jnp.sin(x))(x))
+    assert np.isinf(found[0, 0]) and np.isfinite(found.ravel()[1:]).all()

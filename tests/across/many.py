@@ -1,0 +1,27 @@
+"""`python -m tests.across.many 5000 [seed]`: so many random programs, by orders of
+elimination, beside JAX: values and, in float64, patterns that hold every nonzero."""
+
+import sys
+
+import jax
+
+from jaxbp.across import order
+
+from .test_random import trial
+
+CHUNK = 100
+
+
+def main(count: int, seed: int = 0) -> None:
+    jax.config.update("jax_enable_x64", True)
+    order.CLEARLY = float("inf")
+    compared = tried = 0
+    while compared < count:
+        compared += trial(CHUNK, seed + tried // CHUNK)
+        tried += CHUNK
+        print(f"{compared} of {tried} compared, none differs", flush=True)
+        jax.clear_caches()
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
