@@ -30,6 +30,7 @@ matplotlib.use("Agg")  # no test opens a window
 import jax  # noqa: E402  (the platform is chosen first)
 import pytest  # noqa: E402
 
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # of commands that tests start
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -38,8 +39,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # Folders whose programs run once or twice: LLVM's optimizations take longer than the
 # run they would shorten. XLA's own passes run all the same.
 COMPILED_QUICKLY = set(
-    "across checkpointing checks control diagnosis ecosystem evaluation fuzz ir layers "
-    "linear problems rules scale transforms walkers".split()
+    "across checkpointing checks classics control diagnosis ecosystem evaluation fuzz "
+    "ir layers linear problems rules scale training transforms walkers".split()
 )
 
 
