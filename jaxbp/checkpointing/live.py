@@ -45,6 +45,7 @@ class _Timeline:
         self.steps = self._with_copies(flat)
         self.written = {self._root(value) for value in written}
         self.ends = {self._root(v) for v in flat.outs} - self.written
+        self.barred = {self._root(v) for v in _barred(flat)}
         self.readers: dict[Value, list[tuple[Step, int]]] = {}
         for step in self.steps:
             for place, value in enumerate(step.ins):
@@ -95,6 +96,8 @@ class _Timeline:
         readers = self._read(out)
         if out in self.ends or not readers:
             return out in self.ends
+        if out in self.barred:
+            return True
         if step.name == "transpose" and any(self._in_library(r) for r, _ in readers):
             return True
         if not _joins(step):
@@ -231,6 +234,15 @@ def _views(flat: Flat) -> dict[Value, Value]:
         if _is_view(step)
         for value, out in zip(step.ins, step.outs, strict=False)
     }
+
+
+def _barred(flat: Flat) -> Iterator[Value]:
+    """What a barrier is put before: compilers fuse nothing across it."""
+    read = {value for step in flat.steps for value in step.ins}.union(flat.outs)
+    for step in flat.steps:
+        if step.name == "optimization_barrier":
+            pairs = zip(step.ins, step.outs, strict=True)
+            yield from (value for value, out in pairs if out in read)
 
 
 def _is_view(step: Step) -> bool:
