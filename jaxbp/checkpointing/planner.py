@@ -1,9 +1,9 @@
 """Plans of a program under budgets: predicted, compiled, corrected.
 
 What can be chosen is ordered by time. The fastest choice is compiled first: what it
-takes says how far the model is off for this program. Then, from the fastest on, each
-that may fit is compiled, and the first that fits is taken. So a larger budget never
-gives a slower plan, and none is exceeded.
+takes says how far the model is off for this program. Then the fastest that fits is
+found by bisection. None is taken that was not compiled: no budget is exceeded, and a
+larger one never gives a slower plan, nor a refusal where a smaller one was kept.
 """
 
 import time
@@ -27,9 +27,8 @@ from .ways import is_long, layout_of
 
 _MOST_CHOICES = 12
 _MOST_EXTRA = 5  # runs of the function more than once, at most
-_MAY_FIT = 1.15  # what is predicted to need more than so many budgets does not
-_MAY_BE_OFF = 1.6  # what the sizes of segments say, over what will be predicted
-_BETTER = 1.02  # of what is measured of one that did not fit
+_MAY_FIT = 1.15  # what is expected to need more than so many budgets does not
+_MOST_DOUBTFUL = 3  # compiled more, before a budget is refused
 
 
 class Planner:
@@ -88,11 +87,11 @@ class Planner:
         place = self._found[budget]
         if place is None:
             raise InvalidArgument(self._refusal(budget))
-        chosen, tried = self.choices[place], self._try(place)
+        chosen = self.choices[place]
         return Plan(
             name=self.name,
             budget_bytes=budget,
-            predicted_bytes=self._predicted(tried),
+            predicted_bytes=self._predicted(place),
             measured_bytes=self._measured(place),
             segments=len(self.segments),
             forward_steps=chosen.forward_steps,
@@ -116,59 +115,81 @@ class Planner:
 
     def rows(self) -> tuple[Row, ...]:
         """All choices, from the least bytes to the least time; traces them."""
-        tries = [self._try(place) for place in range(len(self.choices))]
-        pairs = zip(self.choices, tries, strict=True)
-        return tuple([Row(c, self._predicted(it), it.measured) for c, it in pairs])
+        return tuple(
+            [
+                Row(choice, self._predicted(place), self._try(place).measured)
+                for place, choice in enumerate(self.choices)
+            ]
+        )
 
     def _fitting(self, budget: int) -> int | None:
-        """The fastest choice that is found to fit."""
-        fastest = len(self.choices) - 1
-        limit = _MAY_FIT * budget
-        for place in range(fastest, -1, -1):
-            far = self._total(self.choices[place]) > _MAY_BE_OFF * budget
-            if place != fastest and (far or self._predicted(self._try(place)) > limit):
-                continue
-            if self._measured(place) <= budget:
-                return place if place == fastest else self._faster(place, budget)
-            limit = min(limit, _BETTER * self._measured(place))
-        tries = [(place, self._try(place)) for place in range(fastest + 1)]
-        untried = [place for place, it in tries if it.measured is None]
-        if untried:  # none, or the least is named too high
-            least = min(untried, key=lambda place: self._predicted(self._try(place)))
-            if self._measured(least) <= budget:
-                return self._faster(least, budget)
-        fitting = [p for p, it in tries if it.measured and it.measured <= budget]
-        return max(fitting, default=None)
+        """The fastest choice that is found to fit, by bisection: fewer bytes are
+        expected of a slower one, and what the model says is corrected by what was
+        measured on both sides. Where that fails, what may fit is tried one by one."""
+        fits, beyond = -1, len(self.choices)
+        probe = beyond - 1
+        while fits + 1 < beyond:
+            if self._measured(probe) <= budget:
+                fits = probe
+            else:
+                beyond = probe
+            probe = self._next(fits, beyond, budget)
+        for place in () if fits >= 0 else self._doubtful(budget):
+            self._measured(place)
+        found = [p for p, it in enumerate(self._tried) if it and it.within(budget)]
+        return max(found, default=None)
 
-    def _faster(self, place: int, budget: int) -> int:
-        """From a choice that fits, on to faster ones that were predicted not to."""
-        while self._measured(place + 1) <= budget:  # the fastest was found not to fit
-            place += 1
-        return place
+    def _next(self, fits: int, beyond: int, budget: int) -> int:
+        """The fastest between these that should fit, but no more than half of them are
+        left to be tried after it."""
+        between = range(fits + 1, beyond)
+        hopeful = [p for p in between if self._expected(p) <= budget]
+        quarter = len(between) // 4
+        first, last = fits + 1 + quarter, beyond - 1 - quarter
+        return min(max(max(hopeful, default=first), first), last)
+
+    def _doubtful(self, budget: int) -> list[int]:
+        """Those that were not compiled and may yet fit, the likeliest first."""
+        untried = [p for p, it in enumerate(self._tried) if not it or not it.measured]
+        likely = sorted(untried, key=self._expected)[:_MOST_DOUBTFUL]
+        return [p for p in likely if self._expected(p) <= _MAY_FIT * budget]
+
+    def _expected(self, place: int) -> float:
+        """Bytes by the sizes of segments, as far off as they were for the nearest that
+        was measured."""
+        known = [
+            (abs(place - p), it.measured / self._total(self.choices[p]))
+            for p, it in enumerate(self._tried)
+            if it and it.measured
+        ]
+        return self._total(self.choices[place]) * (min(known)[1] if known else 1.0)
 
     def _try(self, place: int) -> "_Try":
         found = self._tried[place]
         if found is None:
-            begun = time.perf_counter()
             choice = self.choices[place]
             ways = [way for _, way, _ in taped(choice.tree)]
             by_blocks = any(way.loop_bytes is not None for way in ways)
             found = self._tried[place] = _Try(self._traced(choice), by_blocks)
-            self.planning_s += time.perf_counter() - begun
         return found
 
-    def _predicted(self, it: "_Try") -> int:
-        """By the model; where the loops are the plain program's, corrected by what the
-        model was off there, a quarter at most."""
-        plain = self._try(len(self.choices) - 1)
-        if it is plain or plain.measured is None or it.by_blocks:
-            return it.predicted
-        off = plain.measured / max(plain.predicted, 1)
-        return round(it.predicted * min(max(off, 0.8), 1.25))
+    def _predicted(self, place: int) -> int:
+        """By the model, corrected by what it was off for the nearest choice that was
+        compiled before; a loop by blocks is another program than a whole one."""
+        it = self._try(place)
+        if it.foreseen is not None:
+            return it.foreseen
+        known = [
+            (abs(place - p), other.measured / max(other.predicted, 1))
+            for p, other in enumerate(self._tried)
+            if other and other.measured and other.by_blocks == it.by_blocks
+        ]
+        return round(it.predicted * (min(known)[1] if known else 1.0))
 
     def _measured(self, place: int) -> int:
         it = self._try(place)
         if it.measured is None:
+            it.foreseen = self._predicted(place)
             it.measured = it.compiled_bytes()
         return it.measured
 
@@ -217,12 +238,18 @@ class Planner:
 
 
 class _Try:
-    """A choice traced, and what it takes: by the model, and compiled."""
+    """A choice traced, and what it takes: by the model, as foreseen before it was
+    compiled, and compiled."""
 
     def __init__(self, traced, by_blocks: bool):
         self.traced, self.by_blocks = traced, by_blocks
         self.predicted = live_bytes(traced.jaxpr)
+        self.foreseen: int | None = None
         self.measured: int | None = None
+
+    def within(self, budget: int) -> bool:
+        """Whether it was compiled, and fits."""
+        return self.measured is not None and self.measured <= budget
 
     def compiled_bytes(self) -> int:
         """XLA's temporaries and outputs, less what they share with arguments."""
