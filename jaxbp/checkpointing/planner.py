@@ -7,12 +7,13 @@ larger one never gives a slower plan, nor a refusal where a smaller one was kept
 """
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import numpy as np
 
-from .. import ir
+from .. import ir, settings
 from ..costs import amount_of
 from ..costs.tape_render import size
 from ..errors import InvalidArgument
@@ -25,20 +26,36 @@ from .schedule import LEVELS, Schedules, peak, runs, taped
 from .sizes import segments_of
 from .ways import is_long, layout_of
 
+_planners: OrderedDict = OrderedDict()
+_MOST_PLANNERS = 64
 _MOST_CHOICES = 12
 _MOST_EXTRA = 5  # runs of the function more than once, at most
 _MAY_FIT = 1.15  # what is expected to need more than so many budgets does not
 _MOST_DOUBTFUL = 3  # compiled more, before a budget is refused
 
 
+def planner_of(program, moving: Sequence[bool]) -> "Planner":
+    """The plans of a closed program, remembered with what was compiled for others."""
+    key = str(program), tuple(moving), jax.default_backend(), settings.current()
+    if key not in _planners:
+        _planners[key] = Planner(program, moving)
+        while len(_planners) > _MOST_PLANNERS:
+            _planners.popitem(last=False)
+    _planners.move_to_end(key)
+    return _planners[key]
+
+
 class Planner:
     """The plans of one program."""
 
-    def __init__(self, name: str, program, moving: Sequence[bool]):
-        self.name, self.moving = name, list(moving)
+    def __init__(self, program, moving: Sequence[bool]):
+        self.moving = list(moving)
         begun = time.perf_counter()
-        self.chain: Chain = chain_of(program, moving)
+        chain = chain_of(program, moving)
+        # Without arrays: it is remembered, and they would be.
+        self.chain: Chain = chain._replace(consts=())
         self.segments = segments_of(self.chain)
+        self._once = amount_of(program).flops.high
         self.choices = _thinned(list(self._choices()), self._total)
         self._tried: list[_Try | None] = [None] * len(self.choices)
         self._found: dict[int, int | None] = {}  # per budget the choice taken
@@ -76,8 +93,12 @@ class Planner:
         ends = [v for v, m in zip(jaxpr.invars, self.moving, strict=True) if m]
         return [v.aval for v in [*ends, *jaxpr.outvars]]
 
-    def plan(self, budget: int) -> Plan:
+    def plan(self, budget: int, name: str) -> Plan:
         """The fastest choice whose compiled program keeps within the budget.
+
+        Args:
+          budget: bytes.
+          name: of the function, for what is shown.
 
         Raises:
           InvalidArgument: none does; the message has the least that one takes.
@@ -86,10 +107,10 @@ class Planner:
             self._found[budget] = self._fitting(budget)
         place = self._found[budget]
         if place is None:
-            raise InvalidArgument(self._refusal(budget))
+            raise InvalidArgument(self._refusal(budget, name))
         chosen = self.choices[place]
         return Plan(
-            name=self.name,
+            name=name,
             budget_bytes=budget,
             predicted_bytes=self._predicted(place),
             measured_bytes=self._measured(place),
@@ -109,15 +130,19 @@ class Planner:
     def _flops(self, choice: Choice) -> float:
         """Of the plain gradient, and of what is run again."""
         plain = amount_of(self._try(len(self.choices) - 1).traced.jaxpr).flops.high
-        chain = self.chain
-        whole = amount_of(ir.closed(chain.jaxpr, chain.consts)).flops.high
-        return plain + choice.extra * whole if choice.extra else plain
+        return plain + choice.extra * self._once if choice.extra else plain
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self, chosen: Choice) -> tuple[Row, ...]:
         """All choices, from the least bytes to the least time; traces them."""
         return tuple(
             [
-                Row(choice, self._predicted(place), self._try(place).measured)
+                Row(
+                    self._predicted(place),
+                    self._try(place).measured,
+                    choice.forward_steps,
+                    1 + choice.extra,
+                    choice is chosen,
+                )
                 for place, choice in enumerate(self.choices)
             ]
         )
@@ -193,6 +218,25 @@ class Planner:
             it.measured = it.compiled_bytes()
         return it.measured
 
+    def consts_of(self, program) -> tuple:
+        """The arrays that a program of these plans, traced anew, brings along."""
+        return chain_of(program, self.moving).consts
+
+    def ones(self) -> list:
+        """Cotangents of all outputs."""
+        avals = [ir.tangent_aval(v.aval) for v in self.chain.jaxpr.outvars]
+        return [
+            ir.one(a) if a.dtype != jax.dtypes.float0 else ir.zeros(a) for a in avals
+        ]
+
+    def programs(self, chosen: Choice) -> tuple:
+        """The plain gradient and the planned one, traced: functions of constants,
+        inputs and cotangents."""
+        plain, planned = self.choices[-1], chosen
+        return tuple(
+            [self._try(self.choices.index(it)).traced for it in (plain, planned)]
+        )
+
     def _traced(self, choice: Choice):
         """The program of values and gradients."""
         run = scheduled(self.chain, choice.tree)
@@ -226,11 +270,11 @@ class Planner:
                     block = max(found.steps, found.last)
                     yield LoopRuns(line, length, total, found.slots, block)
 
-    def _refusal(self, budget: int) -> str:
+    def _refusal(self, budget: int, name: str) -> str:
         least = min(it.measured for it in self._tried if it and it.measured is not None)
         kept = sum(map(ir.nbytes, self._outputs()))
         return (
-            f"the gradient of `{self.name}` cannot be had within {budget} bytes: the "
+            f"the gradient of `{name}` cannot be had within {budget} bytes: the "
             f"least that a schedule takes here is {least} bytes ({size(least)}), of "
             f"which {size(kept)} are the outputs and gradients themselves. Give a "
             "larger budget, or differentiate by fewer arguments (`argnums`)."
