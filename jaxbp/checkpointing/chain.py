@@ -18,7 +18,7 @@ from ..control.activity import spread
 from ..control.later import behind
 from ..rules import registry
 
-MOST_SEGMENTS = 100
+MOST_SEGMENTS = 80
 _RANDOM = ("random_bits", "threefry2x32", "rng_bit_generator")
 _GROWS = 16  # times as many bytes as it reads: what is not to be made long before
 

@@ -93,8 +93,8 @@ class Plan(Shown):
       flops: of the plain gradient and of what runs again, counted; infinite where a
         loop has no known end.
       loops: of known length.
-      planning_s: time to cut the program and to find all schedules, in seconds; to
-        trace and to compile those that are tried comes on top.
+      planning_s: time of the processor to cut the program and to find all schedules,
+        in seconds; to trace and to compile those that are tried comes on top.
       compiled: how many programs were compiled to see what XLA needs.
       chosen: the choice taken.
       seconds, plain_seconds: of the planned gradient and of the plain one; None unless
@@ -133,7 +133,7 @@ class Plan(Shown):
             Column("predicted bytes"),
             Column("XLA's bytes"),
             Column("forward work,\ntimes f"),
-            Column(f"segments run\n(of {self.segments})"),
+            Column("forward\nsteps"),
         ]
         lines = [
             Line(
@@ -158,8 +158,9 @@ class Plan(Shown):
             f"(predicted {size(self.predicted_bytes)}, {100 * off:+.0f} %)."
         )
         work = (
-            f"Forward steps {self.forward_steps:,} of {self.segments:,} segments, "
-            f"{self.times_f:.2f} times f; {show(exactly(self.flops))} flops in all."
+            f"Forward steps {self.forward_steps:,}, {self.times_f:.2f} times f, where "
+            f"a step is one of {self.segments:,} segments; "
+            f"{show(exactly(self.flops))} flops in all."
         )
         loops = [
             Words(
