@@ -22,7 +22,7 @@ from .chain import Chain, chain_of
 from .live import live_bytes
 from .nested import scheduled
 from .plan import Choice, LoopRuns, Plan, Row
-from .schedule import LEVELS, Schedules, peak, taped
+from .schedule import LEVELS, Schedules, Segment, peak, taped
 from .sizes import segments_of
 from .ways import is_long, layout_of
 
@@ -56,29 +56,44 @@ class Planner:
         self.chain: Chain = chain._replace(consts=())
         self.segments = segments_of(self.chain)
         self._once = amount_of(program).flops.high
-        self.choices = _thinned(list(self._choices()), self._total)
+        self.choices = _thinned(list(self._choices(self.segments)), self._total)
+        self._deep = False
         self._tried: list[_Try | None] = [None] * len(self.choices)
         self._found: dict[int, int | None] = {}  # per budget the choice taken
         self.planning_s = time.process_time() - begun
 
-    def _choices(self) -> Iterator[Choice]:
+    def _choices(self, segments: Sequence[Segment]) -> Iterator[Choice]:
         """From the least bytes to the least time; each is faster than those before."""
-        whole = sum(s.ways[0].tape_bytes for s in self.segments)
-        whole += max(s.ways[0].pull_bytes for s in self.segments)
-        whole += whole * (len(self.segments) + 2) // LEVELS  # what is rounded up
-        schedules = Schedules(self.segments, whole)
+        whole = sum(s.ways[0].tape_bytes for s in segments)
+        whole += max(s.ways[0].pull_bytes for s in segments)
+        whole += whole * (len(segments) + 2) // LEVELS  # what is rounded up
+        schedules = Schedules(segments, whole)
         while not np.isfinite(schedules.seconds()[LEVELS]):  # states larger than tapes
             whole = 2 * whole + 1
-            schedules = Schedules(self.segments, whole)
-        seconds, once = schedules.seconds(), sum(s.seconds for s in self.segments)
+            schedules = Schedules(segments, whole)
+        seconds, once = schedules.seconds(), sum(s.seconds for s in segments)
         last = np.inf
         for level in range(LEVELS + 1):
             if seconds[level] < min(last - 1e-12 * once, _MOST_EXTRA * once + 1e-30):
                 last, tree = seconds[level], schedules.tree(level)
-                found = peak(self.segments, tree)
+                found = peak(segments, tree)
                 extra = float(last / max(once, 1e-30))
                 steps = sum(times for _, _, times in taped(tree))
                 yield Choice(found, extra, steps, tree)
+
+    def _deepen(self) -> int:
+        """Adds choices that run more again than the model finds of use: as if to run
+        a segment, and to pull it back, took little room. How many."""
+        if self._deep:
+            return 0
+        self._deep, most = True, self.choices[0].extra
+        found = self._choices([_light(segment) for segment in self.segments])
+        found = [choice for choice in found if choice.extra > most]
+        found = _thinned(found, self._total) if found else []
+        self.choices = [*found, *self.choices]
+        self._tried = [*[None] * len(found), *self._tried]
+        self._found.clear()  # they were places among fewer
+        return len(found)
 
     def _total(self, choice: Choice) -> int:
         """With the outputs, in whose places the states live that fit there."""
@@ -152,18 +167,24 @@ class Planner:
         """The fastest choice that is found to fit, by bisection: fewer bytes are
         expected of a slower one, and what the model says is corrected by what was
         measured on both sides. Where that fails, what may fit is tried one by one."""
-        fits, beyond = -1, len(self.choices)
-        probe = beyond - 1
+        fits = self._bisected(len(self.choices), budget)
+        if fits < 0 and (more := self._deepen()):
+            fits = self._bisected(more, budget)
+        for place in () if fits >= 0 else self._doubtful(budget):
+            self._measured(place)
+        found = [p for p, it in enumerate(self._tried) if it and it.within(budget)]
+        return max(found, default=None)
+
+    def _bisected(self, beyond: int, budget: int) -> int:
+        """The fastest before `beyond` that fits; -1: none is found to."""
+        fits, probe = -1, beyond - 1
         while fits + 1 < beyond:
             if self._measured(probe) <= budget:
                 fits = probe
             else:
                 beyond = probe
             probe = self._next(fits, beyond, budget)
-        for place in () if fits >= 0 else self._doubtful(budget):
-            self._measured(place)
-        found = [p for p, it in enumerate(self._tried) if it and it.within(budget)]
-        return max(found, default=None)
+        return fits
 
     def _next(self, fits: int, beyond: int, budget: int) -> int:
         """The fastest between these that should fit, but no more than half of them are
@@ -280,6 +301,12 @@ class Planner:
             f"which {size(kept)} are the outputs and gradients themselves. Give a "
             "larger budget, or differentiate by fewer arguments (`argnums`)."
         )
+
+
+def _light(segment: Segment) -> Segment:
+    """A segment that takes a quarter of the room while it is run and pulled back."""
+    ways = [w._replace(pull_bytes=w.pull_bytes // 4) for w in segment.ways]
+    return segment._replace(run_bytes=segment.run_bytes // 4, ways=tuple(ways))
 
 
 class _Try:
