@@ -337,20 +337,6 @@ def bouncing_ball(loop, g, elasticity, height):
     return v * rest - 0.5 * g * rest**2
 
 
-@program(np.array([0.5, -0.2, 0.9]))
-def value_iteration(loop, rewards):
-    moves = jnp.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
-    chances = jnp.stack([moves, moves[::-1]])
-
-    def step(state):
-        v, _ = state
-        return jnp.max(rewards + 0.3 * jnp.einsum("asn,n->as", chances, v), 0), v
-
-    start = jnp.zeros(3), jnp.ones(3)
-    v, _ = loop(lambda s: jnp.max(jnp.abs(s[0] - s[1])) > 1e-6, step, start)
-    return jnp.sum(v**2)
-
-
 @program(np.array([0.3, 0.7]))
 def a_loop_in_the_condition(loop, x):
     def goes_on(c):
