@@ -55,19 +55,6 @@ def checkpointed(
     compiled about four times, eight at most. Other budgets of the same program take
     what is known of it already. The gradient runs `fun` forward at most 6 times.
 
-    Example:
-    >>> import jax, jax.numpy as jnp, jaxbp
-    >>> def loss(ws, x):
-    ...     for w in ws:
-    ...         x = jnp.tanh(x @ w)
-    ...     return jnp.sum(x**2)
-    >>> x, ws = jnp.ones((4096, 64), "float32"), [jnp.eye(64, dtype="float32")] * 8
-    >>> within = jaxbp.checkpointed(loss, "6MB")
-    >>> plan = within.plan(ws, x)
-    >>> plan.measured_bytes <= 6_000_000, plan.extra > 0
-    (True, True)
-    >>> slopes = jax.jit(jaxbp.grad(within))(ws, x)
-
     Source: Beaumont et al., "Optimal checkpointing for heterogeneous chains", 2024.
     """
     arguments.check_callable(fun)
