@@ -52,7 +52,7 @@ def checkpointed(
         none that can be differentiated by; or `fun` needs the value of an array.
 
     Cost: at the first call with given shapes, `fun` is traced, and its gradient is
-    compiled about four times, eight at most. Other budgets of the same program take
+    compiled about four times, a dozen where none fits. Other budgets of a program take
     what is known of it already. The gradient runs `fun` forward at most 6 times.
 
     Source: Beaumont et al., "Optimal checkpointing for heterogeneous chains", 2024.
