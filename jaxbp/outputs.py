@@ -6,19 +6,28 @@ from pathlib import Path
 from .errors import InvalidArgument
 
 
-def check_writable(option: str, path: str | os.PathLike | None) -> None:
+def check_writable(
+    option: str, path: str | os.PathLike | None, makes_folders: bool = True
+) -> None:
     """Raises InvalidArgument, in one line, unless a file can be written there.
 
-    The folders on the way are made. It is tried, not asked: permissions do not tell
-    what a file system of the kernel's, or one that is full, refuses.
+    It is tried, not asked: permissions do not tell what a file system of the kernel's,
+    or one that is full, refuses.
 
     Args:
       option: as the user wrote it, for the message.
       path: of the file; None is no file, and passes.
+      makes_folders: the folders on the way are made. Else they must be there: a report
+        is not worth one that was mistyped.
     """
     if path is None:
         return
     path = Path(path)
+    if not makes_folders and not path.parent.is_dir():
+        raise InvalidArgument(
+            f"`{option}` must be a place that can be written, but {path} cannot: there "
+            f"is no folder {path.parent}. Make it, or choose another."
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = not path.exists()

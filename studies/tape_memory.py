@@ -1,9 +1,11 @@
-"""What does reverse mode keep in memory, beside JAX, and with checkpoints?
+"""What does reverse mode keep in memory, beside JAX, with checkpoints, in a budget?
 
 Expectation: the tape grows in proportion to the number of layers or time steps, for
 the engine as for JAX; XLA's temporaries follow it. With `checkpoint` on every layer
 only the layers' inputs are kept and the work grows by about one evaluation of f: from
-3 to 4 times f.
+3 to 4 times f. `checkpointed` within half of the bytes that the plain gradient takes
+costs less: what is cheap to run again goes first. A loop of unknown length keeps some
+states, however many steps it takes.
 
 Tape bytes are counted from the pullback before anything runs; XLA's temporaries are
 those of the whole gradient. A CPU's allocator reports no peak: it stands in the rows
@@ -20,8 +22,10 @@ from jax import lax
 
 import jaxbp
 from jaxbp import costs
+from jaxbp.errors import InvalidArgument
 from jaxbp.problems.programs.draw import Draw
 from jaxbp.study import (
+    GAP,
     QUICK_SETTINGS,
     SETTINGS,
     Study,
@@ -34,6 +38,7 @@ from jaxbp.study import (
     run,
 )
 from jaxbp.study.unstable import largest_whole, steady
+from jaxbp.timing import stages
 
 MINUTES = 0.5
 
@@ -42,18 +47,23 @@ MINUTES = 0.5
 LENGTHS = dict(
     MLP=dict(length=[2, 4, 8, 16, 32], width=128, batch=512),  # length: layers
     RNN=dict(length=[16, 32, 64, 128, 256], width=128, batch=64),  # time steps
+    loop=dict(length=[16, 32, 64, 128, 256], width=128, batch=64),  # of a while loop
 )
 QUICK_LENGTHS = dict(
     MLP=dict(length=[2, 4, 8], width=32, batch=64),
     RNN=dict(length=[4, 8, 16], width=32, batch=8),
+    loop=dict(length=[4, 8, 16], width=32, batch=8),
 )
-UNIT = {"MLP": "layers", "RNN": "time steps"}  # of a length
+UNIT = {"MLP": "layers", "RNN": "time steps", "loop": "steps"}  # of a length
+WHILE = ("jaxbp", "jaxbp, checkpoint")  # JAX goes through no such loop in reverse
 ENGINES = {"jaxbp": (jaxbp.grad, jaxbp.vjp), "jax": (jax.grad, jax.vjp)}
+HALF = "jaxbp, half the bytes"  # of the plain gradient's temporaries and outputs
 METHODS = {  # name: (whose, with checkpoint, colour)
     "jaxbp": ("jaxbp", False, "blue"),
     "jax": ("jax", False, "black"),
     "jaxbp, checkpoint": ("jaxbp", True, "vermilion"),
     "jax, checkpoint": ("jax", True, "orange"),
+    HALF: ("jaxbp", False, "green"),
 }
 
 
@@ -76,12 +86,35 @@ def network(family, checkpointed):
         x, _ = lax.scan(lambda x, u: (step(x + u, params), None), x, inputs)
         return jnp.mean(x * x)
 
-    return deep if family == "MLP" else recurrent
+    def until(params, x, inputs):
+        """A while loop over the same inputs, which JAX goes through forward only."""
+
+        def go_on(state):
+            n, x = state
+            return n + 1, step(x + inputs[n], params)
+
+        _, x = lax.while_loop(lambda s: s[0] < len(inputs), go_on, (0, x))
+        return jnp.mean(x * x)
+
+    return {"MLP": deep, "RNN": recurrent, "loop": until}[family]
+
+
+def halved(f, args):
+    """`f` within half of what its plain gradient takes; or None, and why not."""
+    built = jax.jit(jaxbp.grad(f)).lower(*args).compile()
+    used = built.memory_analysis()
+    plain = used.temp_size_in_bytes + used.output_size_in_bytes
+    within = jaxbp.checkpointed(f, plain // 2)
+    try:
+        within.plan(*args)
+    except InvalidArgument as refused:
+        return None, str(refused).partition(". Give")[0]
+    return within, ""
 
 
 @lru_cache(maxsize=1)
 def prepared(family, length, width, batch, dtype, seed):
-    """Arguments, f as a baseline, gradient as JAX has it."""
+    """Arguments; f, of a known length, as a baseline; its gradient by JAX; f."""
     draw = Draw(seed, dtype)
 
     def weights():
@@ -94,9 +127,9 @@ def prepared(family, length, width, batch, dtype, seed):
         params = weights()
         inputs = draw.normal(length, batch, width, scale=1)
     args = jax.device_put((params, draw.normal(batch, width, scale=1), inputs))
-    f = network(family, checkpointed=False)
-    wanted = jax.device_get(jax.jit(jax.grad(f))(*args))
-    return args, measure.baseline(f, *args, dtype=dtype), wanted
+    known = network("RNN" if family == "loop" else family, checkpointed=False)
+    wanted = jax.device_get(jax.jit(jax.grad(known))(*args))
+    return args, measure.baseline(known, *args, dtype=dtype), wanted, known
 
 
 def tape_bytes(vjp, f, args):
@@ -113,14 +146,28 @@ def tape_bytes(vjp, f, args):
 def measured(case):
     """The row of one gradient: bytes first, then its time over f's."""
     names = ("family", "length", "width", "batch", "dtype", "seed")
-    args, base, wanted = prepared(*(case[name] for name in names))
+    args, base, wanted, known = prepared(*(case[name] for name in names))
     whose, checkpointed, _ = METHODS[case["method"]]
     f = network(case["family"], checkpointed)
+    if case["method"] == HALF:
+        f, refused = halved(f, args)
+        if f is None:
+            return {GAP: refused}
     gradient, vjp = ENGINES[whose]
     row = {"tape_bytes": tape_bytes(vjp, f, args)}
     if whose == "jaxbp":
         row["counted_tape_bytes"] = costs.counted(f, *args)["tape_bytes"]
-    return row | measure.contest(gradient(f), args, base, case, wanted)
+    by_blocks = case["family"] == "loop" or case["method"] == HALF
+    if case["family"] == "MLP" or not by_blocks:
+        return row | measure.contest(gradient(f), args, base, case, wanted)
+    # Loops by blocks have no number of steps that is known: priced as f's gradient is.
+    built = stages(gradient(f), *args)
+    row |= measure.correctness(built.output, wanted, 0.0, case["dtype"])
+    if GAP in row:
+        return row
+    row |= measure.priced(gradient(known), *args, dtype=case["dtype"])
+    timed = dict(rounds=case["rounds"], budget_s=case["budget_s"])
+    return row | measure.against(base, built, args, **timed)
 
 
 def summary(rows):
@@ -134,14 +181,23 @@ def summary(rows):
 def claim(rows):
     """Bytes at the largest length of each family, and what checkpoints cost there, or
     at the largest length whose times are steady, which is then named."""
-    return f"{_claimed(rows, 'MLP')}; {_claimed(rows, 'RNN')}."
+    said = f"{_claimed(rows, 'MLP')}; {_claimed(rows, 'RNN')}"
+    loop = numbered(rows, family="loop", method="jaxbp")
+    if not loop:
+        return f"{said}."
+    mib = [row["xla_temp_bytes"] / 2**20 for row in loop]
+    steps = f"{loop[0]['length']} to {loop[-1]['length']} steps"
+    return (
+        f"{said}; a while loop's gradient takes {min(mib):.3g} to {max(mib):.3g} MiB "
+        f"of temporaries for {steps}."
+    )
 
 
 def _claimed(rows, family):
     of_family = numbered(rows, family=family)
-    length = largest_whole(of_family, "length", "method", METHODS)
-    held = {row["method"]: row for row in numbered(of_family, length=length)}
     shown = ("jaxbp", "jax", "jaxbp, checkpoint")
+    length = largest_whole(of_family, "length", "method", shown)
+    held = {row["method"]: row for row in numbered(of_family, length=length)}
     mib = [held[method]["tape_bytes"] / 2**20 for method in shown]
     return (
         f"{length} {UNIT[family]} of the {family} keep {mib[0]:.3g} MiB on the tape, "
@@ -188,7 +244,8 @@ def plot(rows, axes):
 
 def cases(lengths, settings):
     networks = [c for name, axes in lengths.items() for c in grid(family=name, **axes)]
-    return crossed(networks, method=list(METHODS), **settings)
+    every = crossed(networks, method=list(METHODS), **settings)
+    return [c for c in every if c["family"] != "loop" or c["method"] in WHILE]
 
 
 study = Study(
@@ -203,7 +260,7 @@ study = Study(
         *("device_peak_bytes", *measure.COMPARED, *measure.TIMED),
     ),
     plot=plot,
-    panels=(2, 2),
+    panels=(3, 2),
     summary=summary,
     claim=claim,
     counts=True,

@@ -8,16 +8,19 @@ A segment holds one costly equation (a product, a loop, a branch) and what is ch
 around it. Arguments and constants are alive all the time and count for nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 
 from .. import ir
 from ..control.activity import spread
+from ..control.later import behind
 from ..rules import registry
 
-MOST_SEGMENTS = 100
+MOST_SEGMENTS = 80
+_RANDOM = ("random_bits", "threefry2x32", "rng_bit_generator")
+_GROWS = 16  # times as many bytes as it reads: what is not to be made long before
 
 
 class Chain(NamedTuple):
@@ -30,6 +33,8 @@ class Chain(NamedTuple):
       states: of each segment the variables alive at its end, arguments apart; of the
         last one the outputs.
       active: variables that carry cotangents.
+      loose: equations that read nothing but what follows from arguments that are not
+        differentiated by, and make far more of it: masks from random numbers.
     """
 
     jaxpr: Any
@@ -37,6 +42,7 @@ class Chain(NamedTuple):
     ends: tuple[int, ...]
     states: tuple[tuple, ...]
     active: frozenset
+    loose: frozenset
 
     def moves(self, variables: Sequence) -> list[bool]:
         """Per variable: does it carry a cotangent."""
@@ -55,11 +61,16 @@ class Chain(NamedTuple):
     def segment(self, number: int) -> Callable:
         """env -> env: the equations of one segment on variable -> value."""
         eqns, alive = self.equations(number), self.states[number]
+        first = self.ends[number - 1] if number else 0
+        latest = self._latest(number)
 
         def run(env: dict) -> dict:
             env = dict(env)
-            for eqn in eqns:
+            bars = [jax.lax.stop_gradient(env[var]) for var in latest]
+            for place, eqn in enumerate(eqns, first):
                 values = [ir.read_value(env, atom) for atom in eqn.invars]
+                if place in self.loose:  # or it might be run with the first segment
+                    values = behind(values, bars)
                 params = ir.call_params(eqn.primitive, eqn.params)
                 origin = ir.Origin(eqn.primitive.name, eqn.source_info)
                 with ir.equation_context(eqn), origin.attributed():
@@ -68,6 +79,14 @@ class Chain(NamedTuple):
             return {var: env[var] for var in alive}
 
         return run
+
+    def _latest(self, number: int) -> list:
+        """The last of the numbers made before a segment, which it starts from."""
+        found = [v for v in self.states[number - 1] if ir.differentiable(v.aval)]
+        if not number or not found:
+            return []
+        made = {v: n for n, e in enumerate(self.jaxpr.eqns) for v in e.outvars}
+        return [max(found, key=lambda var: made[var])]
 
 
 def chain_of(program, moving: Sequence[bool]) -> Chain:
@@ -83,7 +102,22 @@ def chain_of(program, moving: Sequence[bool]) -> Chain:
     active = {var for var, m in zip(jaxpr.invars, moving, strict=True) if m}
     spread(jaxpr, active)
     states = tuple([tuple(alive[end]) for end in ends])
-    return Chain(jaxpr, tuple(consts), tuple(ends), states, frozenset(active))
+    loose = frozenset(_loose(jaxpr, active))
+    return Chain(jaxpr, tuple(consts), tuple(ends), states, frozenset(active), loose)
+
+
+def _loose(jaxpr, active: set) -> Iterator[int]:
+    """Places of equations that a compiler may run whenever it likes, and that make far
+    more bytes than they read."""
+    given = {*jaxpr.invars, *jaxpr.constvars} - active
+    for place, eqn in enumerate(jaxpr.eqns):
+        atoms = [a for a in eqn.invars if not isinstance(a, ir.Literal)]
+        if not given.issuperset(atoms):
+            continue
+        given.update(eqn.outvars)
+        grows = _bytes(eqn.outvars) > _GROWS * _bytes(atoms)
+        if atoms and grows and not is_cheap(eqn.primitive):
+            yield place
 
 
 def inlined(program):
@@ -128,6 +162,8 @@ def _bytes(variables) -> int:
 def is_cheap(primitive) -> bool:
     """Whether its outputs cost about nothing to compute again: elementwise, moved."""
     rule = registry.lookup(primitive)
+    if primitive.name in _RANDOM:
+        return False
     if isinstance(rule, registry.Elementwise):
         return True
     kind = registry.kind_of(primitive)

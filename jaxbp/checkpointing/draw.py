@@ -11,8 +11,7 @@ def picture(plan):
     figure = Figure(figsize=(5.5, 3.4), layout="constrained")
     axes = figure.subplots()
     known = sorted(
-        (row.measured_bytes or row.predicted_bytes, 1 + row.choice.extra)
-        for row in plan.rows
+        (row.measured_bytes or row.predicted_bytes, row.times_f) for row in plan.rows
     )
     axes.plot(*zip(*known, strict=True), "o-", color=COLOURS["blue"], markersize=4)
     axes.plot(

@@ -21,7 +21,7 @@ from ..costs.traffic import ENDING, SELECTING, UPDATING, VIEWS, fuses
 from ..costs.work import TRANSCENDENTAL
 
 _DEAR = frozenset([*TRANSCENDENTAL, "div", "rem", "integer_pow"])
-_PRODUCTS = ("dot_general",)
+_PRODUCTS = ("dot_general", "conv_general_dilated")
 _ALIGNED = 64  # bytes: an array begins at multiples of them
 _MOST_HOSTED = 2000  # values looked at, the largest first
 _RANDOM = ("random_bits", "threefry2x32")  # made by halves, in three arrays more
@@ -45,13 +45,13 @@ class _Timeline:
         self.steps = self._with_copies(flat)
         self.written = {self._root(value) for value in written}
         self.ends = {self._root(v) for v in flat.outs} - self.written
+        self.barred = {self._root(v) for v in _barred(flat)}
         self.readers: dict[Value, list[tuple[Step, int]]] = {}
         for step in self.steps:
             for place, value in enumerate(step.ins):
                 self.readers.setdefault(self._root(value), []).append((step, place))
         self.made: set[Value] = set()
         self.library: set[Value] = set()  # not made; all within a reduction's call
-        self.cheap: set[Value] = set()  # made for such calls alone
         for step in reversed(self.steps):
             for out in step.outs:
                 if self._is_made(step, out):
@@ -79,8 +79,7 @@ class _Timeline:
                 for place, value in enumerate(ins):
                     if not self._copies(step, place):
                         continue
-                    batch = step.params["dimension_numbers"][1][place]
-                    key = self._root(value), tuple(batch)
+                    key = self._root(value), _order(step, place)
                     if key not in copies:
                         copies[key] = Value(value.aval, _COPY)
                         of = (value,), (copies[key],)
@@ -95,6 +94,8 @@ class _Timeline:
         readers = self._read(out)
         if out in self.ends or not readers:
             return out in self.ends
+        if out in self.barred:
+            return True
         if step.name == "transpose" and any(self._in_library(r) for r, _ in readers):
             return True
         if not _joins(step):
@@ -105,9 +106,7 @@ class _Timeline:
             return False
         if step.name in _DEAR or step.name in ENDING:
             return True
-        if any(self._in_library(reader) for reader, _ in readers):
-            self.cheap.add(out)
-        return out in self.cheap
+        return any(self._in_library(reader) for reader, _ in readers)
 
     def _read(self, out: Value) -> list[tuple[Step, int]]:
         return self.readers.get(out, [])
@@ -125,6 +124,8 @@ class _Timeline:
     def _copies(self, step: Step, place: int) -> bool:
         """Whether a product needs an operand with its axes in another order."""
         operand = step.ins[place].aval
+        if step.name == "conv_general_dilated":
+            return _order(step, place) != _STRAIGHT[place](operand.ndim)
         contracted, batch = step.params["dimension_numbers"]
         axes, first = list(contracted[place]), list(batch[place])
         if first != list(range(len(first))):
@@ -137,22 +138,14 @@ class _Timeline:
 
     def _last_reads(self) -> dict[Value, int]:
         last = dict.fromkeys(self.ends, len(self.steps))
-        again: dict[Value, int] = {}  # when it is computed once more
+        here = self.made.union(self.written)
         for number in range(len(self.steps) - 1, -1, -1):
             step = self.steps[number]
-            here = self.made.union(self.written)
             own = not step.outs or any(out in here for out in step.outs)
-            times = [again.get(out, last.get(out, -1)) for out in step.outs]
-            times = [
-                t
-                for t, o in zip(times, step.outs, strict=True)
-                if o not in self.made or o in again
-            ]
+            times = [last.get(out, -1) for out in step.outs if out not in self.made]
             time = max([number if own else -1, *times])
-            calls = not self._in_library(step)
             for value in map(self._root, step.ins):
-                known = again if calls and value in self.cheap else last
-                known[value] = max(known.get(value, -1), time)
+                last[value] = max(last.get(value, -1), time)
         return last
 
     def whole(self, flat: Flat) -> int:
@@ -224,6 +217,21 @@ class _Timeline:
         return 0
 
 
+# Convolutions read (batch, *place, channel), and kernels (*place, in, out).
+_STRAIGHT = (
+    lambda ndim: (0, ndim - 1, *range(1, ndim - 1)),
+    lambda ndim: (ndim - 1, ndim - 2, *range(ndim - 2)),
+)
+
+
+def _order(step: Step, place: int) -> tuple[int, ...]:
+    """How the axes of a product's operand lie: equal for those that share a copy."""
+    numbers = step.params["dimension_numbers"]
+    if step.name == "conv_general_dilated":
+        return tuple((numbers.lhs_spec, numbers.rhs_spec)[place])
+    return tuple(numbers[1][place])
+
+
 def _views(flat: Flat) -> dict[Value, Value]:
     return {
         out: value
@@ -231,6 +239,15 @@ def _views(flat: Flat) -> dict[Value, Value]:
         if _is_view(step)
         for value, out in zip(step.ins, step.outs, strict=False)
     }
+
+
+def _barred(flat: Flat) -> Iterator[Value]:
+    """What a barrier is put before: compilers fuse nothing across it."""
+    read = {value for step in flat.steps for value in step.ins}.union(flat.outs)
+    for step in flat.steps:
+        if step.name == "optimization_barrier":
+            pairs = zip(step.ins, step.outs, strict=True)
+            yield from (value for value, out in pairs if out in read)
 
 
 def _is_view(step: Step) -> bool:
@@ -261,6 +278,8 @@ def _joins(step: Step) -> bool:
 
 def _in_place(step: Step) -> bool:
     """Whether what it makes may take the place of what it reads."""
+    if step.name in (_COPY, "transpose"):
+        return False
     return _joins(step) or step.name in _LOOPS or step.name in UPDATING
 
 

@@ -1,7 +1,6 @@
 """`jaxbp.options(memory=...)`: each reverse-mode derivative within it is planned."""
 
 import dataclasses
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import jax
@@ -9,10 +8,7 @@ import jax
 from .. import ir, settings
 from .chain import chain_of
 from .nested import scheduled
-from .planner import Planner
-
-_MOST_PLANS = 256
-_plans: OrderedDict = OrderedDict()  # text of a program, budget -> schedule
+from .planner import planner_of
 
 
 def within_memory(function: Callable, leaves: Sequence, active: Sequence[bool]):
@@ -43,11 +39,5 @@ def within_memory(function: Callable, leaves: Sequence, active: Sequence[bool]):
 
 
 def _schedule(function, program, active, budget):
-    key = str(program), tuple(active), budget, jax.default_backend()
-    if key not in _plans:
-        name = getattr(function, "name", "f")
-        planner = Planner(name, program, active)
-        _plans[key] = planner.plan(budget).chosen.tree
-        while len(_plans) > _MOST_PLANS:
-            _plans.popitem(last=False)
-    return _plans[key]
+    name = getattr(function, "name", "f")
+    return planner_of(program, active).plan(budget, name).chosen.tree

@@ -1,11 +1,14 @@
 """What a plan says: a choice of bytes against time, and the table of all choices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ..costs.amount import exactly
+from ..costs.render import show
 from ..costs.tape_render import short, size
 from ..display import Column, Line, Page, Shown, Table, Words
+from ..timing.clock import seconds
 
 
 class Choice(NamedTuple):
@@ -46,14 +49,31 @@ class Row(NamedTuple):
     """A choice, and what is known of it.
 
     Fields:
-      choice: the schedule.
       predicted_bytes: of temporaries and outputs, from the program's equations.
       measured_bytes: of XLA's program; None: it was not compiled.
+      forward_steps: segments run forward for one gradient.
+      times_f: forward work of a gradient, over that of one run of the function.
+      taken: whether the plan is this one.
     """
 
-    choice: Choice
     predicted_bytes: int
     measured_bytes: int | None
+    forward_steps: int
+    times_f: float
+    taken: bool
+
+
+class Seconds(NamedTuple):
+    """Of a gradient, values with it.
+
+    Fields:
+      predicted: of the plain gradient from its equations and this device's measured
+        roofs, and of what runs again; infinite where a loop has no known end.
+      measured: median of runs, taken in turn.
+    """
+
+    predicted: float
+    measured: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,9 +93,12 @@ class Plan(Shown):
       flops: of the plain gradient and of what runs again, counted; infinite where a
         loop has no known end.
       loops: of known length.
-      planning_s: time to trace and choose, in seconds; compiling comes on top.
+      planning_s: time of the processor to cut the program and to find all schedules,
+        in seconds; to trace and to compile those that are tried comes on top.
       compiled: how many programs were compiled to see what XLA needs.
       chosen: the choice taken.
+      seconds, plain_seconds: of the planned gradient and of the plain one; None unless
+        the plan was measured.
     """
 
     name: str
@@ -90,12 +113,14 @@ class Plan(Shown):
     planning_s: float
     compiled: int
     chosen: Choice
-    tell: Callable[[], tuple[Row, ...]] = field(compare=False)
+    tell: Callable[[Choice], tuple[Row, ...]] = field(compare=False)
+    seconds: Seconds | None = None
+    plain_seconds: Seconds | None = None
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """All choices, from the least bytes to the least time."""
-        return self.tell()
+        return self.tell(self.chosen)
 
     @property
     def times_f(self) -> float:
@@ -105,18 +130,20 @@ class Plan(Shown):
     def table(self) -> Table:
         """A line per choice of bytes against time; the plan's own is marked."""
         columns = [
-            Column("predicted"), Column("measured"), Column("forward steps"),
-            Column("times f"),
-        ]  # fmt: skip
+            Column("predicted bytes"),
+            Column("XLA's bytes"),
+            Column("forward work,\ntimes f"),
+            Column("forward\nsteps"),
+        ]
         lines = [
             Line(
                 (
                     size(row.predicted_bytes),
-                    "" if row.measured_bytes is None else size(row.measured_bytes),
-                    str(row.choice.forward_steps),
-                    f"{1 + row.choice.extra:.2f}",
+                    "-" if row.measured_bytes is None else size(row.measured_bytes),
+                    f"{row.times_f:.2f}",
+                    f"{row.forward_steps:,}" + (" (taken)" if row.taken else ""),
                 ),
-                "good" if row.choice is self.chosen else "",
+                "good" if row.taken else "",
             )
             for row in self.rows
         ]
@@ -126,21 +153,40 @@ class Plan(Shown):
         """The choice in words, then the table."""
         off = self.predicted_bytes / max(self.measured_bytes, 1) - 1
         head = (
-            f"{self.name}: within {size(self.budget_bytes)} by "
-            f"{size(self.measured_bytes)} (predicted {size(self.predicted_bytes)}, "
-            f"{100 * off:+.0f} %): forward steps {self.forward_steps} of "
-            f"{self.segments} segments, {self.times_f:.2f} times f."
+            f"Gradient of {self.name} within {size(self.budget_bytes)}: "
+            f"{size(self.measured_bytes)} beside its arguments, by XLA's plan "
+            f"(predicted {size(self.predicted_bytes)}, {100 * off:+.0f} %)."
+        )
+        work = (
+            f"Forward steps {self.forward_steps:,}, {self.times_f:.2f} times f, where "
+            f"a step is one of {self.segments:,} segments; "
+            f"{show(exactly(self.flops))} flops in all."
         )
         loops = [
             Words(
-                f"{short(it.line)}: forward steps {it.runs}, "
-                f"{it.runs / it.length:.2f} times {it.length}; {it.slots} starts kept, "
-                f"{it.block} steps taped at a time."
+                f"Loop at {short(it.line)}: forward steps {it.runs:,}, "
+                f"{it.runs / it.length:.2f} times {it.length:,}; {it.slots} starts "
+                f"kept, {it.block:,} steps taped at a time."
             )
             for it in self.loops
             if it.slots
         ]
-        return Page(head, *loops, self.table())
+        return Page(
+            Words(head, "bold"), Words(work), *loops, *self._times(), self.table()
+        )
+
+    def _times(self) -> Iterator[Words]:
+        if self.seconds is None or self.plain_seconds is None:
+            return
+        mine, plain = self.seconds, self.plain_seconds
+        ratio = mine.measured / plain.measured
+        guess = mine.predicted / plain.predicted if plain.predicted else 1.0
+        told = f", predicted {guess:.2f}" if guess < float("inf") else ""
+        yield Words(
+            f"Measured: {seconds(mine.measured)} (predicted {_told(mine.predicted)}); "
+            f"without a budget {seconds(plain.measured)} "
+            f"({_told(plain.predicted)}): {ratio:.2f} times{told}."
+        )
 
     def picture(self):
         """Budget against time, as a matplotlib figure: measured bytes, or predicted
@@ -148,3 +194,7 @@ class Plan(Shown):
         from .draw import picture
 
         return picture(self)
+
+
+def _told(predicted: float) -> str:
+    return seconds(predicted) if predicted < float("inf") else "unknown"

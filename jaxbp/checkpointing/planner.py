@@ -1,18 +1,19 @@
 """Plans of a program under budgets: predicted, compiled, corrected.
 
 What can be chosen is ordered by time. The fastest choice is compiled first: what it
-takes says how far the model is off for this program. Then, from the fastest on, each
-that may fit is compiled, and the first that fits is taken. So a larger budget never
-gives a slower plan, and none is exceeded.
+takes says how far the model is off for this program. Then the fastest that fits is
+found by bisection. None is taken that was not compiled: no budget is exceeded, and a
+larger one never gives a slower plan, nor a refusal where a smaller one was kept.
 """
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import numpy as np
 
-from .. import ir
+from .. import ir, settings
 from ..costs import amount_of
 from ..costs.tape_render import size
 from ..errors import InvalidArgument
@@ -21,47 +22,78 @@ from .chain import Chain, chain_of
 from .live import live_bytes
 from .nested import scheduled
 from .plan import Choice, LoopRuns, Plan, Row
-from .schedule import LEVELS, Schedules, peak, runs, taped
+from .schedule import LEVELS, Schedules, Segment, peak, taped
 from .sizes import segments_of
 from .ways import is_long, layout_of
 
+_planners: OrderedDict = OrderedDict()
+_MOST_PLANNERS = 64
 _MOST_CHOICES = 12
 _MOST_EXTRA = 5  # runs of the function more than once, at most
-_MAY_FIT = 1.15  # what is predicted to need more than so many budgets does not
-_MAY_BE_OFF = 1.6  # what the sizes of segments say, over what will be predicted
-_BETTER = 1.02  # of what is measured of one that did not fit
+_MAY_FIT = 1.15  # what is expected to need more than so many budgets does not
+_MOST_DOUBTFUL = 3  # compiled more, before a budget is refused
+
+
+def planner_of(program, moving: Sequence[bool]) -> "Planner":
+    """The plans of a closed program, remembered with what was compiled for others."""
+    key = str(program), tuple(moving), jax.default_backend(), settings.current()
+    if key not in _planners:
+        _planners[key] = Planner(program, moving)
+        while len(_planners) > _MOST_PLANNERS:
+            _planners.popitem(last=False)
+    _planners.move_to_end(key)
+    return _planners[key]
 
 
 class Planner:
     """The plans of one program."""
 
-    def __init__(self, name: str, program, moving: Sequence[bool]):
-        self.name, self.moving = name, list(moving)
-        begun = time.perf_counter()
-        self.chain: Chain = chain_of(program, moving)
+    def __init__(self, program, moving: Sequence[bool]):
+        self.moving = list(moving)
+        begun = time.process_time()  # one thread's, whatever else the machine does
+        chain = chain_of(program, moving)
+        # Without arrays: it is remembered, and they would be.
+        self.chain: Chain = chain._replace(consts=())
         self.segments = segments_of(self.chain)
-        self.choices = _thinned(list(self._choices()), self._total)
+        self._once = amount_of(program).flops.high
+        self.choices = _thinned(list(self._choices(self.segments)), self._total)
+        self._deep = False
         self._tried: list[_Try | None] = [None] * len(self.choices)
         self._found: dict[int, int | None] = {}  # per budget the choice taken
-        self.planning_s = time.perf_counter() - begun
+        self.planning_s = time.process_time() - begun
 
-    def _choices(self) -> Iterator[Choice]:
+    def _choices(self, segments: Sequence[Segment]) -> Iterator[Choice]:
         """From the least bytes to the least time; each is faster than those before."""
-        whole = sum(s.ways[0].tape_bytes for s in self.segments)
-        whole += max(s.ways[0].pull_bytes for s in self.segments)
-        whole += whole * (len(self.segments) + 2) // LEVELS  # what is rounded up
-        schedules = Schedules(self.segments, whole)
+        whole = sum(s.ways[0].tape_bytes for s in segments)
+        whole += max(s.ways[0].pull_bytes for s in segments)
+        whole += whole * (len(segments) + 2) // LEVELS  # what is rounded up
+        schedules = Schedules(segments, whole)
         while not np.isfinite(schedules.seconds()[LEVELS]):  # states larger than tapes
             whole = 2 * whole + 1
-            schedules = Schedules(self.segments, whole)
-        seconds, once = schedules.seconds(), sum(s.seconds for s in self.segments)
+            schedules = Schedules(segments, whole)
+        seconds, once = schedules.seconds(), sum(s.seconds for s in segments)
         last = np.inf
         for level in range(LEVELS + 1):
             if seconds[level] < min(last - 1e-12 * once, _MOST_EXTRA * once + 1e-30):
                 last, tree = seconds[level], schedules.tree(level)
-                found = peak(self.segments, tree)
+                found = peak(segments, tree)
                 extra = float(last / max(once, 1e-30))
-                yield Choice(found, extra, len(runs(tree)), tree)
+                steps = sum(times for _, _, times in taped(tree))
+                yield Choice(found, extra, steps, tree)
+
+    def _deepen(self) -> int:
+        """Adds choices that run more again than the model finds of use: as if to run
+        a segment, and to pull it back, took little room. How many."""
+        if self._deep:
+            return 0
+        self._deep, most = True, self.choices[0].extra
+        found = self._choices([_light(segment) for segment in self.segments])
+        found = [choice for choice in found if choice.extra > most]
+        found = _thinned(found, self._total) if found else []
+        self.choices = [*found, *self.choices]
+        self._tried = [*[None] * len(found), *self._tried]
+        self._found.clear()  # they were places among fewer
+        return len(found)
 
     def _total(self, choice: Choice) -> int:
         """With the outputs, in whose places the states live that fit there."""
@@ -77,8 +109,12 @@ class Planner:
         ends = [v for v, m in zip(jaxpr.invars, self.moving, strict=True) if m]
         return [v.aval for v in [*ends, *jaxpr.outvars]]
 
-    def plan(self, budget: int) -> Plan:
+    def plan(self, budget: int, name: str) -> Plan:
         """The fastest choice whose compiled program keeps within the budget.
+
+        Args:
+          budget: bytes.
+          name: of the function, for what is shown.
 
         Raises:
           InvalidArgument: none does; the message has the least that one takes.
@@ -87,12 +123,12 @@ class Planner:
             self._found[budget] = self._fitting(budget)
         place = self._found[budget]
         if place is None:
-            raise InvalidArgument(self._refusal(budget))
-        chosen, tried = self.choices[place], self._try(place)
+            raise InvalidArgument(self._refusal(budget, name))
+        chosen = self.choices[place]
         return Plan(
-            name=self.name,
+            name=name,
             budget_bytes=budget,
-            predicted_bytes=self._predicted(tried),
+            predicted_bytes=self._predicted(place),
             measured_bytes=self._measured(place),
             segments=len(self.segments),
             forward_steps=chosen.forward_steps,
@@ -110,67 +146,118 @@ class Planner:
     def _flops(self, choice: Choice) -> float:
         """Of the plain gradient, and of what is run again."""
         plain = amount_of(self._try(len(self.choices) - 1).traced.jaxpr).flops.high
-        chain = self.chain
-        whole = amount_of(ir.closed(chain.jaxpr, chain.consts)).flops.high
-        return plain + choice.extra * whole if choice.extra else plain
+        return plain + choice.extra * self._once if choice.extra else plain
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self, chosen: Choice) -> tuple[Row, ...]:
         """All choices, from the least bytes to the least time; traces them."""
-        tries = [self._try(place) for place in range(len(self.choices))]
-        pairs = zip(self.choices, tries, strict=True)
-        return tuple([Row(c, self._predicted(it), it.measured) for c, it in pairs])
+        return tuple(
+            [
+                Row(
+                    self._predicted(place),
+                    self._try(place).measured,
+                    choice.forward_steps,
+                    1 + choice.extra,
+                    choice is chosen,
+                )
+                for place, choice in enumerate(self.choices)
+            ]
+        )
 
     def _fitting(self, budget: int) -> int | None:
-        """The fastest choice that is found to fit."""
-        fastest = len(self.choices) - 1
-        limit = _MAY_FIT * budget
-        for place in range(fastest, -1, -1):
-            far = self._total(self.choices[place]) > _MAY_BE_OFF * budget
-            if place != fastest and (far or self._predicted(self._try(place)) > limit):
-                continue
-            if self._measured(place) <= budget:
-                return place if place == fastest else self._faster(place, budget)
-            limit = min(limit, _BETTER * self._measured(place))
-        tries = [(place, self._try(place)) for place in range(fastest + 1)]
-        untried = [place for place, it in tries if it.measured is None]
-        if untried:  # none, or the least is named too high
-            least = min(untried, key=lambda place: self._predicted(self._try(place)))
-            if self._measured(least) <= budget:
-                return self._faster(least, budget)
-        fitting = [p for p, it in tries if it.measured and it.measured <= budget]
-        return max(fitting, default=None)
+        """The fastest choice that is found to fit, by bisection: fewer bytes are
+        expected of a slower one, and what the model says is corrected by what was
+        measured on both sides. Where that fails, what may fit is tried one by one."""
+        fits = self._bisected(len(self.choices), budget)
+        if fits < 0 and (more := self._deepen()):
+            fits = self._bisected(more, budget)
+        for place in () if fits >= 0 else self._doubtful(budget):
+            self._measured(place)
+        found = [p for p, it in enumerate(self._tried) if it and it.within(budget)]
+        return max(found, default=None)
 
-    def _faster(self, place: int, budget: int) -> int:
-        """From a choice that fits, on to faster ones that were predicted not to."""
-        while self._measured(place + 1) <= budget:  # the fastest was found not to fit
-            place += 1
-        return place
+    def _bisected(self, beyond: int, budget: int) -> int:
+        """The fastest before `beyond` that fits; -1: none is found to."""
+        fits, probe = -1, beyond - 1
+        while fits + 1 < beyond:
+            if self._measured(probe) <= budget:
+                fits = probe
+            else:
+                beyond = probe
+            probe = self._next(fits, beyond, budget)
+        return fits
+
+    def _next(self, fits: int, beyond: int, budget: int) -> int:
+        """The fastest between these that should fit, but no more than half of them are
+        left to be tried after it."""
+        between = range(fits + 1, beyond)
+        hopeful = [p for p in between if self._expected(p) <= budget]
+        quarter = len(between) // 4
+        first, last = fits + 1 + quarter, beyond - 1 - quarter
+        return min(max(max(hopeful, default=first), first), last)
+
+    def _doubtful(self, budget: int) -> list[int]:
+        """Those that were not compiled and may yet fit, the likeliest first."""
+        untried = [p for p, it in enumerate(self._tried) if not it or not it.measured]
+        likely = sorted(untried, key=self._expected)[:_MOST_DOUBTFUL]
+        return [p for p in likely if self._expected(p) <= _MAY_FIT * budget]
+
+    def _expected(self, place: int) -> float:
+        """Bytes by the sizes of segments, as far off as they were for the nearest that
+        was measured."""
+        known = [
+            (abs(place - p), it.measured / self._total(self.choices[p]))
+            for p, it in enumerate(self._tried)
+            if it and it.measured
+        ]
+        return self._total(self.choices[place]) * (min(known)[1] if known else 1.0)
 
     def _try(self, place: int) -> "_Try":
         found = self._tried[place]
         if found is None:
-            begun = time.perf_counter()
             choice = self.choices[place]
             ways = [way for _, way, _ in taped(choice.tree)]
             by_blocks = any(way.loop_bytes is not None for way in ways)
             found = self._tried[place] = _Try(self._traced(choice), by_blocks)
-            self.planning_s += time.perf_counter() - begun
         return found
 
-    def _predicted(self, it: "_Try") -> int:
-        """By the model; where the loops are the plain program's, corrected by what the
-        model was off there, a quarter at most."""
-        plain = self._try(len(self.choices) - 1)
-        if it is plain or plain.measured is None or it.by_blocks:
-            return it.predicted
-        off = plain.measured / max(plain.predicted, 1)
-        return round(it.predicted * min(max(off, 0.8), 1.25))
+    def _predicted(self, place: int) -> int:
+        """By the model, corrected by what it was off for the nearest choice that was
+        compiled before; a loop by blocks is another program than a whole one."""
+        it = self._try(place)
+        if it.foreseen is not None:
+            return it.foreseen
+        known = [
+            (abs(place - p), other.measured / max(other.predicted, 1))
+            for p, other in enumerate(self._tried)
+            if other and other.measured and other.by_blocks == it.by_blocks
+        ]
+        return round(it.predicted * (min(known)[1] if known else 1.0))
 
     def _measured(self, place: int) -> int:
         it = self._try(place)
         if it.measured is None:
+            it.foreseen = self._predicted(place)
             it.measured = it.compiled_bytes()
         return it.measured
+
+    def consts_of(self, program) -> tuple:
+        """The arrays that a program of these plans, traced anew, brings along."""
+        return chain_of(program, self.moving).consts
+
+    def ones(self) -> list:
+        """Cotangents of all outputs."""
+        avals = [ir.tangent_aval(v.aval) for v in self.chain.jaxpr.outvars]
+        return [
+            ir.one(a) if a.dtype != jax.dtypes.float0 else ir.zeros(a) for a in avals
+        ]
+
+    def programs(self, chosen: Choice) -> tuple:
+        """The plain gradient and the planned one, traced: functions of constants,
+        inputs and cotangents."""
+        plain, planned = self.choices[-1], chosen
+        return tuple(
+            [self._try(self.choices.index(it)).traced for it in (plain, planned)]
+        )
 
     def _traced(self, choice: Choice):
         """The program of values and gradients."""
@@ -205,24 +292,36 @@ class Planner:
                     block = max(found.steps, found.last)
                     yield LoopRuns(line, length, total, found.slots, block)
 
-    def _refusal(self, budget: int) -> str:
+    def _refusal(self, budget: int, name: str) -> str:
         least = min(it.measured for it in self._tried if it and it.measured is not None)
         kept = sum(map(ir.nbytes, self._outputs()))
         return (
-            f"the gradient of `{self.name}` cannot be had within {budget} bytes: the "
+            f"the gradient of `{name}` cannot be had within {budget} bytes: the "
             f"least that a schedule takes here is {least} bytes ({size(least)}), of "
             f"which {size(kept)} are the outputs and gradients themselves. Give a "
             "larger budget, or differentiate by fewer arguments (`argnums`)."
         )
 
 
+def _light(segment: Segment) -> Segment:
+    """A segment that takes a quarter of the room while it is run and pulled back."""
+    ways = [w._replace(pull_bytes=w.pull_bytes // 4) for w in segment.ways]
+    return segment._replace(run_bytes=segment.run_bytes // 4, ways=tuple(ways))
+
+
 class _Try:
-    """A choice traced, and what it takes: by the model, and compiled."""
+    """A choice traced, and what it takes: by the model, as foreseen before it was
+    compiled, and compiled."""
 
     def __init__(self, traced, by_blocks: bool):
         self.traced, self.by_blocks = traced, by_blocks
         self.predicted = live_bytes(traced.jaxpr)
+        self.foreseen: int | None = None
         self.measured: int | None = None
+
+    def within(self, budget: int) -> bool:
+        """Whether it was compiled, and fits."""
+        return self.measured is not None and self.measured <= budget
 
     def compiled_bytes(self) -> int:
         """XLA's temporaries and outputs, less what they share with arguments."""

@@ -75,16 +75,16 @@ def _segment(chain: Chain, number: int, before) -> Segment:
     moved = amount.read_bytes.low + amount.written_bytes.low
     seconds = amount.flops.low / _FLOPS_PER_S + moved / _BYTES_PER_S
     seconds = seconds if math.isfinite(seconds) else 1.0
-    after = sum(ir.nbytes(v.aval) for v in state)
-    start_bytes = sum(ir.nbytes(v.aval) for v in before)
+    after = sum(ir.nbytes(v.aval) for v in state if v not in before)  # beside the start
+    start_bytes, ended = (sum(ir.nbytes(v.aval) for v in s) for s in (before, state))
     largest = max((ir.nbytes(v.aval) for e in eqns for v in e.outvars), default=0)
     tape = after + _tape_bytes(outputs, types, on, set(state), ins)
     # One cotangent, in the other's place; or whatever the gradient needs.
-    pulled = max(start_bytes, after, _beside(outputs, types, on) + after - tape)
+    pulled = max(start_bytes, ended, _beside(outputs, types, on) + after - tape)
     whole = Way(tape, pulled)
     return Segment(
         state_bytes=start_bytes,
-        run_bytes=start_bytes + max(after, largest),
+        run_bytes=start_bytes + max(ended, largest),
         seconds=seconds,
         ways=(whole, *shorter_ways(chain, eqns, whole, after, seconds)),
     )

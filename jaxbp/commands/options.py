@@ -161,7 +161,7 @@ class Output:
         """Raises InvalidArgument unless it can be done: before the work begins."""
         if self.json and self.csv:
             raise InvalidArgument("give `--json` or `--csv`, not both.")
-        check_writable("--html", self.html)
+        check_writable("--html", self.html, makes_folders=False)
 
     def give(self, report) -> None:
         """Prints a report, which has a page and `as_dicts`, and writes the file."""

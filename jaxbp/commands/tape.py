@@ -1,6 +1,6 @@
 """`jaxbp tape pkg.mod:fn`: what does reverse mode keep, why, and until when?"""
 
-from .options import File, Flag, Output, TheCall, TheOutput, parsed
+from .options import File, Flag, Output, Text, TheCall, TheOutput, parsed
 
 
 def run(argv) -> int:
@@ -12,6 +12,7 @@ def run(argv) -> int:
 def tape(
     call: TheCall,
     measure: Flag = False,
+    budget: Text = None,
     picture: File = None,
     output: TheOutput = Output(),  # noqa: B008
 ):
@@ -24,12 +25,17 @@ def tape(
 
     Examples:
     `jaxbp tape model.py:loss --shapes "f32[4096,4096] f32[64,4096] f32[64,4096]"`,
-    `jaxbp tape model.py:loss --args "jnp.ones((8, 4)), jnp.ones(4)" --measure`.
+    `jaxbp tape model.py:loss --args "jnp.ones((8, 4)), jnp.ones(4)" --measure`,
+    `jaxbp tape model.py:loss --shapes "f32[64,64] f32[999,64]" --budget 60MB`.
 
     Args:
       call: The function and its arguments. Without --argnums by the first.
       measure: Compile value and gradient, too, and tell what XLA plans for them.
+      budget: Bytes, or such as 60MB: what the gradient may take beside its arguments.
+        Shows the plan that `jaxbp.checkpointed` makes for it, and its tape beside that
+        without a budget. With --json or --csv the plan's choices.
       picture: Draw live bytes over the backward pass to this file: .svg, .png or .pdf.
+        With --budget, bytes against time.
       output: How to show it.
     """
     from .. import costs
@@ -37,13 +43,29 @@ def tape(
     from ..outputs import check_writable
 
     check_format(picture)
-    check_writable("--picture", picture)
+    check_writable("--picture", picture, makes_folders=False)
     output.check()
     f, args = call.load(typed=True)
     with call.blamed(f"tracing `{call.function}`", args):
         report = costs.tape(
             f, *args, argnums=call.wanted(0), has_aux=call.has_aux, measure=measure
         )
+        if budget is not None:
+            report = _within(call, f, args, budget, report, output, measure)
     output.give(report)
     if picture is not None:
         save(report.picture(), picture)
+
+
+def _within(call, f, args, budget, plain, output, measure):
+    """The plan of a budget; what changes on the tape is shown."""
+    from .. import checkpointing, costs, display
+
+    places = call.wanted(0)
+    kept = checkpointing.checkpointed(f, budget, places)
+    with display.waiting(f"planning {call.function} within {budget} ..."):
+        plan = kept.plan(*args, measure=measure)
+        within = costs.tape(kept, *args, argnums=places, has_aux=call.has_aux)
+    if not (output.json or output.csv):
+        display.show(plain.diff(within))
+    return plan

@@ -42,7 +42,7 @@ def trace(
     from ..outputs import check_writable
 
     check_format(picture)
-    check_writable("--picture", picture)
+    check_writable("--picture", picture, makes_folders=False)
     output.check()
     f, args = call.load()
     seeds = _seeds(call.function, tangents, cotangents)

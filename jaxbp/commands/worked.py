@@ -44,7 +44,7 @@ def worked(
     if markdown + latex + output.json + output.csv > 1:
         raise InvalidArgument("give one of --markdown, --latex, --json and --csv.")
     check_format(picture)
-    check_writable("--picture", picture)
+    check_writable("--picture", picture, makes_folders=False)
     output.check()
     if steps is not None and steps < 1:
         raise InvalidArgument(f"`--steps` must be 1 or more, but is {steps}.")

@@ -24,7 +24,12 @@ def behind(values: Sequence, y_bars: Sequence) -> list:
         return list(values)
     most = [lax.reduce_max(jnp.real(y), tuple(range(y.ndim))) for y in bars]
     never = functools.reduce(lax.bitwise_or, [0 * y > 1 for y in most])
-    return [
-        lax.select(jnp.broadcast_to(never, v.shape), lax.full_like(v, 0), v)
-        for v in values
-    ]
+    return [_unless(never, value) for value in values]
+
+
+def _unless(never, value):
+    if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+        bits = _unless(never, jax.random.key_data(value))
+        return jax.random.wrap_key_data(bits, impl=jax.random.key_impl(value))
+    nothing = lax.full_like(value, 0)
+    return lax.select(jnp.broadcast_to(never, value.shape), nothing, value)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..display import Page, Shown
+from ..errors import InvalidArgument
 from ..timing import Memory
 from .reasons import Reader
 from .timeline import TapeStep
@@ -96,7 +97,17 @@ class TapeReport(Shown):
         return dict(found.most_common())
 
     def diff(self, other: "TapeReport") -> "TapeDiff":
-        """What `other` keeps more and less, by line, primitive and reason."""
+        """What `other` keeps more and less, by line, primitive and reason.
+
+        Raises:
+          InvalidArgument: `other` is no TapeReport.
+        """
+        if not isinstance(other, TapeReport):
+            raise InvalidArgument(
+                "`diff` compares with another report of `jaxbp.tape`, but got "
+                f"{type(other).__name__} {other!r:.60}. Give it "
+                "`jaxbp.tape(f, *args)` of the other function or option."
+            )
         mine, others = _sums(self), _sums(other)
         rows = [
             TapeChange(*key, mine.get(key, 0), others.get(key, 0))

@@ -1,5 +1,8 @@
 """Gradients within a budget: values, peaks, the least that is feasible."""
 
+import json
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +12,7 @@ import jaxbp
 from jaxbp.checkpointing import chain, mincut, schedule
 from jaxbp.errors import InvalidArgument
 from jaxbp.settings import bytes_of
+from tests.costs.test_predicted import ROOFS
 
 WIDTHS = [128, 96, 160, 64, 192, 128, 96, 224, 64, 160, 128, 96, 128]
 WEIGHTS = [
@@ -152,9 +156,9 @@ def test_a_loop_within_a_budget_by_either_gradient_and_by_the_option():
     assert plan.measured_bytes <= budget and 300 < loop.runs < 900
     assert f"{loop.runs / 300:.2f} times 300" in str(plan)
     rows = plan.rows
-    assert [row.choice.extra for row in rows] == sorted(
-        [row.choice.extra for row in rows], reverse=True
-    )
+    work = [row["times_f"] for row in plan.as_dicts()]
+    assert work == sorted(work, reverse=True) and json.dumps(plan.as_dicts())
+    assert sum(row.taken for row in rows) == 1
     assert plan.picture().axes
     by_option = jaxbp.grad(recurrent, options=jaxbp.Options(memory=budget))
     expected = jax.jit(jax.grad(recurrent))(W, US)
@@ -186,3 +190,70 @@ def test_the_least_that_a_refusal_names_is_to_be_had():
         f(10_000).plan(W, US)
     least = int(str(refused.value).split("here is ")[1].split(" bytes")[0])
     assert f(least).plan(W, US).measured_bytes <= least
+
+
+def test_a_larger_budget_never_takes_more_time_nor_fewer_bytes():
+    """And to plan takes less than to compile one gradient."""
+    gradient = jax.jit(jaxbp.grad(deep, (0, 1)))
+    begun = time.process_time()
+    whole = gradient.lower(X, WEIGHTS).compile().memory_analysis()
+    compiling_s = time.process_time() - begun
+    plain = whole.temp_size_in_bytes + whole.output_size_in_bytes
+    plans = [
+        jaxbp.checkpointed(deep, int(share * plain), (0, 1)).plan(X, WEIGHTS)
+        for share in (0.95, 0.6, 0.7, 0.8, 1.5)
+    ]
+    plans.sort(key=lambda plan: plan.budget_bytes)
+    for plan, larger in zip(plans, plans[1:], strict=False):
+        assert plan.measured_bytes <= min(plan.budget_bytes, larger.measured_bytes)
+        assert plan.extra >= larger.extra
+    assert all(plan.planning_s < compiling_s for plan in plans)
+    off = [abs(p.predicted_bytes / p.measured_bytes - 1) for p in plans]
+    assert sorted(off)[len(off) // 2] < 0.1 and max(off) < 0.2
+
+
+def test_random_masks_are_made_where_they_are_read():
+    """Their keys are known from the start, and a compiler might make all at once."""
+
+    def f(weights, x, key):
+        for number, w in enumerate(weights):
+            key_here = jax.random.fold_in(key, number)
+            kept = jax.random.bernoulli(key_here, 0.9, x.shape)
+            x = x + jnp.where(kept, jnp.tanh(x @ w), 0)
+        return jnp.mean(x**2)
+
+    weights, x = [jnp.eye(64, dtype=X.dtype) / 2] * 6, X[:, :64]
+    args = weights, x, jax.random.key(0)
+    plain = peak(jaxbp.grad(f), *args)
+    kept = jaxbp.checkpointed(f, plain * 6 // 10)
+    assert kept.plan(*args).extra < 2
+    close(jax.jit(jaxbp.grad(kept))(*args), jax.jit(jax.grad(f))(*args))
+
+
+def test_what_cannot_be_is_told_in_the_words_of_the_call():
+    def f(x, twice):
+        return jnp.sum(2 * x if twice else x)
+
+    x = jnp.ones(3)
+    close(jax.grad(jaxbp.checkpointed(f, "1MB"))(x, True), 2 * x)
+    refused = lambda said: pytest.raises(InvalidArgument, match=said)  # noqa: E731
+    with refused("none of them holds real .*: `x` is bool True"):
+        jaxbp.checkpointed(f, "1MB").plan(True, False)
+    with refused("`x` is of dtype int32"):
+        jaxbp.checkpointed(f, "1MB").plan(jnp.arange(3, dtype=jnp.int32), True)
+    with refused("`argnums` must be an integer"):
+        jaxbp.checkpointed(f, "1MB", argnums=1.0)  # pyright: ignore
+    with refused("`f`, which needs the value .* jax.lax.cond"):
+        jaxbp.checkpointed(f, "1MB")(x, jnp.array(True))
+
+
+def test_seconds_beside_bytes_where_they_are_measured(monkeypatch):
+    monkeypatch.setattr(jaxbp.timing, "device_roofs", lambda *_: ROOFS)
+    plan = jaxbp.checkpointed(recurrent, 100_000).plan(W, US, measure=True)
+    assert plan.seconds and plan.plain_seconds
+    assert min(*plan.seconds, *plan.plain_seconds) > 0
+    assert plan.seconds.predicted > plan.plain_seconds.predicted
+    assert "Measured: " in str(plan) and "without a budget" in str(plan)
+    types = jax.ShapeDtypeStruct(US.shape, US.dtype)
+    with pytest.raises(InvalidArgument, match="measuring needs arrays"):
+        jaxbp.checkpointed(recurrent, 100_000).plan(W, types, measure=True)

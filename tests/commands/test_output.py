@@ -122,8 +122,8 @@ def test_rows_as_json_and_csv(folder, capsys, command):
 @pytest.mark.parametrize("command", [*COMMANDS, "coverage"])
 def test_a_page_is_written(folder, capsys, command):
     argv = [command, "tanh" if command == "coverage" else "model_out.py:loss"]
-    assert status(*argv, "--html", "new/page.html") in allowed(command)
-    page = (folder / "new" / "page.html").read_text(encoding="utf-8")
+    assert status(*argv, "--html", "page.html") in allowed(command)
+    page = (folder / "page.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>") and "color-scheme" in page
     assert capsys.readouterr().out
 
@@ -145,6 +145,14 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(folder, capsys,
     shown = capsys.readouterr()
     assert len(shown.err.strip().splitlines()) == 1 and not shown.out
     assert "must be a place that can be written, but /proc/x" in shown.err
+
+
+@pytest.mark.parametrize("option", ["--html", "--picture"])
+def test_no_folder_is_made_for_a_report(folder, capsys, option):
+    assert status("tape", "model_out.py:loss", option, "new/page.svg") == 2
+    shown = capsys.readouterr()
+    assert "there is no folder new." in shown.err and not shown.out
+    assert not (folder / "new").exists()
 
 
 @pytest.mark.parametrize(

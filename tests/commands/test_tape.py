@@ -41,3 +41,15 @@ def test_tape(model, capsys, tmp_path):
     first, second = json.loads(capsys.readouterr().out)
     assert {first["origin"], second["origin"]} == {"tanh", "input"}
     assert status("tape", f"{model}y", "--args", "jnp.ones(2)") == 2
+
+
+def test_a_budget_shows_the_plan_beside_the_tape(model, capsys, tmp_path):
+    argv = ["tape", model, "--shapes", "f32[64,64] f32[512,64]"]
+    assert status(*argv, "--budget", "1MB", "--picture", "plan.svg") == 0
+    assert "Gradient of loss within 1 MB" in capsys.readouterr().out
+    assert "<svg" in (tmp_path / "plan.svg").read_text()
+    assert status(*argv, "--budget", "1MB", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert sum(row["taken"] for row in rows) == 1
+    assert status(*argv, "--budget", "1kB") == 2
+    assert "the least" in capsys.readouterr().err

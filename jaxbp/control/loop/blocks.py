@@ -26,6 +26,7 @@ from .counted import CountedScan
 from .repetition import Repetition, repetition
 from .sizes import Sizes, sizes
 from .starts import Starts
+from .wanted import stilled, wanted_carries
 
 SCOPE = "blocks_of_a_loop"  # in the names of its equations: trips are our own
 
@@ -60,15 +61,29 @@ class Blocks(NamedTuple):
         loop = self.loop
         first = sum(loop.counts)
         found = {first + i: y for i, y in zip(targets, y_bars, strict=True)}
-        moved = [place for place, m in zip(loop.moved, self.moving, strict=False) if m]
+        asked = [place in found for place in loop.moved]
+        quiet = self._for(asked)
+        pairs = zip(loop.moved, quiet.moving, strict=False)
+        moved = [place for place, m in pairs if m]
+        for place in set(loop.moved) - set(moved):
+            found.pop(place, None)
         bars = [found.pop(place, None) for place in moved]
-        bars += [None] * (sum(self.moving) - len(bars))
-        run = _compiled(loop.body, _backward, self._key())
+        run = _compiled(quiet.loop.body, _backward, quiet._key())
         held_bars, bars = run(list(values), kept, bars)
         held = [place for place, on in zip(loop.held, self.active, strict=True) if on]
         for place, bar in zip([*held, *moved], [*held_bars, *bars], strict=False):
             found[place] = add(found.get(place), bar)
         return [found.get(place) for place in ins]
+
+    def _for(self, asked: Sequence[bool]) -> "Blocks":
+        """The same, where these of the changed operands have cotangents at the end."""
+        extra = len(self.moving) - len(asked)  # the last operands, which have none
+        wanted = wanted_carries(self.loop.body, [*asked, *[False] * extra])
+        moving = tuple([m and w for m, w in zip(self.moving, wanted, strict=True)])
+        if moving == self.moving:
+            return self
+        body = stilled(self.loop.body, wanted)
+        return self._replace(loop=self.loop._replace(body=body), moving=moving)
 
     def _key(self) -> "Blocks":
         return self._replace(loop=self.loop._replace(body=None))

@@ -14,7 +14,7 @@ their own, whose derivative may be what its author likes, are walked.
 from dataclasses import dataclass
 
 from ... import ir, settings
-from ...linear.base import Edge, LinearMap, Params, filled
+from ...linear.base import Edge, LinearMap, Params
 from ...rules.registry import register
 from ...walkers.forward import push_forward
 from ...walkers.primal import has_rules
@@ -40,8 +40,8 @@ def pull(blocks: Blocks, params: Params, residuals, ins, targets, y_bars) -> lis
     Args:
       residuals: the loop's operands, then what was kept.
     """
-    outs = [var.aval for var in ir.inner(params["body_jaxpr"])[0].outvars]
-    y_bars = filled(y_bars, [outs[i] for i in targets])
+    pairs = [(i, y) for i, y in zip(targets, y_bars, strict=True) if y is not None]
+    targets, y_bars = tuple([i for i, _ in pairs]), [y for _, y in pairs]
     run = _pull if has_rules(blocks.loop.body) else pull_p.bind
     read = _read(blocks, ins)
     found = run(

@@ -335,3 +335,29 @@ def bouncing_ball(loop, g, elasticity, height):
     start = t, elasticity * g * t, -jnp.ones_like(g)
     _, v, rest = loop(lambda s: s[2] < 0, step, start)
     return v * rest - 0.5 * g * rest**2
+
+
+@program(np.array([0.3, 0.7]))
+def a_loop_in_the_condition(loop, x):
+    def goes_on(c):
+        add = lambda s: (s[0] + 1, s[1] + c[0] * s[0])  # noqa: E731
+        return loop(lambda s: s[0] < 3, add, (0, 0 * c[0]))[1] < 12
+
+    return jnp.sum(loop(goes_on, lambda c: c * 1.2 + 0.1 * jnp.cos(c), x))
+
+
+@program(np.array([0.2, 0.4, 0.1]), np.array([0.9, 1.1, 0.8]))
+def steepest_descent_with_a_line_search(loop, x, d):
+    """Halves its step until it descends enough; a ring of the last two slopes."""
+    value = lambda x: jnp.sum(d * x**2 + jnp.cos(x))  # noqa: E731
+    slope = lambda x: 2 * d * x - jnp.sin(x)  # noqa: E731
+
+    def step(state):
+        n, x, ring = state
+        g = slope(x) + 0.1 * ring[(n + 1) % 2]
+        enough = lambda t: value(x - t * g) <= value(x) - 0.3 * t * (g @ g)  # noqa: E731
+        t = loop(lambda t: ~enough(t), lambda t: 0.5 * t, jnp.ones(()))
+        return n + 1, x - t * g, ring.at[n % 2].set(g)
+
+    start = 0, x, jnp.zeros((2, 3))
+    return jnp.sum(jnp.sin(loop(lambda s: s[0] < 4, step, start)[1]))

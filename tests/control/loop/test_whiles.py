@@ -174,6 +174,31 @@ def test_odd_carries_empty_integers_keys_and_what_does_not_move():
     close(gradient(x), difference, 1e-8)
 
 
+def test_what_only_says_when_to_stop_has_no_derivative():
+    """A norm that ends at exactly 0, where its slope is infinite; also of a jitted
+    step; what else is summed on the way still counts."""
+
+    def f(a, b, power):
+        @jax.jit
+        def step(s):
+            x = 0.5 * (s[0] + a / s[0])
+            return x, jnp.linalg.norm(x - s[0]), s[2] + jnp.sum(s[0]) ** 2
+
+        start = jnp.ones(2) * b, jnp.ones(()), jnp.zeros(())
+        x, _, total = lax.while_loop(lambda s: s[1] > 0, step, start)
+        return jnp.sum(x) + (total if power else 0)
+
+    a = jnp.array([2.0, 3.0])
+    gradient = jax.jit(jaxbp.grad(f, (0, 1)), static_argnums=2)
+    slope, start = gradient(a, 1.5, 0)
+    close((slope, start), (0.5 / jnp.sqrt(a), 0.0))
+    eps = 1e-6
+    asked = gradient(a, 1.5, 1)[1]
+    close(asked, (f(a, 1.5 + eps, 1) - f(a, 1.5 - eps, 1)) / (2 * eps), 1e-6)
+    hessian = jax.jit(jaxbp.jacfwd(jaxbp.grad(f)), static_argnums=2)(a, 1.5, 0)
+    close(hessian, jnp.diag(-0.25 * a**-1.5))
+
+
 def test_functions_with_rules_of_their_own_go_by_these():
     @jax.custom_vjp
     def doubled(x):

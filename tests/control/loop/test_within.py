@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 import jaxbp
-from jaxbp.control.loop.treeverse import layout
+from tests.control.loop.count_runs import counted
 
 
 def net(w, h, us, reverse=False):
@@ -95,25 +95,9 @@ def test_lengths_that_are_short(length):
 
 @pytest.mark.parametrize(("length", "budget"), [(1000, 100), (997, 1000), (300, 9)])
 def test_the_step_runs_as_often_as_planned(length, budget):
-    """Runs are counted by a callback; one of the step's own costs nothing."""
-    runs = []
-
-    def f(x):
-        def step(x, _):
-            jax.debug.callback(lambda: runs.append(1))
-            return jnp.sin(x), None
-
-        return lax.scan(step, x, None, length=length)[0]
-
-    it = layout(length, 8, 8, budget)
-    with jaxbp.options(scan_residuals="stack"):
-        found = jax.jit(gradient(f, budget, 0))(jnp.float64(0.9))
-    jax.effects_barrier()
-    x, slope = 0.9, 1.0
-    for _ in range(length):
-        slope, x = slope * np.cos(x), np.sin(x)
-    np.testing.assert_allclose(found, slope, 1e-9)
-    assert len(runs) <= 1.05 * it.runs
+    """Of a million steps: python -m tests.control.loop.count_runs."""
+    plan, runs, _, off = counted(length, budget)
+    assert runs <= 1.05 * plan.runs and off < 1e-9
 
 
 @pytest.fixture
