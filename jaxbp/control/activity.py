@@ -16,12 +16,47 @@ def spread(body, active: set, done=frozenset()) -> None:
         if place in done or not (any(moved) or eqn.primitive.name in ALLOCATING):
             continue
         if not isinstance(registry.lookup(eqn.primitive), registry.ZeroRule):
-            outs = [v for v in eqn.outvars if ir.differentiable(v.aval)]
-            if eqn.primitive.name in CALLS and not eqn.effects:
-                outs = [
-                    eqn.outvars[i] for i in moving_outputs(ir.called(eqn.params), moved)
-                ]
-            active.update(outs)
+            outs = [eqn.outvars[i] for i in _reached(eqn, tuple(moved))]
+            active.update(v for v in outs if ir.differentiable(v.aval))
+
+
+def _reached(eqn, moved: tuple[bool, ...]) -> Sequence[int]:
+    """The outputs of an equation that may move where its operands `moved` do: through
+    calls, branches and loops as fine as their own equations; a rule that a function
+    brings may do what it likes."""
+    name, params = eqn.primitive.name, eqn.params
+    if eqn.effects:
+        return range(len(eqn.outvars))
+    if name in CALLS or name in ir.CHECKPOINTS:
+        return moving_outputs(ir.called(params), moved)
+    if name == "cond":
+        found = [moving_outputs(branch, moved[1:]) for branch in params["branches"]]
+        return sorted(set().union(*found))
+    if name == "scan":
+        return _reached_by_loop(params["jaxpr"], ir.scan_counts(params), moved)
+    if name == "while":
+        counts = params["body_nconsts"], len(eqn.outvars)
+        moved = moved[params["cond_nconsts"] :]
+        return _reached_by_loop(params["body_jaxpr"], counts, moved)
+    return range(len(eqn.outvars))
+
+
+def _reached_by_loop(program, counts, moved) -> tuple[int, ...]:
+    return _outputs_of_loop(ir.inner(program)[0], counts, moved)
+
+
+@ir.once_per_program
+def _outputs_of_loop(jaxpr, counts, moved) -> tuple[int, ...]:
+    first, last = counts[0], sum(counts)
+    flags = zip(jaxpr.invars, moved, strict=True)
+    known = {
+        var for place, (var, on) in enumerate(flags) if on and not first <= place < last
+    }
+    moving, outs = moving_carries(
+        jaxpr, known, jaxpr.invars[first:last], moved[first:last]
+    )
+    outs[: counts[1]] = moving.flags
+    return tuple([i for i, on in enumerate(outs) if on])
 
 
 def moves(atom, active: set) -> bool:
