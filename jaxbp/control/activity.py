@@ -118,3 +118,56 @@ def _moving_outputs(jaxpr, active) -> tuple[int, ...]:
     moving = {var for var, moved in zip(jaxpr.invars, active, strict=True) if moved}
     spread(jaxpr, moving)
     return tuple([i for i, atom in enumerate(jaxpr.outvars) if moves(atom, moving)])
+
+
+def mattering(
+    jaxpr, active: set, carries: Sequence, wanted: set[int], done=frozenset()
+) -> tuple[set, set[int]]:
+    """What of a loop's body the derivatives of some of its outputs ask for.
+
+    Args:
+      jaxpr: the body's; its first outputs are the carries' next values.
+      active: its variables that carry tangents; those computed are added.
+      carries: its variables of the carries.
+      wanted: places of the outputs.
+      done: places of equations that were done before the loop.
+
+    Returns:
+      The active variables that these depend on; the places with those of carries that
+      other steps' depend on.
+    """
+    spread(jaxpr, active, done)
+    while True:
+        needed = _needed(jaxpr, active, wanted, done)
+        read = {i for i, var in enumerate(carries) if var in needed}
+        if read <= wanted:
+            return needed, wanted
+        wanted = wanted | read
+
+
+def _needed(jaxpr, active: set, wanted: set[int], done=frozenset()) -> set:
+    outs = [jaxpr.outvars[i] for i in wanted]
+    needed = {atom for atom in outs if moves(atom, active)}
+    for place in range(len(jaxpr.eqns) - 1, -1, -1):
+        eqn = jaxpr.eqns[place]
+        if place in done or needed.isdisjoint(eqn.outvars):
+            continue
+        moved = [moves(atom, active) for atom in eqn.invars]
+        if eqn.primitive.name in CALLS and not eqn.effects:
+            asked = frozenset(i for i, v in enumerate(eqn.outvars) if v in needed)
+            moved = _needed_operands(ir.called(eqn.params), tuple(moved), asked)
+        pairs = zip(eqn.invars, moved, strict=True)
+        needed.update(atom for atom, on in pairs if on)
+    return needed
+
+
+def _needed_operands(program, moved, wanted) -> Sequence[bool]:
+    return _needed_inputs(ir.inner(program)[0], moved, wanted)
+
+
+@ir.once_per_program
+def _needed_inputs(jaxpr, moved, wanted) -> tuple[bool, ...]:
+    active = {var for var, on in zip(jaxpr.invars, moved, strict=True) if on}
+    spread(jaxpr, active)
+    needed = _needed(jaxpr, active, wanted)
+    return tuple([var in needed for var in jaxpr.invars])

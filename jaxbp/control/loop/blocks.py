@@ -21,7 +21,7 @@ from ... import ir, settings
 from ...linear.base import add, filled
 from ...walkers.linearize import record
 from ...walkers.primal import Primal, has_rules
-from ..activity import Moving, moving_carries
+from ..activity import Moving, mattering, moving_carries
 from .counted import CountedScan
 from .repetition import Repetition, repetition
 from .sizes import Sizes, sizes
@@ -69,6 +69,22 @@ class Blocks(NamedTuple):
         for place, bar in zip([*held, *moved], [*held_bars, *bars], strict=False):
             found[place] = add(found.get(place), bar)
         return [found.get(place) for place in ins]
+
+    def mattering(self, places: set[int]) -> "Blocks":
+        """With tangents of that alone on which outputs depend, those of operands at
+        `places`."""
+        jaxpr, _ = ir.inner(self.loop.body)
+        first = len(self.active)
+        pairs = zip(jaxpr.invars, [*self.active, *self.moving], strict=True)
+        active = {var for var, on in pairs if on}
+        asked = {i for i, place in enumerate(self.loop.moved) if place in places}
+        carried = jaxpr.invars[first:]
+        needed, wanted = mattering(jaxpr, active, carried, asked)
+        held = zip(jaxpr.invars, self.active, strict=False)
+        return self._replace(
+            active=tuple([on and var in needed for var, on in held]),
+            moving=tuple([on and i in wanted for i, on in enumerate(self.moving)]),
+        )
 
     def _key(self) -> "Blocks":
         return self._replace(loop=self.loop._replace(body=None))
