@@ -23,7 +23,7 @@ from .residuals import AllSteps, Count, counters, of_all_steps, tape_plan
 from .step import Body, StepAgain
 
 # Bytes: what is smaller is stacked sooner than carried along going back.
-_FOLLOWS = 4096
+FOLLOWS = 4096
 # Residuals that are there for every step.
 _STACKED = ("stack", "element", "output", "count", "steps")
 
@@ -243,7 +243,7 @@ class Scan:
             for old, new in zip(carry, outs[: len(carry)], strict=True)
             if id(old) in asked
             and id(new) in new_ones
-            and ir.nbytes(ir.typeof(old)) >= _FOLLOWS
+            and ir.nbytes(ir.typeof(old)) >= FOLLOWS
         }
         places = {id(new): ("next", i) for i, new in enumerate(outs[: len(carry)])}
         known |= {new: places[new] for new in follows}
