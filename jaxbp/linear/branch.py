@@ -71,17 +71,17 @@ class Branches(LinearMap):
             taped(edges, s.avals, _those(s.ins, ins), outs)
             for (s, (edges, _)), outs in zip(pairs, ends, strict=True)
         ]
-        tapes = [
+        tapes: list[list[int]] = [
             [tape[place] for place in program.tape]
             for program, tape in zip(programs, self.tapes, strict=True)
         ]
         count = len(edge.residuals) - 1
         kept = {place for tape in tapes for place in tape}
         kept = range(count) if self.again else sorted(kept)
-        at = {place: i for i, place in enumerate(kept)}
+        at: dict[int, int] = {place: i for i, place in enumerate(kept)}
         fewer = Branches(
             tuple([program.structure for program in programs]),
-            tuple([tuple([at.get(place, place) for place in tape]) for tape in tapes]),
+            tuple([tuple([at.get(p, p) for p in tape]) for tape in tapes]),
             tuple(_those(self.in_avals, ins)),
             tuple(_those(self.out_avals, wanted)),
             self.again,

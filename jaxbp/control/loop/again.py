@@ -5,11 +5,13 @@
 
 Both give the same numbers; which takes less time is predicted from what the step
 computes and the sizes of it. It may be run again where it does nothing but elementwise
-and structural operations, and its carries take fewer bytes than its residuals.
+and structural operations and reductions, and its carries take fewer bytes than its
+residuals.
 
 The prediction knows a few costs of a platform, in nanoseconds. Those of "cpu" were
-fitted to loops of Runge-Kutta steps of 1 to 50,000 numbers (XLA, two cores); of the
-others it is known only that arithmetic is cheap beside memory and launches.
+fitted to loops of Runge-Kutta steps of 1 to 50,000 numbers, to stencils and to tables
+filled row by row (XLA, two cores); of the others it is known only that arithmetic is
+cheap beside memory and launches.
 """
 
 import math
@@ -48,7 +50,8 @@ class Costs:
       periodic, smooth, dividing, arithmetic: of an operation of its kind, an element.
       joining, again: of one that joins parts, of what is at hand, and of what comes
         from another one of the same step.
-      call: of one that is done for a few numbers.
+      product: of a term of a dot product.
+      call: of an operation that is done for a few numbers.
       stack: to keep one residual and take it again, whatever its size.
       near, far: of a byte kept, where all steps' fit into `cache` bytes and where not.
     """
@@ -59,6 +62,7 @@ class Costs:
     arithmetic: float
     joining: float
     again: float
+    product: float
     call: float
     stack: float
     near: float
@@ -66,9 +70,13 @@ class Costs:
     cache: int
 
 
-_CPU = Costs(4.0, 1.0, 0.1, 0.03, 0.05, 8.0, 10.0, 300.0, 0.05, 0.4, 16 << 20)
-_GPU = Costs(0.004, 0.002, 0.002, 0.001, 0.004, 0.004, 5.0, 2000.0, 0.001, 0.001, 1)
-_TPU = Costs(0.004, 0.002, 0.002, 0.001, 0.05, 0.05, 5.0, 500.0, 0.002, 0.002, 1)
+_CPU = Costs(4.0, 1.0, 0.1, 0.03, 0.05, 8.0, 0.15, 10.0, 300.0, 0.05, 0.4, 16 << 20)
+_GPU = Costs(
+    0.004, 0.002, 0.002, 0.001, 0.004, 0.004, 0.0005, 5.0, 2000.0, 0.001, 0.001, 1
+)
+_TPU = Costs(
+    0.004, 0.002, 0.002, 0.001, 0.05, 0.05, 0.0005, 5.0, 500.0, 0.002, 0.002, 1
+)
 _BY_PLATFORM = {"cpu": _CPU, "gpu": _GPU, "cuda": _GPU, "rocm": _GPU, "tpu": _TPU}
 
 
@@ -188,7 +196,7 @@ def _time_of(body, costs: Costs) -> float:
             terms = math.sqrt(
                 math.prod([v.aval.size for v in (*eqn.invars, *eqn.outvars)])
             )
-            total += 0.5 * costs.arithmetic * terms + costs.stack
+            total += costs.product * terms + costs.stack
         elif isinstance(rule, _SIMPLE) and not eqn.effects and name not in _RANDOM:
             total += _time(costs, name, eqn, False)
         else:

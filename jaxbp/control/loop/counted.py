@@ -95,8 +95,8 @@ class Counted(LinearMap):
         count, *residuals = edge.residuals
         plain = edge._replace(map=self.loop, residuals=tuple(residuals))
         found = self.loop.narrowed(plain, needed)
-        residuals = (count, *found.residuals)
-        return found._replace(map=Counted(found.map), residuals=residuals)
+        loop: Any = found.map
+        return found._replace(map=Counted(loop), residuals=(count, *found.residuals))
 
     def push(self, residuals, x_dots):
         return self._at(residuals[0]).push(residuals[1:], x_dots)
