@@ -21,6 +21,7 @@ from .few import few_numbers
 from .invariants import hoist
 from .residuals import AllSteps, Count, counters, of_all_steps, tape_plan
 from .step import Body, StepAgain
+from .stored import with_stored_slopes
 
 # Bytes: what is smaller is stacked sooner than carried along going back.
 FOLLOWS = 4096
@@ -179,8 +180,10 @@ class Scan:
             outs, slots, program, env, written = self.body.linearize(
                 [*self.held, *carry, *xs]
             )
-            plan, stack, spare = self._plan(program, env, carry, xs, outs, written)
-            told = ir.Static((plan, spare, slots, program.structure))
+            plan, stack, spare, structure = self._plan(
+                program, env, carry, xs, outs, written
+            )
+            told = ir.Static((plan, spare, slots, structure))
             return outs[:carries], (outs[carries:], stack, told)
 
         carry, (ys, stack, told) = self._loop(step, self.init, self.xs)
@@ -219,8 +222,8 @@ class Scan:
         return [*carry, *ys], step_map, residuals, [*moved, *rest], spare
 
     def _plan(self, program, env, carry, xs, outs, written):
-        """Where a step's residuals are to be had, what must be stacked, and how many
-        bytes stored slopes would add."""
+        """Where a step's residuals are to be had, what must be stacked, how many bytes
+        stored slopes would add, and the step's structure with these residuals."""
         tape = program.tape
         derives = settings.current().scan_residuals == "auto"
         writes = _chains(carry, outs, written) if derives else {}
@@ -247,6 +250,9 @@ class Scan:
         }
         places = {id(new): ("next", i) for i, new in enumerate(outs[: len(carry)])}
         known |= {new: places[new] for new in follows}
+        olds = set(map(id, follows.values()))
+        program = with_stored_slopes(program, olds.union(known))
+        tape = program.tape
         body, length = self.body.jaxpr, self.params["length"]
         if derives:
             known |= of_all_steps(body, env, [*tape, *kept_for], known)
@@ -256,7 +262,7 @@ class Scan:
         avals = [None if id(r) in held else ir.typeof(r) for r in tape]
         whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])
         kept = sum(ir.nbytes(ir.typeof(r)) for r in stack)
-        return plan, stack, whole - kept
+        return plan, stack, whole - kept, program.structure
 
     def _recipe(self, kind, key, tape: list):
         """How a residual is to be had from the tape, to which its sources are added."""
