@@ -70,7 +70,7 @@ class Costs:
     cache: int
 
 
-_CPU = Costs(4.0, 1.0, 0.1, 0.03, 0.05, 8.0, 0.15, 10.0, 300.0, 0.05, 0.4, 16 << 20)
+_CPU = Costs(4.0, 1.0, 0.1, 0.03, 0.05, 8.0, 0.15, 10.0, 220.0, 0.05, 0.4, 16 << 20)
 _GPU = Costs(
     0.004, 0.002, 0.002, 0.001, 0.004, 0.004, 0.0005, 5.0, 2000.0, 0.001, 0.001, 1
 )
@@ -136,7 +136,7 @@ def _time(costs: Costs, name: str, eqn, joined: bool) -> float:
     elif name in _DIVIDING:
         each, least = costs.dividing, costs.call
     elif name in _JOINING and joined:
-        each, least = costs.again, costs.stack
+        each, least = costs.again, 2 * costs.stack
     elif name in _JOINING:
         each, least = costs.joining, costs.call
     atoms = eqn.invars[:1] if name in _REDUCING else eqn.outvars

@@ -63,6 +63,10 @@ class Derive:
         given = tuple([(var, place) for var, place in self.given if var in needed])
         return Derive(self.body, skip, given, wanted)
 
+    def variables(self) -> list:
+        """Those that it reads and those that it gives."""
+        return [*[var for var, _ in self.given], *self.wanted]
+
     def at(self, places: Mapping[int, int]) -> "Derive":
         """With the residuals kept at other places."""
         given = tuple([(var, places[place]) for var, place in self.given])

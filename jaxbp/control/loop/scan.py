@@ -4,6 +4,7 @@ Equations that depend on nothing that changes are done once, before the loop, wi
 derivatives: a transposed or converted weight is neither recomputed nor stacked.
 """
 
+import functools
 from collections.abc import Sequence
 
 from jax import lax
@@ -250,15 +251,21 @@ class Scan:
         }
         places = {id(new): ("next", i) for i, new in enumerate(outs[: len(carry)])}
         known |= {new: places[new] for new in follows}
-        olds = set(map(id, follows.values()))
-        program = with_stored_slopes(program, olds.union(known))
-        tape = program.tape
         body, length = self.body.jaxpr, self.params["length"]
         if derives:
             known |= of_all_steps(body, env, [*tape, *kept_for], known)
-        plan, stack = tape_plan(
-            body, env, tape, known, follows, derives, length, writes
-        )
+        planned = functools.partial(
+            tape_plan, body, env, known=known, follows=follows, derives=derives,
+            length=length, writes=writes,
+        )  # fmt: skip
+        plan, stack = planned(tape)
+        used = {id(value) for value in follows.values()}.union(known)
+        if plan.derive is not None:
+            used.update(id(env[var][0]) for var in plan.derive.variables())
+        slopes = with_stored_slopes(program, used)
+        if slopes is not program:
+            program, tape = slopes, slopes.tape
+            plan, stack = planned(tape)
         avals = [None if id(r) in held else ir.typeof(r) for r in tape]
         whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])
         kept = sum(ir.nbytes(ir.typeof(r)) for r in stack)
