@@ -212,3 +212,11 @@ def _stacking(costs: Costs, count: int, nbytes: int, length: int) -> float:
     byte = costs.far if length * nbytes > costs.cache else costs.near
     few = nbytes <= 16 * count  # scalars: done beside others
     return count * (0.02 * costs.stack if few else costs.stack) + byte * nbytes
+
+
+def is_dear(program) -> bool:
+    """Whether a closed program does what takes many operations an element."""
+    jaxpr, _ = ir.inner(program)
+    inside = [p for eqn in jaxpr.eqns for p in ir.inner_programs(eqn.params)]
+    names = {eqn.primitive.name for eqn in jaxpr.eqns}
+    return not names.isdisjoint((*_PERIODIC, *_SMOOTH)) or any(map(is_dear, inside))

@@ -9,16 +9,20 @@ nothing else asks for the operands, so that no more is stacked.
 """
 
 from collections import defaultdict
+from typing import Any
+
+import jax
 
 from ... import ir
 from ...linear.base import Edge
 from ...linear.diagonal import Broadcast, Diagonal
 from ...linear.loop.slopes import computed
 from ...linear.program import LinearProgram, taped
+from .again import is_dear
 
 
 def with_stored_slopes(program: LinearProgram, free: set[int]) -> LinearProgram:
-    """The step's program with slopes on its tape, as many as it had operands.
+    """The step's program with dear slopes on its tape, and no more than it had.
 
     Args:
       free: ids of residuals that need not be stacked.
@@ -38,7 +42,7 @@ def with_stored_slopes(program: LinearProgram, free: set[int]) -> LinearProgram:
         same = all(set(structure.edges[j].residuals) == places for j in group)
         if not same or any(id(tape[place]) in free for place in places):
             continue
-        if any(computed(edges[j]) is None for j in group):
+        if not all(_is_dear(edges[j]) for j in group):
             continue
         stored = {j: _stored(edges[j]) for j in group}
         more = sum(ir.nbytes(ir.typeof(e.residuals[0])) for e in stored.values())
@@ -49,6 +53,18 @@ def with_stored_slopes(program: LinearProgram, free: set[int]) -> LinearProgram:
     if not changed:
         return program
     return taped(edges, structure.avals, structure.ins, structure.outs)
+
+
+def _is_dear(edge: Edge) -> bool:
+    """Whether its slope takes many operations an element, or comparisons."""
+    slope = computed(edge)
+    if slope is None or getattr(slope, "stepped", False):
+        return slope is not None
+    it: Any = edge.map
+    diagonal: Diagonal = it.inner if isinstance(it, Broadcast) else it
+    given = {} if diagonal.params is None else {"params": diagonal.params}
+    types = [ir.struct(ir.typeof(value)) for value in edge.residuals]
+    return is_dear(jax.make_jaxpr(lambda *xs: slope(*xs, **given))(*types))
 
 
 def _kept(slope):
