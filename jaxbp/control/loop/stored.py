@@ -61,7 +61,7 @@ def _is_dear(edge: Edge) -> bool:
     if slope is None or getattr(slope, "stepped", False):
         return slope is not None
     it: Any = edge.map
-    diagonal = it.inner if isinstance(it, Broadcast) else it
+    diagonal: Any = it.inner if isinstance(it, Broadcast) else it
     given = {} if diagonal.params is None else {"params": diagonal.params}
     types = [ir.struct(ir.typeof(value)) for value in edge.residuals]
     return is_dear(jax.make_jaxpr(lambda *xs: slope(*xs, **given))(*types))
