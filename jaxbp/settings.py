@@ -26,15 +26,16 @@ class Options:
       scan_residuals: "stack": every residual of a scan's step that changes is stacked.
         "recompute": only the carries are, and the step is run again: the least memory.
         "auto" (the default): what is predicted to take less time. The step is run again
-        where it is made of elementwise and structural operations alone, its carries
-        take fewer bytes than its residuals, and to do its operations once more (counted
-        by kind, at a platform's nanoseconds an element) takes less than to write and
-        read what would be stacked. Else residuals are stacked, but for those that are
-        sums, products or copies of others, or indices that follow from a count: these
-        are computed again; and an array that a loop writes by parts but reads as a
-        whole is restored from what stood in the parts. Where a step carries at most 12
-        real numbers and does more than 56 operations on few numbers, its carries are
-        stacked and going back the Jacobians of many steps are computed together.
+        where it is made of elementwise and structural operations and reductions alone,
+        its carries take fewer bytes than its residuals, and to do its operations once
+        more (counted by kind, at a platform's nanoseconds an element) takes less than
+        to write and read what would be stacked. Else residuals are stacked, but for
+        those that are sums, products or copies of others, or indices that follow from a
+        count: these are computed again; and an array that a loop writes by parts but
+        reads as a whole is restored from what stood in the parts. Where a step carries
+        at most 12 real numbers and does more than 56 operations on few numbers, its
+        carries are stacked and going back the Jacobians of many steps are computed
+        together.
       scan_stack_limit_bytes: going back through a scan, the cotangent behind a weight
         gradient is stacked, to be contracted once after the loop, as long as all that
         is stacked for this takes no more; beyond that the gradient is accumulated step

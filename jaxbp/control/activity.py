@@ -16,12 +16,47 @@ def spread(body, active: set, done=frozenset()) -> None:
         if place in done or not (any(moved) or eqn.primitive.name in ALLOCATING):
             continue
         if not isinstance(registry.lookup(eqn.primitive), registry.ZeroRule):
-            outs = [v for v in eqn.outvars if ir.differentiable(v.aval)]
-            if eqn.primitive.name in CALLS and not eqn.effects:
-                outs = [
-                    eqn.outvars[i] for i in moving_outputs(ir.called(eqn.params), moved)
-                ]
-            active.update(outs)
+            outs = [eqn.outvars[i] for i in _reached(eqn, tuple(moved))]
+            active.update(v for v in outs if ir.differentiable(v.aval))
+
+
+def _reached(eqn, moved: tuple[bool, ...]) -> Sequence[int]:
+    """The outputs of an equation that may move where its operands `moved` do: through
+    calls, branches and loops as fine as their own equations; a rule that a function
+    brings may do what it likes."""
+    name, params = eqn.primitive.name, eqn.params
+    if eqn.effects:
+        return range(len(eqn.outvars))
+    if name in CALLS or name in ir.CHECKPOINTS:
+        return moving_outputs(ir.called(params), moved)
+    if name == "cond":
+        found = [moving_outputs(branch, moved[1:]) for branch in params["branches"]]
+        return sorted(set().union(*found))
+    if name == "scan":
+        return _reached_by_loop(params["jaxpr"], ir.scan_counts(params), moved)
+    if name == "while":
+        counts = params["body_nconsts"], len(eqn.outvars)
+        moved = moved[params["cond_nconsts"] :]
+        return _reached_by_loop(params["body_jaxpr"], counts, moved)
+    return range(len(eqn.outvars))
+
+
+def _reached_by_loop(program, counts, moved) -> tuple[int, ...]:
+    return _outputs_of_loop(ir.inner(program)[0], counts, moved)
+
+
+@ir.once_per_program
+def _outputs_of_loop(jaxpr, counts, moved) -> tuple[int, ...]:
+    first, last = counts[0], sum(counts)
+    flags = zip(jaxpr.invars, moved, strict=True)
+    known = {
+        var for place, (var, on) in enumerate(flags) if on and not first <= place < last
+    }
+    moving, outs = moving_carries(
+        jaxpr, known, jaxpr.invars[first:last], moved[first:last]
+    )
+    outs[: counts[1]] = moving.flags
+    return tuple([i for i, on in enumerate(outs) if on])
 
 
 def moves(atom, active: set) -> bool:
@@ -83,3 +118,56 @@ def _moving_outputs(jaxpr, active) -> tuple[int, ...]:
     moving = {var for var, moved in zip(jaxpr.invars, active, strict=True) if moved}
     spread(jaxpr, moving)
     return tuple([i for i, atom in enumerate(jaxpr.outvars) if moves(atom, moving)])
+
+
+def mattering(
+    jaxpr, active: set, carries: Sequence, wanted: set[int], done=frozenset()
+) -> tuple[set, set[int]]:
+    """What of a loop's body the derivatives of some of its outputs ask for.
+
+    Args:
+      jaxpr: the body's; its first outputs are the carries' next values.
+      active: its variables that carry tangents; those computed are added.
+      carries: its variables of the carries.
+      wanted: places of the outputs.
+      done: places of equations that were done before the loop.
+
+    Returns:
+      The active variables that these depend on; the places with those of carries that
+      other steps' depend on.
+    """
+    spread(jaxpr, active, done)
+    while True:
+        needed = _needed(jaxpr, active, wanted, done)
+        read = {i for i, var in enumerate(carries) if var in needed}
+        if read <= wanted:
+            return needed, wanted
+        wanted = wanted | read
+
+
+def _needed(jaxpr, active: set, wanted: set[int], done=frozenset()) -> set:
+    outs = [jaxpr.outvars[i] for i in wanted]
+    needed = {atom for atom in outs if moves(atom, active)}
+    for place in range(len(jaxpr.eqns) - 1, -1, -1):
+        eqn = jaxpr.eqns[place]
+        if place in done or needed.isdisjoint(eqn.outvars):
+            continue
+        moved = [moves(atom, active) for atom in eqn.invars]
+        if eqn.primitive.name in CALLS and not eqn.effects:
+            asked = frozenset(i for i, v in enumerate(eqn.outvars) if v in needed)
+            moved = _needed_operands(ir.called(eqn.params), tuple(moved), asked)
+        pairs = zip(eqn.invars, moved, strict=True)
+        needed.update(atom for atom, on in pairs if on)
+    return needed
+
+
+def _needed_operands(program, moved, wanted) -> Sequence[bool]:
+    return _needed_inputs(ir.inner(program)[0], moved, wanted)
+
+
+@ir.once_per_program
+def _needed_inputs(jaxpr, moved, wanted) -> tuple[bool, ...]:
+    active = {var for var, on in zip(jaxpr.invars, moved, strict=True) if on}
+    spread(jaxpr, active)
+    needed = _needed(jaxpr, active, wanted)
+    return tuple([var in needed for var in jaxpr.invars])

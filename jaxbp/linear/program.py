@@ -206,7 +206,7 @@ class _Hashed:
 def assemble(edges: Sequence[Edge], avals, ins, outs) -> LinearProgram:
     """A program from recorded edges: dead ones dropped, each residual kept once."""
     edges, avals = sums_early(edges, avals)
-    return _assembled(edges, avals, ins, outs)
+    return taped(settled(alive(edges, outs)), avals, ins, outs)
 
 
 def restricted(structure: Structure, wanted: Sequence[bool]) -> tuple:
@@ -215,17 +215,12 @@ def restricted(structure: Structure, wanted: Sequence[bool]) -> tuple:
     Returns:
       Its structure; the places of its inputs and of its tape in those of `structure`.
     """
-    edges, ins, outs, avals = structure
+    _, ins, outs, avals = structure
     outs = [slot for slot, w in zip(outs, wanted, strict=True) if w]
-    program = _assembled(edges, avals, ins, outs)
-    used = {slot for edge in program.structure.edges for slot in edge.ins}
-    places = [i for i, slot in enumerate(ins) if slot in used or slot in outs]
-    found = program.structure._replace(ins=tuple([ins[i] for i in places]))
-    return found, places, program.tape
-
-
-def _assembled(edges, avals, ins, outs) -> LinearProgram:
-    return taped(settled(alive(edges, outs)), avals, ins, outs)
+    edges, used = reaching(structure, outs)
+    places = [i for i, slot in enumerate(ins) if slot in used]
+    program = taped(settled(edges), avals, [ins[i] for i in places], outs)
+    return program.structure, places, program.tape
 
 
 def settled(edges: Sequence[Edge]) -> Sequence[Edge]:
@@ -266,6 +261,13 @@ def taped(edges: Sequence[Edge], avals, ins, outs) -> LinearProgram:
         )
     structure = Structure(tuple(kept), tuple(ins), tuple(outs), tuple(avals))
     return LinearProgram(structure, tape)
+
+
+def reaching(structure: Structure, slots: Sequence) -> tuple[list[Edge], set[int]]:
+    """The edges that reach some slots; these slots, and those that the edges read."""
+    edges = alive(structure.edges, slots)
+    read = {slot for edge in edges for slot in edge.ins}
+    return edges, read.union(slot for slot in slots if slot is not None)
 
 
 def alive(edges: Sequence[Edge], outs) -> list[Edge]:

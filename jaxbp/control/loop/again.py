@@ -5,14 +5,17 @@
 
 Both give the same numbers; which takes less time is predicted from what the step
 computes and the sizes of it. It may be run again where it does nothing but elementwise
-and structural operations, and its carries take fewer bytes than its residuals.
+and structural operations and reductions, and its carries take fewer bytes than its
+residuals.
 
 The prediction knows a few costs of a platform, in nanoseconds. Those of "cpu" were
-fitted to loops of Runge-Kutta steps of 1 to 50,000 numbers (XLA, two cores); of the
-others it is known only that arithmetic is cheap beside memory and launches.
+fitted to loops of Runge-Kutta steps of 1 to 50,000 numbers, to stencils and to tables
+filled row by row (XLA, two cores); of the others it is known only that arithmetic is
+cheap beside memory and launches.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -22,14 +25,21 @@ from ...rules import registry
 
 # Their derivative is zero, but to run them again is not cheap.
 _RANDOM = ("random_bits", "rng_bit_generator", "rng_uniform", "threefry2x32")
-# Their loops are slow where compilers fuse them into others.
-_JOINING = ("concatenate", "gather", "pad", "rev", "dynamic_update_slice")
+# Their loops are slow where they take what others of their kind gave: compilers fuse
+# these into each of them, and do them again for each.
+_JOINING = (
+    *("concatenate", "gather", "pad", "rev", "dynamic_update_slice"),
+    *("scatter", "scatter-add"),
+)
+_REDUCING = ("reduce_max", "reduce_min", "reduce_sum")
+_KEEPING = ("reduce_max", "reduce_min", "abs")  # by rules of their own
 _PERIODIC = ("sin", "cos", "tan", "pow", "atan2", "erf_inv", "digamma", "lgamma")
 _SMOOTH = (
-    *("exp", "exp2", "expm1", "log", "log1p", "tanh", "logistic", "sqrt", "rsqrt"),
+    *("exp", "exp2", "expm1", "log", "log1p", "tanh", "logistic"),
     *("cbrt", "erf", "erfc", "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh"),
-    *("atanh", "div", "rem"),
+    "atanh",
 )
+_DIVIDING = ("div", "rem", "sqrt", "rsqrt")
 
 
 @dataclass(frozen=True)
@@ -37,16 +47,22 @@ class Costs:
     """Nanoseconds on a platform.
 
     Fields:
-      periodic, smooth, arithmetic, joining: of an operation of its kind, an element.
-      call: of one that is done for a few numbers.
+      periodic, smooth, dividing, arithmetic: of an operation of its kind, an element.
+      joining, again: of one that joins parts, of what is at hand, and of what comes
+        from another one of the same step.
+      product: of a term of a dot product.
+      call: of an operation that is done for a few numbers.
       stack: to keep one residual and take it again, whatever its size.
       near, far: of a byte kept, where all steps' fit into `cache` bytes and where not.
     """
 
     periodic: float
     smooth: float
+    dividing: float
     arithmetic: float
     joining: float
+    again: float
+    product: float
     call: float
     stack: float
     near: float
@@ -54,9 +70,13 @@ class Costs:
     cache: int
 
 
-_CPU = Costs(4.0, 1.0, 0.3, 8.0, 10.0, 300.0, 0.05, 0.4, 16 << 20)
-_GPU = Costs(0.004, 0.002, 0.001, 0.004, 5.0, 2000.0, 0.001, 0.001, 1)
-_TPU = Costs(0.004, 0.002, 0.001, 0.05, 5.0, 500.0, 0.002, 0.002, 1)
+_CPU = Costs(4.0, 1.0, 0.1, 0.03, 0.05, 8.0, 0.15, 10.0, 220.0, 0.05, 0.4, 16 << 20)
+_GPU = Costs(
+    0.004, 0.002, 0.002, 0.001, 0.004, 0.004, 0.0005, 5.0, 2000.0, 0.001, 0.001, 1
+)
+_TPU = Costs(
+    0.004, 0.002, 0.002, 0.001, 0.05, 0.05, 0.0005, 5.0, 500.0, 0.002, 0.002, 1
+)
 _BY_PLATFORM = {"cpu": _CPU, "gpu": _GPU, "cuda": _GPU, "rocm": _GPU, "tpu": _TPU}
 
 
@@ -67,37 +87,60 @@ class _Work:
         self.costs = costs
         self.time, self.bytes, self.residuals = 0.0, 0, 0
 
-    def add(self, body, done=frozenset()) -> bool:
-        """Adds a body's equations; False where it should not be run again."""
+    def add(self, body, done=frozenset(), joined=()) -> Sequence[bool] | None:
+        """Adds a body's equations; None where it should not be run again.
+
+        Args:
+          joined: its inputs that come from joining.
+
+        Returns:
+          Which of its outputs do.
+        """
+        found = {var for var, on in zip(body.invars, joined, strict=False) if on}
         for place, eqn in enumerate(body.eqns):
             if place in done:
                 continue
             name, rule = eqn.primitive.name, registry.lookup(eqn.primitive)
+            comes = [not isinstance(a, ir.Literal) and a in found for a in eqn.invars]
             if name == "jit":
-                if not self.add(ir.inner(eqn.params["jaxpr"])[0]):
-                    return False
+                outs = self.add(ir.inner(eqn.params["jaxpr"])[0], joined=comes)
+                if outs is None:
+                    return None
+                found.update(v for v, on in zip(eqn.outvars, outs, strict=True) if on)
                 continue
+            if any(comes) or name in _JOINING:
+                found.update(eqn.outvars)
             if isinstance(rule, registry.Elementwise):
                 if rule.nonlinear and not _scales(eqn):
-                    self.residuals += 1
-                    self.bytes += sum(ir.nbytes(v.aval) for v in eqn.outvars)
-            elif isinstance(rule, registry.ZeroRule):
+                    self._keep(eqn.outvars)
+            elif name in _KEEPING:
+                self._keep(eqn.invars)
+            elif isinstance(rule, registry.ZeroRule) or name == "sign":
                 if name in _RANDOM:
-                    return False
+                    return None
             elif not isinstance(rule, registry.Linear) or eqn.effects:
-                return False
-            self.time += _time(self.costs, name, eqn)
-        return True
+                return None
+            self.time += _time(self.costs, name, eqn, any(comes))
+        return [not isinstance(a, ir.Literal) and a in found for a in body.outvars]
+
+    def _keep(self, atoms: Sequence):
+        self.residuals += 1
+        self.bytes += sum(ir.nbytes(atom.aval) for atom in atoms)
 
 
-def _time(costs: Costs, name: str, eqn) -> float:
+def _time(costs: Costs, name: str, eqn, joined: bool) -> float:
     each, least = costs.arithmetic, 0.0
     if name in _PERIODIC or name in _SMOOTH:
         each = costs.periodic if name in _PERIODIC else costs.smooth
         least = costs.call * (2 if name in _PERIODIC else 1)
+    elif name in _DIVIDING:
+        each, least = costs.dividing, costs.call
+    elif name in _JOINING and joined:
+        each, least = costs.again, 2 * costs.stack
     elif name in _JOINING:
-        each, least = costs.joining, costs.stack
-    return max(least, each * sum(math.prod(v.aval.shape) for v in eqn.outvars))
+        each, least = costs.joining, costs.call
+    atoms = eqn.invars[:1] if name in _REDUCING else eqn.outvars
+    return max(least, each * sum(math.prod(v.aval.shape) for v in atoms))
 
 
 def _scales(eqn) -> bool:
@@ -117,7 +160,7 @@ def recomputes(body, done, carries, length: int) -> bool:
     """
     costs = _BY_PLATFORM.get(jax.default_backend(), _GPU)
     work = _Work(costs)
-    if not work.add(body, done):
+    if work.add(body, done) is None:
         return False
     kept = sum(ir.nbytes(ir.typeof(value)) for value in carries)
     again = work.time + _stacking(costs, len(carries), kept, length)
@@ -153,9 +196,9 @@ def _time_of(body, costs: Costs) -> float:
             terms = math.sqrt(
                 math.prod([v.aval.size for v in (*eqn.invars, *eqn.outvars)])
             )
-            total += 0.5 * costs.arithmetic * terms + costs.stack
+            total += costs.product * terms + costs.stack
         elif isinstance(rule, _SIMPLE) and not eqn.effects and name not in _RANDOM:
-            total += _time(costs, name, eqn)
+            total += _time(costs, name, eqn, False)
         else:
             return math.inf
     return total
@@ -169,3 +212,11 @@ def _stacking(costs: Costs, count: int, nbytes: int, length: int) -> float:
     byte = costs.far if length * nbytes > costs.cache else costs.near
     few = nbytes <= 16 * count  # scalars: done beside others
     return count * (0.02 * costs.stack if few else costs.stack) + byte * nbytes
+
+
+def is_dear(program) -> bool:
+    """Whether a closed program does what takes many operations an element."""
+    jaxpr, _ = ir.inner(program)
+    inside = [p for eqn in jaxpr.eqns for p in ir.inner_programs(eqn.params)]
+    names = {eqn.primitive.name for eqn in jaxpr.eqns}
+    return not names.isdisjoint((*_PERIODIC, *_SMOOTH)) or any(map(is_dear, inside))

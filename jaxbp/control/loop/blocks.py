@@ -21,12 +21,11 @@ from ... import ir, settings
 from ...linear.base import add, filled
 from ...walkers.linearize import record
 from ...walkers.primal import Primal, has_rules
-from ..activity import Moving, moving_carries
+from ..activity import Moving, mattering, moving_carries
 from .counted import CountedScan
 from .repetition import Repetition, repetition
 from .sizes import Sizes, sizes
 from .starts import Starts
-from .wanted import stilled, wanted_carries
 
 SCOPE = "blocks_of_a_loop"  # in the names of its equations: trips are our own
 
@@ -61,29 +60,31 @@ class Blocks(NamedTuple):
         loop = self.loop
         first = sum(loop.counts)
         found = {first + i: y for i, y in zip(targets, y_bars, strict=True)}
-        asked = [place in found for place in loop.moved]
-        quiet = self._for(asked)
-        pairs = zip(loop.moved, quiet.moving, strict=False)
-        moved = [place for place, m in pairs if m]
-        for place in set(loop.moved) - set(moved):
-            found.pop(place, None)
+        moved = [place for place, m in zip(loop.moved, self.moving, strict=False) if m]
         bars = [found.pop(place, None) for place in moved]
-        run = _compiled(quiet.loop.body, _backward, quiet._key())
+        bars += [None] * (sum(self.moving) - len(bars))
+        run = _compiled(loop.body, _backward, self._key())
         held_bars, bars = run(list(values), kept, bars)
         held = [place for place, on in zip(loop.held, self.active, strict=True) if on]
         for place, bar in zip([*held, *moved], [*held_bars, *bars], strict=False):
             found[place] = add(found.get(place), bar)
         return [found.get(place) for place in ins]
 
-    def _for(self, asked: Sequence[bool]) -> "Blocks":
-        """The same, where these of the changed operands have cotangents at the end."""
-        extra = len(self.moving) - len(asked)  # the last operands, which have none
-        wanted = wanted_carries(self.loop.body, [*asked, *[False] * extra])
-        moving = tuple([m and w for m, w in zip(self.moving, wanted, strict=True)])
-        if moving == self.moving:
-            return self
-        body = stilled(self.loop.body, wanted)
-        return self._replace(loop=self.loop._replace(body=body), moving=moving)
+    def mattering(self, places: set[int]) -> "Blocks":
+        """With tangents of that alone on which outputs depend, those of operands at
+        `places`."""
+        jaxpr, _ = ir.inner(self.loop.body)
+        first = len(self.active)
+        pairs = zip(jaxpr.invars, [*self.active, *self.moving], strict=True)
+        active = {var for var, on in pairs if on}
+        asked = {i for i, place in enumerate(self.loop.moved) if place in places}
+        carried = jaxpr.invars[first:]
+        needed, wanted = mattering(jaxpr, active, carried, asked)
+        held = zip(jaxpr.invars, self.active, strict=False)
+        return self._replace(
+            active=tuple([on and var in needed for var, on in held]),
+            moving=tuple([on and i in wanted for i, on in enumerate(self.moving)]),
+        )
 
     def _key(self) -> "Blocks":
         return self._replace(loop=self.loop._replace(body=None))
@@ -193,7 +194,8 @@ def _pull_block(plan: Blocks, values, count, bars):
     }  # fmt: skip
 
     def run(recorder, values, dots):
-        return CountedScan(recorder, values, dots, params, count).record()
+        outs, dots = CountedScan(recorder, values, dots, params, count).record()
+        return outs, [d if m else None for d, m in zip(dots, plan.moving, strict=True)]
 
     _, program = record(run, values, [*plan.active, *plan.moving])
     whole = program.pull(Moving(plan.moving).whole(bars))

@@ -91,6 +91,13 @@ class Counted(LinearMap):
     def structures(self):
         return self.loop.structures
 
+    def narrowed(self, edge, needed):
+        count, *residuals = edge.residuals
+        plain = edge._replace(map=self.loop, residuals=tuple(residuals))
+        found = self.loop.narrowed(plain, needed)
+        loop: Any = found.map
+        return found._replace(map=Counted(loop), residuals=(count, *found.residuals))
+
     def push(self, residuals, x_dots):
         return self._at(residuals[0]).push(residuals[1:], x_dots)
 

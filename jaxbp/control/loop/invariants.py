@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from ... import ir
 from ...walkers.walker import Walker
 
+_ARITHMETIC = ("add", "convert_element_type", "mul", "neg", "sub")
+
 
 def hoist(walker: Walker, body, env: dict) -> tuple[frozenset[int], dict]:
     """Does the equations of a loop's body that depend on invariants alone.
@@ -25,6 +27,8 @@ def hoist(walker: Walker, body, env: dict) -> tuple[frozenset[int], dict]:
         if eqn.effects or not invariant.issuperset(variables):
             continue
         ready = bool(variables) and all(v in env for v in variables)
+        if ready and _is_number(eqn) and any(env[v][1] is not None for v in variables):
+            continue
         if ready and _bytes(eqn.outvars) <= 2 * _bytes(variables):
             walker.equation(eqn, env)
             done.add(place)
@@ -39,3 +43,10 @@ def hoist(walker: Walker, body, env: dict) -> tuple[frozenset[int], dict]:
 def _bytes(variables: Sequence) -> int:
     avals = [v.aval for v in variables if hasattr(v.aval, "shape")]
     return sum(math.prod(a.shape) * a.dtype.itemsize for a in avals)
+
+
+def _is_number(eqn) -> bool:
+    """Whether it is arithmetic of numbers. To do it at every step is nothing, but what
+    is done before the loop has a cotangent of its own, summed over the steps."""
+    small = all(v.aval.shape == () for v in eqn.outvars)
+    return small and eqn.primitive.name in _ARITHMETIC

@@ -9,7 +9,8 @@ With y and f kept, the y + h y f of the next stage is computed again in less tim
 it takes to write and read it. Nothing else is ever kept instead: the tape only shrinks.
 """
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,6 +48,29 @@ class Derive:
     skip: frozenset[int]
     given: tuple
     wanted: tuple
+
+    def picked(self, places: Sequence[int]) -> "Derive":
+        """Computes some of the variables alone."""
+        wanted = tuple([self.wanted[i] for i in places])
+        needed, equations = set(wanted), set()
+        for place in range(len(self.body.eqns) - 1, -1, -1):
+            eqn = self.body.eqns[place]
+            if place not in self.skip and not needed.isdisjoint(eqn.outvars):
+                equations.add(place)
+                atoms = eqn.invars
+                needed.update(v for v in atoms if not isinstance(v, ir.Literal))
+        skip = frozenset(range(len(self.body.eqns))) - equations
+        given = tuple([(var, place) for var, place in self.given if var in needed])
+        return Derive(self.body, skip, given, wanted)
+
+    def variables(self) -> list:
+        """Those that it reads and those that it gives."""
+        return [*[var for var, _ in self.given], *self.wanted]
+
+    def at(self, places: Mapping[int, int]) -> "Derive":
+        """With the residuals kept at other places."""
+        given = tuple([(var, places[place]) for var, place in self.given])
+        return dataclasses.replace(self, given=given)
 
     def __call__(self, kept: Sequence) -> list:
         env = {var: (kept[place], None) for var, place in self.given}

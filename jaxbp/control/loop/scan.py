@@ -4,6 +4,7 @@ Equations that depend on nothing that changes are done once, before the loop, wi
 derivatives: a transposed or converted weight is neither recomputed nor stacked.
 """
 
+import functools
 from collections.abc import Sequence
 
 from jax import lax
@@ -21,7 +22,10 @@ from .few import few_numbers
 from .invariants import hoist
 from .residuals import AllSteps, Count, counters, of_all_steps, tape_plan
 from .step import Body, StepAgain
+from .stored import with_stored_slopes
 
+# Bytes: what is smaller is stacked sooner than carried along going back.
+FOLLOWS = 4096
 # Residuals that are there for every step.
 _STACKED = ("stack", "element", "output", "count", "steps")
 
@@ -177,8 +181,10 @@ class Scan:
             outs, slots, program, env, written = self.body.linearize(
                 [*self.held, *carry, *xs]
             )
-            plan, stack, spare = self._plan(program, env, carry, xs, outs, written)
-            told = ir.Static((plan, spare, slots, program.structure))
+            plan, stack, spare, structure = self._plan(
+                program, env, carry, xs, outs, written
+            )
+            told = ir.Static((plan, spare, slots, structure))
             return outs[:carries], (outs[carries:], stack, told)
 
         carry, (ys, stack, told) = self._loop(step, self.init, self.xs)
@@ -217,8 +223,8 @@ class Scan:
         return [*carry, *ys], step_map, residuals, [*moved, *rest], spare
 
     def _plan(self, program, env, carry, xs, outs, written):
-        """Where a step's residuals are to be had, what must be stacked, and how many
-        bytes stored slopes would add."""
+        """Where a step's residuals are to be had, what must be stacked, how many bytes
+        stored slopes would add, and the step's structure with these residuals."""
         tape = program.tape
         derives = settings.current().scan_residuals == "auto"
         writes = _chains(carry, outs, written) if derives else {}
@@ -239,20 +245,31 @@ class Scan:
         follows = {
             id(new): old
             for old, new in zip(carry, outs[: len(carry)], strict=True)
-            if id(old) in asked and id(new) in new_ones
+            if id(old) in asked
+            and id(new) in new_ones
+            and ir.nbytes(ir.typeof(old)) >= FOLLOWS
         }
         places = {id(new): ("next", i) for i, new in enumerate(outs[: len(carry)])}
         known |= {new: places[new] for new in follows}
         body, length = self.body.jaxpr, self.params["length"]
         if derives:
             known |= of_all_steps(body, env, [*tape, *kept_for], known)
-        plan, stack = tape_plan(
-            body, env, tape, known, follows, derives, length, writes
-        )
+        planned = functools.partial(
+            tape_plan, body, env, known=known, follows=follows, derives=derives,
+            length=length, writes=writes,
+        )  # fmt: skip
+        plan, stack = planned(tape)
+        used = {id(value) for value in follows.values()}.union(known)
+        if plan.derive is not None:
+            used.update(id(env[var][0]) for var in plan.derive.variables())
+        slopes = with_stored_slopes(program, used)
+        if slopes is not program:
+            program, tape = slopes, slopes.tape
+            plan, stack = planned(tape)
         avals = [None if id(r) in held else ir.typeof(r) for r in tape]
         whole = slope_bytes(program.structure, avals, [id(r) in free for r in tape])
         kept = sum(ir.nbytes(ir.typeof(r)) for r in stack)
-        return plan, stack, whole - kept
+        return plan, stack, whole - kept, program.structure
 
     def _recipe(self, kind, key, tape: list):
         """How a residual is to be had from the tape, to which its sources are added."""

@@ -1,14 +1,18 @@
 """A loop's body, walked for one step or for many at once."""
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 
 from ... import ir, settings
+from ...linear.loop.narrowed import Fewer
 from ...linear.program import LinearProgram
 from ...walkers.linearize import linearize_program
 from ...walkers.walker import Walker
+from ..activity import mattering
 from .buffers import InPlace, StepRecorder
 
 
@@ -39,6 +43,20 @@ class Body:
         known = set(self.held)
         return [var for var in self.jaxpr.invars if var not in known]
 
+    def mattering(self, wanted: set[int]) -> "Body":
+        """With tangents of that alone on which outputs at `wanted` depend."""
+        variables = (*self.held, *self._changing())
+        pairs = zip(variables, self.active, strict=True)
+        active = {var for var, on in pairs if on}
+        first = len(self.held)
+        carried = variables[first : first + self.carries]
+        needed, wanted = mattering(self.jaxpr, active, carried, wanted, self.done)
+        needed.update(carried[i] for i in wanted if i < self.carries)
+        pairs = zip(variables, self.active, strict=True)
+        return dataclasses.replace(
+            self, active=tuple([on and var in needed for var, on in pairs])
+        )
+
     def linearize(self, values):
         """One step's outputs, their slots, its linear program, and the environment."""
         recorder = StepRecorder()
@@ -62,6 +80,20 @@ class StepAgain:
     body: Body
     targets: tuple[int, ...]  # which outputs carry tangents
     options: settings.Options
+
+    def narrowed(self, held: int, carries: int, wanted: Sequence[bool]):
+        """The step without what some of its outputs do not ask for, or None."""
+        body = self.body
+        asked = {i for i, w in zip(self.targets, wanted, strict=True) if w}
+        found = body.mattering(asked)
+        ins = [now for now, on in zip(found.active, body.active, strict=True) if on]
+        moved = iter(ins[held : held + carries])
+        outs = [i in asked or (i < body.carries and next(moved)) for i in self.targets]
+        if all(outs) and all(ins):
+            return None
+        targets = tuple([i for i, w in zip(self.targets, outs, strict=True) if w])
+        fewer = StepAgain(found, targets, self.options)
+        return Fewer(fewer, ins, outs, range(len(body.active)))
 
     def slices(self, residuals):
         return list(residuals[len(self.body.held) :])

@@ -1,5 +1,6 @@
 """while: forward mode carries the tangents along; reverse mode goes by taped blocks."""
 
+import dataclasses
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -113,6 +114,29 @@ class Repeated(LinearMap):
     targets: tuple[int, ...]
     blocks: Blocks | None
     options: settings.Options
+
+    def narrowed(self, edge, needed):
+        if self.blocks is None:
+            return edge
+        loop = self.blocks.loop
+        pairs = list(zip(self.targets, edge.outs, strict=True))
+        targets = [i for i, slot in pairs if slot in needed]
+        asked = {sum(loop.counts) + i for i in targets}
+        blocks = self.blocks.mattering(asked)
+        flags = zip([*loop.held, *loop.moved], [*blocks.active, *blocks.moving],
+                    strict=False)  # fmt: skip
+        read = asked.union(place for place, on in flags if on)
+        ins = [
+            (i, slot) for i, slot in zip(self.ins, edge.ins, strict=True) if i in read
+        ]
+        fewer = dataclasses.replace(
+            self, ins=tuple([i for i, _ in ins]), targets=tuple(targets), blocks=blocks
+        )
+        return edge._replace(
+            map=fewer,
+            ins=tuple([slot for _, slot in ins]),
+            outs=tuple([slot for _, slot in pairs if slot in needed]),
+        )
 
     def push(self, residuals, x_dots):
         values = residuals[: operands(self.params)]

@@ -10,6 +10,8 @@ Residuals that do not change from step to step are held once; the others are sta
 computed again from those that are.
 """
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,7 @@ from ... import ir
 from ..base import LinearMap, add, filled
 from ..program import LinearProgram, Structure
 from .deferral import deferral, pull_but
+from .narrowed import narrowed
 from .restored import Restored
 
 
@@ -60,6 +63,10 @@ class Taped:
     derive: Any
     order: tuple[int, ...]
     restored: tuple[Restored, ...] = ()
+
+    def narrowed(self, held: int, carries: int, wanted: Sequence[bool]):
+        """The step without what some of its outputs do not ask for, or None."""
+        return narrowed(self, held, carries, wanted)
 
     def made(self, tape) -> list:
         """The residuals kept; None for a version of an array to be restored."""
@@ -211,6 +218,27 @@ class Loop(LinearMap):
     def structures(self):
         found = getattr(self.step, "structure", None)
         return () if found is None else (found,)
+
+    def narrowed(self, edge, needed):
+        """Without carries that no output asked for depends on."""
+        held, carries = len(self.held_avals), len(self.carry_avals)
+        wanted = [slot in needed for slot in edge.outs]
+        found = self.step.narrowed(held, carries, wanted)
+        if found is None:
+            return edge
+        outs = [slot for slot, w in zip(edge.outs, found.outs, strict=True) if w]
+        ins = [slot for slot, w in zip(edge.ins, found.ins, strict=True) if w]
+        whole = (*self.held_avals, *self.carry_avals)
+        kept = [a if w else None for a, w in zip(whole, found.ins, strict=False)]
+        held_avals = tuple([a for a in kept[:held] if a is not None])
+        carry_avals = tuple([a for a in kept[held:] if a is not None])
+        fewer = dataclasses.replace(
+            self, step=found.step, held_avals=held_avals, carry_avals=carry_avals
+        )
+        residuals = tuple([edge.residuals[place] for place in found.tape])
+        return edge._replace(
+            map=fewer, residuals=residuals, ins=tuple(ins), outs=tuple(outs)
+        )
 
     def _scan(self, step, carry, xs, reverse):
         return lax.scan(

@@ -8,7 +8,8 @@ Going back, the array is carried along: where a step wrote a part, what stood th
 before is put back. What a loop keeps is then no more than what it wrote.
 """
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,14 @@ class Undo:
     update: tuple[int, ...]
     indices: tuple[int, ...]
     before: int
+
+    def at(self, places: Mapping[int, int]) -> "Undo":
+        """With its residuals at other places."""
+        return dataclasses.replace(
+            self,
+            indices=tuple([places[i] for i in self.indices]),
+            before=places[self.before],
+        )
 
     def __call__(self, x, kept: Sequence, zero=None):
         """`x` before the write; `zero`, if given, is added to its part."""
@@ -61,6 +70,23 @@ class Restored:
     last: int
     undos: tuple[Undo, ...]
     versions: tuple[int | None, ...]
+
+    def places(self) -> list[int]:
+        """Of its versions, among the residuals kept."""
+        return [place for place in self.versions if place is not None]
+
+    def needs(self) -> list[int]:
+        """The places of all that it reads and fills."""
+        read = [p for undo in self.undos for p in (*undo.indices, undo.before)]
+        return [self.last, *read, *self.places()]
+
+    def at(self, places: Mapping[int, int]) -> "Restored":
+        """With its residuals at other places."""
+        return Restored(
+            places[self.last],
+            tuple([undo.at(places) for undo in self.undos]),
+            tuple([None if p is None else places[p] for p in self.versions]),
+        )
 
     def fill(self, x, kept: list) -> Callable:
         """Puts the versions of a step into their places, from `x` after it.

@@ -27,7 +27,7 @@ def slope_bytes(structure: Structure, avals: Sequence, free: Sequence[bool]) -> 
     sizes: dict = {}
     for place, edge in enumerate(structure.edges):
         moving = [r for r in edge.residuals if avals[r] is not None]
-        slope = _computed(edge)
+        slope = computed(edge)
         if moving and slope is not None:
             itemsize = structure.avals[edge.outs[0]].dtype.itemsize
             itemsize = 1 if getattr(slope, "stepped", False) else itemsize
@@ -38,7 +38,7 @@ def slope_bytes(structure: Structure, avals: Sequence, free: Sequence[bool]) -> 
     return sum(sizes.values())
 
 
-def _computed(edge: Edge) -> Callable | None:
+def computed(edge: Edge) -> Callable | None:
     """The edge's slope if it is an array of its own, not one of its residuals."""
     linear_map = edge.map.inner if isinstance(edge.map, Broadcast) else edge.map
     if not isinstance(linear_map, Diagonal) or _is_residual(linear_map.slope):
