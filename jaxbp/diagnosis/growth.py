@@ -16,8 +16,9 @@ from ..errors import InvalidArgument
 from ..linear.base import add
 from .births import Walk
 from .explain import walked_back
-from .loops import LOOPS, backward
+from .loops import LOOPS
 from .recording import Equation
+from .sweep import norms_back
 
 SHOWN = 12  # rows of the table: those that amplify or damp most
 
@@ -170,7 +171,7 @@ def _row(equation: Equation, outs: list, walk: Walk) -> GrowthRow:
                 brought[slot] = add(brought.get(slot), bar)
     steps = ()
     if equation.name in LOOPS:
-        steps = tuple(map(float, backward(equation, outs).norms))
+        steps = tuple(map(float, norms_back(equation, outs)))
     return GrowthRow(
         equation.line, equation.name, _norm(outs), _norm(brought.values()), steps
     )
