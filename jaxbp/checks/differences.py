@@ -147,7 +147,8 @@ def _least_error(h, central, apart, noise):
     apart_by = np.abs(extrapolated[:, None] - extrapolated[None])
     beyond = np.triu(apart_by - noise[:, None] - noise[None], 1).clip(min=0).max(axis=1)
     truncation = np.abs(extrapolated - central)
-    truncation[0] = np.abs(apart[0])  # nothing coarser to extrapolate from
+    truncation[0] = np.abs(apart[0])  # nothing coarser to extrapolate from: of an odd
+    truncation[:1] += np.abs(np.diff(central[:2])).sum()  # function the finer one tells
     truncation[:-1] = np.minimum(truncation[:-1], noise[1:])
     error = noise + beyond + truncation + np.abs(lasting) / 2
     best = int(np.argmin(error))

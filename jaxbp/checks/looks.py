@@ -99,8 +99,7 @@ class Looker:
 
     def _rounding(self, leaf):
         """What the coarsest dtype between the leaf and the output rounds of a value."""
-        eps = max(epsilon(self.dtypes[leaf]), self.check.output_epsilon)
-        return eps * self.value_size / 8
+        return epsilon(self.dtypes[leaf]) * self.value_size / 8
 
     def _strayed(self, probe, steps):
         """<x_bar, where rounding put x + h d - (x + h d)>, for each step."""
