@@ -23,6 +23,7 @@ NOISE_RUNGS = 4  # the finest pairs of rungs from which the noise is read
 CONVERGES = 1.5  # times the ratio of the steps: noise times step does not shrink so
 LEAST_CONVERGES = 6.0
 FLAT = 64  # times the rounding of one value: a smaller change is none
+HINGE = 4  # of the shortest steps that do not change a value
 DECADES = 1000.0  # that a ladder must span to tell a jump from rounding
 SAFETY = 8.0  # noise bars are so many times the noise read off a handful of values
 KINK = 0.25  # of the error bar: a larger share from one-sided slopes is a kink,
@@ -168,11 +169,14 @@ def noise_level(steps, ahead, behind):
     Rungs too fine to change any value say nothing: the noise may be a staircase longer
     than they are, as in (x + 1e9) - 1e9. Where these slopes approach one another as
     only truncation does, the finest pair alone tells: f then swings so fast that the
-    longer steps of the four take its swings for noise.
+    longer steps of the four take its swings for noise. And where no step to one side
+    changes it, the short ones to the other stay below a hinge, which is no staircase.
     """
     kept = np.isfinite(ahead) & np.isfinite(behind)
     h, ahead, behind = steps[kept], ahead[kept], behind[kept]
     changed = (ahead != 0) | (behind != 0)
+    if not ahead.any() or not behind.any():
+        changed[-HINGE:] |= not changed[-HINGE:].any()
     pairs = np.abs(np.diff((ahead - behind) / (2 * h))) * h[1:]
     pairs = pairs[changed[1:]][-NOISE_RUNGS:]
     if not pairs.size:
