@@ -141,6 +141,12 @@ class Walk:
                 found = map(bad_places, apply(residuals, alone))
                 through = [t & f for t, f in zip(through, found, strict=True)]
             for k, where in enumerate(through):
+                # Where something is born, too, what came to the same place is behind
+                # it as well: either alone would do.
+                for slot in sources:
+                    mine = self.behind.get(slot, {}).get(event)
+                    if mine is not None and mine.shape == where.shape:
+                        where = where | (own[k] & mine)
                 if where.any():
                     behind[k][event] = where
 

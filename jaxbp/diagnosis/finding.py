@@ -16,6 +16,7 @@ from .report import Birth
 from .watch import Operation, bad_places, has_nan, is_bad, watched
 
 _HELD = ("custom_linear_solve",)  # their operands are what solvers keep, no numbers
+_WHOLE = (*_HELD, "eigh", "svd")  # what happens in them happens to whole matrices
 
 
 class Finder:
@@ -313,7 +314,7 @@ def _operations(apply, residuals, given) -> list[Operation]:
 
 def _at(operation: Operation, index, shape) -> Operation:
     """The operation at one element, where operands and outcome have such elements."""
-    if operation.name in _HELD:
+    if operation.name in _WHOLE:
         return operation
     whole = [*operation.values, *operation.outs]
     found = [_element(v, index, shape) for v in whole]

@@ -14,6 +14,7 @@ DOMAIN = "outside the domain"
 ALREADY_NAN = "a value that is NaN already"
 ALREADY_INF = "a value that is infinite already"
 SINGULAR = "a singular matrix"
+EQUAL = "two equal values"
 UNKNOWN = "not finite"
 
 _POLES = ("log", "log1p", "rsqrt", "atanh", "digamma", "lgamma", "erf_inv", "tan")
@@ -41,6 +42,8 @@ def kind_at(forward: Operation, operations: list[Operation]) -> str:
     happened; else what reverse mode makes of its slope.
     """
     backward = kind_of(operations)
+    if _has_equal_values(forward):
+        return f"{EQUAL}, then {backward}"
     if forward.makes_nan:
         return _of_nan(forward)
     if forward.gives_birth:
@@ -94,6 +97,15 @@ def _is_singular(operation: Operation) -> bool:
     known = [np.asarray(v) for v in operation.values]
     square = [a for a in known if a.ndim > 1 and a.shape[-1] == a.shape[-2]]
     return any((np.diagonal(a, axis1=-2, axis2=-1) == 0).any() for a in square)
+
+
+def _has_equal_values(operation: Operation) -> bool:
+    """Whether it is a decomposition with two equal eigenvalues or singular values."""
+    if operation.name not in ("eigh", "svd"):
+        return False
+    known = [np.asarray(v) for v in operation.outs if np.ndim(v)]
+    values = min(known, key=lambda a: a.ndim)
+    return bool((np.diff(np.sort(values, axis=-1), axis=-1) == 0).any())
 
 
 def _first(what, outs):

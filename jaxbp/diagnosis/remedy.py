@@ -75,12 +75,7 @@ def remedy_of(birth: Birth, value_finite: bool = False) -> Remedy | None:
         return _double_where(birth, written, safe)
     found = better(birth) if line else None
     if found is not None:
-        one = len(found.of) == 1
-        of = " and ".join(f"`{text}`" for text in found.of)
-        why = f", which is finite where {of} {'is' if one else 'are'}"
-        if found.anywhere:
-            why = ", whose slope is finite, also at -inf"
-        return Remedy(found.old, found.new, why)
+        return Remedy(found.old, found.new, found.why)
     rows = _masked_rows(birth, line) if line else None
     if rows is not None:
         return rows

@@ -11,26 +11,29 @@ from typing import Any, NamedTuple
 from .report import Birth
 from .source import CALLS, OPERATORS, Function, called, in_brackets
 
-# (how it is written by hand, what stands for it): capital letters are operands, `**K`
-# is what else a function is given.
+# (how it is written by hand, what stands for it, where it is finite if not wherever its
+# operands are): capital letters are operands, `**K` is what else a function is given.
+_AT_INF = ", whose slope is finite, also at -inf"
+_ABOVE = ", which is finite where {A} is, above 0"
 _BETTER = (
-    ("log(sum(exp(A), **K))", "jax.nn.logsumexp({A}{K})"),
-    ("log(1 + exp(A))", "jax.nn.softplus({A})"),
-    ("log1p(exp(A))", "jax.nn.softplus({A})"),
-    ("M + log(exp(A - M) + exp(B - M))", "jnp.logaddexp({A}, {B})"),
-    ("log(exp(A) + exp(B))", "jnp.logaddexp({A}, {B})"),
-    ("log(softmax(A, **K))", "jax.nn.log_softmax({A}{K})"),
-    ("log(softmax(A, **K)[I])", "jax.nn.log_softmax({A}{K})[{I}]"),
-    ("log(exp(A) / sum(exp(A), **K))", "jax.nn.log_softmax({A}{axis})"),
-    ("log(sigmoid(A))", "jax.nn.log_sigmoid({A})"),
-    ("log(1 - sigmoid(A))", "jax.nn.log_sigmoid({-A})"),
-    ("log(cosh(A))", "(jnp.logaddexp({A}, {-A}) - jnp.log(2.0))"),
-    ("exp(A) / sum(exp(A), **K)", "jax.nn.softmax({A}{axis})"),
-    ("exp(A) / (1 + exp(A))", "jax.nn.sigmoid({A})"),
-    ("1 / (1 + exp(A))", "jax.nn.sigmoid({-A})"),
-    ("(exp(A) - exp(-A)) / (exp(A) + exp(-A))", "jnp.tanh({A})"),
-    ("(exp(2 * A) - 1) / (exp(2 * A) + 1)", "jnp.tanh({A})"),
-    ("sin(A) / A", "jnp.sinc({(A)} / jnp.pi)"),
+    ("log(sum(exp(A), **K))", "jax.nn.logsumexp({A}{K})", ""),
+    ("log(1 + exp(A))", "jax.nn.softplus({A})", ""),
+    ("log1p(exp(A))", "jax.nn.softplus({A})", ""),
+    ("M + log(exp(A - M) + exp(B - M))", "jnp.logaddexp({A}, {B})", _AT_INF),
+    ("log(exp(A) + exp(B))", "jnp.logaddexp({A}, {B})", ""),
+    ("log(exp(A) - 1)", "({A} + jnp.log(-jnp.expm1({-A})))", _ABOVE),
+    ("log(softmax(A, **K))", "jax.nn.log_softmax({A}{K})", ""),
+    ("log(softmax(A, **K)[I])", "jax.nn.log_softmax({A}{K})[{I}]", ""),
+    ("log(exp(A) / sum(exp(A), **K))", "jax.nn.log_softmax({A}{axis})", ""),
+    ("log(sigmoid(A))", "jax.nn.log_sigmoid({A})", ""),
+    ("log(1 - sigmoid(A))", "jax.nn.log_sigmoid({-A})", ""),
+    ("log(cosh(A))", "(jnp.logaddexp({A}, {-A}) - jnp.log(2.0))", ""),
+    ("exp(A) / sum(exp(A), **K)", "jax.nn.softmax({A}{axis})", ""),
+    ("exp(A) / (1 + exp(A))", "jax.nn.sigmoid({A})", ""),
+    ("1 / (1 + exp(A))", "jax.nn.sigmoid({-A})", ""),
+    ("(exp(A) - exp(-A)) / (exp(A) + exp(-A))", "jnp.tanh({A})", ""),
+    ("(exp(2 * A) - 1) / (exp(2 * A) + 1)", "jnp.tanh({A})", ""),
+    ("sin(A) / A", "jnp.sinc({(A)} / jnp.pi)", ""),
 )
 _COMMUTE = (ast.Add, ast.Mult)
 
@@ -39,14 +42,13 @@ class Better(NamedTuple):
     """A formula, and what stands for it.
 
     Fields:
-      old, new: as written, and instead. of: the operands, as written.
-      anywhere: it has a finite slope at -inf, too.
+      old, new: as written, and instead.
+      why: where it is finite.
     """
 
     old: str
     new: str
-    of: tuple[str, ...]
-    anywhere: bool
+    why: str
 
 
 def better(birth: Birth) -> Better | None:
@@ -54,14 +56,14 @@ def better(birth: Birth) -> Better | None:
     function = Function.at(birth.within or birth.line)
     if function is None:
         return None
-    for pattern, instead in _BETTER:
+    for pattern, instead, where in _BETTER:
         wanted = ast.parse(pattern, mode="eval").body
         if not _has(wanted, birth.primitive):
             continue
         for node in function.expressions():
             match = _Match(function)
             if match.same(wanted, node) and function.number in match.lines:
-                return match.better(node, instead)
+                return match.better(node, instead, where)
     return None
 
 
@@ -145,7 +147,7 @@ class _Match:
         self.options += [("axis", m) for m in more] + options
         return all(map(self.same, wanted.args, operands))
 
-    def better(self, node: ast.expr, instead: str) -> Better:
+    def better(self, node: ast.expr, instead: str, where: str) -> Better:
         text = self.function.text
         texts = {name: text(n) for name, n in self.bound.items()}
         options = list(dict((key, text(n)) for key, n in self.options).items())
@@ -160,8 +162,10 @@ class _Match:
         new = instead
         for field, t in fields.items():
             new = new.replace(field, t)
-        of = tuple(t for name, t in texts.items() if name not in "IM")
-        return Better(text(node), new, of, "logaddexp({A}, {B})" in instead)
+        of = [f"`{t}`" for name, t in texts.items() if name not in "IM"]
+        be = "is" if len(of) == 1 else "are"
+        why = where or f", which is finite where {' and '.join(of)} {be}"
+        return Better(text(node), new, why.replace("{A}", f"`{texts['A']}`"))
 
 
 def _minus(text: str) -> str:
