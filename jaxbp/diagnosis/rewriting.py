@@ -6,6 +6,7 @@ x is. A formula is known again over several lines, if its parts have names.
 """
 
 import ast
+import functools
 from typing import Any, NamedTuple
 
 from .report import Birth
@@ -54,10 +55,8 @@ class Better(NamedTuple):
 def better(birth: Birth) -> Better | None:
     """The first formula known that a birth's operation is part of."""
     function = Function.at(birth.within or birth.line)
-    if function is None:
-        return None
     for pattern, instead, where in _BETTER:
-        wanted = ast.parse(pattern, mode="eval").body
+        wanted = _parsed(pattern)
         if not _has(wanted, birth.primitive):
             continue
         for node in function.expressions():
@@ -65,6 +64,11 @@ def better(birth: Birth) -> Better | None:
             if match.same(wanted, node) and function.number in match.lines:
                 return match.better(node, instead, where)
     return None
+
+
+@functools.cache
+def _parsed(pattern: str) -> ast.expr:
+    return ast.parse(pattern, mode="eval").body
 
 
 def _has(pattern: ast.expr, primitive: str) -> bool:

@@ -100,18 +100,16 @@ class Function:
         self._changes = {name for name, values in assigned.items() if len(values) > 1}
 
     @classmethod
-    def at(cls, line: str) -> "Function | None":
+    def at(cls, line: str) -> "Function":
         """The innermost around a line; the whole file where there is none."""
         path, number = _place(line)
-        tree = _tree(path)
-        kinds = ast.FunctionDef | ast.AsyncFunctionDef
         around = [
             node
-            for node in ast.walk(tree)
-            if isinstance(node, kinds)
-            and node.lineno <= number <= (node.end_lineno or node.lineno)
+            for node in _functions(path)
+            if node.lineno <= number <= (node.end_lineno or node.lineno)
         ]
-        return cls(line, max(around, key=lambda node: node.lineno, default=tree))
+        found = max(around, key=lambda node: node.lineno, default=_tree(path))
+        return cls(line, found)
 
     def expressions(self) -> Iterator[ast.expr]:
         """Its expressions, outer ones first."""
@@ -131,6 +129,13 @@ class Function:
     def text(self, node: ast.AST) -> str:
         """As it is written, on one line."""
         return _text(self.line, node)
+
+
+@functools.lru_cache(maxsize=32)
+def _functions(path: str) -> list:
+    """The functions that a file defines."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    return [node for node in _walked(path) if isinstance(node, kinds)]
 
 
 def called(
@@ -183,13 +188,18 @@ def _is_array(line: str, node: ast.expr) -> bool:
     if not isinstance(root, ast.Name):
         return True
     path, _ = _place(line)
-    imported = {
+    return root.id not in _imported(path) | _MODULES
+
+
+@functools.lru_cache(maxsize=32)
+def _imported(path: str) -> frozenset[str]:
+    """The names that a file imports."""
+    return frozenset(
         (alias.asname or alias.name).partition(".")[0]
-        for one in ast.walk(_tree(path))
+        for one in _walked(path)
         if isinstance(one, ast.Import | ast.ImportFrom)
         for alias in one.names
-    }
-    return root.id not in imported | _MODULES
+    )
 
 
 def _written(line: str, node, operands) -> Written:
@@ -224,7 +234,7 @@ def _around(line: str, node, operand) -> tuple[str, str]:
 def _assigned(line: str) -> Iterator[str]:
     """Names that the statement at a line assigns."""
     path, number = _place(line)
-    for node in ast.walk(_tree(path)):
+    for node in _walked(path):
         if isinstance(node, ast.Assign):
             if node.lineno <= number <= (node.end_lineno or node.lineno):
                 for target in node.targets:
@@ -233,14 +243,16 @@ def _assigned(line: str) -> Iterator[str]:
                     )
 
 
-def _nodes(line: str) -> Iterator[ast.AST]:
+@functools.lru_cache(maxsize=256)
+def _nodes(line: str) -> tuple[ast.AST, ...]:
     """The expressions that stand at a line, or around it."""
     path, number = _place(line)
-    for node in ast.walk(_tree(path)):
-        first = getattr(node, "lineno", None)
-        if isinstance(node, ast.expr) and first is not None:
-            if first <= number <= (node.end_lineno or first):
-                yield node
+    return tuple(
+        node
+        for node in _walked(path)
+        if isinstance(node, ast.expr)
+        and node.lineno <= number <= (node.end_lineno or node.lineno)
+    )
 
 
 def _place(line: str) -> tuple[str, int]:
@@ -255,6 +267,12 @@ def _tree(path: str) -> ast.AST:
         return ast.parse("".join(linecache.getlines(path)))
     except SyntaxError:  # a cell of a notebook, a file that has changed
         return ast.Module([], [])
+
+
+@functools.lru_cache(maxsize=32)
+def _walked(path: str) -> tuple[ast.AST, ...]:
+    """All nodes of a file, outer ones first."""
+    return tuple(ast.walk(_tree(path)))
 
 
 def _name(node: ast.Call) -> str:
@@ -274,6 +292,9 @@ def in_brackets(text: str) -> str:
 
 def _text(line: str, node: ast.AST) -> str:
     """As it is written, on one line."""
-    path, _ = _place(line)
-    text = ast.get_source_segment("".join(linecache.getlines(path)), node)
-    return " ".join((text or "").split())
+    first, last = node.lineno, node.end_lineno or node.lineno  # pyright: ignore
+    lines = linecache.getlines(_place(line)[0])[first - 1 : last]
+    lines[-1] = lines[-1].encode()[: node.end_col_offset].decode()  # pyright: ignore
+    lines[0] = lines[0].encode()[node.col_offset :].decode()  # pyright: ignore
+    text = "".join(lines)
+    return " ".join(text.split())
