@@ -131,6 +131,8 @@ class Looker:
 
     def _hidden(self, look):
         """What the noise of f and the rounding of its derivative may hide."""
+        if look.found.rough:
+            return np.inf
         nearby = rounding.lost(self.dtypes[look.probe.leaf]) * look.found.steepest
         return look.found.noise + look.slack + nearby
 
