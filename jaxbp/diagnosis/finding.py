@@ -57,6 +57,9 @@ class Finder:
                 loops = tuple((kind, length) for kind, _, length in birth.steps)
                 key = birth.line, birth.primitive, _why(birth), birth.within, loops
                 first = found.setdefault(key, birth)
+                if _tells_more(birth, first):
+                    birth.also, first = first.also, birth
+                    found[key] = birth
                 behind[key] = behind.get(key, False) | reached[event]
                 equation = self.recording.equation_of(event.place)
                 if equation is not None and not birth.read_by:
@@ -187,6 +190,18 @@ class Finder:
                 if first is not None:
                     made |= {id(y): first for y in other.outs}
         return None
+
+
+def _tells_more(birth: Birth, other: Birth) -> bool:
+    """Of two at one place, whether the first is the one to be shown: it is met where it
+    was made, or more is known of it."""
+    if bool(birth.read_by) != bool(other.read_by):
+        return not birth.read_by
+    known = [
+        sum(v is not None for v in (*b.operands, b.value, b.cotangent, b.slope))
+        for b in (birth, other)
+    ]
+    return birth.steps == other.steps and known[0] > known[1]
 
 
 def _why(birth: Birth) -> str:
