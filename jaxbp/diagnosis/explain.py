@@ -54,7 +54,7 @@ def explain_nan(
       DtypeMismatch, StructureMismatch, ShapeMismatch: as of `jaxbp.grad`, `jaxbp.jvp`.
 
     Cost: `f` and each of its edges once, uncompiled, a gradient that is finite no more;
-    of a loop in which a birth is, four or more compiled runs. They keep as many of its
+    of a loop in which a birth is, four compiled runs or more. They keep as many of its
     carries as `Options.loop_bytes` allows, 64 MiB of them if it is None, but the square
     root of their number at least.
     """

@@ -233,7 +233,7 @@ def birth_steps(equation: Equation, given: list, direction: str) -> list[BornAt]
       given: pull: the cotangents of the outputs; push: the tangents of the operands;
         finite.
 
-    Cost: two runs of the loop and of its derivative, compiled, and three of each for
+    Cost: two runs of the loop and of its derivative, compiled, and two of each for
     every further step.
     """
     sweep = Sweep(equation, given, direction)
@@ -244,11 +244,14 @@ def birth_steps(equation: Equation, given: list, direction: str) -> list[BornAt]
         left = left[::-1]
     found: list[BornAt] = []
     while left and len(found) < FEW:
-        place = _first_reaching(sweep, left)
-        if place is None:
-            break
-        number, rest = left[place], left[place + 1 :]
+        number, rest = left[0], left[1:]
         swept = sweep.run((number,), number)
+        if not _reaches(swept):
+            place = _first_reaching(sweep, left)
+            if place is None:
+                break
+            number, rest = left[place], left[place + 1 :]
+            swept = sweep.run((number,), number)
         ends, more = swept.ends, 0
         if rest and len(found) == FEW - 1:
             ends, more = sweep.run((number, *rest)).ends, len(rest)
@@ -259,22 +262,22 @@ def birth_steps(equation: Equation, given: list, direction: str) -> list[BornAt]
     return found
 
 
+def _reaches(swept: Swept) -> bool:
+    return any(np.any(end) for end in swept.ends if end is not None)
+
+
 def _first_reaching(sweep: Sweep, numbers: list[int]) -> int | None:
-    """The place of the first step whose births reach an end of the loop."""
-
-    def reaches(count):
-        return any(
-            np.any(end) for end in sweep.run(numbers[:count]).ends if end is not None
-        )
-
-    if reaches(1):
-        return 0
-    if len(numbers) == 1 or not reaches(len(numbers)):
+    """The place of the first step whose births reach an end of the loop; the very
+    first does not."""
+    if len(numbers) == 1 or not _reaches(sweep.run(numbers)):
         return None
     low, high = 1, len(numbers)  # the first `low` reach nothing, the first `high` do
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if reaches(middle) else (middle, high)
+        if _reaches(sweep.run(numbers[:middle])):
+            high = middle
+        else:
+            low = middle
     return high - 1
 
 
