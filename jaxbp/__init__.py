@@ -27,6 +27,10 @@ primitive), `errors`. The command line is `jaxbp --help`.
 
 import importlib
 
+from . import early as _early  # noqa: F401 (first: what Ctrl-C does while JAX comes)
+
+# isort: split
+
 from jax import checkpoint
 
 from . import control as _control  # noqa: F401 (puts its rules into the table)

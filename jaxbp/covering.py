@@ -148,7 +148,7 @@ class CoverageReport(Shown):
         if not rows:
             raise UnknownName(
                 f"JAX {self.jax_version} differentiates no primitive with `{word}` in "
-                f"its name. {nearest(word, [row.primitive for row in self.rows])}"
+                f"its name. {_close(word, self.rows)}"
             )
         return replace(self, rows=rows)
 
@@ -160,6 +160,19 @@ class CoverageReport(Shown):
         """The table, the reasons for what is missing, and the counts."""
         reasons = (Words(f"· {reason}") for reason in self.reasons())
         return Page(self.table(), *reasons, self.summary())
+
+
+def _close(word: str, rows) -> str:
+    """The nearest names; of so many not all, where none is near."""
+    names = [row.primitive for row in rows]
+    parts = [part for part in word.split("_") if len(part) > 2]
+    akin = [name for name in names if any(part in name for part in parts)]
+    said = nearest(word, names)
+    if not said.startswith("Known"):
+        return said
+    if akin:
+        return "There is " + ", ".join(f"`{name}`" for name in akin[:6]) + "."
+    return f"`jaxbp coverage` lists all {len(names)}."
 
 
 def _plural(count: int, what: str) -> str:

@@ -9,7 +9,7 @@ from ..errors import InvalidArgument
 from ..transforms import arguments
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pattern:
     """Where a Jacobian may be nonzero.
 
@@ -25,6 +25,11 @@ class Pattern:
     columns: np.ndarray
     shape: tuple[int, int]
     exact: bool = True
+
+    def __repr__(self) -> str:
+        m, n = self.shape
+        kind = "" if self.exact else ", a superset"
+        return f"Pattern({self.nse:,} of {m:,} x {n:,} places{kind})"
 
     @property
     def nse(self) -> int:

@@ -28,13 +28,13 @@ PROBE_TOLERANCE = 1e-3  # of a random product, in float32; by roundings of many 
 class _Sparse:
     """A function of one array at a point, its Jacobian as a block of terms."""
 
-    def __init__(self, fun, argnums, args):
+    def __init__(self, fun, argnums, args, caller="sparse.jacobian"):
         self.point = Point(fun, argnums, args, {}, False)
-        self.point.check(False, False, "sparse.jacobian")
+        self.point.check(False, False, caller)
         self.point.record()
         (self.x,) = self._single("argument", jax.tree.leaves(self.point.primals), fun)
         (self.y,) = self._single("output", self.point.outs, fun)
-        arguments.check_outputs(self.point.y, False, "sparse.jacobian")
+        arguments.check_outputs(self.point.y, False, caller)
         self.shape = tuple(math.prod(jnp.shape(v)) for v in (self.y, self.x))
         self.whole = self.point.whole()
         self.masked = False
@@ -129,7 +129,7 @@ def pattern(fun: Callable, *args, argnums: int = 0) -> Pattern:
     found = []
 
     def at(*given):
-        it = _Sparse(fun, argnums, given)
+        it = _Sparse(fun, argnums, given, "sparse.pattern")
         with jax.numpy_rank_promotion("allow"):
             block = it.block()
         found.append((block, (jnp.shape(it.y), jnp.shape(it.x)), it.shape, it.masked))

@@ -27,7 +27,6 @@ class Comparison:
     Attributes:
       subject, settings, rng, report.
       dtypes: the coarsest dtype between each leaf and the output.
-      output_epsilon: of the coarsest output.
       values: Values of f.
       reverses: name -> (xs, y_bar) -> (y, x_bar). forwards: name -> Slopes.
     """
@@ -35,7 +34,6 @@ class Comparison:
     def __init__(self, subject, witnesses, rng, settings):
         self.subject, self.rng, self.settings = subject, rng, settings
         self.dtypes = coarsest(subject)
-        self.output_epsilon = max(epsilon(y.dtype) for y in subject.y)
         self.values = Values(subject)
         self.reverses, self.forwards, self.refusals = {}, {}, {}
         for witness in witnesses:

@@ -23,6 +23,8 @@ NOISE_RUNGS = 4  # the finest pairs of rungs from which the noise is read
 CONVERGES = 1.5  # times the ratio of the steps: noise times step does not shrink so
 LEAST_CONVERGES = 6.0
 FLAT = 64  # times the rounding of one value: a smaller change is none
+ROUGH = 0.1  # of the largest change of a value
+HINGE = 4  # of the shortest steps that do not change a value
 DECADES = 1000.0  # that a ladder must span to tell a jump from rounding
 SAFETY = 8.0  # noise bars are so many times the noise read off a handful of values
 KINK = 0.25  # of the error bar: a larger share from one-sided slopes is a kink,
@@ -42,6 +44,8 @@ class Slope:
       jump: height of a discontinuity at the point; 0 if there is none.
       flat: whether no step, however long, changed the value beyond its rounding, or
         none up to about the root of epsilon changed it at all.
+      rough: whether the shortest steps to both sides change the value about as much as
+        any: it swings between neighbouring numbers, and no step sees its slope.
       steepest: the largest slope from the point to the end of a long step: a derivative
         is rounded by as much as it is large nearby, as 1 - tanh^2 of a saturated unit.
     """
@@ -53,6 +57,7 @@ class Slope:
     kink: bool = False
     jump: float = 0.0
     flat: bool = False
+    rough: bool = False
     steepest: float = 0.0
 
     @property
@@ -129,10 +134,12 @@ def slope(steps, ahead, behind, floor, rounding=None):
     rounding = floor if rounding is None else rounding
     jump = _jump(h, ahead, behind, rounding / np.sqrt(h[-1]))
     half = abs(lasting) / 2
+    is_rough = not jump and _is_rough(ahead, behind, FLAT * rounding)
     return Slope(
         float(best), float(error), float(best - half), float(best + half),
         kink=bool(stays and half > max(KINK * error, LEAST_KINK * np.abs(apart).max())),
         jump=jump, flat=_is_flat(h, ahead, behind, FLAT * rounding),
+        rough=is_rough,
         steepest=_steepest(h, ahead, behind),
     )  # fmt: skip
 
@@ -147,7 +154,8 @@ def _least_error(h, central, apart, noise):
     apart_by = np.abs(extrapolated[:, None] - extrapolated[None])
     beyond = np.triu(apart_by - noise[:, None] - noise[None], 1).clip(min=0).max(axis=1)
     truncation = np.abs(extrapolated - central)
-    truncation[0] = np.abs(apart[0])  # nothing coarser to extrapolate from
+    truncation[0] = np.abs(apart[0])  # nothing coarser to extrapolate from: of an odd
+    truncation[:1] += np.abs(np.diff(central[:2])).sum()  # function the finer one tells
     truncation[:-1] = np.minimum(truncation[:-1], noise[1:])
     error = noise + beyond + truncation + np.abs(lasting) / 2
     best = int(np.argmin(error))
@@ -167,11 +175,14 @@ def noise_level(steps, ahead, behind):
     Rungs too fine to change any value say nothing: the noise may be a staircase longer
     than they are, as in (x + 1e9) - 1e9. Where these slopes approach one another as
     only truncation does, the finest pair alone tells: f then swings so fast that the
-    longer steps of the four take its swings for noise.
+    longer steps of the four take its swings for noise. And where no step to one side
+    changes it, the short ones to the other stay below a hinge, which is no staircase.
     """
     kept = np.isfinite(ahead) & np.isfinite(behind)
     h, ahead, behind = steps[kept], ahead[kept], behind[kept]
     changed = (ahead != 0) | (behind != 0)
+    if not ahead.any() or not behind.any():
+        changed[-HINGE:] |= not changed[-HINGE:].any()
     pairs = np.abs(np.diff((ahead - behind) / (2 * h))) * h[1:]
     pairs = pairs[changed[1:]][-NOISE_RUNGS:]
     if not pairs.size:
@@ -195,6 +206,16 @@ def _is_flat(h, ahead, behind, rounding):
     first = still[-1] + 1 if still.size else 0
     long = first < len(h) and h[first] >= np.sqrt(h[-1] / 8)
     return bool(moved.max() <= rounding or long)
+
+
+def _is_rough(ahead, behind, rounding):
+    """Whether the three shortest steps to each side change the value beyond its
+    rounding, and by a good part of the largest change."""
+    if len(ahead) < 6:
+        return False
+    largest = max(np.abs(ahead).max(), np.abs(behind).max())
+    least = min(np.median(np.abs(side[-3:])) for side in (ahead, behind))
+    return bool(least > max(rounding, ROUGH * largest))
 
 
 def _steepest(h, ahead, behind):

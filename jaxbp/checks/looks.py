@@ -99,8 +99,7 @@ class Looker:
 
     def _rounding(self, leaf):
         """What the coarsest dtype between the leaf and the output rounds of a value."""
-        eps = max(epsilon(self.dtypes[leaf]), self.check.output_epsilon)
-        return eps * self.value_size / 8
+        return epsilon(self.dtypes[leaf]) * self.value_size / 8
 
     def _strayed(self, probe, steps):
         """<x_bar, where rounding put x + h d - (x + h d)>, for each step."""
@@ -132,6 +131,8 @@ class Looker:
 
     def _hidden(self, look):
         """What the noise of f and the rounding of its derivative may hide."""
+        if look.found.rough:
+            return np.inf
         nearby = rounding.lost(self.dtypes[look.probe.leaf]) * look.found.steepest
         return look.found.noise + look.slack + nearby
 

@@ -44,6 +44,10 @@ def _constant_ratio(wrong, right, error):
     ratio = wrong.ravel()[at] / largest
     if abs(np.imag(ratio)) > 1e-9 * abs(ratio):
         return None
+    telling = np.abs(right) > 20 * error
+    silent = ~telling & ((wrong != 0) | (right != 0))
+    if telling.sum() < 2 and silent.any():  # one element has any ratio
+        return None
     ratio = float(np.real(ratio))
     allowed = (1 + abs(ratio)) * error
     return ratio if np.all(np.abs(wrong - ratio * right) <= allowed) else None
@@ -67,9 +71,9 @@ def _named_ratio(ratio, lengths):
 def _where_wrong(wrong, right, error, x):
     """Which elements alone are wrong: one row, one column, one sign of x."""
     bad = np.abs(wrong - right) > error
-    if bad.all() or not bad.any() or bad.sum() < 2:
+    if bad.all() or not bad.any():
         return ""
-    for axis in range(bad.ndim):
+    for axis in range(bad.ndim) if bad.sum() > 1 else ():
         others = tuple(i for i in range(bad.ndim) if i != axis)
         lines = np.flatnonzero(bad.any(axis=others))
         if len(lines) == 1 and bad.shape[axis] > 1 and bad.ndim > 1:
@@ -83,6 +87,7 @@ def _where_wrong(wrong, right, error, x):
             np.array_equal(bad, side & (np.abs(right - wrong) > error))
             and not side.all()
         ):
-            if bad.sum() >= 0.9 * side.sum():
+            enough = bad.sum() > 1 or bad.size > 2
+            if enough and bad.sum() >= 0.9 * side.sum():
                 return f"It is wrong only where the argument is {sign} 0."
     return ""

@@ -14,6 +14,7 @@ from .looks import Looker
 from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED, place, worst
 
 SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive
+BARELY = 1.5  # times what is allowed one element: noise alone may be as much
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
 ELEMENTS = 8  # that differ most are set beside the differences
 
@@ -190,7 +191,7 @@ class Point:
         """
         probe = look.probe
         if len(probe.members) == 1:
-            return row
+            return _unless_barely(row)
         x, seen = self.xs[probe.leaf], {probe.members.tobytes(): (row, look)}
 
         def excess(parts):
@@ -212,7 +213,7 @@ class Point:
                 return replace(row, verdict=KINK)
             if row.excess < CERTAIN:
                 return replace(row, verdict=UNDECIDED)
-        return found if found.failed else row
+        return _unless_barely(found) if found.failed else row
 
     def _compare_adjoints(self, looks):
         """<y_bar, J x_dot> = <J^T y_bar, x_dot> within each system with both modes,
@@ -231,6 +232,12 @@ class Point:
             where = self.where("adjoint identity", witness=f"{system} adjoint")
             where["judged"] = f"{system} reverse"
             self.report.rows.append(judge_slope(where, None, 1.0, right, left, allowed))
+
+
+def _unless_barely(row):
+    """A row beside the differences, undecided where it fails by a hair."""
+    hair = row.witness == DIFFERENCES and row.excess < BARELY
+    return replace(row, verdict=UNDECIDED) if hair else row
 
 
 def _terms(y_bar, y):

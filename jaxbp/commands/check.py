@@ -55,6 +55,21 @@ def check(
     from . import target
 
     _check_settings(points, probes, order, rtol)
+    _check_together(
+        rules,
+        {
+            "--grad": grad is not None,
+            "--points": points != 3,
+            "--probes": probes != 32,
+            "--no-differences": not differences,
+            "--order": order != 1,
+            "--rtol": rtol is not None,
+            "--atol": atol != 0,
+            "--argnums": call.argnums is not None,
+            "--has-aux": call.has_aux,
+        },
+        bool(expected),
+    )
     output.check()
     f, args = call.load()
     if rules:
@@ -72,6 +87,18 @@ def check(
             )  # fmt: skip
     output.give(report)
     return report.verdict
+
+
+def _check_together(rules: bool, others: dict[str, bool], expected: bool) -> None:
+    """Options that would do nothing are refused."""
+    if expected and not rules:
+        raise InvalidArgument("`--expected` goes with `--rules`: add it.")
+    idle = [name for name, given in others.items() if given]
+    if rules and idle:
+        raise InvalidArgument(
+            f"with `--rules` {', '.join(f'`{name}`' for name in idle)} would do "
+            "nothing: leave it out, or ask without `--rules`."
+        )
 
 
 def _check_settings(points: int, probes: int, order: int, rtol: float | None) -> None:

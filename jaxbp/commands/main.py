@@ -11,25 +11,26 @@ import os
 import sys
 import traceback
 
+from .. import early
 from ..display import tolerate
 from ..errors import JaxbpError, UnknownName, nearest
 from ..interrupts import interruptible
 
 # How each is called, and what it does; its module is `commands/<first word>.py`.
 COMMANDS = {
-    "study [NAME]": "run a study: tables and pictures in results/; without NAME, list",
-    "study compare A B": "two result folders of a study, case by case; what changed?",
-    "classics [NAME]": "the classic systems rebuilt; `all` for all; without NAME, list",
-    "classics worked": "a small network, described in TOML, computed by hand",
-    "train digits": "train a network on handwritten digits with one of three gradients",
-    "check pkg.mod:fn": "is the gradient of fn right? five witnesses side by side",
-    "cost pkg.mod:fn": "what do its derivatives cost in each mode? nothing is run",
+    "study [NAME]": "run a study; without NAME, list",
+    "study compare A B": "two result folders, case by case: what changed?",
+    "classics [NAME]": "classic systems rebuilt; without NAME, list",
+    "classics worked": "a small network from TOML, computed by hand",
+    "train digits": "train a network with one of three gradients",
+    "check pkg.mod:fn": "is its gradient right? five witnesses side by side",
+    "cost pkg.mod:fn": "what do its derivatives cost? nothing is run",
     "tape pkg.mod:fn": "what does reverse mode keep, why, and until when?",
-    "jacobian pkg.mod:fn": "the cheapest order for its whole Jacobian or Hessian; why?",
-    "trace pkg.mod:fn": "every value, tangent and cotangent on the way; table, picture",
-    "nan pkg.mod:fn": "where is the NaN or Inf of its gradient born? and the remedy",
-    "time pkg.mod:fn": "how long do it and its derivatives take? ours beside JAX's",
-    "coverage [WORD]": "every primitive that JAX differentiates, beside the rule here",
+    "jacobian pkg.mod:fn": "the cheapest order for its Jacobian; why?",
+    "trace pkg.mod:fn": "every value, tangent and cotangent on the way",
+    "nan pkg.mod:fn": "where is its gradient's NaN or Inf born? a remedy",
+    "time pkg.mod:fn": "how long do it and its derivatives take?",
+    "coverage [WORD]": "what JAX differentiates, beside the rules here",
 }
 EXAMPLES = """\
   jaxbp study forward_vs_reverse --quick
@@ -38,10 +39,10 @@ EXAMPLES = """\
   jaxbp check model.py:loss --shapes "f32[4] f32[8,4] f32[8]"
   jaxbp check mypackage.model:loss --args "jnp.ones((8, 4)), jnp.zeros(4)"
   jaxbp check model.py:loss --grad model.py:my_gradient
-  jaxbp cost model.py:loss --shapes "f32[4096,4096] f32[64,4096] f32[64,4096]"
+  jaxbp cost model.py:loss --shapes "f32[512,512] f32[64,512] f32[64,512]"
   jaxbp tape model.py:loss --shapes "f32[512,512] f32[64,512] f32[64,512]"
   jaxbp time model.py:loss --shapes "f32[512,512] f32[64,512] f32[64,512]"
-  jaxbp jacobian model.py:step --shapes "f32[512] f32[8,512] f32[512,8]" --measure
+  jaxbp jacobian model.py:step --shapes "f32[512] f32[8,512] f32[512,8]"
   jaxbp trace model.py:y --args "2.0, 5.0" --picture y.svg
   jaxbp nan model.py:loss --args "jnp.zeros(3)"
   jaxbp classics worked --net my.toml --markdown
@@ -72,6 +73,7 @@ def main(argv=None):
         tolerate(stream)
     try:
         with interruptible():
+            early.begun()
             status = _dispatch(argv)
             sys.stdout.flush()
         raise SystemExit(status)

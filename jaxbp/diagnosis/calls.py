@@ -98,23 +98,25 @@ class _Found:
         loop, before = Loop(kind, values, moving, params), self.steps
         if not loop.length:
             return
-        carries = loop.carries()
-        for place in self._places(loop, carries):
-            self.steps = (*before, (kind, loop.number(place), loop.length))
-            self.program(loop.program, loop.operands(carries, place))
+        for number in self._numbers(loop):
+            self.steps = (*before, (loop.kind, number, loop.length))
+            self.program(loop.program, loop.operands(number))
         self.steps = before
 
-    def _places(self, loop, carries) -> list[int]:
+    def _numbers(self, loop) -> list[int]:
+        """Of the steps that are looked at."""
         last = loop.length - 1
         sizes = np.zeros(loop.length)
-        for stack in (*carries, *loop.xs):
-            if ir.differentiable(ir.typeof(stack)) and stack.size:
-                array = np.where(bad_places(stack), 0, np.abs(np.asarray(stack)))
-                rows = array.reshape(loop.length, -1).max(axis=1)
-                sizes = np.maximum(sizes, rows.astype(float))
+        for block in loop.blocks():
+            for stack in (*block.carries, *block.elements):
+                if ir.differentiable(ir.typeof(stack)) and stack.size:
+                    array = np.where(bad_places(stack), 0, np.abs(np.asarray(stack)))
+                    rows = array.reshape(len(array), -1).max(axis=1).astype(float)
+                    here = slice(block.first, block.first + len(array))
+                    sizes[here] = np.maximum(sizes[here], rows)
         at_random = int(self.rng.integers(loop.length))
         found = {0, last, at_random, int(np.argmax(sizes))}
-        return sorted(found | suspect_steps(loop, carries, self.rng))
+        return sorted(found | suspect_steps(loop, self.rng))
 
     def _note(self, kind, primitive, values, params, line) -> None:
         body = None

@@ -53,8 +53,10 @@ def explain_nan(
         given; `argnums` names no argument.
       DtypeMismatch, StructureMismatch, ShapeMismatch: as of `jaxbp.grad`, `jaxbp.jvp`.
 
-    Cost: `f` and each of its edges once, uncompiled; two compiled runs of a loop in
-    which a birth is, and its carries stacked. A gradient that is finite costs no more.
+    Cost: `f` and each of its edges once, uncompiled, a gradient that is finite no more;
+    of a loop in which a birth is, four compiled runs or more. They keep as many of its
+    carries as `Options.loop_bytes` allows, 64 MiB of them if it is None, but the square
+    root of their number at least.
     """
     name = arguments.name_of(f)
     if any(map(ir.is_tracer, jax.tree.leaves(args))):
@@ -68,24 +70,28 @@ def explain_nan(
         return NanReport(name, [], "it is told when the compiled function runs")
     if tangents is not None:
         recording, primals, _ = _run(f, args, argnums, has_aux, "explain_nan")
-        walk = Walk(
-            _program(recording), _tangents(tangents, primals, recording), "push"
-        )
+        finder = _finder(recording, "push")
+        walk = finder.walk(_tangents(tangents, primals, recording))
         names, ends, said = None, recording.out_slots, "tangent"
     else:
-        _, recording, walk = walked_back(
-            f, args, argnums, cotangent, has_aux, "explain_nan"
-        )
+        recording, _, flat = _run(f, args, argnums, has_aux, "explain_nan")
+        finder = _finder(recording, "pull")
+        walk = finder.walk(_cotangents(flat, cotangent, recording, flat.name))
         names, ends, said = _names(f, args, argnums), recording.in_slots, "gradient"
-    finder = Finder(recording, walk.program, args)
-    births = finder.births(walk, walk.reach(ends))
+    births = finder.births(walk.reach(ends))
     for birth in births:
         birth.carried = said if said == "tangent" else "cotangent"
-    value_bad = any(bad_places(y).any() for y in recording.outs)
-    report = NanReport(name, births, "", said, _spoilt(walk, ends, names), value_bad)
+    spoilt, value_bad = _spoilt(walk, ends, names), not finder.value_finite
+    report = NanReport(name, births, "", said, spoilt, value_bad)
+    report.overlap = finder.counted > finder.covered
     if births and said == "gradient":
         report.forward_finite = _forward_is_finite(walk, recording)
     return report
+
+
+def _finder(recording, direction: str) -> Finder:
+    finite = not any(bad_places(y).any() for y in recording.outs)
+    return Finder(recording, _program(recording), direction, finite)
 
 
 def walked_back(f, args, argnums, cotangent, has_aux, caller):

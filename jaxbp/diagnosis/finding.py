@@ -8,11 +8,15 @@ import numpy as np
 from .. import ir
 from ..linear.program import LinearProgram, taped
 from . import kinds, masks, remedy
+from .apart import steps_of
 from .births import Event, Walk
-from .loops import LOOPS, Step, backward, first_bad_step
+from .loops import LOOPS, Step, first_bad_step
 from .recording import Equation, Recording, Watcher
 from .report import Birth
 from .watch import Operation, bad_places, has_nan, is_bad, watched
+
+_HELD = ("custom_linear_solve",)  # their operands are what solvers keep, no numbers
+_WHOLE = (*_HELD, "eigh", "svd")  # what happens in them happens to whole matrices
 
 
 class Finder:
@@ -20,104 +24,149 @@ class Finder:
 
     Args:
       recording, program: the run and its linear program.
-      args: the arguments of the function, to know what came in spoilt.
+      direction: of the walk, "pull" or "push".
+      value_finite: whether the function's value is.
       path: (kind of loop, step, length) of the loops around.
+
+    Attributes:
+      covered, counted: of the last births, how many elements they are behind, and how
+        many if each birth is counted by itself.
     """
 
-    def __init__(self, recording: Recording, program: LinearProgram, args, path=()):
-        self.recording, self.program, self.args = recording, program, args
-        self.path = path
+    def __init__(
+        self, recording: Recording, program: LinearProgram, direction="pull",
+        value_finite=False, path=(),
+    ):  # fmt: skip
+        self.recording, self.program, self.path = recording, program, path
+        self.direction, self.value_finite = direction, value_finite
+        self.covered = self.counted = 0
 
-    def births(self, walk: Walk, reached: dict[Event, int]) -> list[Birth]:
+    def walk(self, seeds: dict) -> Walk:
+        """A walk from seeds, loops step by step."""
+        steps = steps_of(self.recording, self.program, self.direction)
+        return Walk(self.program, seeds, self.direction, steps)
+
+    def births(self, reached: dict[Event, np.ndarray]) -> list[Birth]:
         """The births, those behind most elements first, one per line and kind."""
         found: dict = {}
-        for event in sorted(reached, key=lambda e: -reached[e]):
-            birth = self._birth(event, reached[event], walk)
-            key = birth.line, birth.primitive, birth.kind, birth.steps
-            if key in found:
-                found[key].times += 1
-            else:
-                found[key] = birth
+        behind: dict = {}
+        places: dict = {}
+        for event in sorted(reached, key=lambda e: -reached[e].sum()):
+            keys = set()
+            for birth in self._told(event):
+                loops = tuple((kind, length) for kind, _, length in birth.steps)
+                key = birth.line, birth.primitive, _why(birth), birth.within, loops
+                first = found.setdefault(key, birth)
+                if _tells_more(birth, first):
+                    birth.also, first = first.also, birth
+                    found[key] = birth
+                behind[key] = behind.get(key, False) | reached[event]
+                equation = self.recording.equation_of(event.place)
+                if equation is not None and not birth.read_by:
+                    places.setdefault(key, set()).add((birth.steps, equation.edges))
+                if birth.steps not in (first.steps, *first.also):
+                    first.also.append(birth.steps)
+                first.more = 0 if first.read_by else max(first.more, birth.more)
+                keys.add(key)
+            for key in keys:
+                found[key].shared = found[key].shared or len(keys) > 1
+        for key, birth in found.items():
+            birth.entries = int(behind[key].sum())
+            known = places.get(key, ())
+            at_once = [place for steps, place in known if steps == birth.steps]
+            birth.times = max(birth.times, len(set(at_once)))
+        self.covered = int(np.sum(np.any([*behind.values()], axis=0))) if behind else 0
+        self.counted = sum(birth.entries for birth in found.values())
         births = sorted(found.values(), key=lambda b: (-b.entries, bool(b.origin)))
         remedy.combine(births)
         return births
 
-    def _birth(self, event: Event, entries: int, walk: Walk) -> Birth:
+    def _told(self, event: Event) -> list[Birth]:
         equation = self.recording.equation_of(event.place)
         if event.edge is None or equation is None:
-            return Birth("", "add", kinds.OVERFLOW, event.index, entries, self.path)
-        if equation.name in LOOPS:
-            inner = self._inside(equation, event, entries)
-            if inner is not None:
-                return inner
-        return self._described(event, equation, entries)
+            return [Birth("", "add", kinds.OVERFLOW, event.index, 0, self.path)]
+        inner = self._inside(equation, event.step) if event.step is not None else []
+        return inner or [self._described(event, equation)]
 
-    def _inside(self, equation, event, entries) -> Birth | None:
-        """The birth within the guilty step of a loop."""
-        env = dict(zip(event.edge.outs, event.given, strict=True))
-        bars = [env.get(slot) if slot is not None else None for slot in equation.slots]
-        step = backward(equation, bars).guilty
-        if step is None:
-            return None
+    def _inside(self, equation: Equation, step: Step) -> list[Birth]:
+        """The births within a step of a loop."""
         recording = _opened(step)
         recorder = recording.recorder
         program = taped(recorder.edges, recorder.avals, (), ())
-        pairs = zip(recording.out_slots, step.y_bars, strict=True)
+        path = (*self.path, (step.kind, step.number, step.length))
+        inner = Finder(recording, program, self.direction, self.value_finite, path)
+        starts, ends = recording.out_slots, recording.in_slots
+        if self.direction == "push":
+            starts, ends = ends, starts
         seeds: dict = {}
-        for slot, bar in pairs:
+        for slot, bar in zip(starts, step.given, strict=True):
             if slot is not None and bar is not None:
                 seeds[slot] = bar if slot not in seeds else seeds[slot] + bar
-        walk = Walk(program, seeds)
-        path = (*self.path, (step.kind, step.number, step.length))
-        inner = Finder(recording, program, self.args, path)
-        births = inner.births(walk, walk.reach(recording.in_slots))
-        if not births:
-            return None
-        first = births[0]
-        first.entries = entries
-        if first.kind == kinds.ALREADY_NAN and not first.origin:
-            before = _forward(equation, self.path)  # at an earlier step
-            if before.equation is not equation:
-                first = _of_value(first, before)
-        first.line = first.line or equation.line
-        return first
+        births = inner.births(inner.walk(seeds).reach(ends))
+        for place, birth in enumerate(births):
+            if birth.kind in (kinds.ALREADY_NAN, kinds.ALREADY_INF):
+                births[place] = birth = self._of_earlier(birth, equation)
+            birth.line = birth.line or equation.origin.call_line
+            birth.more = 0 if birth.read_by else step.more
+        return births
 
-    def _described(self, event: Event, equation: Equation, entries: int) -> Birth:
+    def _of_earlier(self, birth: Birth, equation: Equation) -> Birth:
+        """A birth of a value that a step was given so: by an earlier one, or by what
+        stands before the loop."""
+        if birth.origin:
+            return birth
+        before = _forward(equation, self.path)
+        if before is None or before.equation is equation:
+            bad = has_nan if birth.kind == kinds.ALREADY_NAN else is_bad
+            before = self._origin(equation, bad)
+        if before is None:
+            return birth
+        found = _of_value(birth, before)
+        found.remedy = remedy.remedy_of(found, self.value_finite)
+        return found
+
+    def _described(self, event: Event, equation: Equation) -> Birth:
         edge = event.edge
         assert edge is not None
         residuals = self.program.residuals(edge)
-        given = [
-            v if v is None else jnp.where(bad_places(v), 0, v).astype(v.dtype)
-            for v in event.given
-        ]
-        operations = watched(edge.map.pull, residuals, given)
         at, shape = event.index, event.where.shape
+        apply = edge.map.pull if self.direction == "pull" else edge.map.push
+        operations = _operations(apply, residuals, event.given)
         kind = _kind(equation, at, shape, operations)
-        line = _origin_of(edge, equation).source
-        birth = Birth(line, equation.name, kind, event.index, entries, self.path)
-        birth.column = _origin_of(edge, equation).column
+        origin = _origin_of(edge, equation)
+        birth = Birth(origin.call_line, equation.name, kind, at, 0, self.path)
+        birth.within = origin.source if origin.source != birth.line else ""
+        birth.column = origin.column
         birth.shape, birth.count = shape, int(event.where.sum())
-        birth.operands = tuple(_element(v, at, shape) for v in equation.values)
-        birth.value = _element(equation.outs[0], at, shape)
-        birth.cotangent = _element(given[0], at, shape)
+        birth.operands = _operands(equation, at, shape)
+        birth.value = _value(equation, at, shape)
+        birth.cotangent = _element(event.given[0], at, shape)
         birth.batch = at[: equation.origin.vmaps]
         birth.slope = _slope(edge, residuals, at, shape)
-        birth.inside = _rule_line(edge, operations)
-        if kind == kinds.ALREADY_NAN:
-            origin = self._origin(equation, has_nan)
-            if origin is not None:
-                return self._made_before(birth, origin)
-        origin = self._origin(equation, is_bad)
-        birth.origin = origin.said if origin is not None else ""
+        rule = _rule_operation(edge, operations)
+        birth.inside = rule.line if rule is not None else ""
+        if kind in (kinds.ALREADY_NAN, kinds.ALREADY_INF):
+            bad = has_nan if kind == kinds.ALREADY_NAN else is_bad
+            made = self._origin(equation, bad)
+            if made is not None:
+                return self._made_before(birth, made)
+        made = self._origin(equation, is_bad)
+        birth.origin = made.said if made is not None else ""
+        if rule is not None:
+            birth.remedy = remedy.remedy_of(_of_operation(rule))
+            return birth
         return self._with_remedy(birth, event)
 
     def _made_before(self, birth: Birth, origin: "Origin") -> Birth:
         """A birth of a value that is NaN already, told of where that was made."""
         found, equation = _of_value(birth, origin), origin.equation
         place = equation.edges[0]
+        before = self._origin(equation, is_bad)
+        found.origin = before.said if before is not None else ""
         if origin.steps != self.path or place == equation.edges[1]:
+            found.remedy = remedy.remedy_of(found, self.value_finite)
             return found
-        where = np.isnan(np.asarray(equation.outs[0]))
+        where = bad_places(_spoilt(equation))
         edge = self.program.structure.edges[place]
         return self._with_remedy(found, Event(edge, place, [], 0, where))
 
@@ -125,7 +174,7 @@ class Finder:
         mask = masks.mask_behind(self.recording, self.program, event)
         if mask is not None:
             birth.mask, birth.mask_case = mask.line, mask.case
-        birth.remedy = remedy.remedy_of(birth)
+        birth.remedy = remedy.remedy_of(birth, self.value_finite)
         return birth
 
     def _origin(self, equation: Equation, bad) -> "Origin | None":
@@ -143,6 +192,23 @@ class Finder:
         return None
 
 
+def _tells_more(birth: Birth, other: Birth) -> bool:
+    """Of two at one place, whether the first is the one to be shown: it is met where it
+    was made, or more is known of it."""
+    if bool(birth.read_by) != bool(other.read_by):
+        return not birth.read_by
+    known = [
+        sum(v is not None for v in (*b.operands, b.value, b.cotangent, b.slope))
+        for b in (birth, other)
+    ]
+    return birth.steps == other.steps and known[0] > known[1]
+
+
+def _why(birth: Birth) -> str:
+    """What happened in the function itself, whoever meets it in reverse mode."""
+    return birth.kind.rpartition(": ")[2].partition(", then ")[0]
+
+
 class Origin(NamedTuple):
     """Where a value that is not finite was made: equation, and steps of loops."""
 
@@ -152,19 +218,34 @@ class Origin(NamedTuple):
     @property
     def said(self) -> str:
         """The operation and its line."""
-        return f"`{self.equation.name}` at {self.equation.line or 'an unknown line'}"
+        line = self.equation.origin.call_line or "an unknown line"
+        steps = "".join(f", step {n} of {m}" for _, n, m in self.steps)
+        return f"`{self.equation.name}` at {line}{steps}"
 
 
 def _forward(equation: Equation, path) -> Origin:
     """The equation in whose outcome the first value that is not finite appears: of a
     loop that within its step."""
-    if equation.name in LOOPS:
-        step = first_bad_step(equation)
-        inside = _opened(step).recorder.equations if step is not None else ()
+    step = first_bad_step(equation) if equation.name in LOOPS else None
+    if step is None:
+        return Origin(equation, path)
+    inside = _opened(step).recorder.equations
+    here = (*path, (step.kind, step.number, step.length))
+    for made in (_makes_nan, _makes_any):
         for inner in inside:
-            if step is not None and any(bad_places(y).any() for y in inner.outs):
-                return _forward(inner, (*path, (step.kind, step.number, step.length)))
+            if made(inner):
+                return _forward(inner, here)
     return Origin(equation, path)
+
+
+def _makes_nan(equation: Equation) -> bool:
+    """Whether it makes a NaN of what is none."""
+    return any(map(has_nan, equation.outs)) and not any(map(has_nan, equation.values))
+
+
+def _makes_any(equation: Equation) -> bool:
+    """Whether it makes what is not finite of finite numbers."""
+    return any(map(is_bad, equation.outs)) and not any(map(is_bad, equation.values))
 
 
 def _origin_of(edge, equation) -> ir.Origin:
@@ -182,28 +263,74 @@ def _kind(equation: Equation, index, shape, operations) -> str:
     return kinds.kind_at(_at(forward, index, shape), operations)
 
 
+def _spoilt(equation: Equation):
+    """The first outcome that holds a NaN; else that which holds an Inf."""
+    outs = equation.outs
+    by_nan = next((y for y in outs if has_nan(y)), None)
+    return by_nan if by_nan is not None else next(filter(is_bad, outs), outs[0])
+
+
 def _of_value(birth: Birth, origin: "Origin") -> Birth:
-    """A birth whose operand is NaN already, told of the operation that made it so."""
+    """A birth whose operand is not finite already, told of the operation that made it
+    so."""
     equation, steps = origin
-    bad = next((y for y in equation.outs if has_nan(y)), equation.outs[0])
-    index = tuple(map(int, np.argwhere(np.isnan(np.asarray(bad)))[0]))
+    bad = _spoilt(equation)
+    where = np.isnan(np.asarray(bad)) if has_nan(bad) else bad_places(bad)
+    index = tuple(map(int, np.argwhere(where)[0])) if where.any() else ()
     shape = np.shape(bad)
-    read_by = f"`{birth.primitive}` at {birth.line or 'an unknown line'}"
-    for _, step, length in birth.steps[len(steps) :] or birth.steps:
-        if birth.steps != steps:
-            read_by += f", step {step} of {length}"
     why = _kind(equation, index, shape, [])
-    kind = kinds.ALREADY_NAN if why == kinds.UNKNOWN else f"{kinds.ALREADY_NAN}: {why}"
-    found = Birth(equation.line, equation.name, kind, index, birth.entries, steps)
-    found.column, found.shape, found.read_by = equation.origin.column, shape, read_by
-    found.operands = tuple(_element(v, index, shape) for v in equation.values)
-    found.value, found.count = bad[index], int(np.isnan(np.asarray(bad)).sum())
+    kind = birth.kind if why == kinds.UNKNOWN else f"{birth.kind}: {why}"
+    line = equation.origin.call_line
+    found = Birth(line, equation.name, kind, index, birth.entries, steps)
+    found.within = equation.origin.source if equation.origin.source != line else ""
+    found.column, found.shape = equation.origin.column, shape
+    found.read_by = _met(birth, steps)
+    found.operands = _operands(equation, index, shape)
+    found.value, found.count = bad[index] if where.any() else None, int(where.sum())
     found.batch = index[: equation.origin.vmaps]
     return found
 
 
+def _met(birth: Birth, steps) -> str:
+    """Where reverse mode meets a value, as seen from where it was made."""
+    said = f"`{birth.primitive}` at {birth.line or 'an unknown line'}"
+    if birth.steps == steps:
+        return said
+    return said + "".join(f", step {n} of {m}" for _, n, m in birth.steps)
+
+
+def _operands(equation: Equation, index, shape) -> tuple:
+    if equation.name in _HELD:
+        return ()
+    return tuple(_element(v, index, shape) for v in equation.values)
+
+
+def _value(equation: Equation, index, shape):
+    """The outcome at an element: of several that which is not finite, if one is."""
+    outs = [_element(y, index, shape) for y in equation.outs]
+    if len(outs) == 1:
+        return outs[0]
+    return next((y for y in outs if y is not None and is_bad(y)), None)
+
+
+def _operations(apply, residuals, given) -> list[Operation]:
+    """What a map does to what it is given, with ones where that is not finite, which is
+    another birth's; with zeros where ones do not show what is its own."""
+    for number in (1, 0):
+        clean = [
+            v if v is None else jnp.where(bad_places(v), number, v).astype(v.dtype)
+            for v in given
+        ]
+        operations = watched(apply, residuals, clean)
+        if any(is_bad(y) for o in operations for y in o.outs):
+            break
+    return operations
+
+
 def _at(operation: Operation, index, shape) -> Operation:
     """The operation at one element, where operands and outcome have such elements."""
+    if operation.name in _WHOLE:
+        return operation
     whole = [*operation.values, *operation.outs]
     found = [_element(v, index, shape) for v in whole]
     if any(v is None for v in found):
@@ -218,9 +345,15 @@ def _element(value, index, shape):
     if value is None:
         return None
     array = np.asarray(value)
-    if array.shape == tuple(shape):
-        return array[index]
-    return array[()] if array.ndim == 0 else None
+    if array.ndim == 0:
+        return array[()]
+    if array.ndim != len(shape) or len(index) != array.ndim:
+        return None
+    if any(n not in (1, m) for n, m in zip(array.shape, shape, strict=True)):
+        return None
+    return array[
+        tuple(i if n > 1 else 0 for i, n in zip(index, array.shape, strict=True))
+    ]
 
 
 def _slope(edge, residuals, index, shape):
@@ -232,14 +365,26 @@ def _slope(edge, residuals, index, shape):
     return _element(coefficient, index, shape)
 
 
-def _rule_line(edge, operations: list[Operation]) -> str:
-    """The line within a backward rule of the user's that makes it, or ""."""
+def _rule_operation(edge, operations: list[Operation]) -> Operation | None:
+    """What makes it within a backward rule of the user's."""
     if not hasattr(edge.map, "bwd"):
-        return ""
+        return None
     for operation in operations:
         if operation.gives_birth or operation.makes_nan:
-            return operation.line
-    return ""
+            return operation
+    return None
+
+
+def _of_operation(operation: Operation) -> Birth:
+    """A birth at an operation of a rule."""
+    out = next(filter(is_bad, operation.outs))
+    index, shape = tuple(map(int, np.argwhere(bad_places(out))[0])), np.shape(out)
+    kind = kinds.kind_of([operation])
+    operands = tuple(_element(v, index, shape) for v in operation.values)
+    return Birth(
+        operation.line, operation.name, kind, index, 0,
+        operands=operands, value=out[index],
+    )  # fmt: skip
 
 
 def _opened(step: Step) -> Recording:

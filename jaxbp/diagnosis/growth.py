@@ -16,8 +16,9 @@ from ..errors import InvalidArgument
 from ..linear.base import add
 from .births import Walk
 from .explain import walked_back
-from .loops import LOOPS, backward
+from .loops import LOOPS, name_of
 from .recording import Equation
+from .sweep import norms_back
 
 SHOWN = 12  # rows of the table: those that amplify or damp most
 
@@ -149,7 +150,7 @@ def growth(
         `jaxbp.explain_nan`; also where called under a transformation.
 
     Cost: `f` and each of its edges once, uncompiled; of each loop a run and one of its
-    derivative, compiled, its carries stacked.
+    derivative, compiled.
     """
     name, recording, walk = walked_back(f, args, argnums, cotangent, has_aux, "growth")
     rows = []
@@ -168,12 +169,11 @@ def _row(equation: Equation, outs: list, walk: Walk) -> GrowthRow:
         for slot, bar in zip(ins, walk.brought.get(place, ()), strict=False):
             if slot in equation.dots:
                 brought[slot] = add(brought.get(slot), bar)
-    steps = ()
-    if equation.name in LOOPS:
-        steps = tuple(map(float, backward(equation, outs).norms))
-    return GrowthRow(
-        equation.line, equation.name, _norm(outs), _norm(brought.values()), steps
-    )
+    steps, name = (), equation.name
+    if name in LOOPS:
+        name = name_of(name, equation.params)
+        steps = tuple(map(float, norms_back(equation, outs)))
+    return GrowthRow(equation.line, name, _norm(outs), _norm(brought.values()), steps)
 
 
 def _norm(values) -> float:

@@ -55,6 +55,9 @@ class Fault(NamedTuple):
     sure: bool = True
 
 
+CONJUGATE = "Its slope is the conjugate of the right one."
+
+
 def fault_of(call: RuleCall, rng) -> Fault | None:
     """The first thing that is wrong with a rule at a call; None if nothing is.
 
@@ -145,6 +148,8 @@ def _derivative_fault(call, active, outs, own, body, rng) -> Fault | None:
             return _by_differences(call, active, "its body has no reverse mode")
         fault = _first_difference(said, right, xs, active)
         if fault is not None and not _at_kink(call, fault, bars):
+            if not fault.said and _is_conjugate(body, bars, said, xs):
+                fault = fault._replace(said=CONJUGATE)
             return _arbitrated(call, active, fault)
     return None
 
@@ -196,11 +201,27 @@ def _first_difference(said, right, xs, active) -> Fault | None:
         words = pattern(a, b, allowed, np.asarray(xs[k]), lengths)
         for other, c in enumerate(whole):
             if other != k and c.shape == a.shape and np.allclose(a, c, rtol=1e-4):
-                words = f"It is that of argument {places[other]}: two were exchanged."
+                words = f"It is that of argument {places[other]}, one for the other."
         return Fault(
             "derivative", places[k], found, a[found].item(), b[found].item(), words
         )
     return None
+
+
+def _is_conjugate(body, bars, said, xs) -> bool:
+    """Whether the rule's slope is the conjugate of the right one, whatever it is
+    multiplied by: its pull is the conjugate of the right one's of a conjugate."""
+    if not any(np.iscomplexobj(x) for x in xs):
+        return False
+    turned = [None if b is None else jnp.conj(b) for b in bars]
+    types = [ir.tangent_aval(ir.typeof(x)) for x in xs]
+    right = filled(body.pull(turned), types)
+    pairs = list(zip(map(wide, said), map(wide, right), strict=True))
+    eps = [rtol(ir.typeof(x).dtype) for x in xs]
+    return all(
+        np.allclose(a, np.conj(b), rtol=e, atol=e * _size(b))
+        for (a, b), e in zip(pairs, eps, strict=True)
+    )
 
 
 def _arbitrated(call, active, fault: Fault) -> Fault | None:

@@ -13,6 +13,8 @@ OVERFLOW = "overflow of finite numbers"
 DOMAIN = "outside the domain"
 ALREADY_NAN = "a value that is NaN already"
 ALREADY_INF = "a value that is infinite already"
+SINGULAR = "a singular matrix"
+EQUAL = "two equal values"
 UNKNOWN = "not finite"
 
 _POLES = ("log", "log1p", "rsqrt", "atanh", "digamma", "lgamma", "erf_inv", "tan")
@@ -40,11 +42,15 @@ def kind_at(forward: Operation, operations: list[Operation]) -> str:
     happened; else what reverse mode makes of its slope.
     """
     backward = kind_of(operations)
+    if _has_equal_values(forward):
+        return f"{EQUAL}, then {backward}"
     if forward.makes_nan:
         return _of_nan(forward)
     if forward.gives_birth:
         own = _of_inf(forward)
-        if backward in (own, ALREADY_INF, ALREADY_NAN):  # it reads its own outcome
+        if backward in (own, ALREADY_INF, ALREADY_NAN, UNKNOWN):  # it reads its outcome
+            return own
+        if own == SINGULAR:
             return own
         return f"{own}, then {backward}" if own == OVERFLOW else backward
     return backward
@@ -54,6 +60,8 @@ def _of_nan(operation: Operation) -> str:
     """Of an operation that makes a NaN of what is none."""
     at = _first(np.isnan, operation.outs)
     x = [_element(value, at) for value in operation.values]
+    if _is_singular(operation):
+        return SINGULAR
     if operation.name in ("mul", "dot_general", "conv_general_dilated"):
         return ZERO_TIMES_INF
     if operation.name in ("add", "sub", "add_any", "reduce_sum", "cumsum"):
@@ -73,11 +81,31 @@ def _of_inf(operation: Operation) -> str:
     x = [_element(value, at) for value in operation.values]
     if operation.name == "div" and len(x) == 2 and x[1] == 0:
         return ZERO_BY_ZERO if x[0] == 0 else POLE
+    if _is_singular(operation):
+        return SINGULAR
     if operation.name in _POLES:
         return POLE
     if operation.name in ("pow", "integer_pow") and x and x[0] == 0:
         return POLE
     return OVERFLOW
+
+
+def _is_singular(operation: Operation) -> bool:
+    """Whether it solves by a triangle with a zero on its diagonal."""
+    if operation.name not in ("custom_linear_solve", "triangular_solve"):
+        return False
+    known = [np.asarray(v) for v in operation.values]
+    square = [a for a in known if a.ndim > 1 and a.shape[-1] == a.shape[-2]]
+    return any((np.diagonal(a, axis1=-2, axis2=-1) == 0).any() for a in square)
+
+
+def _has_equal_values(operation: Operation) -> bool:
+    """Whether it is a decomposition with two equal eigenvalues or singular values."""
+    if operation.name not in ("eigh", "svd"):
+        return False
+    known = [np.asarray(v) for v in operation.outs if np.ndim(v)]
+    values = min(known, key=lambda a: a.ndim)
+    return bool((np.diff(np.sort(values, axis=-1), axis=-1) == 0).any())
 
 
 def _first(what, outs):

@@ -1,36 +1,39 @@
-"""The step of a loop at which something goes wrong, found without looking at each.
+"""A loop whose operands are known: its carries before each step, block by block.
 
-One compiled loop goes forth and stacks the carries; another comes back with the
-cotangents and flags, and keeps what it was given at the first step at which finite
-cotangents came in and others went out. That step alone is then opened.
+One compiled run goes forth and keeps the carries that blocks of steps start from; those
+within a block are made again when they are asked for. So a loop of many steps and large
+carries is gone through in few bytes.
 """
 
+import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from .. import ir
 from ..control.activity import moving_outputs
-from ..linear.base import filled
-from ..walkers.linearize import linearize_program
+from ..settings import current
 from .recording import Equation
 
 LOOPS = ("scan", "while")
+LOOP_BYTES = 64 * 2**20  # of carries, where no option says
 
 
 class Step(NamedTuple):
     """One step of a loop, to be opened.
 
     Fields:
-      kind: of the loop.
+      kind: of the loop: "scan", "while_loop", "fori_loop".
       number, length: which step, in the order in which they run, counted from 0.
       program: its body, closed.
       values: its operands.
       active: which of them move.
-      y_bars: the cotangents of its outputs, None for zero.
+      given: the cotangents of its outputs, or the tangents of its operands; None for
+        zero.
+      more: of how many further steps this one stands for all.
     """
 
     kind: str
@@ -39,7 +42,21 @@ class Step(NamedTuple):
     program: Any
     values: list
     active: tuple[bool, ...]
-    y_bars: list
+    given: list
+    more: int = 0
+
+
+class Block(NamedTuple):
+    """Steps of a loop that follow one another.
+
+    Fields:
+      first: the number of the first. carries: before each step, stacked.
+      elements: of the scanned arrays, stacked, in the order in which the steps run.
+    """
+
+    first: int
+    carries: list
+    elements: list
 
 
 class Loop:
@@ -51,11 +68,10 @@ class Loop:
     """
 
     def __init__(self, kind: str, values, moving, params: dict):
-        self.kind = kind
         split = ir.scan_split if kind == "scan" else ir.while_split
         values = split(values, params)
         moves = split(moving, params)
-        if self.kind == "scan":
+        if kind == "scan":
             self.program, self.reverse = params["jaxpr"], params["reverse"]
             self.length = params["length"]
             (self.held, self.init, self.xs) = values
@@ -65,29 +81,97 @@ class Loop:
             self.program, self.reverse, self.xs = params["body_jaxpr"], False, []
             self.length = _trips(params["cond_jaxpr"], tests, self)
             starts = moves[1], moves[2], []
+        self.kind = name_of(kind, params)
         self.active = _moving(self.program, *starts)
+        self.block = self._block_length()
+        self._starts: list | None = None
 
-    def carries(self):
-        """The carries before each step, stacked by step as elements are."""
+    def _block_length(self) -> int:
+        """As many steps as have room, beside the starts of all blocks; where too few
+        have, the least that a loop in blocks takes."""
+        limit = current().loop_bytes
+        room = LOOP_BYTES if limit is None else limit
+        size = sum(x.size * x.dtype.itemsize for x in map(ir.typeof, self.init))
+        n, states = max(self.length, 1), room // max(size, 1)
+        if n <= states:
+            return n
+        half = states * states - 4 * n
+        if half <= 0:
+            return math.isqrt(n - 1) + 1
+        return max(1, min(n, int((states + math.sqrt(half)) / 2)))
 
-        def step(carry, x):
-            outs = ir.evaluate_program(self.program, [*held, *carry, *x])
-            return outs[: len(carry)], list(carry)
+    def elements(self, first: int, last: int) -> list:
+        """What steps read of the scanned arrays, in the order in which they run."""
+        return [in_order(x, first, last, self.length, self.reverse) for x in self.xs]
 
-        held = self.held
-        run = jax.jit(
-            lambda init, xs: lax.scan(step, init, xs, self.length, self.reverse)
-        )
-        return run(list(self.init), list(self.xs))[1]
+    def blocks(self, backwards: bool = False) -> Iterator[Block]:
+        """The blocks, one after another."""
+        starts = self._all_starts()
+        places = range(len(starts))
+        for place in reversed(places) if backwards else places:
+            first = place * self.block
+            elements = self.elements(first, min(first + self.block, self.length))
+            yield Block(first, self._run(starts[place], elements, first)[1], elements)
 
-    def operands(self, carries, place: int) -> list:
-        """The body's operands at the step whose elements stand at a place."""
-        at = [stack[place] for stack in (*carries, *self.xs)]
-        return [*self.held, *at]
+    def _all_starts(self) -> list:
+        if self._starts is None:
+            carry, self._starts = list(self.init), []
+            for first in range(0, self.length, self.block):
+                self._starts.append(carry)
+                last = min(first + self.block, self.length)
+                if last < self.length:
+                    carry = self._run(carry, self.elements(first, last), first)[0]
+        return self._starts
 
-    def number(self, place: int) -> int:
-        """In which turn the element at a place comes."""
-        return self.length - 1 - place if self.reverse else place
+    def _run(self, carry, elements, first: int):
+        """(the carry after a block, the carries before each of its steps)."""
+        if not hasattr(self, "_compiled"):
+
+            def step(held, carry, x):
+                outs = ir.evaluate_program(self.program, [*held, *carry, *x])
+                return outs[: len(carry)], list(carry)
+
+            def run(held, carry, xs, length):
+                return lax.scan(lambda c, x: step(held, c, x), carry, xs, length)
+
+            self._compiled = jax.jit(run, static_argnums=3)
+        length = min(self.block, self.length - first)
+        return self._compiled(self.held, carry, elements, length)
+
+    def operands(self, number: int) -> list:
+        """The body's operands at a step."""
+        first = number - number % self.block
+        start = self._all_starts()[first // self.block]
+        elements = self.elements(first, min(first + self.block, self.length))
+        carries = self._run(start, elements, first)[1]
+        return [*self.held, *(stack[number - first] for stack in (*carries, *elements))]
+
+    def step(self, number: int, given=(), more: int = 0) -> Step:
+        """A step, to be opened."""
+        return Step(
+            self.kind, number, self.length, self.program, self.operands(number),
+            self.active, list(given), more,
+        )  # fmt: skip
+
+
+def in_order(x, first: int, last: int, length: int, reverse: bool):
+    """Elements of a scanned array in the order in which steps read them."""
+    return x[length - last : length - first][::-1] if reverse else x[first:last]
+
+
+def name_of(kind: str, params: dict) -> str:
+    """What the user calls a loop."""
+    program = ir.inner(params["jaxpr" if kind == "scan" else "body_jaxpr"])[0]
+    told = getattr(getattr(program, "debug_info", None), "traced_for", "")
+    if told == "fori_loop":
+        return told
+    return "scan" if kind == "scan" else "while_loop"
+
+
+def loop_of(equation: Equation) -> Loop:
+    """The loop of an equation on its values."""
+    moving = [dot is not None for dot in equation.dots]
+    return Loop(equation.name, equation.values, moving, equation.params)
 
 
 def _trips(condition, tests, loop) -> int:
@@ -117,125 +201,39 @@ def _moving(program, held, carried, elements) -> tuple[bool, ...]:
         flags = grown
 
 
-def _loop(equation: Equation) -> Loop:
-    moving = [dot is not None for dot in equation.dots]
-    return Loop(equation.name, equation.values, moving, equation.params)
-
-
-class Backward(NamedTuple):
-    """A loop gone through backwards.
-
-    Fields:
-      norms: (steps,) the 2-norm of the cotangent that comes to each step's carries, by
-        the order in which the steps run forth.
-      guilty: the first step seen coming back that makes what is not finite of finite
-        cotangents; None if there is none.
-    """
-
-    norms: np.ndarray
-    guilty: Step | None
-
-
-def backward(equation: Equation, y_bars: list) -> Backward:
-    """A loop's steps backwards, from the cotangents of its outputs.
-
-    Cost: a run of the loop and one of its derivative, compiled; carries are stacked.
-    """
-    loop = _loop(equation)
-    count, carried = len(loop.held), len(loop.init)
+def first_bad_step(equation: Equation) -> Step | None:
+    """The first step of a loop, going forth, that gives a NaN of none, or before it
+    what is not finite of finite operands; None if there is none."""
+    loop = loop_of(equation)
     if not loop.length:
-        return Backward(np.zeros(0), None)
-    out_avals = [atom.aval for atom in ir.inner(loop.program)[0].outvars]
-    moves = [ir.differentiable(aval) for aval in out_avals]
-    types = [ir.tangent_aval(aval) for aval in out_avals]
-    stacks = [
-        None if bar is None or not on else bar
-        for bar, on in zip(y_bars[carried:], moves[carried:], strict=True)
-    ]
-    carry_bars = filled(y_bars[:carried], [ir.typeof(x) for x in loop.init])
+        return None
 
-    def step(state, given):
-        bars, found, kept, place = state
-        at, carry, x, bar_of_y = given
-        values = [*loop.held, *carry, *x]
-        _, program, *_ = linearize_program(loop.program, values, loop.active)
-        seeds = [*_if_moving(bars, moves), *bar_of_y]
-        x_bars = program.pull(seeds)
-        whole = iter(x_bars)
-        whole = [next(whole) if on else None for on in loop.active]
-        after = filled(whole[count : count + carried], types[:carried])
-        new = _finite(seeds) & ~_finite(x_bars) & ~found
-        kept = jax.tree.map(lambda k, b: jnp.where(new, b, k), kept, list(bars))
-        state = after, found | new, kept, jnp.where(new, at, place)
-        return state, _norm(_if_moving(bars, moves))
+    def step(given):
+        carry, x = given
+        outs = ir.evaluate_program(loop.program, [*loop.held, *carry, *x])
+        before, after = [*carry, *x], outs
+        makes_nan = holds(jnp.isnan, after) & ~holds(jnp.isnan, before)
+        makes_any = holds(not_finite, after) & ~holds(not_finite, before)
+        return makes_nan | makes_any
 
-    @jax.jit
-    def run(carry_bars, carries, xs, stacks):
-        places = jnp.arange(loop.length)
-        state = carry_bars, jnp.zeros((), bool), carry_bars, jnp.zeros((), int)
-        given = places, carries, xs, stacks
-        state, norms = lax.scan(step, state, given, loop.length, not loop.reverse)
-        return *state[1:], norms
-
-    carries = loop.carries()
-    found, kept, place, norms = run(carry_bars, carries, list(loop.xs), stacks)
-    norms = np.asarray(norms)[:: -1 if loop.reverse else 1]
-    if not found:
-        return Backward(norms, None)
-    at = int(place)
-    bars = [None if bar is None else bar[at] for bar in stacks]
-    guilty = Step(
-        loop.kind, loop.number(at), loop.length, loop.program,
-        loop.operands(carries, at), loop.active, [*_if_moving(kept, moves), *bars],
-    )  # fmt: skip
-    return Backward(norms, guilty)
+    look = jax.jit(lambda carries, xs: lax.map(step, (carries, xs)))
+    for block in loop.blocks():
+        found = jnp.flatnonzero(look(block.carries, block.elements))
+        if found.size:
+            return loop.step(block.first + int(found[0]))
+    return None
 
 
-def _norm(values):
-    """The 2-norm of all floating arrays of a list, traced; no square overflows."""
-    sizes = [jnp.abs(v).ravel() for v in values if v is not None and v.size]
-    sizes = [s.astype(jnp.zeros((), float).dtype) for s in sizes]
-    if not sizes:
-        return jnp.zeros(())
-    whole = jnp.concatenate(sizes)
-    largest = jnp.max(whole)
-    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
-    return scale * jnp.sqrt(jnp.sum((whole / scale) ** 2))
+def not_finite(x):
+    """Where an array is NaN or Inf."""
+    return ~jnp.isfinite(x)
 
 
-def _if_moving(bars, moves):
-    return [b if on else None for b, on in zip(bars, moves, strict=False)]
-
-
-def _finite(values):
-    """Whether all floating arrays of a list are finite, traced."""
+def holds(what, values):
+    """Whether something holds of an element of some floating array, traced."""
     flags = [
-        jnp.all(jnp.isfinite(v))
+        jnp.any(what(v))
         for v in values
         if v is not None and ir.differentiable(ir.typeof(v))
     ]
-    return jnp.all(jnp.stack(flags)) if flags else jnp.ones((), bool)
-
-
-def first_bad_step(equation: Equation) -> Step | None:
-    """The first step of a loop, going forth, that gives what is not finite of finite
-    operands; None if there is none."""
-    loop = _loop(equation)
-    if not loop.length:
-        return None
-
-    def good(carry, x):
-        values = [*loop.held, *carry, *x]
-        outs = ir.evaluate_program(loop.program, values)
-        return _finite([*carry, *x]) & ~_finite(outs)
-
-    carries = loop.carries()
-    flags = jax.jit(jax.vmap(good))(carries, list(loop.xs))
-    places = [int(i) for i in jnp.flatnonzero(flags)]
-    if not places:
-        return None
-    at = max(places) if loop.reverse else min(places)
-    values = loop.operands(carries, at)
-    return Step(
-        loop.kind, loop.number(at), loop.length, loop.program, values, loop.active, []
-    )
+    return jnp.any(jnp.stack(flags)) if flags else jnp.zeros((), bool)

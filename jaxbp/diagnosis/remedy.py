@@ -13,7 +13,8 @@ import numpy as np
 
 from . import kinds
 from .report import Birth, Remedy
-from .source import Written, in_brackets, line_text, operation_at, where_at
+from .rewriting import better
+from .source import Written, calls_at, in_brackets, operation_at, where_at
 
 
 class _Safe(NamedTuple):
@@ -45,21 +46,9 @@ _SAFE = {
     "atanh": _Safe(0, "abs({x}) < 1", "0.0"),
     "atan2": _Safe(1, "{x} != 0", "1.0"),
 }
-# What stands where a formula is written by hand: (pattern of the line, what is better).
-_BETTER = (
-    (r"sin\((\w+)\)\s*/\s*\1\b", "jnp.sinc(x / jnp.pi)"),
-    (r"log\(\s*(jnp\.|np\.)?sum\(\s*(jnp\.|np\.)?exp", "jax.nn.logsumexp(x)"),
-    (r"log\(.*exp\(.*\)\.sum\(", "jax.nn.logsumexp(x)"),
-    (r"log\(\s*(1|1\.0?)\s*\+\s*(jnp\.|np\.)?exp", "jax.nn.softplus(x)"),
-    (r"log1p\(\s*(jnp\.|np\.)?exp", "jax.nn.softplus(x)"),
-    (r"log\(.*softmax", "jax.nn.log_softmax(x)"),
-    (r"log\(.*sigmoid", "jax.nn.log_sigmoid(x)"),
-    (r"exp\(.*/.*sum\(.*exp", "jax.nn.softmax(x)"),
-    (r"exp\(.*/.*exp\(.*\)\.sum\(", "jax.nn.softmax(x)"),
-    (r"1(\.0?)?\s*/\s*\(\s*1(\.0?)?\s*\+\s*(jnp\.|np\.)?exp", "jax.nn.sigmoid(x)"),
-)
 _HALF = ("float16", "bfloat16")
 _AT_THE_POINT = ", if that value and slope 0 are meant where the slope is infinite"
+_DOUBLE = ": the operand is safe where the value is dropped, and so is the slope"
 _OUTSIDE = ", if that value and slope 0 are meant for all numbers outside its domain"
 _HOLDS = {
     "{x} > 0": lambda x: x > 0,
@@ -72,19 +61,27 @@ _HOLDS = {
 _ENDS = {"log1p": 1, "asin": 1, "acos": 1, "acosh": 1, "atanh": 1}
 
 
-def remedy_of(birth: Birth) -> Remedy | None:
-    """What is known to help; None where nothing is sure to."""
-    written = operation_at(birth) if birth.line else None
+def remedy_of(birth: Birth, value_finite: bool = False) -> Remedy | None:
+    """What is known to help; None where nothing is sure to.
+
+    Args:
+      value_finite: the function's value is finite, and is kept so.
+    """
+    line = birth.inside or birth.within or birth.line
+    written = operation_at(line, birth.primitive, birth.column) if line else None
     safe = _SAFE.get(birth.primitive)
     squares = written is not None and written.function in ("norm", "std", "hypot")
     if written is not None and safe is not None and birth.mask and not squares:
         return _double_where(birth, written, safe)
-    for pattern, better in _BETTER:
-        if birth.line and re.search(pattern, line_text(birth.line)):
-            return Remedy("", better, ", which is finite here, in the place of this")
+    found = better(birth) if line else None
+    if found is not None:
+        return Remedy(found.old, found.new, found.why)
+    rows = _masked_rows(birth, line) if line else None
+    if rows is not None:
+        return rows
     if kinds.OVERFLOW in birth.kind:
         return _wider(birth)
-    if written is None or birth.kind == kinds.ALREADY_NAN:
+    if written is None or birth.kind in (kinds.ALREADY_NAN, kinds.ALREADY_INF):
         return None
     if birth.primitive == "atan2" and len(written.operands) == 2:
         return _at_origin(written)
@@ -92,10 +89,47 @@ def remedy_of(birth: Birth) -> Remedy | None:
         return _by_squares(written)
     if safe is None or not _guards(birth, safe):
         return None
+    if value_finite and birth.value is not None and np.isinf(birth.value):
+        limit = "jnp.inf" if birth.value > 0 else "-jnp.inf"  # as it is
+        safe = safe._replace(limit=limit)
     found = _left_out(written, safe)
     if found is not None and _outside(birth, safe):
         found = found._replace(why=_OUTSIDE)
+    elif found is not None and birth.primitive == "div":
+        found = found._replace(why=_BY_ZERO)
     return found
+
+
+_BY_ZERO = ", if that value and slope 0 are meant where it is divided by 0"
+_ROWS = ": what is -inf throughout counts as zeros there, with slope 0"
+_NONE = ": what is -inf throughout has the value -inf, and slope 0"
+
+
+def _masked_rows(birth: Birth, line: str) -> Remedy | None:
+    """A softmax or logsumexp of what is -inf throughout."""
+    for written in calls_at(line, ("softmax", "log_softmax", "logsumexp")):
+        known = [v for v in (*birth.operands, birth.value) if v is not None]
+        if not any(np.isneginf(v) for v in known) or len(written.operands) not in (
+            1,
+            2,
+        ):
+            continue
+        x, *axis = written.operands
+        axis = [f"axis={text}" for text in axis]
+        axis += [text for text in written.options if text.startswith("axis=")]
+        if not axis and written.function != "logsumexp":
+            axis = ["axis=-1"]
+        kept = f", {axis[0]}, keepdims=True" if axis else ""
+        before, behind = written.parts[0]
+        none = f"jnp.max({x}{kept}) == -jnp.inf"
+        new = f"{before}jnp.where({none}, 0.0, {x}){behind}"
+        if written.function == "logsumexp":
+            keep = [t for t in written.options if t.startswith("keepdims=")]
+            whole = "".join(f", {text}" for text in (*axis, *keep))
+            new = f"jnp.where(jnp.max({x}{whole}) == -jnp.inf, -jnp.inf, {new})"
+            return Remedy(written.text, new, _NONE)
+        return Remedy(written.text, new, _ROWS)
+    return None
 
 
 def _operand(birth: Birth, safe: _Safe):
@@ -123,16 +157,35 @@ def _outside(birth: Birth, safe: _Safe) -> bool:
 
 
 def combine(births: Sequence[Birth]) -> None:
-    """Remedies of expressions within one another: the outer one holds the inner."""
-    for outer in births:
-        for inner in births:
-            if inner is outer or not (inner.remedy and outer.remedy):
+    """One remedy for what stands within one another: the first birth has that of the
+    outer expression, with what the inner ones need; the others say so."""
+    for number, birth in enumerate(births, 1):
+        for first, other in enumerate(births[: number - 1], 1):
+            if not birth.remedy or not other.remedy or birth.line != other.line:
                 continue
-            old, new = inner.remedy.old, inner.remedy.new
-            if old and inner.line == outer.line and old != outer.remedy.old:
-                if old in outer.remedy.old:
-                    whole = outer.remedy.new.replace(old, new)
-                    outer.remedy = outer.remedy._replace(new=whole)
+            both = _both(other.remedy, birth.remedy)
+            if both is not None:
+                other.remedy, birth.remedy, birth.see = both, None, first
+
+
+def _both(one: Remedy, other: Remedy) -> Remedy | None:
+    """What does for two; None where they have nothing to do with one another."""
+    if not one.old or not other.old:
+        return None
+    if one.old == other.old:
+        guards = [r for r in (one, other) if r.why not in (_DOUBLE,)]
+        return guards[0] if guards else one
+    outer, inner = (one, other) if other.old in one.old else (other, one)
+    if inner.old not in outer.old:
+        return None
+    if outer.ok == f"{in_brackets(inner.old)} != 0" and inner.ok and inner.safe:
+        text = outer.old.replace(
+            inner.old, inner.safe
+        )  # it is 0 there and nowhere else
+        limit = outer.limit
+        new = f"jnp.where({inner.ok}, {text}, {limit})"
+        return outer._replace(new=new, ok=inner.ok)
+    return outer._replace(new=outer.new.replace(inner.old, inner.new))
 
 
 def _made_safe(written: Written, safe: _Safe, cases: str = "{ok}, {x}, {number}"):
@@ -157,8 +210,7 @@ def _double_where(birth: Birth, written: Written, safe: _Safe) -> Remedy | None:
     found = _made_safe(written, safe, f"{condition}, {cases}")
     if found is None:
         return None
-    why = ": the operand is safe where the value is dropped, and so is the slope"
-    return Remedy(written.text, found[1], why)
+    return Remedy(written.text, found[1], _DOUBLE)
 
 
 def _left_out(written: Written, safe: _Safe) -> Remedy | None:
@@ -168,7 +220,8 @@ def _left_out(written: Written, safe: _Safe) -> Remedy | None:
         return None
     ok, new = found
     limit = safe.limit.format(x=in_brackets(written.operands[safe.place]))
-    return Remedy(written.text, f"jnp.where({ok}, {new}, {limit})", _AT_THE_POINT)
+    whole = f"jnp.where({ok}, {new}, {limit})"
+    return Remedy(written.text, whole, _AT_THE_POINT, ok, new, limit)
 
 
 def _at_origin(written: Written) -> Remedy:
@@ -191,8 +244,9 @@ def _by_squares(written: Written) -> Remedy | None:
     else:
         square = f"jnp.sum({in_brackets(first)} ** 2{options})"
     inside = in_brackets(square) if written.function != "hypot" else f"({square})"
-    root = f"jnp.sqrt(jnp.where({inside} > 0, {square}, 1.0))"
-    return Remedy(written.text, f"jnp.where({inside} > 0, {root}, 0.0)", _AT_THE_POINT)
+    ok, root = f"{inside} > 0", f"jnp.sqrt(jnp.where({inside} > 0, {square}, 1.0))"
+    whole = f"jnp.where({ok}, {root}, 0.0)"
+    return Remedy(written.text, whole, _AT_THE_POINT, ok, root, "0.0")
 
 
 def _wider(birth: Birth) -> Remedy | None:
@@ -201,5 +255,8 @@ def _wider(birth: Birth) -> Remedy | None:
     half = [str(d) for d in dtypes if str(d) in _HALF]
     if not half:
         return None
-    why = f" before this operation: {half[0]} cannot hold numbers as large as its own"
+    why = (
+        f", on what was not {half[0]} before, ahead of this operation: {half[0]} "
+        "cannot hold numbers as large as its own"
+    )
     return Remedy("", ".astype(jnp.float32)", why)

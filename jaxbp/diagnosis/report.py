@@ -12,13 +12,17 @@ class Remedy(NamedTuple):
     """What to write instead.
 
     Fields:
-      old: the expression as it stands in the source, "" where it is the whole line.
+      old: the expression as it stands in the source, "" where it is no one expression.
       new: the one for it. why: what it does, or when it is right.
+      ok, safe, limit: where `new` is `where(ok, safe, limit)`, its parts; else "".
     """
 
     old: str
     new: str
     why: str
+    ok: str = ""
+    safe: str = ""
+    limit: str = ""
 
     def __str__(self) -> str:
         of = f" for `{self.old}`" if self.old else ""
@@ -30,17 +34,22 @@ class Birth:
     """Where a NaN or Inf is born that reaches the derivative.
 
     Attributes:
-      line: `file:line (function)` of the user's code, "" where none is known.
+      line: `file:line (function)` of the user's code, "" where none is known; of what
+        an installed package does, the line that calls into it.
+      within: the line within that package, or "".
       column: where in the line its expression begins, from 0, or None.
       primitive: the forward operation, or the function with a rule of its own.
       kind: what happened: "0 x inf", "pole", "0 / 0", "inf - inf", "overflow of finite
         numbers", "outside the domain", "a value that is NaN already", ...
       index: the first element born there, in the array of `shape` that the derivative
         of this operation is.
-      entries: elements of the derivative that it is behind.
+      entries: elements of the derivative that it is behind; `shared`: it and the other
+        births of its step, which are not told apart.
       steps: (kind of loop, step, length) of the loops around, outermost first; steps
         count from 0 in the order in which they run.
-      times: how many births have this line, operation and kind.
+      also: the steps of further births of this line, operation and kind. more: of how
+        many further steps the last of these stands for all.
+      times: how many operations of this line and kind give birth.
       count: elements born there.
       operands: the operation's operands at the index, None where they have no such
         element. value: its outcome there.
@@ -53,7 +62,8 @@ class Birth:
       origin: the operation that made an operand NaN or infinite, with its line, or "".
       read_by: of a value that is NaN already, where reverse mode meets it; all else is
         then told of the operation that made it.
-      remedy: what to write instead, or None.
+      remedy: what to write instead, or None. see: the number of the birth whose remedy
+        is this one's too, from 1; else 0.
     """
 
     line: str
@@ -77,6 +87,11 @@ class Birth:
     inside: str = ""
     origin: str = ""
     read_by: str = ""
+    within: str = ""
+    also: list = field(default_factory=list)
+    more: int = 0
+    shared: bool = False
+    see: int = 0
     remedy: Remedy | None = None
 
     @property
@@ -87,14 +102,19 @@ class Birth:
     def facts(self) -> list[tuple[str, str]]:
         """(what, said) for each thing that is known."""
         found = [("operation", f"`{self.primitive}`"), ("what happened", self.kind)]
+        if self.within:
+            found.append(("within", self.within))
         known = [_number(v) for v in self.operands if v is not None]
         if known:
             found.append(("operands", ", ".join(known)))
         if self.value is not None:
             found.append(("value", _number(self.value)))
-        for name, value in ((self.carried, self.cotangent), ("slope", self.slope)):
-            if value is not None:
-                found.append((name, _number(value)))
+        if self.cotangent is not None:
+            said = _number(self.cotangent)
+            other = "" if np.isfinite(self.cotangent) else ", as it comes in"
+            found.append((self.carried, said + other))
+        if self.slope is not None:
+            found.append(("slope", _number(self.slope)))
         if self.index:
             of = f" of shape {self.shape}" if self.shape else ""
             more = f"; {self.count} elements" if self.count > 1 else ""
@@ -103,8 +123,7 @@ class Birth:
             axes = "axes" if len(self.batch) > 1 else "axis"
             said = f"{', '.join(map(str, self.batch))} (leading {axes}, of vmap)"
             found.append(("batch element", said))
-        for kind, step, length in self.steps:
-            found.append(("step", f"{step} of {length} of a {kind}, counted from 0"))
+        found += self._steps()
         if self.mask:
             found.append(("dropped", f"the value, by the select at {self.mask}"))
         if self.inside:
@@ -113,9 +132,23 @@ class Birth:
             found.append(("met by", self.read_by))
         if self.origin:
             found.append(("made before by", self.origin))
-        found.append(("elements behind it", f"{self.entries:,} of the derivative"))
+        together = ", with the other births of this step" if self.shared else ""
+        found.append(
+            ("elements behind it", f"{self.entries:,} of the derivative{together}")
+        )
         if self.times > 1:
             found.append(("places", f"{self.times} operations of this line"))
+        return found
+
+    def _steps(self) -> list[tuple[str, str]]:
+        found = []
+        for kind, step, length in self.steps:
+            found.append(("step", f"{step} of {length} of a {kind}, counted from 0"))
+        if self.also:
+            each = [" > ".join(str(n) for _, n, _ in steps) for steps in self.also]
+            found.append(("also at step", ", ".join(each)))
+        if self.more:
+            found.append(("and", f"something is born at {self.more:,} more steps"))
         return found
 
 
@@ -132,6 +165,7 @@ class NanReport(Shown):
       value_bad: whether the value of the function is not finite either.
       forward_finite: whether forward mode along the first bad element is finite; None
         where it was not looked at.
+      overlap: an element of the derivative has several births behind it.
     """
 
     name: str
@@ -141,6 +175,7 @@ class NanReport(Shown):
     spoilt: list = field(default_factory=list)
     value_bad: bool = False
     forward_finite: bool | None = None
+    overlap: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.spoilt)
@@ -164,7 +199,17 @@ class NanReport(Shown):
             lines = tuple(Line(fact) for fact in birth.facts())
             parts.append(Table(columns, lines, title))
             if birth.remedy:
-                parts.append(f"Instead: {birth.remedy}")
+                at = birth.within or birth.inside
+                at = f", at {at}" if at else ""
+                parts.append(f"Instead{at}: {birth.remedy}")
+            elif birth.see:
+                parts.append(
+                    f"What is written instead at {birth.see} is for this, too."
+                )
+        if self.overlap:
+            parts.append(
+                "An element that several births are behind is counted at each of them."
+            )
         if not self.births:
             parts.append("It came in with the arguments or with what they are seeded.")
         if self.forward_finite is not None and self.births:
@@ -186,4 +231,4 @@ def _number(value) -> str:
         return str(array[()])
     if array.dtype.kind == "c":
         return f"{complex(array):.6g}"
-    return f"{float(array):.6g}"
+    return f"{float(array) + 0.0:.6g}"  # no -0

@@ -3,10 +3,8 @@
 import ast
 import functools
 import linecache
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
-
-from .report import Birth
 
 # How the operations are called, or written, in source code.
 CALLS = {
@@ -31,7 +29,12 @@ CALLS = {
     "logsumexp": ("logsumexp",),
     "tan": ("tan",),
 }
-OPERATORS = {"div": ast.Div, "pow": ast.Pow, "integer_pow": ast.Pow}
+OPERATORS = {
+    "div": ast.Div,
+    "pow": ast.Pow,
+    "integer_pow": ast.Pow,
+    "sub": ast.Sub,
+}
 
 
 class Written(NamedTuple):
@@ -52,13 +55,18 @@ class Written(NamedTuple):
     names: tuple[str, ...]
 
 
-def operation_at(birth: Birth) -> Written | None:
-    """The expression of a birth's operation; None where it is not found, or where the
-    line holds several of its kind and nothing tells which it is."""
-    found = list(_operations(birth.line, birth.primitive))
-    if len({w.text for _, w in found}) > 1 and birth.column is not None:
-        found = [(at, w) for at, w in found if at == birth.column]
+def operation_at(line: str, primitive: str, column: int | None) -> Written | None:
+    """The expression of an operation; None where it is not found, or where the line
+    holds several of its kind and nothing tells which it is."""
+    found = list(_operations(line, primitive))
+    if len({w.text for _, w in found}) > 1 and column is not None:
+        found = [(at, w) for at, w in found if at == column]
     return found[0][1] if len({w.text for _, w in found}) == 1 else None
+
+
+def calls_at(line: str, names: Iterable[str]) -> list[Written]:
+    """The calls of some functions at a line."""
+    return [w for name in names for _, w in _operations(line, name)]
 
 
 def where_at(line: str) -> tuple[str, str, str] | None:
@@ -71,10 +79,85 @@ def where_at(line: str) -> tuple[str, str, str] | None:
     return found[0] if len(found) == 1 else None  # pyright: ignore
 
 
-def line_text(line: str) -> str:
-    """The text of a line of source, stripped."""
-    path, number = _place(line)
-    return linecache.getline(path, number).strip()
+class Function:
+    """The function that a line stands in.
+
+    Attributes:
+      number: of the line.
+    """
+
+    def __init__(self, line: str, node: ast.AST):
+        self.line, self.number, self._node = line, _place(line)[1], node
+        assigned: dict[str, list] = {}
+        for one in ast.walk(node):
+            for target in _targets(one):
+                plain = isinstance(one, ast.Assign) and target in one.targets
+                value = one.value if plain else None  # pyright: ignore
+                assigned.setdefault(target.id, []).append(value)
+        self._values = {
+            name: values[0] for name, values in assigned.items() if len(values) == 1
+        }
+        self._changes = {name for name, values in assigned.items() if len(values) > 1}
+
+    @classmethod
+    def at(cls, line: str) -> "Function":
+        """The innermost around a line; the whole file where there is none."""
+        path, number = _place(line)
+        around = [
+            node
+            for node in _functions(path)
+            if node.lineno <= number <= (node.end_lineno or node.lineno)
+        ]
+        found = max(around, key=lambda node: node.lineno, default=_tree(path))
+        return cls(line, found)
+
+    def expressions(self) -> Iterator[ast.expr]:
+        """Its expressions, outer ones first."""
+        return (node for node in ast.walk(self._node) if isinstance(node, ast.expr))
+
+    def meant(self, node: ast.expr) -> ast.expr:
+        """What a name stands for that is assigned but once, of names that do not
+        change; all else as it is."""
+        while isinstance(node, ast.Name) and self._values.get(node.id) is not None:
+            value = self._values[node.id]
+            names = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
+            if names & self._changes or node.id in names:
+                break
+            node = value
+        return node
+
+    def text(self, node: ast.AST) -> str:
+        """As it is written, on one line."""
+        return _text(self.line, node)
+
+
+@functools.lru_cache(maxsize=32)
+def _functions(path: str) -> list:
+    """The functions that a file defines."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    return [node for node in _walked(path) if isinstance(node, kinds)]
+
+
+def called(
+    function: Function, node: ast.Call
+) -> tuple[str, list, list[tuple[str, ast.expr]]]:
+    """Name, operands and keyword arguments of a call; what has a method is the first
+    operand."""
+    operands = list(node.args)
+    if isinstance(node.func, ast.Attribute) and _is_array(
+        function.line, node.func.value
+    ):
+        operands = [node.func.value, *operands]
+    return _name(node), operands, [(k.arg or "", k.value) for k in node.keywords]
+
+
+def _targets(node: ast.AST) -> Iterator[ast.Name]:
+    """The names that a statement or an expression gives a value to."""
+    return (
+        n
+        for n in ast.iter_child_nodes(node)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    )
 
 
 def _operations(line: str, primitive: str) -> Iterator[tuple[int, Written]]:
@@ -105,13 +188,18 @@ def _is_array(line: str, node: ast.expr) -> bool:
     if not isinstance(root, ast.Name):
         return True
     path, _ = _place(line)
-    imported = {
+    return root.id not in _imported(path) | _MODULES
+
+
+@functools.lru_cache(maxsize=32)
+def _imported(path: str) -> frozenset[str]:
+    """The names that a file imports."""
+    return frozenset(
         (alias.asname or alias.name).partition(".")[0]
-        for one in ast.walk(_tree(path))
+        for one in _walked(path)
         if isinstance(one, ast.Import | ast.ImportFrom)
         for alias in one.names
-    }
-    return root.id not in imported | _MODULES
+    )
 
 
 def _written(line: str, node, operands) -> Written:
@@ -146,7 +234,7 @@ def _around(line: str, node, operand) -> tuple[str, str]:
 def _assigned(line: str) -> Iterator[str]:
     """Names that the statement at a line assigns."""
     path, number = _place(line)
-    for node in ast.walk(_tree(path)):
+    for node in _walked(path):
         if isinstance(node, ast.Assign):
             if node.lineno <= number <= (node.end_lineno or node.lineno):
                 for target in node.targets:
@@ -155,14 +243,16 @@ def _assigned(line: str) -> Iterator[str]:
                     )
 
 
-def _nodes(line: str) -> Iterator[ast.AST]:
+@functools.lru_cache(maxsize=256)
+def _nodes(line: str) -> tuple[ast.AST, ...]:
     """The expressions that stand at a line, or around it."""
     path, number = _place(line)
-    for node in ast.walk(_tree(path)):
-        first = getattr(node, "lineno", None)
-        if isinstance(node, ast.expr) and first is not None:
-            if first <= number <= (node.end_lineno or first):
-                yield node
+    return tuple(
+        node
+        for node in _walked(path)
+        if isinstance(node, ast.expr)
+        and node.lineno <= number <= (node.end_lineno or node.lineno)
+    )
 
 
 def _place(line: str) -> tuple[str, int]:
@@ -177,6 +267,12 @@ def _tree(path: str) -> ast.AST:
         return ast.parse("".join(linecache.getlines(path)))
     except SyntaxError:  # a cell of a notebook, a file that has changed
         return ast.Module([], [])
+
+
+@functools.lru_cache(maxsize=32)
+def _walked(path: str) -> tuple[ast.AST, ...]:
+    """All nodes of a file, outer ones first."""
+    return tuple(ast.walk(_tree(path)))
 
 
 def _name(node: ast.Call) -> str:
@@ -196,6 +292,9 @@ def in_brackets(text: str) -> str:
 
 def _text(line: str, node: ast.AST) -> str:
     """As it is written, on one line."""
-    path, _ = _place(line)
-    text = ast.get_source_segment("".join(linecache.getlines(path)), node)
-    return " ".join((text or "").split())
+    first, last = node.lineno, node.end_lineno or node.lineno  # pyright: ignore
+    lines = linecache.getlines(_place(line)[0])[first - 1 : last]
+    lines[-1] = lines[-1].encode()[: node.end_col_offset].decode()  # pyright: ignore
+    lines[0] = lines[0].encode()[node.col_offset :].decode()  # pyright: ignore
+    text = "".join(lines)
+    return " ".join(text.split())

@@ -20,8 +20,8 @@ RULES = {"custom_vjp_call": "custom_vjp", "custom_jvp_call": "custom_jvp"}
 FEW = 4  # suspect steps that are judged
 
 
-def suspect_steps(loop: Loop, carries, rng) -> set[int]:
-    """Places of the first steps at which some rule differs, at most `FEW`; none where
+def suspect_steps(loop: Loop, rng) -> set[int]:
+    """Numbers of the first steps at which some rule differs, at most `FEW`; none where
     the loop cannot be gone through, for a rule needs its values.
 
     Cost: one run of the loop with two pullbacks of each call, compiled.
@@ -34,11 +34,17 @@ def suspect_steps(loop: Loop, carries, rng) -> set[int]:
         _walk(loop.program, [*loop.held, *carry, *x], flags, seed)
         return jnp.any(jnp.stack(flags)) if flags else jnp.zeros((), bool)
 
+    look = jax.jit(lambda *given: lax.map(step, given))
+    suspect: set[int] = set()
     try:
-        found = jax.jit(lambda *given: lax.map(step, given))(carries, list(loop.xs))
+        for block in loop.blocks():
+            found = np.asarray(look(block.carries, block.elements))
+            suspect.update((block.first + np.flatnonzero(found)).tolist())
+            if len(suspect) >= FEW:
+                break
     except (JaxbpError, jax.errors.JAXTypeError, TypeError, ValueError):
         return set()
-    return set(np.flatnonzero(np.asarray(found))[:FEW].tolist())
+    return set(sorted(suspect)[:FEW])
 
 
 def _walk(program, values, flags: list, seed: int) -> list:

@@ -17,15 +17,22 @@ STYLES = {
 
 def show(shown, stream=None) -> None:
     """Writes a `Page`, or what has one, where people or programs read: in colour and
-    within the width on a terminal, without either in a pipe or a file."""
+    within the width on a terminal, without either in a pipe or a file, unless the
+    environment has COLUMNS."""
     page = shown if isinstance(shown, Page) else shown.page()
     stream = stream or sys.stdout
     console = _console(None if stream is sys.stdout else stream)
     if console.is_jupyter or (console.is_terminal and _is_utf(encoding_of(stream))):
         console.print(page)
         return
-    width = console.width if console.is_terminal else None
+    width = console.width if console.is_terminal else _asked_for()
     stream.write(page.text(width, encoding_of(stream)) + "\n")
+
+
+def _asked_for() -> int | None:
+    """The width that COLUMNS asks for; None for any."""
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdigit() and int(columns) else None
 
 
 def waiting(text: str):

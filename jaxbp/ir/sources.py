@@ -119,9 +119,15 @@ class Origin:
 
     @property
     def vmaps(self) -> int:
-        """How many `jax.vmap` are around it."""
+        """How many `jax.vmap` of the user's are around it; none that a function of
+        JAX's own brings with it."""
         own = str(getattr(self._info, "name_stack", "")).count("vmap(")
-        return own + (self.outer.vmaps if self.outer is not None else 0)
+        stack = getattr(self._info, "traceback", None)
+        for frame in stack.frames if stack else ():
+            if not is_ours(frame.file_name):
+                break
+            own -= frame.function_name.endswith("vmap_f")
+        return max(own, 0) + (self.outer.vmaps if self.outer is not None else 0)
 
     def attributed(self):
         """A context manager: what is traced within gets this line."""

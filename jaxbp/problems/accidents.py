@@ -227,6 +227,47 @@ def one_step_batch(x):
     return jnp.sum(jax.vmap(run)(x))
 
 
+def masked_rows(q, mask):
+    scores = jnp.where(mask, q @ q.T, -jnp.inf)
+    return jnp.sum((jax.nn.softmax(scores, axis=-1) @ q) ** 2)  # here
+
+
+def blow_up(x):
+    def step(i, y):
+        return y + 0.1 * y**2  # here
+
+    return lax.fori_loop(0, 40, step, x[0])
+
+
+def alignments(logits):
+    def both(a, b):
+        m = jnp.maximum(a, b)
+        return m + jnp.log(jnp.exp(a - m) + jnp.exp(b - m))  # here
+
+    def step(alpha, t):
+        moved = jnp.concatenate([jnp.array([-jnp.inf]), alpha[:-1]])
+        return both(alpha, moved) + logits[t], None
+
+    start = jnp.array([0.0, -jnp.inf, -jnp.inf])
+    return -lax.scan(step, start, jnp.arange(3))[0][-1]
+
+
+def cross_entropy(logits, labels):
+    p = jax.nn.softmax(logits)
+    return -jnp.mean(jnp.log(p[jnp.arange(2), labels]))  # here
+
+
+def unit_rows(x):
+    def unit(r):
+        return r / jnp.linalg.norm(r)  # here
+
+    return jnp.sum(jax.vmap(unit)(x) ** 3)
+
+
+def inverse(a):
+    return jnp.trace(jnp.linalg.inv(a))  # here
+
+
 def _x(*numbers):
     return (np.array(numbers, float),)
 
@@ -267,6 +308,15 @@ ACCIDENTS = [
     _A(squared_away, _x(0, 1), "0 x inf", "sqrt", index=(0,), gradient=[0, 1.5]),
     _A(reciprocal, _x(0, 2), "0 x inf", "integer_pow", True, None, (0,), [0, -0.25]),
     _A(one_step_batch, _x(0.5, 3), "pole", "sqrt", step=3, index=(1,)),
+    _A(masked_rows, (np.array([[1.0, 2], [3, 4]]), np.eye(2) * [1, 0] > 0),
+       "inf - inf", "sub", index=(1, 0), gradient=[[4, 7], [2, 3]]),
+    _A(blow_up, _x(2), "infinite already: overflow", "integer_pow", step=15, **_NONE),
+    _A(alignments, _x(0, 0, 3), "NaN already: inf - inf", "sub", step=0, index=(2,),
+       gradient=[-1, -1, -1]),
+    _A(cross_entropy, (np.array([[1000.0, -1000], [2000, 0]]), np.array([0, 1])),
+       "pole", "log", index=(1,), gradient=[[0, 0], [0.5, -0.5]]),
+    _A(unit_rows, _x([3, 4], [0, 0]), "0 / 0", "div", index=(1, 0)),
+    _A(inverse, _x([1, 2], [2, 4]), "singular", "custom_linear_solve", **_NONE),
 ]  # fmt: skip
 CALLED = {jitted_inside: helper, custom_forward: scaled_root_jvp}
 

@@ -156,3 +156,23 @@ def test_swings_just_longer_than_the_finest_steps_are_no_noise():
         truth = 1 + 10 * np.cos((float(x) - 1000) / 1e-2)
         found = looked(f, x, np.float32, claimed=truth)
         assert abs(found.value - truth) <= found.noise + 0.02 * abs(truth), (x, found)
+
+
+def test_a_hinge_beside_the_point_is_no_kink_at_it():
+    found = looked(lambda x: np.maximum(x - 1002.0, 0), 1000.0, np.float32)
+    assert not found.kink and abs(found.value) <= found.noise < 1e-3
+
+
+def test_a_swing_between_neighbouring_numbers_is_rough():
+    found = looked(lambda x: np.sin(x**3), 1000.0, np.float32, claimed=0.0)
+    assert found.rough
+    for f in (np.sin, np.floor, lambda x: 0 * x, np.abs):
+        assert not looked(f, 0.7, np.float32).rough
+        assert not looked(f, 1e-3, np.float64).rough
+
+
+def test_an_odd_functions_longest_step_is_not_taken_for_exact():
+    steps = ladder(np.float32)
+    swing = 0.5 * np.sin(8 * steps)  # odd: both one-sided slopes are the same
+    found = slope(steps, 3 * steps + swing, -3 * steps - swing, 1e-3)
+    assert abs(found.value - 7) <= found.noise

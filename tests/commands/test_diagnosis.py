@@ -58,3 +58,32 @@ def test_rules(model, capsys):
     assert "its sign turned" in capsys.readouterr().out
     assert status(*argv, "--expected", "sin") == 0
     assert "meant to differ" in capsys.readouterr().out
+
+
+def test_options_that_would_do_nothing_are_refused(model, capsys):
+    argv = ["check", f"{model}:loss", "--args", "jnp.ones(3)"]
+    assert status(*argv, "--expected", "sin") == 2
+    assert "goes with `--rules`" in capsys.readouterr().err
+    assert status(*argv, "--rules", "--grad", f"{model}:loss", "--rtol", "1e-3") == 2
+    assert "`--grad`, `--rtol` would do nothing" in capsys.readouterr().err
+
+
+def test_of_an_unknown_primitive_near_names_alone(capsys):
+    assert status("coverage", "xyzzy") == 2
+    assert "lists all" in capsys.readouterr().err
+    assert status("coverage", "scater") == 2
+    assert "`scatter" in capsys.readouterr().err
+
+
+def test_a_pipe_is_as_wide_as_columns_asks(model, capsys, monkeypatch):
+    argv = ["nan", f"{model}:root", "--args", "jnp.array([1.0, 0.0])"]
+    monkeypatch.setenv("COLUMNS", "60")
+    assert status(*argv) == 1
+    assert max(map(len, capsys.readouterr().out.split("\n"))) <= 60
+    monkeypatch.delenv("COLUMNS")
+    assert status(*argv) == 1
+    assert max(map(len, capsys.readouterr().out.split("\n"))) > 100
+
+
+def test_help_is_80_columns_wide():
+    assert max(map(len, main.help_text().split("\n"))) <= 80

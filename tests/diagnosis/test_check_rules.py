@@ -229,3 +229,40 @@ def test_nothing_to_look_at_and_traced_arguments():
     assert "no function" in str(check_rules(jnp.sin, 1.0))
     with pytest.raises(InvalidArgument, match="outside jit"):
         jax.jit(lambda x: check_rules(jnp.sin, x) and x)(1.0)
+
+
+@jax.custom_vjp
+def square_of(z):
+    return z * z
+
+
+square_of.defvjp(lambda z: (z * z, z), lambda z, g: (2 * jnp.conj(z) * g,))
+
+
+@jax.custom_vjp
+def one_sided(x):
+    return jnp.where(x > 0, x, jnp.exp(x) - 1)
+
+
+one_sided.defvjp(
+    lambda x: (jnp.where(x > 0, x, jnp.exp(x) - 1), x),
+    lambda x, g: (jnp.where(x > 0, g, g * (jnp.exp(x) - 1)),),
+)
+
+
+@jax.custom_vjp
+def exponential(x):
+    return jnp.exp(x)
+
+
+exponential.defvjp(lambda x: (jnp.exp(x), x), lambda x, g: (g * x,))
+
+
+def test_a_conjugate_and_one_element_of_a_sign_are_named():
+    (row,) = check_rules(square_of, jnp.array([1 + 2j, 3 - 1j])).failures
+    assert row.pattern == "Its slope is the conjugate of the right one."
+    (row,) = check_rules(one_sided, jnp.array([1.0, 2, -1, 3])).failures
+    assert row.pattern == "It is wrong only where the argument is < 0."
+    x = jnp.array([0.5, 1.0], jnp.float16)
+    (row,) = check_rules(exponential, x).failures
+    assert "times the right one" not in row.pattern  # another ratio at each element

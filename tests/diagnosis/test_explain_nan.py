@@ -156,3 +156,93 @@ def test_functions_with_no_single_slope():
     for f, x in ((solved, jnp.zeros((2, 2))), (products, jnp.ones((2, 2)))):
         report = explain_nan(f, x)
         assert report.births and str(report)
+
+
+def test_the_births_of_a_loop_are_told_apart_by_step():
+    def f(x):
+        def run(a):
+            def body(c, t):
+                return 0.5 * c + jnp.log(jnp.abs(a - t)), None
+
+            return jax.lax.scan(body, 0.0, jnp.array([3.0, 1.0, 2.0]))[0]
+
+        return jnp.sum(jax.vmap(run)(x))
+
+    (birth,) = explain_nan(f, jnp.array([2.0, 1.0, 7.0])).births
+    assert birth.step == 2 and birth.also == [(("scan", 1, 3),)]
+    assert birth.entries == 2 and birth.times == 1
+
+
+def test_births_that_are_lost_within_a_loop_are_not_told():
+    def f(x):
+        first = jnp.arange(x.size) == 0
+
+        def body(c, t):
+            return jnp.sqrt(jnp.where(first & (t == 3), 0.0, c)), None
+
+        return jnp.sum(jax.lax.scan(body, x, jnp.arange(5.0))[0])
+
+    assert not explain_nan(f, jnp.array([4.0, 2.0]))
+    report = explain_nan(f, jnp.array([4.0, 0.0]))
+    assert report.births and all(birth.entries == 1 for birth in report.births)
+
+
+def root_steps(x):
+    return jax.lax.scan(
+        lambda c, t: (c + jnp.sqrt(jnp.abs(x - t)), None), 0.0, jnp.arange(5.0)
+    )[0]
+
+
+def root_trips(x):
+    def body(s):
+        return s[0] + 1, s[1] + jnp.sqrt(jnp.abs(x - s[0]))
+
+    return jax.lax.while_loop(lambda s: s[0] < 5, body, (0, x * 0))[1]
+
+
+@pytest.mark.parametrize("f", [root_steps, root_trips])
+def test_forward_mode_through_loops(f):
+    (birth,) = explain_nan(f, 3.0, tangents=(1.0,)).births
+    assert birth.primitive == "sqrt" and birth.step == 3 and birth.kind == "pole"
+
+
+def test_a_loop_is_called_as_the_user_calls_it():
+    def counted(x):
+        return jax.lax.fori_loop(0, 4, lambda i, c: c + jnp.sqrt(x), 0.0)
+
+    assert explain_nan(counted, 0.0).births[0].steps[0][0] == "fori_loop"
+    assert explain_nan(root_trips, 3.0).births[0].steps[0][0] == "while_loop"
+
+
+def test_a_cotangent_is_told_as_it_comes_in():
+    (case,) = [c for c in ACCIDENTS if c.f is accidents.unit_rows]
+    div, root = explain_nan(case.f, *arrays(case)).births
+    assert np.isnan(root.cotangent) and "as it comes in" in str(dict(root.facts()))
+    assert root.see == 1 and root.remedy is None and root.kind == "pole"
+    assert "is for this, too" in str(explain_nan(case.f, *arrays(case)))
+    assert div.batch == (1,) and div.operands == (0.0, 0.0)
+
+
+def test_no_vmap_but_the_users_is_told():
+    (birth,) = explain_nan(accidents.inverse, jnp.array([[1.0, 2], [2, 4]])).births
+    assert birth.batch == ()
+
+
+def test_a_finite_value_is_kept_by_the_remedy():
+    def geometric(x):
+        return jnp.exp(jnp.mean(jnp.log(x)))
+
+    (birth,) = explain_nan(geometric, jnp.array([0.3, 0.0])).births
+    assert birth.remedy.limit == "-jnp.inf"
+
+
+def test_few_bytes_for_a_loop():
+    def f(x):
+        def body(h, t):
+            return 0.5 * h + jnp.sqrt(jnp.abs(t - x)), None
+
+        return jnp.sum(jax.lax.scan(body, jnp.zeros(7), jnp.arange(100.0))[0])
+
+    with jaxbp.options(loop_bytes=7 * 8 * 25):
+        birth = explain_nan(f, 41.0).births[0]
+    assert birth.steps == (("scan", 41, 100),)
