@@ -117,6 +117,6 @@ def graph_of(program, work: Work) -> Graph:
             graph.operators.append(edge)
         graph.add(source, target, block, work)
     for slot, vertex in zip(structure.outs, outputs, strict=True):
-        if vertex is not None:
+        if vertex is not None and slot in order:  # a branch taken may make none
             graph.add(slot, vertex, Block((identity(shapes[vertex]),)), work)
     return graph

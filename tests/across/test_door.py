@@ -220,3 +220,16 @@ def test_an_infinite_slope_stays_on_the_diagonal(count, monkeypatch):
     x = jnp.arange(float(count))
     found = np.asarray(jaxbp.jacobian(lambda x: jnp.sqrt(x) + jnp.sin(x))(x))
     assert np.isinf(found[0, 0]) and np.isfinite(found.ravel()[1:]).all()
+
+
+def test_the_branch_that_is_taken_may_depend_on_nothing(way):
+    """At a known index, where the program of that branch alone is opened."""
+
+    def f(x, y):
+        taken = jnp.sum(y) > -1e4
+        return jax.lax.cond(taken, jnp.sin, lambda _: jnp.sin(x), y)
+
+    x = jnp.asarray(X)
+    for place in (0, 1):
+        agree(jaxbp.jacobian(f, place)(x, x), jax.jacfwd(f, place)(x, x))
+        assert jaxbp.sparse.pattern(f, x, x, argnums=place).nse == len(x) * place
