@@ -235,9 +235,8 @@ class Point:
 
 
 def _unless_barely(row):
-    """A row beside the differences, undecided where it fails by a hair."""
-    hair = row.witness == DIFFERENCES and row.excess < BARELY
-    return replace(row, verdict=UNDECIDED) if hair else row
+    """A row of one element, undecided where it fails by a hair."""
+    return replace(row, verdict=UNDECIDED) if row.excess < BARELY else row
 
 
 def _terms(y_bar, y):
