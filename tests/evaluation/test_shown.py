@@ -86,7 +86,7 @@ def model(tmp_path, monkeypatch):
 
 
 def test_command(model, capsys):
-    files = "--picture", "new/f.svg", "--html", "f.html"
+    files = "--picture", "f.svg", "--html", "f.html"
     seeds = "--args", "2.0, 5.0", "--tangents", "1.0, 0.0", "--cotangents", "3.0"
     with pytest.raises(SystemExit) as stopped:
         main.main(["trace", "traced.py:f", *seeds, *files])
@@ -94,7 +94,7 @@ def test_command(model, capsys):
     printed = capsys.readouterr().out
     assert re.search(r"v1 = x × y +f64 +10 +5 +3 +1 +16 B +traced\.py:2", printed)
     assert "v1 = x × y" in (model / "f.html").read_text(encoding="utf-8")
-    assert "v1 = x × y" in (model / "new" / "f.svg").read_text(encoding="utf-8")
+    assert "v1 = x × y" in (model / "f.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
