@@ -15,9 +15,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Four devices, so that a mesh has neighbours; most tests use the first alone.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 
-# Of workers that their parent starts: readline exports them, and tables would be narrow.
-for name in ("COLUMNS", "LINES"):
-    os.environ.pop(name, None)
+# readline exports them from the parent of the workers, and tables would be narrow.
+os.environ.pop("COLUMNS", None)
+os.environ.pop("LINES", None)
 
 # What one worker, or a command that a test starts, has compiled, the others read.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
