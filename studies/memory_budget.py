@@ -249,6 +249,7 @@ def claim(rows):
     kept = [row for row in numbered(rows) if row.get("budget_bytes")]
     off = sorted(abs(r["planned_bytes"] / r["taken_bytes"] - 1) for r in kept)
     within = sum(row["taken_bytes"] <= row["budget_bytes"] for row in kept)
+    refused = [row for row in rows if GAP in row and "least" in row[GAP]]
     told = []
     for program in PROGRAMS:
         of_program = steady(numbered(rows, program=program))
@@ -260,8 +261,10 @@ def claim(rows):
             times = least["ratio"] / plain["ratio"]
             told.append(f"{program} {100 * least['share']:.0f} % at {times:.2g}")
     return (
-        f"{within} of {len(kept)} budgets are kept; predicted bytes are off by "
-        f"{100 * off[len(off) // 2]:.0f} % (median), {100 * off[-1]:.0f} % at most. "
+        f"Of {len(kept) + len(refused)} budgets {within} are kept, {len(refused)} are "
+        f"refused with the least that is had, {len(kept) - within} are not kept; "
+        f"predicted bytes are off by {100 * off[len(off) // 2]:.0f} % (median), "
+        f"{100 * off[-1]:.0f} % at most. "
         "The least bytes, as a share of the plain gradient's, and the time over its "
         f"time: {', '.join(told)}."
     )
