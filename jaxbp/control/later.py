@@ -28,7 +28,7 @@ def behind(values: Sequence, y_bars: Sequence) -> list:
 
 
 def _unless(never, value):
-    if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         bits = _unless(never, jax.random.key_data(value))
         return jax.random.wrap_key_data(bits, impl=jax.random.key_impl(value))
     nothing = lax.full_like(value, 0)
