@@ -14,6 +14,9 @@ from jax.extend.core import set_current_trace as set_current_trace
 from jax.extend.core import take_current_trace as take_current_trace
 
 from .arithmetic import Arithmetic as Arithmetic
+from .one_function import as_one_function as as_one_function
+from .one_function import is_small as is_small
+from .one_function import named_p as named_p
 from .precision import cast as cast
 from .precision import in_precision as in_precision
 from .precision import precision_of as precision_of

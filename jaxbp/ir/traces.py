@@ -37,6 +37,11 @@ def is_staging(trace) -> bool:
     return isinstance(trace, _staging_type()) or getattr(trace, "staging", False)
 
 
+def is_traced_plainly(trace) -> bool:
+    """Whether operations are written into a program, and no derivative is taken."""
+    return isinstance(trace, _staging_type())
+
+
 def current_trace() -> Trace:
     with take_current_trace() as trace:
         return trace

@@ -62,6 +62,10 @@ register(
 )
 
 
+# The name of a loop that is compiled to one function: its derivative has one of its own.
+register(ir.named_p, lambda walker, primitive, values, dots, params: (values, dots))
+
+
 # device_put: back to the place from which the array came, by a copy.
 def _device_put_transpose(y_bars, *xs, devices, srcs, copy_semantics):
     def back(y_bar, device, src, semantics):

@@ -7,6 +7,7 @@ derivatives: a transposed or converted weight is neither recomputed nor stacked.
 import functools
 from collections.abc import Sequence
 
+import jax
 from jax import lax
 
 from ... import ir, settings
@@ -76,7 +77,9 @@ class Scan:
 
     def _loop(self, step, carry, xs):
         given = {name: self.params[name] for name in ("length", "reverse", "unroll")}
-        return lax.scan(step, carry, xs, **given)
+        return ir.as_one_function(
+            lambda carry, xs: lax.scan(step, carry, xs, **given), carry, xs
+        )
 
     # Forward mode: primals and tangents in one loop ----------------------------
 
@@ -138,6 +141,8 @@ class Scan:
         return outs, self.walker.extend([edge], slots, outs)
 
     def _is_of_few_numbers(self) -> bool:
+        if jax.default_backend() == "cpu" and ir.is_small(self.body.jaxpr):
+            return False  # they are one function: `ir.one_function`
         if any(map(ir.is_batched, [*self.held, *self.init, *self.xs])):
             return False  # then a step does much, for all of a batch
         carries = self.moving.of([ir.typeof(value) for value in self.init])

@@ -241,9 +241,12 @@ class Loop(LinearMap):
         )
 
     def _scan(self, step, carry, xs, reverse):
-        return lax.scan(
-            step, carry, xs, length=self.length, reverse=reverse, unroll=self.unroll
-        )
+        def run(carry, xs):
+            return lax.scan(
+                step, carry, xs, length=self.length, reverse=reverse, unroll=self.unroll
+            )
+
+        return ir.as_one_function(run, carry, xs)
 
     def at(self, residuals, number: int) -> LinearProgram:
         """The linear program of one step, counted as the elements are."""

@@ -1,0 +1,172 @@
+"""Small loops, compiled to one function each on the CPU.
+
+    XLA:CPU runs a program kernel by kernel; to start one takes some 50 ns, whatever it
+    does. A step of tens of operations on a few numbers is all starts.
+    as one function:  the loop, its steps and all they do are one kernel
+
+XLA does so by itself for loops that read and write less than 1 KiB a step, which is
+what a function often does, and its derivative does not. A call that bears the name of
+such a loop is compiled in the same way. It is a hint: the numbers are the same, and a
+compiler that does not know the name compiles a call.
+
+What may be inside is what XLA's emitter of such calls can emit: no scatter, sort or
+library call, and nothing so large that a library does it.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax.experimental.xla_metadata import set_xla_metadata
+from jax.extend.core import Literal, Primitive
+from jax.interpreters import mlir
+
+from .programs import closed, evaluate_program, inner, inner_programs, once_per_program
+from .traces import current_trace, is_traced_plainly
+from .values import placed
+
+NAME = "one_function"
+MOST = 1024  # elements of an array that a step computes or reduces
+PRODUCTS = 256  # of a product of matrices; one of more is a library's
+PRODUCTS_OF_VECTOR = 2048
+
+_ELEMENTWISE = frozenset(
+    "abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp "
+    "convert_element_type copy copy_p cos cosh div eq erf erf_inv erfc exp exp2 expm1 "
+    "floor ge gt integer_pow is_finite le log log1p logistic lt max min mul ne neg "
+    "nextafter not or pow rem round rsqrt select_n shift_left shift_right_arithmetic "
+    "shift_right_logical sign sin sinh sqrt square stop_gradient sub tan tanh "
+    "xor".split()
+)
+_MOVING = frozenset(
+    "broadcast_in_dim concatenate dynamic_slice expand_dims gather iota pad reshape "
+    "rev slice split squeeze stack transpose unstack".split()
+)
+_REDUCING = frozenset(
+    "argmax argmin cummax cummin cumprod cumsum reduce_and reduce_max reduce_min "
+    "reduce_or reduce_prod reduce_sum reduce_window_max reduce_window_sum".split()
+)
+_HOLDING = frozenset(
+    "closed_call cond custom_jvp_call custom_vjp_call jit scan while".split()
+)
+
+
+class _Named(Primitive):
+    """The identity of all that a call gives, whose operation gets the name.
+
+    Bound again by a transformation or a walk it is nothing: then the call is another.
+    """
+
+    multiple_results = True
+
+    def bind(self, *outs):
+        return list(outs)
+
+    def names(self, outs):
+        return super().bind(*outs)
+
+
+def _lowered(first, *others):
+    named = set_xla_metadata(first, xla_cpu_small_call="true", inlineable="false")
+    return [named, *others]
+
+
+def _named(context, *outs):
+    operation = getattr(outs[0].owner, "operation", None)
+    if operation is None or "callee" not in operation.attributes:
+        return outs
+    if NAME not in str(operation.attributes["callee"]):
+        return outs
+    return _NAMES(context, *outs)
+
+
+named_p = _Named(NAME)
+named_p.def_abstract_eval(lambda *outs: list(outs))
+_NAMES = mlir.lower_fun(_lowered, multiple_results=True)
+mlir.register_lowering(named_p, lambda context, *outs: outs)
+mlir.register_lowering(named_p, _named, platform="cpu", cacheable=False)
+
+
+def as_one_function(run: Callable, *operands):
+    """`run(*operands)`, a loop, as a call that the CPU's compiler takes as one function
+    where all in it is small and of kinds that it can emit."""
+    if not is_traced_plainly(current_trace()) or not _alone():
+        return run(*operands)
+    program, types = jax.make_jaxpr(run, return_shape=True)(*operands)
+    flat, tree = jax.tree.leaves(operands), jax.tree.structure(types)
+    jaxpr, consts = inner(program)
+    if not tree.num_leaves or not is_small(jaxpr):
+        return jax.tree.unflatten(tree, evaluate_program(program, flat))
+
+    def one_function(consts, flat):
+        return jax.core.eval_jaxpr(jaxpr, consts, *flat)
+
+    outs = jax.jit(one_function)(consts, flat)
+    inputs = set(map(id, [*consts, *flat]))
+    made = [place for place, out in enumerate(outs) if id(out) not in inputs]
+    if made:
+        named = named_p.names([outs[place] for place in made])
+        for place, out in zip(made, named, strict=True):
+            outs[place] = out
+    return jax.tree.unflatten(tree, outs)
+
+
+@functools.cache
+def _alone() -> bool:
+    """Whether there is one device: a loop over several may be given collectives."""
+    return jax.device_count() == 1
+
+
+def is_small(jaxpr) -> bool:
+    """Whether a program's loops, and what is beside them, can be one function."""
+    return all(map(_fits, jaxpr.eqns))
+
+
+@once_per_program
+def _is_small(jaxpr) -> bool:
+    return is_small(jaxpr)
+
+
+def _fits(eqn) -> bool:
+    name = eqn.primitive.name
+    made = [var.aval for var in eqn.outvars]
+    given = [a.aval for a in eqn.invars if not isinstance(a, Literal)]
+    if eqn.effects or not all(map(_is_plain, [*made, *given])):
+        return False
+    if name == NAME:
+        return True
+    if name in _HOLDING:
+        programs = [inner(closed(p))[0] for p in inner_programs(eqn.params)]
+        return all(map(_is_small, programs))
+    if name == "dynamic_update_slice":
+        return _size(eqn.invars[1].aval) <= MOST
+    if name == "dot_general":
+        return _is_small_product(eqn)
+    small = max([_size(aval) for aval in made], default=0) <= MOST
+    if name in _REDUCING:
+        return small and max([_size(aval) for aval in given], default=0) <= MOST
+    return small and (name in _ELEMENTWISE or name in _MOVING)
+
+
+def _is_small_product(eqn) -> bool:
+    left, right = [a.aval.shape for a in eqn.invars]
+    (contracted, _), (batch, _) = eqn.params["dimension_numbers"]
+    out = math.prod(eqn.outvars[0].aval.shape)
+    products = out * math.prod([left[axis] for axis in contracted])
+    each = math.prod([left[axis] for axis in (*contracted, *batch)])
+    of_vector = math.prod(left) == each or math.prod(right) == each
+    return products <= (PRODUCTS_OF_VECTOR if of_vector else PRODUCTS)
+
+
+def _is_plain(aval) -> bool:
+    dtype = getattr(aval, "dtype", None)
+    if dtype is None or placed(aval):
+        return False
+    kind = isinstance(dtype, np.dtype) and dtype.kind
+    return kind in ("i", "u", "b") or dtype in (np.float32, np.float64)
+
+
+def _size(aval) -> int:
+    return math.prod(aval.shape)
