@@ -14,9 +14,6 @@ from jax.extend.core import set_current_trace as set_current_trace
 from jax.extend.core import take_current_trace as take_current_trace
 
 from .arithmetic import Arithmetic as Arithmetic
-from .one_function import as_one_function as as_one_function
-from .one_function import is_small as is_small
-from .one_function import named_p as named_p
 from .precision import cast as cast
 from .precision import in_precision as in_precision
 from .precision import precision_of as precision_of
@@ -60,6 +57,7 @@ from .sources import line_of as line_of
 from .sources import user_line as user_line
 from .traces import current_trace as current_trace
 from .traces import is_staging as is_staging
+from .traces import is_traced_plainly as is_traced_plainly
 from .traces import perturbed as perturbed
 from .values import Hole as Hole
 from .values import array as array

@@ -24,6 +24,7 @@ from ..base import LinearMap, add, filled
 from ..program import LinearProgram, Structure
 from .deferral import deferral, pull_but
 from .narrowed import narrowed
+from .one_function import as_one_function
 from .restored import Restored
 
 
@@ -246,7 +247,7 @@ class Loop(LinearMap):
                 step, carry, xs, length=self.length, reverse=reverse, unroll=self.unroll
             )
 
-        return ir.as_one_function(run, carry, xs)
+        return as_one_function(run, carry, xs)
 
     def at(self, residuals, number: int) -> LinearProgram:
         """The linear program of one step, counted as the elements are."""

@@ -19,13 +19,12 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
-from jax.extend.core import Literal, Primitive
 from jax.interpreters import mlir
 
-from .programs import closed, evaluate_program, inner, inner_programs, once_per_program
-from .traces import current_trace, is_traced_plainly
-from .values import placed
+from ... import ir
+from .scatters import one_by_one, without_scatters
 
 NAME = "one_function"
 MOST = 1024  # elements of an array that a step computes or reduces
@@ -53,7 +52,7 @@ _HOLDING = frozenset(
 )
 
 
-class _Named(Primitive):
+class _Named(ir.Primitive):
     """The identity of all that a call gives, whose operation gets the name.
 
     Bound again by a transformation or a walk it is nothing: then the call is another.
@@ -92,25 +91,42 @@ mlir.register_lowering(named_p, _named, platform="cpu", cacheable=False)
 def as_one_function(run: Callable, *operands):
     """`run(*operands)`, a loop, as a call that the CPU's compiler takes as one function
     where all in it is small and of kinds that it can emit."""
-    if not is_traced_plainly(current_trace()) or not _alone():
+    if not ir.is_traced_plainly(ir.current_trace()) or not _alone():
         return run(*operands)
     program, types = jax.make_jaxpr(run, return_shape=True)(*operands)
     flat, tree = jax.tree.leaves(operands), jax.tree.structure(types)
-    jaxpr, consts = inner(program)
-    if not tree.num_leaves or not is_small(jaxpr):
-        return jax.tree.unflatten(tree, evaluate_program(program, flat))
+    flat = [x if ir.is_tracer(x) else jax.numpy.asarray(x) for x in flat]
+    jaxpr, consts = ir.inner(program)
+    empty = any(x.size == 0 for x in [*consts, *flat])
+    if empty or not tree.num_leaves or not is_small(jaxpr):
+        return jax.tree.unflatten(tree, ir.evaluate_program(program, flat))
 
     def one_function(consts, flat):
-        return jax.core.eval_jaxpr(jaxpr, consts, *flat)
+        outs = without_scatters(jaxpr, consts, flat)
+        return [*outs, *map(_first, [*consts, *flat])]
 
-    outs = jax.jit(one_function)(consts, flat)
     inputs = set(map(id, [*consts, *flat]))
+    consts, flat = _apart(consts, flat)
+    outs = jax.jit(one_function)(consts, flat)
     made = [place for place, out in enumerate(outs) if id(out) not in inputs]
-    if made:
-        named = named_p.names([outs[place] for place in made])
-        for place, out in zip(made, named, strict=True):
-            outs[place] = out
-    return jax.tree.unflatten(tree, outs)
+    named = named_p.names([outs[place] for place in made])
+    for place, out in zip(made, named, strict=True):
+        outs[place] = out
+    return jax.tree.unflatten(tree, outs[: tree.num_leaves])
+
+
+def _apart(*groups):
+    """Operands behind a barrier: where one is a constant, the compiler would take it
+    into the call, and nothing would read the operand."""
+    behind = iter(lax.optimization_barrier_p.bind(*[x for xs in groups for x in xs]))
+    return [[next(behind) for _ in xs] for xs in groups]
+
+
+def _first(x):
+    """An element of what is given: the emitter fails where nothing reads an operand,
+    which may become so while the call is optimised."""
+    part = lax.slice(x, (0,) * x.ndim, (1,) * x.ndim) if x.ndim else x
+    return lax.reshape(part, (1, 1) if x.ndim == 1 else (1,))
 
 
 @functools.cache
@@ -124,7 +140,7 @@ def is_small(jaxpr) -> bool:
     return all(map(_fits, jaxpr.eqns))
 
 
-@once_per_program
+@ir.once_per_program
 def _is_small(jaxpr) -> bool:
     return is_small(jaxpr)
 
@@ -132,16 +148,18 @@ def _is_small(jaxpr) -> bool:
 def _fits(eqn) -> bool:
     name = eqn.primitive.name
     made = [var.aval for var in eqn.outvars]
-    given = [a.aval for a in eqn.invars if not isinstance(a, Literal)]
+    given = [a.aval for a in eqn.invars if not isinstance(a, ir.Literal)]
     if eqn.effects or not all(map(_is_plain, [*made, *given])):
         return False
-    if name == NAME:
+    if name in (NAME, "optimization_barrier"):
         return True
     if name in _HOLDING:
-        programs = [inner(closed(p))[0] for p in inner_programs(eqn.params)]
+        programs = [ir.inner(ir.closed(p))[0] for p in ir.inner_programs(eqn.params)]
         return all(map(_is_small, programs))
     if name == "dynamic_update_slice":
         return _size(eqn.invars[1].aval) <= MOST
+    if name in ("scatter", "scatter-add"):
+        return _size(eqn.invars[2].aval) <= MOST and one_by_one(eqn)
     if name == "dot_general":
         return _is_small_product(eqn)
     small = max([_size(aval) for aval in made], default=0) <= MOST
@@ -162,7 +180,7 @@ def _is_small_product(eqn) -> bool:
 
 def _is_plain(aval) -> bool:
     dtype = getattr(aval, "dtype", None)
-    if dtype is None or placed(aval):
+    if dtype is None or ir.placed(aval):
         return False
     kind = isinstance(dtype, np.dtype) and dtype.kind
     return kind in ("i", "u", "b") or dtype in (np.float32, np.float64)
