@@ -14,6 +14,7 @@ filled row by row (XLA, two cores); of the others it is known only that arithmet
 cheap beside memory and launches.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 import jax
 
 from ... import ir
+from ...linear.loop.one_function import is_one_function
 from ...rules import registry
 
 # Their derivative is zero, but to run them again is not cheap.
@@ -77,7 +79,15 @@ _GPU = Costs(
 _TPU = Costs(
     0.004, 0.002, 0.002, 0.001, 0.05, 0.05, 0.0005, 5.0, 500.0, 0.002, 0.002, 1
 )
+# Where the whole loop is one function, nothing is called, and to keep is a store.
+_ONE_FUNCTION = dataclasses.replace(_CPU, again=2.0, call=3.0, stack=10.0)
 _BY_PLATFORM = {"cpu": _CPU, "gpu": _GPU, "cuda": _GPU, "rocm": _GPU, "tpu": _TPU}
+
+
+def _costs(*bodies) -> Costs:
+    if all(map(is_one_function, bodies)):
+        return _ONE_FUNCTION
+    return _BY_PLATFORM.get(jax.default_backend(), _GPU)
 
 
 class _Work:
@@ -158,7 +168,7 @@ def recomputes(body, done, carries, length: int) -> bool:
       carries: the values it starts from.
       length: the number of steps.
     """
-    costs = _BY_PLATFORM.get(jax.default_backend(), _GPU)
+    costs = _costs(body)
     work = _Work(costs)
     if work.add(body, done) is None:
         return False
@@ -178,8 +188,9 @@ def branches_again(programs, pool, operands) -> bool:
       pool: types of what they keep together.
       operands: types of those operands that the step would have to keep instead.
     """
-    costs = _BY_PLATFORM.get(jax.default_backend(), _GPU)
-    times = [_time_of(ir.inner(program)[0], costs) for program in programs]
+    bodies = [ir.inner(program)[0] for program in programs]
+    costs = _costs(*bodies)
+    times = [_time_of(body, costs) for body in bodies]
     extra = sum(map(ir.nbytes, pool)) - sum(map(ir.nbytes, operands))
     spared = _stacking(costs, len(pool), max(extra, 0), 1)
     return extra > 0 and sum(times) / len(times) < 2 * spared

@@ -1,9 +1,9 @@
 """Whether a loop's steps are better pulled many at once: `linear.loop.at_once`.
 
 They are where a step computes few numbers at a time, carries few, and does so much with
-them that a compiler makes tens of calls of it. Where a step does little, XLA compiles
-the whole loop to a single function (on the CPU: below 1 KiB read and written a step),
-and to take the steps one by one is as fast.
+them that a compiler makes tens of calls of it. Where XLA compiles the whole loop to a
+single function, to take the steps one by one is as fast: on the CPU, by itself below
+1 KiB read and written a step, and for us small loops of all kinds (`one_function`).
 """
 
 import math
@@ -13,6 +13,7 @@ import numpy as np
 
 from ... import ir
 from ...linear.loop.at_once import MOST
+from ...linear.loop.one_function import is_one_function
 from ...rules import registry
 from .step import Body
 
@@ -41,6 +42,8 @@ def few_numbers(body: Body, carries: Sequence, length: int) -> bool:
       length: the number of steps.
     """
     count = sum(math.prod(aval.shape) for aval in carries)
+    if is_one_function(body.jaxpr):
+        return False
     if length < _LEAST or not 0 < count <= MOST:
         return False
     kinds = {aval.dtype for aval in carries}

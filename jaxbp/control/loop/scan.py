@@ -7,14 +7,13 @@ derivatives: a transposed or converted weight is neither recomputed nor stacked.
 import functools
 from collections.abc import Sequence
 
-import jax
 from jax import lax
 
 from ... import ir, settings
 from ...linear.base import Edge, filled
 from ...linear.loop.at_once import AtOnce
 from ...linear.loop.loop import Loop, Recipe, Taped
-from ...linear.loop.one_function import as_one_function, is_small
+from ...linear.loop.one_function import as_one_function
 from ...linear.loop.slopes import slope_bytes
 from ...walkers.primal import Primal
 from ..activity import moving_carries
@@ -142,8 +141,6 @@ class Scan:
         return outs, self.walker.extend([edge], slots, outs)
 
     def _is_of_few_numbers(self) -> bool:
-        if jax.default_backend() == "cpu" and is_small(self.body.jaxpr):
-            return False  # they are one function: `linear.loop.one_function`
         if any(map(ir.is_batched, [*self.held, *self.init, *self.xs])):
             return False  # then a step does much, for all of a batch
         carries = self.moving.of([ir.typeof(value) for value in self.init])

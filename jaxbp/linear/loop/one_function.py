@@ -135,6 +135,12 @@ def _alone() -> bool:
     return jax.device_count() == 1
 
 
+def is_one_function(jaxpr) -> bool:
+    """Whether a loop with this body becomes one function where it is compiled; it says
+    what is cheap, and not what is right."""
+    return jax.default_backend() == "cpu" and _alone() and is_small(jaxpr)
+
+
 def is_small(jaxpr) -> bool:
     """Whether a program's loops, and what is beside them, can be one function."""
     return all(map(_fits, jaxpr.eqns))

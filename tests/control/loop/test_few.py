@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 
 import jaxbp
+from jaxbp.control.loop import few
 from jaxbp.linear.loop import at_once
 from jaxbp.linear.loop.at_once import AtOnce
 
@@ -73,6 +74,11 @@ def stops(p):
 
 
 PROGRAMS = pair, reverse, in_blocks, backwards_in_blocks, vector, stops
+
+
+@pytest.fixture(autouse=True)
+def _not_one_function(monkeypatch):
+    monkeypatch.setattr(few, "is_one_function", lambda jaxpr: False)
 
 
 def loops(f, x):
