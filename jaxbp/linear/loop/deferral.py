@@ -27,6 +27,9 @@ from ..diagonal import Scaled
 from ..program import LinearProgram, Structure
 
 
+SMALL_PART = 4
+
+
 class Waiting(NamedTuple):
     """An edge that waits, and the slots whose cotangents are stacked for it.
 
@@ -61,6 +64,7 @@ def deferral(
     derived: Sequence[int],
     held: int,
     limit: int,
+    length: int,
 ):
     """What waits, and which invariants have other cotangents, summed in the loop.
 
@@ -70,7 +74,9 @@ def deferral(
       waits: per place: is the residual there for all steps at once.
       derived: per place: bytes of a residual that is computed again for all steps,
         where something that waits asks for it.
-      limit: how many bytes a step may stack for it.
+      limit: how many bytes a step may stack for it; beside these, all steps may stack a
+        small part of the sum that the loop does not keep then.
+      length: the number of steps.
     """
     invariants = structure.ins[:held]
     graph = _Cotangents(structure)
@@ -82,7 +88,12 @@ def deferral(
     for candidate in min(choices, key=lambda found: graph.size(_slots(found))):
         asked = again.union(candidate.edge.residuals)
         needed = graph.size(stacked.union(candidate.slots))
-        if needed + sum(derived[r] for r in asked) <= limit:
+        needed += sum(derived[r] for r in asked)
+        whole = ir.nbytes(structure.avals[candidate.edge.ins[0]])
+        own = graph.size(candidate.slots) + sum(
+            derived[r] for r in candidate.edge.residuals
+        )
+        if needed <= limit or own * length * SMALL_PART <= whole:
             waiting.append(candidate)
             stacked.update(candidate.slots)
             again = asked

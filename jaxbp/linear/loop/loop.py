@@ -336,4 +336,5 @@ class Loop(LinearMap):
             step.derived_bytes(),
             held,
             self.wait_bytes,
+            self.length,
         )
