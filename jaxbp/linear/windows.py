@@ -116,6 +116,9 @@ def _added(x_bar, aval, parts: Sequence[Window], few: bool, known: bool):
     they are few, else by one scatter, whose places are constants where known."""
     if few:
         return _one_by_one(x_bar, aval, parts)
+    whole = _beside_one_another(aval, parts) if known else None
+    if whole is not None:
+        return add(x_bar, whole)
     x_bar = ir.zeros(ir.tangent_aval(aval)) if x_bar is None else x_bar
     if len(parts) == 1:  # as one, a compiler would do it again where parts are read
         (starts, y_bar), *_ = parts
@@ -127,6 +130,37 @@ def _added(x_bar, aval, parts: Sequence[Window], few: bool, known: bool):
         places = lax.concatenate([lax.expand_dims(p, (0,)) for p in places], 0)
     y_bars = lax.concatenate([lax.expand_dims(p.y_bar, (0,)) for p in parts], 0)
     return scatter(x_bar, places, y_bars)
+
+
+def _beside_one_another(aval, parts: Sequence[Window]):
+    """The sum of parts that lie along one axis, most of it, as a concatenation: the
+    components of vectors, columns. None where they do not."""
+    shape, part = aval.shape, parts[0].y_bar.shape
+    axes = [axis for axis, n in enumerate(part) if n != shape[axis]]
+    if len(axes) != 1:
+        return None
+    (axis,) = axes
+    width, found = part[axis], {}
+    for starts, y_bar in parts:
+        begin = min(max(starts[axis], 0), shape[axis] - width)
+        found[begin] = add(found.get(begin), y_bar)
+    if len(found) * width * 2 < shape[axis]:
+        return None
+    pieces, end = [], 0
+    for begin in sorted(found):
+        if begin < end:
+            return None
+        pieces += _nothing(part, axis, begin - end, parts[0].y_bar.dtype)
+        pieces.append(found[begin])
+        end = begin + width
+    pieces += _nothing(part, axis, shape[axis] - end, parts[0].y_bar.dtype)
+    return lax.concatenate(pieces, axis)
+
+
+def _nothing(part: tuple, axis: int, length: int, dtype) -> list:
+    """A gap between parts, if there is one."""
+    shape = (*part[:axis], length, *part[axis + 1 :])
+    return [lax.full(shape, 0, dtype)] if length else []
 
 
 def _one_by_one(x_bar, aval, parts: Sequence[Window]):

@@ -26,7 +26,6 @@ from ..base import Edge, LinearMap
 from ..diagonal import Scaled
 from ..program import LinearProgram, Structure
 
-
 SMALL_PART = 4
 
 
