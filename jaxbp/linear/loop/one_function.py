@@ -75,16 +75,16 @@ def _lowered(first, *others):
 def _named(context, *outs):
     operation = getattr(outs[0].owner, "operation", None)
     if operation is None or "callee" not in operation.attributes:
-        return outs
+        return list(outs)
     if NAME not in str(operation.attributes["callee"]):
-        return outs
+        return list(outs)
     return _NAMES(context, *outs)
 
 
 named_p = _Named(NAME)
 named_p.def_abstract_eval(lambda *outs: list(outs))
 _NAMES = mlir.lower_fun(_lowered, multiple_results=True)
-mlir.register_lowering(named_p, lambda context, *outs: outs)
+mlir.register_lowering(named_p, lambda context, *outs: list(outs))
 mlir.register_lowering(named_p, _named, platform="cpu", cacheable=False)
 
 
@@ -95,10 +95,10 @@ def as_one_function(run: Callable, *operands):
         return run(*operands)
     program, types = jax.make_jaxpr(run, return_shape=True)(*operands)
     flat, tree = jax.tree.leaves(operands), jax.tree.structure(types)
-    flat = [x if ir.is_tracer(x) else jax.numpy.asarray(x) for x in flat]
     jaxpr, consts = ir.inner(program)
-    empty = any(x.size == 0 for x in [*consts, *flat])
-    if empty or not tree.num_leaves or not is_small(jaxpr):
+    flat, consts = [list(map(ir.array, xs)) for xs in (flat, consts)]
+    some = tree.num_leaves and [*consts, *flat]
+    if not some or any(x.size == 0 for x in some) or not is_small(jaxpr):
         return jax.tree.unflatten(tree, ir.evaluate_program(program, flat))
 
     def one_function(consts, flat):
