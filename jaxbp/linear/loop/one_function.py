@@ -74,18 +74,17 @@ def _lowered(first, *others):
 
 def _named(context, *outs):
     operation = getattr(outs[0].owner, "operation", None)
-    if operation is None or "callee" not in operation.attributes:
-        return list(outs)
-    if NAME not in str(operation.attributes["callee"]):
-        return list(outs)
-    return _NAMES(context, *outs)
+    called = operation is not None and "callee" in operation.attributes
+    on_cpu = tuple(context.module_context.platforms) == ("cpu",)
+    if on_cpu and called and NAME in str(operation.attributes["callee"]):
+        return _NAMES(context, *outs)
+    return list(outs)
 
 
 named_p = _Named(NAME)
 named_p.def_abstract_eval(lambda *outs: list(outs))
 _NAMES = mlir.lower_fun(_lowered, multiple_results=True)
-mlir.register_lowering(named_p, lambda context, *outs: list(outs))
-mlir.register_lowering(named_p, _named, platform="cpu", cacheable=False)
+mlir.register_lowering(named_p, _named, cacheable=False)
 
 
 def as_one_function(run: Callable, *operands):
