@@ -24,6 +24,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.interpreters import mlir
 
 from ... import ir
+from .. import in_place
 from .scatters import one_by_one, without_scatters
 
 NAME = "one_function"
@@ -87,22 +88,30 @@ _NAMES = mlir.lower_fun(_lowered, multiple_results=True)
 mlir.register_lowering(named_p, _named, cacheable=False)
 
 
-def as_one_function(run: Callable, *operands):
-    """`run(*operands)`, a loop, as a call that the CPU's compiler takes as one function
-    where all in it is small and of kinds that it can emit."""
+def as_one_function(run: Callable, carry, *others):
+    """`run(carry, *others)`, a loop from `carry` on, as one function.
+
+    That is a call which the CPU's compiler takes as one; it is made where the program
+    is staged for one device, and all in it is small and of kinds that it can emit.
+    """
     if not ir.is_traced_plainly(ir.current_trace()) or not _alone():
-        return run(*operands)
-    program, types = jax.make_jaxpr(run, return_shape=True)(*operands)
-    flat, tree = jax.tree.leaves(operands), jax.tree.structure(types)
+        return run(carry, *others)
+    program, types = jax.make_jaxpr(run, return_shape=True)(carry, *others)
+    flat, tree = jax.tree.leaves((carry, *others)), jax.tree.structure(types)
     jaxpr, consts = ir.inner(program)
     flat, consts = [list(map(ir.array, xs)) for xs in (flat, consts)]
     some = tree.num_leaves and [*consts, *flat]
     if not some or any(x.size == 0 for x in some) or not is_small(jaxpr):
         return jax.tree.unflatten(tree, ir.evaluate_program(program, flat))
 
+    count = len(jax.tree.leaves(carry))
+    written = [i < count and _size(x) > MOST for i, x in enumerate(flat)]
+
     def one_function(consts, flat):
-        outs = without_scatters(jaxpr, consts, flat)
-        return [*outs, *map(_first, [*consts, *flat])]
+        pairs = list(zip(flat, written, strict=True))
+        read = [*consts, *[x for x, writes in pairs if not writes]]
+        flat = [_touched(x) if writes else x for x, writes in pairs]
+        return [*without_scatters(jaxpr, consts, flat), *map(_first, read)]
 
     inputs = set(map(id, [*consts, *flat]))
     consts, flat = _apart(consts, flat)
@@ -124,8 +133,19 @@ def _apart(*groups):
 def _first(x):
     """An element of what is given: the emitter fails where nothing reads an operand,
     which may become so while the call is optimised."""
-    part = lax.slice(x, (0,) * x.ndim, (1,) * x.ndim) if x.ndim else x
+    part = _corner(x) if x.ndim else x
     return lax.reshape(part, (1, 1) if x.ndim == 1 else (1,))
+
+
+def _touched(x):
+    """The same for an array that the loop writes, which would be copied if an element
+    might be read later: it is written to where it stood."""
+    part = _corner(x)
+    return in_place.write(x, part, [in_place.zero_after(part)] * x.ndim)
+
+
+def _corner(x):
+    return lax.slice(x, (0,) * x.ndim, (1,) * x.ndim)
 
 
 @functools.cache
