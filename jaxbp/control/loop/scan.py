@@ -13,7 +13,7 @@ from ... import ir, settings
 from ...linear.base import Edge, filled
 from ...linear.loop.at_once import AtOnce
 from ...linear.loop.loop import Loop, Recipe, Taped
-from ...linear.loop.one_function import as_one_function
+from ...linear.loop.one_function import as_one_function, is_one_function
 from ...linear.loop.slopes import slope_bytes
 from ...walkers.primal import Primal
 from ..activity import moving_carries
@@ -77,9 +77,15 @@ class Scan:
 
     def _loop(self, step, carry, xs):
         given = {name: self.params[name] for name in ("length", "reverse", "unroll")}
-        return as_one_function(
-            lambda carry, xs: lax.scan(step, carry, xs, **given), carry, xs
-        )
+
+        def run(carry, xs):
+            return lax.scan(step, carry, xs, **given)
+
+        small = self._is_small()
+        return as_one_function(run, carry, xs) if small else run(carry, xs)
+
+    def _is_small(self) -> bool:
+        return is_one_function(self.body.jaxpr)
 
     # Forward mode: primals and tangents in one loop ----------------------------
 
@@ -136,6 +142,7 @@ class Scan:
             self.params["reverse"],
             self.params["unroll"],
             self._wait_bytes(spare),
+            self._is_small(),
         )
         edge = self._edge(loop, residuals, tuple(range(len(slots))), tuple(targets))
         return outs, self.walker.extend([edge], slots, outs)

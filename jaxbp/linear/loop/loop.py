@@ -205,6 +205,7 @@ class Loop(LinearMap):
     Fields:
       wait_bytes: how many bytes of cotangents a step may stack, that they be contracted
         after the loop.
+      is_small: the loop may be one function.
     """
 
     step: Any
@@ -214,6 +215,7 @@ class Loop(LinearMap):
     reverse: bool
     unroll: int | bool
     wait_bytes: int = 0
+    is_small: bool = False
 
     @property
     def structures(self):
@@ -247,7 +249,7 @@ class Loop(LinearMap):
                 step, carry, xs, length=self.length, reverse=reverse, unroll=self.unroll
             )
 
-        return as_one_function(run, carry, xs)
+        return as_one_function(run, carry, xs) if self.is_small else run(carry, xs)
 
     def at(self, residuals, number: int) -> LinearProgram:
         """The linear program of one step, counted as the elements are."""

@@ -21,6 +21,7 @@ import jax
 import numpy as np
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
+from jax.extend.core.primitives import broadcast_in_dim_p, slice_p
 from jax.interpreters import mlir
 
 from ... import ir
@@ -133,8 +134,11 @@ def _apart(*groups):
 def _first(x):
     """An element of what is given: the emitter fails where nothing reads an operand,
     which may become so while the call is optimised."""
-    part = _corner(x) if x.ndim else x
-    return lax.reshape(part, (1, 1) if x.ndim == 1 else (1,))
+    if x.ndim:
+        return _corner(x)
+    return broadcast_in_dim_p.bind(
+        x, shape=(1,), broadcast_dimensions=(), sharding=None
+    )
 
 
 def _touched(x):
@@ -145,7 +149,8 @@ def _touched(x):
 
 
 def _corner(x):
-    return lax.slice(x, (0,) * x.ndim, (1,) * x.ndim)
+    first, second = (0,) * x.ndim, (1,) * x.ndim
+    return slice_p.bind(x, start_indices=first, limit_indices=second, strides=None)
 
 
 @functools.cache
@@ -157,12 +162,13 @@ def _alone() -> bool:
 def is_one_function(jaxpr) -> bool:
     """Whether a loop with this body becomes one function where it is compiled; it says
     what is cheap, and not what is right."""
-    return jax.default_backend() == "cpu" and _alone() and is_small(jaxpr)
+    return jax.default_backend() == "cpu" and _alone() and _is_small(jaxpr)
 
 
 def is_small(jaxpr) -> bool:
     """Whether a program's loops, and what is beside them, can be one function."""
-    return all(map(_fits, jaxpr.eqns))
+    given = [var.aval for var in (*jaxpr.constvars, *jaxpr.invars)]
+    return all(map(_is_plain, given)) and all(map(_fits, jaxpr.eqns))
 
 
 @ir.once_per_program
@@ -171,26 +177,25 @@ def _is_small(jaxpr) -> bool:
 
 
 def _fits(eqn) -> bool:
-    name = eqn.primitive.name
-    made = [var.aval for var in eqn.outvars]
-    given = [a.aval for a in eqn.invars if not isinstance(a, ir.Literal)]
-    if eqn.effects or not all(map(_is_plain, [*made, *given])):
+    name, made = eqn.primitive.name, [var.aval for var in eqn.outvars]
+    if eqn.effects or not all(map(_is_plain, made)):
         return False
+    if name in _ELEMENTWISE or name in _MOVING:
+        return all([_size(aval) <= MOST for aval in made])
     if name in (NAME, "optimization_barrier"):
         return True
     if name in _HOLDING:
         programs = [ir.inner(ir.closed(p))[0] for p in ir.inner_programs(eqn.params)]
         return all(map(_is_small, programs))
-    if name == "dynamic_update_slice":
-        return _size(eqn.invars[1].aval) <= MOST
     if name in ("scatter", "scatter-add"):
         return _size(eqn.invars[2].aval) <= MOST and one_by_one(eqn)
     if name == "dot_general":
         return _is_small_product(eqn)
-    small = max([_size(aval) for aval in made], default=0) <= MOST
-    if name in _REDUCING:
-        return small and max([_size(aval) for aval in given], default=0) <= MOST
-    return small and (name in _ELEMENTWISE or name in _MOVING)
+    if name == "dynamic_update_slice":
+        return _size(eqn.invars[1].aval) <= MOST
+    return name in _REDUCING and all(
+        [_size(a.aval) <= MOST for a in (*eqn.invars, *eqn.outvars)]
+    )
 
 
 def _is_small_product(eqn) -> bool:
