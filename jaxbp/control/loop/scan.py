@@ -27,6 +27,8 @@ from .stored import with_stored_slopes
 
 # Bytes: what is smaller is stacked sooner than carried along going back.
 FOLLOWS = 4096
+# Residuals that follow from what there is for every step.
+_AT_HAND = ("element", "count", "steps")
 # Residuals that are there for every step.
 _STACKED = ("stack", "element", "output", "count", "steps")
 
@@ -270,7 +272,9 @@ class Scan:
         )  # fmt: skip
         plan, stack = planned(tape)
         used = {id(value) for value in follows.values()}.union(known)
-        if plan.derive is not None:
+        if self._is_small():  # there a slope that is kept is a store, and no call
+            used -= {i for i, (kind, _) in known.items() if kind in _AT_HAND}
+        elif plan.derive is not None:
             used.update(id(env[var][0]) for var in plan.derive.variables())
         slopes = with_stored_slopes(program, used)
         if slopes is not program:
