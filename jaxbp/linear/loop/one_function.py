@@ -76,11 +76,10 @@ def _lowered(first, *others):
 
 def _named(context, *outs):
     operation = getattr(outs[0].owner, "operation", None)
-    called = operation is not None and "callee" in operation.attributes
+    found = {} if operation is None else operation.attributes
+    called = "callee" in found and NAME in str(found["callee"])
     on_cpu = tuple(context.module_context.platforms) == ("cpu",)
-    if on_cpu and called and NAME in str(operation.attributes["callee"]):
-        return _NAMES(context, *outs)
-    return list(outs)
+    return _NAMES(context, *outs) if on_cpu and called else list(outs)
 
 
 named_p = _Named(NAME)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 import jax
+import jax.core
 from jax import lax
 
 from ... import ir
@@ -30,13 +31,20 @@ def without_scatters(jaxpr, consts: Sequence, operands: Sequence) -> list:
     def each(eqn, values):
         with ir.equation_context(eqn):
             if eqn.primitive.name in _KINDS:
-                return [_windows(eqn.primitive.name, *values, eqn.params)]
+                x, indices, updates = values
+                name = eqn.primitive.name
+                return [_windows(name, x, indices, updates, eqn.params)]
             params = ir.call_params(eqn.primitive, eqn.params)
             if eqn.primitive.name in _HOLDING and _holds(eqn):
                 params = {k: _rewritten(v) for k, v in params.items()}
             return ir.evaluate(eqn.primitive, values, params)
 
-    return ir.evaluate_by(each, ir.closed(jaxpr, consts), operands)
+    env = dict(zip(jaxpr.constvars, consts, strict=True))
+    env |= dict(zip(jaxpr.invars, operands, strict=True))
+    for eqn in jaxpr.eqns:
+        outs = each(eqn, [ir.read_value(env, atom) for atom in eqn.invars])
+        env.update(zip(eqn.outvars, outs, strict=True))
+    return [ir.read_value(env, atom) for atom in jaxpr.outvars]
 
 
 @ir.once_per_program
