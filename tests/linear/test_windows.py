@@ -102,3 +102,32 @@ def test_a_captured_table_is_updated_in_place():
     assert set(whole) == {"dynamic_update_slice"}
     stacked = back.outvars[ir.scan_counts(back.params)[1] :]
     assert all(v.aval.size < X.size for v in stacked)
+
+
+def columns(x):
+    return sum((i + 1) * jnp.sin(x[:, i]) @ x[:, (i + 1) % 5] for i in range(5))
+
+
+def every_other_block(x):
+    return sum(jnp.sum(x[:, i : i + 2] ** 2) for i in (0, 4, 4)) + jnp.sum(x[3])
+
+
+def overlapping(x):
+    return sum(jnp.prod(x[:, i : i + 3]) for i in (0, 2, 7))
+
+
+@pytest.mark.parametrize(
+    ("f", "shape"),
+    [(columns, (600, 5)), (every_other_block, (400, 8)), (overlapping, (3, 900))],
+    ids=["columns", "blocks", "overlapping"],
+)
+def test_parts_beside_one_another(f, shape):
+    x = jnp.linspace(0.5, 1.5, shape[0] * shape[1]).reshape(shape)
+    found = jax.jit(jaxbp.grad(f))(x)
+    np.testing.assert_allclose(found, jax.jit(jax.grad(f))(x), rtol=1e-5)
+
+
+def test_columns_are_joined_and_not_scattered():
+    x = jnp.ones((600, 9))
+    f = lambda x: sum(jnp.sum(jnp.sin(x[:, i])) for i in range(9))  # noqa: E731
+    assert "scatter" not in str(jax.make_jaxpr(jaxbp.grad(f))(x))
