@@ -18,7 +18,7 @@ from ...linear.loop.slopes import slope_bytes
 from ...walkers.primal import Primal
 from ..activity import moving_carries
 from .again import recomputes
-from .buffers import StepPusher
+from .buffers import InPlace, StepPusher
 from .few import few_numbers
 from .invariants import hoist
 from .residuals import AllSteps, Count, counters, of_all_steps, tape_plan
@@ -272,7 +272,8 @@ class Scan:
         )  # fmt: skip
         plan, stack = planned(tape)
         used = {id(value) for value in follows.values()}.union(known)
-        if self._is_small():  # there a slope that is kept is a store, and no call
+        within = isinstance(self.walker, InPlace)
+        if self._is_small() and not within:  # to keep a slope is a store, and no call
             used -= {i for i, (kind, _) in known.items() if kind in _AT_HAND}
         elif plan.derive is not None:
             used.update(id(env[var][0]) for var in plan.derive.variables())
