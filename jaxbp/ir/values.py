@@ -29,7 +29,7 @@ class Hole:
         return f"Hole({self.aval})"
 
 
-def typeof(value) -> ShapedArray:
+def typeof(value) -> Any:
     """The abstract value (shape, dtype, weak type) of an array, tracer or `Hole`."""
     kind = type(value)
     if kind is Hole or isinstance(value, Tracer):
