@@ -13,6 +13,7 @@ warm, a new function object in a process that has traced before.
 Command: jaxbp study engine_speed [--quick] [--device cpu|gpu|tpu]
 """
 
+import gc
 import sys
 
 import jax
@@ -116,6 +117,7 @@ def forget_all():
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
+    gc.collect()  # or one of them pays for what the other left
 
 
 def summary(rows):

@@ -13,7 +13,7 @@ from ..settings import Options
 from ..transforms import arguments, chunks
 from ..transforms.chunks import split_columns, split_rows
 from ..transforms.jacobians import assembled, jacfwd
-from ..transforms.products import Pullback, linearized
+from ..transforms.products import Again, Pullback, linearized
 from .order import MODES
 from .report import Plan, Way
 from .timed import timed
@@ -268,19 +268,27 @@ class Point:
                     return self.by(other, whole)
             raise error
 
-    def by(self, way: Way, whole: Whole, size: int | None = None) -> list[list]:
-        """By a mode, so many columns or rows at a time, or by an order."""
+    def by(
+        self, way: Way, whole: Whole, size: int | None = None, again: bool = False
+    ) -> list[list]:
+        """By a mode, so many columns or rows at a time, or by an order.
+
+        Args:
+          again: the function runs again for each chunk, and no tape is kept.
+        """
         if way.order:
             return self.across(whole, way.order)
         leaves, forward = jax.tree.leaves(self.primals), way.name == "forward"
-        if size is None or size >= self.count(way):
+        if not again and (size is None or size >= self.count(way)):
             if forward:
                 return self.forward(whole.loops)
             return by_rows(self.linear, self.primals, self.y)
-        sweep, split = chunks.rows, split_rows
+        sweep, split, program = chunks.rows, split_rows, self.linear.program
         if forward:
             sweep, split = chunks.columns, split_columns
-        found = sweep(self.linear.program, leaves, self.outs, size)
+        if again:
+            program = Again(self.partial, self.fun, self.primals, self.has_aux)
+        found = sweep(program, leaves, self.outs, size or self.count(way))
         return split(found, self.primals, self.outs)
 
     def count(self, way: Way) -> int:
@@ -293,14 +301,16 @@ class Point:
 
     def within(self, budget: int, plan: Plan):
         """The result, by the way planned if XLA's plan of it keeps within the budget,
-        else by the better mode, in chunks that do."""
+        else by the better mode, in chunks that do; at last without a tape."""
         taken, at = self.opened()
         modes = [way for way in plan.ways if not way.order]
+        ways = dict.fromkeys([plan.chosen, *sorted(modes, key=lambda way: way.time_s)])
+        loops = self.whole().loops  # then forward mode keeps no tape anyway
+        pairs = [(way, loops and way.name == "forward") for way in ways]
+        pairs += [(way, True) for way in modes if way.name == "forward"]
         least, refused = [], JaxbpError("no mode is there")
-        for way in dict.fromkeys(
-            [plan.chosen, *sorted(modes, key=lambda way: way.time_s)]
-        ):
-            made = partial(_made, at, self.holomorphic, way)
+        for way, again in dict.fromkeys(pairs):
+            made = partial(_made, at, self.holomorphic, way, again)
             peak = lambda size, made=made: chunks.peak_bytes(made(size), (taken,))  # noqa: E731
             try:
                 size, total = chunks.seeds_within(budget, peak, self.count(way))
@@ -344,14 +354,16 @@ class Point:
         return assembled(blocks, self.linear.signature, self.argnums)
 
 
-def _made(at: Callable, holomorphic: bool, way: Way, size: int) -> Callable:
+def _made(
+    at: Callable, holomorphic: bool, way: Way, again: bool, size: int
+) -> Callable:
     """A function of the arguments that are arrays, by one way."""
 
     def of(given):
         point = at(given)
         point.holomorphic = holomorphic
         point.record()
-        return point.assembled(point.by(way, point.whole(), size))
+        return point.assembled(point.by(way, point.whole(), size, again))
 
     return of
 

@@ -149,12 +149,13 @@ def _padded(factor: Factor, laid, same, shape, dtype):
     grid = tuple([label.size for label in labels])
     if value is None:
         value = jnp.asarray(spread(factor, labels).astype(dtype))
+    value = jnp.broadcast_to(value, grid)
     for label, new in same:
         rows, columns = (
             lax.broadcasted_iota(np.int32, grid, labels.index(x)) for x in (label, new)
         )
-        value = jnp.where(rows == columns, value, 0)  # not times: 0 x inf
-    value = jnp.broadcast_to(value, grid)
+        zeros = lax.full_like(value, 0)
+        value = lax.select(lax.eq(rows, columns), value, zeros)  # not times: 0 x inf
     flipped = [
         labels.index(label) for axis, _ in laid for label, back, *_ in axis if back
     ]

@@ -265,16 +265,28 @@ def _jacobian(fun, argnums, args, given: Pattern | None, symmetric: bool):
         rows, columns = (np.concatenate(part) for part in zip(*places, strict=True))
     found = places_of(rows, columns, at.shape)
     dtype = ir.typeof(at.x).dtype
-    values = [_listed(term, dtype)[1].reshape(-1) for term in block.terms]
-    data = jnp.concatenate(values) if values else jnp.zeros(0, dtype)
+    values = [_listed(term, dtype)[1] for term in block.terms]
     flat = rows * max(at.shape[1], 1) + columns
     every = found.rows.astype(np.int64) * max(at.shape[1], 1) + found.columns
-    where = np.searchsorted(every, flat)
-    if len(flat) != len(every) or (where != np.arange(len(every))).any():
-        data = jnp.zeros(len(every), dtype).at[where].add(data)
+    ends = np.cumsum([value.size for value in values])[:-1]
+    where = np.split(np.searchsorted(every, flat), ends) if values else []
+    data = _added([v.reshape(-1) for v in values], where, len(every), dtype)
     if given is None:
         return _bcoo(data, found)
     return _on(given, found, every, data)
+
+
+def _added(values, places, count: int, dtype):
+    """The sum of arrays at their places; what has all of them in order, at once."""
+    pairs = list(zip(values, places, strict=True))
+    whole = [v for v, where in pairs if np.array_equal(where, np.arange(count))]
+    pairs = [one for one in pairs if not np.array_equal(one[1], np.arange(count))]
+    total = sum(whole[1:], whole[0]) if whole else jnp.zeros(count, dtype)
+    if not pairs:
+        return total
+    values, places = zip(*pairs, strict=True)
+    at = total.at[np.concatenate(places)]
+    return at.add(jnp.concatenate(values), mode="promise_in_bounds")
 
 
 def _on(given: Pattern, found: Pattern, every, data):

@@ -2,49 +2,93 @@
 
 `x * y` on a tracer of JAX's calls the jitted `jnp.multiply`, which looks for promotion
 and broadcasting and is then walked as a program of its own. Where both operands have
-one type, or one is a Python number, it is the one primitive that the operator means.
+one type but for their shapes, or one is a Python number, it is the one primitive that
+the operator means.
 """
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 from jax import lax
 from jax.core import Tracer
 
-from .values import differentiable_dtype, typeof
+from .values import differentiable_dtype, placed, typeof
 
 _LARGEST = 3e4  # a number that no floating type overflows at
 
 
-def _partner(x, other):
-    """`other` as an operand beside `x`, or None where `jax.numpy` must see it."""
+def _is_plain(aval) -> bool:
+    """Whether a type is floating and strong: its operators promote nothing."""
+    return not getattr(aval, "weak_type", True) and differentiable_dtype(aval.dtype)
+
+
+def _pair(x, other) -> tuple | None:
+    """Both operands as primitives take them; None where `jax.numpy` must see them."""
     aval = x.aval
-    if getattr(aval, "weak_type", True) or not differentiable_dtype(aval.dtype):
+    if not _is_plain(aval):
         return None
     if type(other) is float or type(other) is int:
-        return aval.dtype.type(other) if abs(other) < _LARGEST else None
+        return (x, aval.dtype.type(other)) if abs(other) < _LARGEST else None
     if not isinstance(other, jax.Array):
         return None
     found = typeof(other)
-    same = found.shape == aval.shape and found.dtype == aval.dtype
-    return other if same and not found.weak_type else None
+    if found.dtype != aval.dtype or found.weak_type:
+        return None
+    if found.shape == aval.shape:
+        return x, other
+    if placed(aval) or placed(found) or not _broadcast(aval.shape, found.shape):
+        return None
+    rank, other_rank = len(aval.shape), len(found.shape)
+    if rank == other_rank or not rank or not other_rank:
+        return x, other
+    if not _any_ranks():
+        return None
+    most = max(rank, other_rank)
+    return lax.broadcast_to_rank(x, most), lax.broadcast_to_rank(other, most)
+
+
+def _any_ranks() -> bool:
+    return jax.config.jax_numpy_rank_promotion == "allow"  # pyright: ignore
+
+
+@functools.lru_cache(maxsize=1024)
+def _broadcast(shape: tuple, other: tuple) -> bool:
+    """Whether two shapes can be broadcast to one."""
+    pairs = zip(reversed(shape), reversed(other), strict=False)
+    return all(m == n or m == 1 or n == 1 for m, n in pairs)
 
 
 def _operator(name: str, function: Callable, swapped: bool = False) -> Callable:
     general = getattr(Tracer, name)
 
     def operator(self, other):
-        partner = _partner(self, other)
-        if partner is None:
+        pair = _pair(self, other)
+        if pair is None:
             return general(self, other)
-        return function(partner, self) if swapped else function(self, partner)
+        return function(*pair[::-1]) if swapped else function(*pair)
 
     operator.__name__ = name
     return operator
 
 
+def _matmul(x, other):
+    """A product of matrices and vectors, or None where `jax.numpy` must see it."""
+    if not _is_plain(x.aval) or not isinstance(other, jax.Array):
+        return None
+    aval, found = x.aval, typeof(other)
+    rank = len(aval.shape)
+    if found.dtype != aval.dtype or found.weak_type or placed(aval) or placed(found):
+        return None
+    if {rank, len(found.shape)} - {1, 2} or aval.shape[-1] != found.shape[0]:
+        return None
+    axes = ((rank - 1,), (0,)), ((), ())
+    return lax.dot_general(x, other, axes, preferred_element_type=aval.dtype)
+
+
 class Arithmetic:
-    """+, -, * and / of a tracer of floating type, by their primitives."""
+    """Operators of a tracer of floating type, by their primitives."""
 
     __slots__ = ()
 
@@ -56,3 +100,18 @@ class Arithmetic:
     __rmul__ = _operator("__rmul__", lax.mul, swapped=True)
     __truediv__ = _operator("__truediv__", lax.div)
     __rtruediv__ = _operator("__rtruediv__", lax.div, swapped=True)
+
+    def __neg__(self):
+        x: Any = self
+        return lax.neg(x) if _is_plain(x.aval) else Tracer.__neg__(x)
+
+    def __pow__(self, other):
+        x: Any = self
+        if type(other) is int and _is_plain(x.aval):
+            return lax.integer_pow(x, other)
+        return Tracer.__pow__(x, other)
+
+    def __matmul__(self, other):
+        x: Any = self
+        found = _matmul(x, other)
+        return Tracer.__matmul__(x, other) if found is None else found

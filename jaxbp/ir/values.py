@@ -29,10 +29,10 @@ class Hole:
         return f"Hole({self.aval})"
 
 
-def typeof(value) -> ShapedArray:
+def typeof(value) -> Any:
     """The abstract value (shape, dtype, weak type) of an array, tracer or `Hole`."""
     kind = type(value)
-    if kind is Hole:
+    if kind is Hole or isinstance(value, Tracer):
         return value.aval
     # An array on one device: `jax.typeof` looks for meshes, which takes ten times as
     # long as all else that an eager derivative asks of it.
@@ -108,7 +108,9 @@ def full(aval, number):
         python_number = aval.dtype.type(number).item()
         if jax.dtypes.result_type(python_number) == aval.dtype:
             return lax.full(aval.shape, python_number)
-    return lax.full(aval.shape, number, aval.dtype)
+    if aval.shape:
+        return lax.broadcast(np.asarray(number, aval.dtype), aval.shape)
+    return lax.full((), number, aval.dtype)
 
 
 def as_weak_as(value, aval):
@@ -140,14 +142,7 @@ def is_tracer(value) -> bool:
 
 def is_batched(value) -> bool:
     """Whether it stands for many values, as arguments do within `jax.vmap`."""
-    return isinstance(value, _batched_type())
-
-
-@functools.cache
-def _batched_type() -> type:
-    found: list = []
-    jax.vmap(lambda x: found.append(type(x)) or x)(np.ones(1))
-    return found[0]
+    return isinstance(value, Tracer) and hasattr(value, "batch_dim")
 
 
 def replicate(value, length: int):

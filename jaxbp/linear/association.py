@@ -40,7 +40,8 @@ def sums_early(edges: Sequence[Edge], avals: Sequence) -> tuple[Sequence, Sequen
 
     Slots may be added; edges that nothing needs any more are left in.
     """
-    if not any(map(_may_repeat, edges)) or not settings.current().sums_early:
+    kinds = {(type(edge.map), edge.map.form.kind) for edge in edges}
+    if not any(_repeats(*kind) for kind in kinds) or not settings.current().sums_early:
         return edges, avals
     made = Counter(slot for edge in edges for slot in edge.outs)
     spread: dict[int, _Spread] = {}
@@ -63,12 +64,18 @@ def sums_early(edges: Sequence[Edge], avals: Sequence) -> tuple[Sequence, Sequen
     return found, avals
 
 
+def _repeats(kind: type, form: str) -> bool:
+    """Whether maps of this kind may repeat a tangent along axes."""
+    through = issubclass(kind, ThroughPrimitive) and form == "repeats"
+    return through or issubclass(kind, Broadcast)
+
+
 def _may_repeat(edge: Edge) -> bool:
     """Whether the edge may repeat its tangent along axes, and do nothing else."""
     it = edge.map
     if isinstance(it, Broadcast):
         return isinstance(it.inner, Scaled)
-    return isinstance(it, ThroughPrimitive) and it.form.kind == "repeats"
+    return _repeats(type(it), it.form.kind)
 
 
 def _passes_on(edge: Edge) -> bool:

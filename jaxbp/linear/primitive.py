@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax.numpy as jnp
+from jax import lax
 
 from .. import ir
 from .base import LinearMap, Params, SimpleMap, add, filled
@@ -93,7 +93,8 @@ class Contraction(ThroughPrimitive):
         params["dimension_numbers"] = tuple(map(tuple, axes))
         own_kept = len(self.aval.shape) - len(contracted[self.place])
         before = len(batch[0]) if other == 0 else own_kept  # axes of y before its own
-        y_bar = jnp.moveaxis(y_bar, 0, before)
+        order = [*range(1, before + 1), 0, *range(before + 1, y_bar.ndim)]
+        y_bar = lax.transpose(y_bar, order) if before else y_bar
         return self.transpose(y_bar, *self.operands(residuals, self.aval), **params)
 
 

@@ -95,24 +95,26 @@ class LinearProgram:
             if x_bar is not None:
                 env[slot] = add(env.get(slot), x_bar)
         waiting, tape = Waiting(self.structure.avals, in_loop), self.tape
+        at = env.get
         for edge in reversed(self.structure.edges):
             if waiting.parts or waiting.reads:
                 waiting.before(edge, env)
-            given = [env.get(slot) for slot in edge.outs]
-            if all(value is None for value in given):
+            given = [at(slot) for slot in edge.outs]
+            if given[0] is None and all(value is None for value in given):
                 continue
+            it, ins = edge.map, edge.ins
             residuals = [tape[place] for place in edge.residuals]
-            windows = edge.map.form.window is not None
+            windows = it.form.window is not None
             if windows and waiting.takes(edge, residuals, given[0]):
                 continue
-            alone = len(edge.ins) == 1 or len(set(edge.ins)) == len(edge.ins)
-            there = [env.get(slot) if alone else None for slot in edge.ins]
+            alone = len(ins) == 1 or len(set(ins)) == len(ins)
+            there = [at(slot) if alone else None for slot in ins]
             try:
-                found = edge.map.pull_onto(residuals, given, there)
+                found = it.pull_onto(residuals, given, there)
             except JaxbpError as error:
                 raise error.at(edge.origin) from error.__cause__
-            for slot, value in zip(edge.ins, found, strict=True):
-                env[slot] = value if alone else add(env.get(slot), value)
+            for slot, value in zip(ins, found, strict=True):
+                env[slot] = value if alone else add(at(slot), value)
             if in_loop:
                 waiting.after(edge, found)
         for slot in self.structure.ins:

@@ -72,8 +72,8 @@ def _modulus_jvp(primals, tangents):
 
 @stepped
 def _abs_slope(x):
-    one = jnp.ones_like(x)
-    return jnp.where(x >= 0, one, -one)
+    least, one = lax.full_like(x, 0), lax.full_like(x, 1)
+    return lax.select(lax.ge(x, least), one, lax.neg(one))
 
 
 # y = x / |x| turns with x: of a complex x_dot only the part across x counts. With

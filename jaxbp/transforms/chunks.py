@@ -115,16 +115,21 @@ def seeds_within(budget: int, peak: Callable, count: int) -> tuple[int, int]:
     return low if low[0] else (0, min(p.total for p in totals.values()))
 
 
-def fitted(make: Callable, count: int, budget: int, args: Sequence) -> Callable:
-    """The function `make(seeds a sweep)` with as many as keep within a budget.
+def fitted(ways: Sequence, count: int, budget: int, args: Sequence) -> Callable:
+    """The first of the functions `way(seeds a sweep)`, with as many seeds as keep
+    within a budget.
 
     Raises:
-      InvalidArgument: not one fits; the least budget is named.
+      InvalidArgument: in no way one fits; the least budget is named.
     """
-    size, total = seeds_within(budget, lambda n: peak_bytes(make(n), args), count)
-    if count and not size:
-        raise too_little(budget, total)
-    return make(max(size, 1))
+    least = []
+    for way in ways:
+        peak = lambda size, way=way: peak_bytes(way(size), args)  # noqa: E731
+        size, total = seeds_within(budget, peak, count)
+        if size or not count:
+            return way(max(size, 1))
+        least.append(total)
+    raise too_little(budget, min(least))
 
 
 def too_little(budget: int, least: int) -> InvalidArgument:

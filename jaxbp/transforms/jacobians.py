@@ -9,7 +9,7 @@ from ..errors import InvalidArgument
 from ..settings import Options
 from . import arguments, chunks
 from .gradients import grad
-from .products import Pullback, Pushforward, directional, jvp, linearized
+from .products import Again, Pullback, Pushforward, directional, jvp, linearized
 
 
 def jacfwd(
@@ -30,8 +30,9 @@ def jacfwd(
       holomorphic: `fun` is holomorphic.
       budget_bytes: bytes, or such as "60MB". XLA's plan of the compiled function,
         arguments, tape, Jacobian and tangents, takes no more: so many columns are
-        pushed at a time as fit. It is compiled a few times to find out, under `vmap`
-        for one example. None: all at once.
+        pushed at a time as fit; beside no tape, where none fits beside it, by a
+        function that runs again for each chunk. It is compiled a few times to find out,
+        under `vmap` for one example. None: all at once.
       options: a `jaxbp.Options`; None: those in force where the Jacobian is traced,
         which a function that `jax.jit` has traced before does not see change.
 
@@ -48,7 +49,10 @@ def jacfwd(
     budget = chunks.checked(budget_bytes)
     argnums = arguments.indices(argnums)
 
-    in_chunks = _in_chunks(Pushforward, fun, argnums, has_aux, holomorphic, options)
+    in_chunks = [
+        _in_chunks(Pushforward, fun, argnums, has_aux, holomorphic, options, again)
+        for again in (False, True)
+    ]
 
     @arguments.named_after(
         fun, "Jacobian of {fun} by its arguments {argnums}, by columns.", argnums
@@ -110,7 +114,7 @@ def jacrev(
     budget = chunks.checked(budget_bytes)
     argnums = arguments.indices(argnums)
 
-    in_chunks = _in_chunks(Pullback, fun, argnums, has_aux, holomorphic, options)
+    in_chunks = [_in_chunks(Pullback, fun, argnums, has_aux, holomorphic, options)]
 
     @arguments.named_after(
         fun, "Jacobian of {fun} by its arguments {argnums}, by rows.", argnums
@@ -139,9 +143,12 @@ def jacrev(
     return jacrev_of
 
 
-def _in_chunks(kind, fun, argnums, has_aux, holomorphic, options) -> Callable:
+def _in_chunks(
+    kind, fun, argnums, has_aux, holomorphic, options, again=False
+) -> Callable:
     """make(size) -> the Jacobian as a function of arguments and keyword arguments, by a
-    Pushforward or a Pullback, so many columns or rows at a time."""
+    Pushforward or a Pullback, so many columns or rows at a time. `again`: the function
+    runs again for each sweep, and no tape is kept."""
     forward = kind is Pushforward
     sweep = chunks.columns if forward else chunks.rows
     split = chunks.split_columns if forward else chunks.split_rows
@@ -155,10 +162,14 @@ def _in_chunks(kind, fun, argnums, has_aux, holomorphic, options) -> Callable:
                 if holomorphic or not forward:
                     name = "jacfwd" if forward else "jacrev"
                     arguments.check_outputs(y, holomorphic, name)
-                leaves = jax.tree.leaves(primals)
-                found = sweep(linear.program, leaves, outs, size)
+                leaves, program = jax.tree.leaves(primals), linear.program
+                signature = linear.signature
+                if again:
+                    program = Again(partial, fun, primals, has_aux)
+                    del linear
+                found = sweep(program, leaves, outs, size)
             blocks = split(found, primals, outs)
-            jacobian = assembled(blocks, linear.signature, argnums)
+            jacobian = assembled(blocks, signature, argnums)
             return (jacobian, aux) if has_aux else jacobian
 
         return of

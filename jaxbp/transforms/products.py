@@ -78,6 +78,19 @@ def directional(call: Callable, fun: Callable, primals, tangents, has_aux: bool)
     return (out, out_tangent, flat.aux(extras)) if has_aux else (out, out_tangent)
 
 
+class Again:
+    """A pushforward without a tape: the function runs again with each tangent."""
+
+    def __init__(self, call: Callable, fun: Callable, primals, has_aux: bool):
+        self.leaves, structure = arguments.flatten(primals, fun)
+        name = arguments.name_of(fun)
+        self.flat = arguments.LeafFunction(call, structure, has_aux, name)
+
+    def push(self, x_dots: Sequence) -> list:
+        """As `LinearProgram.push`."""
+        return push_forward(self.flat, self.leaves, x_dots)[1]
+
+
 class Signature(NamedTuple):
     """Static: what a linear function takes and gives."""
 

@@ -14,6 +14,11 @@ from ..linear.program import LinearProgram, assemble
 from .live import run_live
 from .walker import Walker
 
+_NONLINEAR = (
+    "a derivative rule must be linear in its tangents, but one of them is multiplied "
+    "with or divided by another. Correct the rule's formula."
+)
+
 
 class Recorder(Walker):
     """A walker whose dots are slots: edges are written down."""
@@ -31,12 +36,9 @@ class Recorder(Walker):
         out: list = [None] * len(outs)
         x64 = ir.x64()
         for edge in edges:
-            if any(type(r) is ir.Hole for r in edge.residuals):
-                raise NonlinearTangent(
-                    "a derivative rule must be linear in its tangents, but one of them "
-                    "is multiplied with or divided by another. Correct the rule's "
-                    "formula."
-                )
+            for residual in edge.residuals:
+                if type(residual) is ir.Hole:
+                    raise NonlinearTangent(_NONLINEAR)
             for place in edge.outs:
                 if out[place] is None:
                     out[place] = self.slot(outs[place])

@@ -65,14 +65,12 @@ class LiveTrace(ir.Trace):
         ]
 
     def unwrap(self, tracers) -> tuple[list, list]:
-        return unzip(
-            [
-                (t._primal, t._dot)
-                if type(t) is LiveTracer and t._trace is self
-                else (t, None)
-                for t in tracers
-            ]
-        )
+        values, dots = [], []
+        for t in tracers:
+            own = type(t) is LiveTracer and t._trace is self
+            values.append(t._primal if own else t)
+            dots.append(t._dot if own else None)
+        return values, dots
 
     def stage_value(self, value):
         (value,), (dot,) = self.unwrap([value])

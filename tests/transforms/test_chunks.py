@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 import jaxbp
 from jaxbp.errors import InvalidArgument
@@ -59,6 +60,23 @@ def test_several_arguments_and_aux():
     assert aux is X or (aux == X).all()
     for one, other in zip(jax.tree.leaves(came), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "door", [jaxbp.jacfwd, jaxbp.jacobian], ids=lambda d: d.__name__
+)
+def test_where_no_tape_fits_forward_mode_keeps_none(door):
+    """The tape of all steps alone has eight times the budget."""
+    budget = 8000
+
+    def through(x):
+        return lax.scan(lambda c, _: (jnp.sin(c) * c, None), x, None, length=2000)[0]
+
+    x = jnp.linspace(0.5, 1, 8, dtype=jnp.float32)
+    program = jax.jit(door(through, budget_bytes=budget)).lower(x).compile()
+    plan = program.memory_analysis()
+    assert plan.argument_size_in_bytes + plan.temp_size_in_bytes <= budget
+    np.testing.assert_allclose(program(x), jax.jacfwd(through)(x), rtol=1e-5)
 
 
 @pytest.mark.parametrize("budget", [-5, 1.5, True, "1 giga"], ids=repr)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..base import add, filled
@@ -53,12 +53,14 @@ class AtOnce(Loop):
             if end - begin <= size:
                 state, bars = block(state, part)
             else:
-                part = _shaped(part, -1, size)
+                part = _shaped(part, (end - begin) // size, size)
                 state, bars = lax.scan(block, state, part, reverse=not self.reverse)
-                bars = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), bars)
+                bars = _shaped(bars, end - begin, axes=2)
             found.append(bars)
         found = found if self.reverse else found[::-1]
-        bars = jax.tree.map(lambda *x: jnp.concatenate(x), *found)
+        bars = found[0]
+        if len(found) > 1:
+            bars = jax.tree.map(lambda *x: lax.concatenate(x, 0), *found)
         bar, totals = state
         return [*totals, *_parts(bar, self.carry_avals), *bars]
 
@@ -84,7 +86,7 @@ class AtOnce(Loop):
             bars = _parts(lax.broadcast(unit, (steps,)), self.carry_avals)
             return carried([*bars, *[None] * len(others)])
 
-        rows = jax.vmap(row, out_axes=1)(jnp.eye(bar.size, dtype=bar.dtype))
+        rows = jax.vmap(row, out_axes=1)(np.eye(bar.size, dtype=bar.dtype))
         driven = None
         if any(other is not None for other in others):
             driven = carried([*[None] * len(self.carry_avals), *others])
@@ -117,17 +119,23 @@ def _stretches(length: int, carried: int) -> tuple[int, list[tuple[int, int]]]:
 
 
 def _between(xs, begin: int, end: int):
-    return jax.tree.map(lambda x: x[begin:end], xs)
+    def part(x):
+        whole = (begin, end) == (0, x.shape[0])
+        return x if whole else lax.slice_in_dim(x, begin, end)
+
+    return jax.tree.map(part, xs)
 
 
-def _shaped(xs, *shape: int):
-    """The leading axis of all arrays in another shape."""
-    return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), xs)
+def _shaped(xs, *shape: int, axes: int = 1):
+    """The leading axes of all arrays in another shape."""
+    return jax.tree.map(lambda x: lax.reshape(x, (*shape, *x.shape[axes:])), xs)
 
 
 def _flat(arrays: Sequence, axes: int = 0):
     """One array of what they hold, behind so many leading axes."""
-    flat = [x.reshape(*x.shape[:axes], -1) for x in arrays]
+    flat = [
+        lax.reshape(x, (*x.shape[:axes], math.prod(x.shape[axes:]))) for x in arrays
+    ]
     return lax.concatenate(flat, axes)
 
 
@@ -136,7 +144,7 @@ def _parts(whole, avals: Sequence) -> list:
     found, begin = [], 0
     for aval in avals:
         end = begin + math.prod(aval.shape)
-        part = whole[..., begin:end]
-        found.append(part.reshape(*whole.shape[:-1], *aval.shape))
+        part = lax.slice_in_dim(whole, begin, end, axis=-1)
+        found.append(lax.reshape(part, (*whole.shape[:-1], *aval.shape)))
         begin = end
     return found

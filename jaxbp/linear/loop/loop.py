@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax import lax
 
 from ... import ir
@@ -125,12 +124,16 @@ class Taped:
     def ahead(self, residuals, reverse: bool) -> list:
         """Those that follow others, at all steps."""
         places = [place for place in self.follows if place is not None]
-        first = 0 if reverse else 1
         found = []
         for place, last in zip(places, self.last(residuals), strict=True):
-            stack = residuals[place]
-            ends = [last[None], stack] if reverse else [stack, last[None]]
-            found.append(jnp.concatenate(ends)[first : first + len(stack)])
+            stack, last = residuals[place], lax.expand_dims(last, (0,))
+            count = stack.shape[0]
+            if reverse:
+                ends = [last, lax.slice_in_dim(stack, 0, max(count - 1, 0))]
+            else:
+                ends = [lax.slice_in_dim(stack, min(count, 1), count), last]
+            whole = lax.concatenate(ends, 0)
+            found.append(whole if count else lax.slice_in_dim(whole, 0, 0))
         return found
 
     def program(self, residuals, slices, following, versions=()) -> LinearProgram:
