@@ -6,11 +6,11 @@ As in JAX: `grad`, `value_and_grad`, `jvp`, `vjp`, `linearize`, `jacfwd`, `jacre
 `jacobian` and `hessian` take the order that is predicted cheapest.
 
 Ours: `hvp` (Hessian times vector), `laplacian`, `hessian_diagonal`, `check` (is a
-gradient right?), `Checker` (and at many points?), `cost` (what does it take?), `trace` (every value on the way),
-`tape` (what does reverse mode keep?), `explain_nan` (where is a NaN born?),
-`check_rules` (which custom rule is wrong?), `growth` (where does it explode?),
-`checkpointed` (a gradient within so many bytes), `coverage` (which primitives have
-rules).
+gradient right?), `Checker` (and at many points?), `cost` (what does it take?), `trace`
+(every value on the way), `tape` (what does reverse mode keep?), `explain_nan` (where is
+a NaN born?), `check_rules` (which custom rule is wrong?), `growth` (where does it
+explode?), `checkpointed` (a gradient within so many bytes), `coverage` (which
+primitives have rules).
 
 What `linearize` and `vjp` return: `Pushforward`, `Pullback`; both hold a
 `LinearProgram`, which can be printed.

@@ -1,9 +1,9 @@
-"""A function made ready to be checked: compiled once, looked at wherever it is asked."""
+"""A function made ready to be checked: compiled once, looked at at any point."""
 
 from .batch import Slopes, Values
 from .precision import coarsest
 from .subject import Subject
-from .witness import pullback
+from .witness import Reverse
 
 
 class Bench:
@@ -29,7 +29,7 @@ class Bench:
         self.reverses, self.forwards, self.refusals = {}, {}, {}
         for witness in witnesses:
             reverse, forward = f"{witness.name} reverse", f"{witness.name} forward"
-            self.reverses[reverse] = pullback(witness, subject)
+            self.reverses[reverse] = Reverse(witness, subject)
             along = witness.along(subject)
             self.forwards[forward] = Slopes(subject, along, witness.refusals)
             self.refusals[reverse] = self.refusals[forward] = witness.refusals

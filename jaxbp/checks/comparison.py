@@ -13,7 +13,7 @@ from .point import Point
 from .refusal import reason
 from .report import Report
 from .rows import DIFFER, NOT_FINITE, YOURS, Row, place
-from .witness import by_forward_mode, given_gradient
+from .witness import Given, by_forward_mode
 
 MOST_BY_FORWARD = 4096  # elements whose gradient forward mode alone may assemble
 ROUNDING = 1024  # of epsilon: two compiled programs for one value differ by less
@@ -59,7 +59,7 @@ class Comparison:
             )
         if grad is None:
             self.value, grad = _split(value_and_grad, self.subject.has_aux)
-        self.reverses = {YOURS: given_gradient(grad, self.subject)} | self.reverses
+        self.reverses = {YOURS: Given(grad, self.subject)} | self.reverses
         self.refusals[YOURS] = ()
         self.report.judged = YOURS
 
@@ -97,6 +97,18 @@ class Comparison:
 
     def gradient(self, name, xs, y_bar):
         return self.reverses[name](xs, y_bar)[1]
+
+    def rounded(self, name, xs, y_bar):
+        """A gradient several times, where every operation rounds at random; None where
+        nobody can have it do so."""
+        run = getattr(self.reverses[name], "rounded", None)
+        if run is None:
+            return None
+        seeds = self.rng.integers(2**32, size=rounding.SHAKES, dtype=np.uint32)
+        try:
+            return [run(seed, xs, y_bar) for seed in seeds]
+        except Exception:  # a gradient of numpy's; a primitive that takes no part
+            return None
 
     def _take_forward_modes(self, xs, y_bar):
         """Let the forward modes assemble whole gradients, one element at a time."""

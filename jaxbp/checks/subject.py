@@ -169,8 +169,7 @@ def _same(old, new):
         return False
     try:
         return all(
-            a is b
-            or (_kind(a) == _kind(b) and np.array_equal(a, b))
+            a is b or (_kind(a) == _kind(b) and np.array_equal(a, b))
             for a, b in zip(olds, news, strict=True)
         )
     except Exception:  # no two things can be compared that do not say how

@@ -1,5 +1,6 @@
 """Functions whose gradients are right: random programs, models fresh and trained."""
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from tests.fuzz.programs import programs
 
 # Programs whose derivative is meant to be another than that of their values.
 NOT_THEIR_VALUES = ("stop_gradient", "custom_")
+# Where x[i] lies outside, JAX clamps the value and drops its cotangent: no right one.
+READ_AT = re.compile(r"(?<!\.at)\[i[01]\]")
 OFFSETS = (0.0, 0.0, 10.0, 1e3, 1e6)  # of float64 arguments; float32 goes to 1e3
 SCALES = (1.0, 1.0, 1e-3, 1e3, 1e6)
 
@@ -58,18 +61,20 @@ def moved(program, rng):
     of the size of each element.
     """
     ints, names = tuple(program.ints.values()), list(program.xs)
+    if READ_AT.search(program.source):
+        ints = tuple(map(np.zeros_like, ints))
     f = program.function(jax)
     shifts = [_offset_and_scale(program.xs[name].dtype, rng) for name in names]
     seed = int(rng.integers(2**31))
 
     def at(place):
         draw = np.random.default_rng((seed, place))
+        xs = [_around(program.xs[name], place, draw) for name in names]
+        pairs = zip(xs, shifts, strict=True)
         return tuple(
-            jnp.asarray((_around(program.xs[name], place, draw) * scale + offset).astype(
-                offset.dtype
-            ))
-            for name, (offset, scale) in zip(names, shifts, strict=True)
-        )  # fmt: skip
+            jnp.asarray((x * scale + offset).astype(x.dtype))
+            for x, (offset, scale) in pairs
+        )
 
     def there(*xs):
         pairs = zip(xs, shifts, strict=True)

@@ -132,7 +132,9 @@ class Ground:
             how = ("grad", "rule")[rng.integers(2)]
             mistake = MISTAKES[rng.integers(len(MISTAKES))]
             args = self.case.at(place)
-            found = self._above_noise(how, plant(self.derive(*args), mistake, rng), args)
+            found = self._above_noise(
+                how, plant(self.derive(*args), mistake, rng), args
+            )
             place += 1
             if found is None:
                 continue
@@ -162,10 +164,9 @@ class Ground:
         worst = float(effect.ravel()[at])
         if worst < LEAST[self.dtype] * largest:
             return None
-        if self.dtype == "float32":
-            errors = gradient_error(self.derive, args)
-            if errors is None or worst < ABOVE * errors[j]:
-                return None
+        errors = gradient_error(self.derive, args, self.dtype)
+        if errors is None or worst < ABOVE * errors[j]:
+            return None
         slope = float(right.ravel()[at])
         if how == "rule" and not values_know(self.value, args, j, at, slope, worst):
             return None

@@ -108,7 +108,9 @@ def planted(seed, only=None):
                 took = round(time.perf_counter() - start, 2)
                 said = {"differ": "found", "agree": "MISSED"}.get(said, said)
                 effect = f"{error.kind}, {error.effect:.1e} of the largest entry"
-                failure = "" if said == "found" else f"{effect}, {case.source}\n{report}"
+                failure = (
+                    "" if said == "found" else f"{effect}, {case.source}\n{report}"
+                )
                 yield Told(
                     "planted", seed, place, said, error.kind, number, took, failure
                 )

@@ -1,8 +1,8 @@
 """Whether a planted error is above the noise, by what is known apart from the check.
 
-Three facts, none of which is the check's: how large errors are planted at all; how far
-the gradient in float32 lies from itself in 64-bit; and whether the plainest central
-differences, by steps of a few octaves, know the true slope to a tenth of the error.
+Three facts, none of which is the check's: how large errors are planted at all; what
+rounding does to the gradient; and whether the plainest central differences, by steps
+of a few octaves, know the true slope to a tenth of the error.
 """
 
 import jax
@@ -12,27 +12,31 @@ import numpy as np
 from tests.fuzz.interpret import WIDE, evaluate
 
 LEAST = {"float64": 1e-4, "float32": 9e-4}  # of a leaf's largest entry, to be planted
-ABOVE = 30.0  # times the gradient's own error in float32
+ABOVE = 30.0  # times the gradient's own error
 TENTH = 0.1
 STEPS = 2.0 ** -np.arange(2, 12)  # of the size of what is moved
 OCTAVES = 3  # of successive steps that must know
 
 
-def gradient_error(derive, args):
-    """By leaf how far a float32 gradient is from itself in 64-bit; None unknown.
+def gradient_error(derive, args, dtype):
+    """By leaf what rounding does to a gradient; None if that is unknown.
+
+    In float32 it is how far the gradient is from itself in 64-bit; in float64, how far
+    rounding every operation at random moves it.
 
     Args:
-      derive: args -> gradient. args: tuple of pytrees.
+      derive: args -> gradient. args: tuple of pytrees. dtype: "float32" or "float64".
     """
     try:
         program = jax.make_jaxpr(derive)(*args)
         flat = jax.tree.leaves(args)
-        near, exact = evaluate(program, flat), evaluate(program, flat, WIDE)
+        how = WIDE if dtype == "float32" else np.random.default_rng(0)
+        one, other = evaluate(program, flat), evaluate(program, flat, how)
     except Exception:  # an operation that has no 64-bit form of its own
         return None
     return [
         float(np.abs(np.asarray(a, b.dtype) - b).max(initial=0.0))
-        for a, b in zip(near, exact, strict=True)
+        for a, b in zip(one, other, strict=True)
     ]
 
 
