@@ -63,7 +63,7 @@ def check(
         deliberately differs from its values (stop_gradient, straight-through).
       rtol: relative disagreement allowed, beside rounding and noise as they are
         measured. Default 2 eps^(2/3) between exact derivatives (7e-11 in float64, 5e-5
-        in float32) and eps^(2/5) to differences (5e-7 and 2e-3), of the coarsest dtype
+        in float32) and eps^(3/5) to differences (4e-10 and 7e-5), of the coarsest dtype
         between the leaf and the output.
       atol: absolute disagreement allowed in each element.
       order: 2 checks the derivatives of the gradient as well: the engine's gradient is

@@ -1,7 +1,7 @@
 """A function made ready to be checked: compiled once, looked at at any point."""
 
 from .batch import Slopes, Values
-from .precision import coarsest
+from .precision import coarsest, has_custom_rules, program_of
 from .subject import Subject
 from .witness import Reverse
 
@@ -18,6 +18,7 @@ class Bench:
     Attributes:
       subject: Subject, at the point of the last `moved`.
       dtypes: the coarsest dtype between each leaf and the output.
+      has_custom_rules: whether f calls what has rules of its own.
       values: Values of f.
       reverses: name -> (xs, y_bar) -> (y, x_bar). forwards: name -> Slopes.
       refusals: name -> exceptions by which it says "not me".
@@ -25,7 +26,9 @@ class Bench:
 
     def __init__(self, f, args, witnesses, kwargs=None, argnums=None, has_aux=False):
         self.subject = subject = Subject(f, args, kwargs, argnums, has_aux)
-        self.dtypes, self.values = coarsest(subject), Values(subject)
+        program = program_of(subject)
+        self.dtypes, self.values = coarsest(subject, program), Values(subject)
+        self.has_custom_rules = has_custom_rules(program)
         self.reverses, self.forwards, self.refusals = {}, {}, {}
         for witness in witnesses:
             reverse, forward = f"{witness.name} reverse", f"{witness.name} forward"

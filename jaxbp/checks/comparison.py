@@ -28,6 +28,7 @@ class Comparison:
     Attributes:
       subject, settings, rng, report.
       dtypes: the coarsest dtype between each leaf and the output.
+      has_custom_rules: whether f calls what has rules of its own.
       values: Values of f.
       reverses: name -> (xs, y_bar) -> (y, x_bar). forwards: name -> Slopes.
     """
@@ -35,6 +36,7 @@ class Comparison:
     def __init__(self, bench, rng, settings):
         self.subject, self.rng, self.settings = bench.subject, rng, settings
         self.dtypes, self.values = bench.dtypes, bench.values
+        self.has_custom_rules = bench.has_custom_rules
         self.reverses, self.forwards = dict(bench.reverses), dict(bench.forwards)
         self.refusals = dict(bench.refusals)
         f = self.subject.f

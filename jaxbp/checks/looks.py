@@ -19,6 +19,7 @@ from .differences import (
 from .judge import judge_slope, over
 from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
 
+MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is allowed
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
 
@@ -199,14 +200,17 @@ class Looker:
         if not np.isfinite(other):  # no step was inside the domain on both sides
             value = other = 0.0
             allowed = np.inf
-        is_nothing = found.flat and abs(value) <= NEGLIGIBLE * self.steepest
+        visible = max(self.steepest, self._rounding(probe.leaf))
+        is_small = abs(value) <= NEGLIGIBLE * visible
+        is_nothing = found.flat and (is_small or not self.check.has_custom_rules)
         hidden = 0.0 if is_nothing else self._hidden(look)
         kinked = found.kink and abs(value - other) <= allowed
         row = judge_slope(
             where | {"witness": DIFFERENCES}, probe.index, probe.scale, value, other,
             allowed, noise=found.noise, kinked=kinked, hidden=hidden,
         )  # fmt: skip
-        in_doubt = look.doubted and row.verdict == DIFFER
+        in_doubt = look.doubted or abs(value - other) <= allowed + MORE * hidden
+        in_doubt = in_doubt and row.verdict == DIFFER
         return replace(row, verdict=UNDECIDED) if in_doubt else row
 
 

@@ -11,11 +11,20 @@ from .closeness import epsilon, inner, wide
 from .finding import explain
 from .judge import judge_elements, judge_slope
 from .looks import Looker
-from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED, YOURS, place, worst
+from .rows import (
+    AGREE,
+    BARELY,
+    DIFFER,
+    DIFFERENCES,
+    KINK,
+    UNDECIDED,
+    YOURS,
+    place,
+    worst,
+)
 
 SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive,
 LONGER = 2.0  # and a longer one, where it is so many times longer at least
-BARELY = 1.5  # times what is allowed one element: noise alone may be as much
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
 ELEMENTS = 8  # that differ most are set beside the differences
 
@@ -260,7 +269,8 @@ class Point:
                 return replace(row, verdict=KINK)
             if row.excess < CERTAIN:
                 return replace(row, verdict=UNDECIDED)
-        return _unless_barely(found) if found.failed else row
+        is_told = found.failed or len(part) == 1
+        return _unless_barely(found) if is_told else row
 
     def _compare_adjoints(self, looks):
         """<y_bar, J x_dot> = <J^T y_bar, x_dot> within each system with both modes,

@@ -8,6 +8,7 @@ AGREE, KINK, DIFFER, NOT_FINITE = "agree", "kink", "differ", "not finite"
 UNDECIDED = "cannot tell"
 FAILURES = (DIFFER, NOT_FINITE)
 DIFFERENCES = "differences"
+BARELY = 1.5  # times what is allowed: noise alone may be as much
 YOURS = "yours"  # the gradient that the user gave
 
 
@@ -65,7 +66,7 @@ def worst(rows) -> Any:
 
 def _rank(row):
     if row.verdict == UNDECIDED:
-        return 2 if row.excess > 1 else 0
+        return 2 if row.excess >= BARELY else 0
     return {KINK: 1, AGREE: 1, DIFFER: 3, NOT_FINITE: 4}[row.verdict]
 
 
