@@ -109,6 +109,7 @@ class Point:
         One ladder of steps may straddle kinks beside the point by bad luck, or be too
         short for f's noise. Another is heard if its own error is smaller than the
         disagreement: a look that is refuted by noise alone is in doubt, not refuted.
+        So is one beside which the others find other slopes: f swings between the steps.
         """
         asked = [self._other_steps(look.probe) for look in looks]
         found = iter(self.looker.look([probe for probes in asked for probe in probes]))
@@ -121,22 +122,26 @@ class Point:
         """The direction of a probe shorter, and as long as the leaf's size or 1."""
         x = self.xs[probe.leaf]
         largest = float(np.abs(wide(x)[np.isfinite(wide(x))]).max(initial=1.0))
-        factors = [*SHORTER, abs(probe.scale) / largest]
-        dtype = x.dtype
-        shorter = [probe.shorter(f, dtype) for f in factors if f > 1 or f < 1 / LONGER]
-        return [other for other in shorter if other.direction.any()]
+        longer = abs(probe.scale) / largest
+        factors = [*SHORTER, longer] if longer * LONGER < 1 else SHORTER
+        other = [probe.shorter(factor, x.dtype) for factor in factors]
+        return [probe for probe in other if probe.direction.any()]
 
     def _heard(self, look, others):
         """The look itself or the one of `others` that decides on its disagreement."""
+        allowed = {id(k): self.looker.allowed(k) / abs(k.probe.scale) for k in others}
         gap = abs(look.value - look.found.value) / abs(look.probe.scale)
-        heard = [
-            other
-            for other in others
-            if self.looker.allowed(other) / abs(other.probe.scale) < gap / 2
+        heard = [other for other in others if allowed[id(other)] < gap / 2]
+        best = min([look, *heard], key=self.looker.excess)
+        slope = look.found.value / look.probe.scale
+        far = [
+            abs(other.found.value / other.probe.scale - slope) - allowed[id(other)]
+            for other in heard
         ]
-        if heard:
-            return min([look, *heard], key=self.looker.excess)
-        return replace(look, doubted=True)
+        swings = any(distance > gap / 2 for distance in far)
+        if self.looker.excess(best) > 1 and (swings or not heard):
+            return replace(best, doubted=True)
+        return best
 
     def _tells(self, look):
         row = self.looker.rows(self.where(""), look)[0]
