@@ -24,6 +24,7 @@ from .rows import (
 )
 
 SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive,
+SUPPORT = 3  # steps of all ladders, shorter than those taken, put it in doubt
 LONGER = 2.0  # and a longer one, where it is so many times longer at least
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
 ELEMENTS = 8  # that differ most are set beside the differences
@@ -109,7 +110,8 @@ class Point:
         One ladder of steps may straddle kinks beside the point by bad luck, or be too
         short for f's noise. Another is heard if its own error is smaller than the
         disagreement: a look that is refuted by noise alone is in doubt, not refuted.
-        So is one beside which the others find other slopes: f swings between the steps.
+        So is one beside which the others, or shorter steps, find other slopes: f swings
+        between the steps.
         """
         asked = [self._other_steps(look.probe) for look in looks]
         found = iter(self.looker.look([probe for probes in asked for probe in probes]))
@@ -139,6 +141,7 @@ class Point:
             for other in heard
         ]
         swings = any(distance > gap / 2 for distance in far)
+        swings |= sum(_supports(k, gap) for k in [look, *others]) >= SUPPORT
         if self.looker.excess(best) > 1 and (swings or not heard):
             return replace(best, doubted=True)
         return best
@@ -294,6 +297,13 @@ class Point:
             where = self.where("adjoint identity", witness=f"{system} adjoint")
             where["judged"] = f"{system} reverse"
             self.report.rows.append(judge_slope(where, None, 1.0, right, left, allowed))
+
+
+def _supports(look, gap):
+    """How many steps shorter than the one taken say what the gradient says, on both
+    sides, to a quarter of the disagreement `gap` (per unit of the leaf)."""
+    off = np.abs(look.found.finer - look.value) / abs(look.probe.scale)
+    return int(np.sum((off < gap / 4).all(axis=1)))
 
 
 def _unless_barely(row):
