@@ -104,11 +104,6 @@ class Checker:
 
     Args:
       f, kwargs, argnums, has_aux: as in `check`.
-
-    Example:
-      >>> again = jaxbp.Checker(lambda x: jnp.sum(jnp.sin(x)))
-      >>> all(again(jnp.array([x, 2.0])) for x in (0.3, 1.7))
-      True
     """
 
     def __init__(self, f, *, kwargs=None, argnums=None, has_aux=False):

@@ -214,10 +214,10 @@ class Point:
         if other not in self.measured:
             names = [self.report.judged, other]
             runs = [self.check.rounded(name, self.xs, self.y_bar) for name in names]
-            known = [(self.bars[n], r) for n, r in zip(names, runs, strict=True) if r]
-            slacks = rounding.slack(*zip(*known, strict=True), self.dtypes) \
-                if known else self.slacks  # fmt: skip
-            self.measured[other] = slacks, None not in runs
+            known = [n for n, run in zip(names, runs, strict=True) if run]
+            bars, runs = [self.bars[n] for n in known], [run for run in runs if run]
+            slacks = rounding.slack(bars, runs, self.dtypes) if known else self.slacks
+            self.measured[other] = slacks, len(known) == len(names)
         slacks, is_certain = self.measured[other]
         return slacks[j], is_certain
 
