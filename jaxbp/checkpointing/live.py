@@ -270,7 +270,7 @@ def _joins(step: Step) -> bool:
     """Whether it may be computed within what reads it."""
     if step.name == _COPY:
         return True
-    if step.inner or step.name in (*UPDATING, "pad", "concatenate"):
+    if step.inner or step.name in (*UPDATING, "concatenate"):
         return False
     fused = fuses(step) or step.name in (*SELECTING, "transpose")
     return fused or step.name in ENDING
