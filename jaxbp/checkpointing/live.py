@@ -13,7 +13,10 @@ all steps, and what a step needs more it has beside. A product copies an operand
 axes do not lie as it needs them.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+
+import jax
 
 from .. import ir
 from ..costs.flat import Flat, Step, Value, flatten
@@ -31,7 +34,11 @@ _LOOPS = ("scan", "while", "cond")
 
 def live_bytes(program) -> int:
     """Of a closed program: outputs and what lives beside them, arguments apart."""
-    flat = flatten(program)
+    return live_bytes_of(flatten(program))
+
+
+def live_bytes_of(flat: Flat) -> int:
+    """Of a program as a list of steps."""
     return _Timeline(flat).whole(flat)
 
 
@@ -58,6 +65,8 @@ class _Timeline:
                     self.made.add(out)
                 elif all(self._in_library(reader) for reader, _ in self._read(out)):
                     self.library.add(out)
+        if jax.default_backend() == "cpu":
+            self.steps = self._as_ready()
         self.number = {out: n for n, it in enumerate(self.steps) for out in it.outs}
         self.last = self._last_reads()
 
@@ -88,6 +97,42 @@ class _Timeline:
                 step = step._replace(ins=tuple(ins))
             found.append(step)
         return found
+
+    def _as_ready(self) -> list[Step]:
+        """The steps as XLA:CPU runs them: first what all operands are there for."""
+        own = [
+            any(out in self.made for out in step.outs) or not step.outs
+            for step in self.steps
+        ]
+        waits: list[set[int]] = []  # per step: those of arrays that it reads
+        sources: dict[Value, set[int]] = {}
+        users: dict[int, list[int]] = {}
+        for number, step in enumerate(self.steps):
+            before = set().union(*[sources.get(self._root(v), ()) for v in step.ins])
+            waits.append(before)
+            here = {number} if own[number] else before
+            sources.update(dict.fromkeys(step.outs, here))
+            if own[number]:
+                for source in before:
+                    users.setdefault(source, []).append(number)
+        left = [len(before) for before in waits]
+        queue = deque(n for n, count in enumerate(left) if own[n] and not count)
+        order = []
+        while queue:
+            order.append(number := queue.popleft())
+            for user in users.get(number, ()):
+                left[user] -= 1
+                if not left[user]:
+                    queue.append(user)
+        # What is computed within its readers comes when the last it reads is there.
+        place = {number: at for at, number in enumerate(order)}
+        last = [
+            (place[n], 0, n)
+            if on
+            else (max([place[b] for b in waits[n]], default=-1), 1, n)
+            for n, on in enumerate(own)
+        ]
+        return [self.steps[n] for *_, n in sorted(last)]
 
     def _is_made(self, step: Step, out: Value) -> bool:
         """Whether a value is an array of its own."""

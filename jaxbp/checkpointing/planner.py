@@ -30,8 +30,7 @@ _planners: OrderedDict = OrderedDict()
 _MOST_PLANNERS = 64
 _MOST_CHOICES = 12
 _MOST_EXTRA = 5  # runs of the function more than once, at most
-_MAY_FIT = 1.15  # what is expected to need more than so many budgets does not
-_MOST_DOUBTFUL = 3  # compiled more, before a budget is refused
+_MOST_DOUBTFUL = 8  # compiled more, before a budget is refused
 
 
 def planner_of(program, moving: Sequence[bool]) -> "Planner":
@@ -59,7 +58,7 @@ class Planner:
         self.choices = _thinned(list(self._choices(self.segments)), self._total)
         self._deep = False
         self._tried: list[_Try | None] = [None] * len(self.choices)
-        self._found: dict[int, int | None] = {}  # per budget the choice taken
+        self._sought: set[int] = set()  # budgets
         self.planning_s = time.process_time() - begun
 
     def _choices(self, segments: Sequence[Segment]) -> Iterator[Choice]:
@@ -92,7 +91,6 @@ class Planner:
         found = _thinned(found, self._total) if found else []
         self.choices = [*found, *self.choices]
         self._tried = [*[None] * len(found), *self._tried]
-        self._found.clear()  # they were places among fewer
         return len(found)
 
     def _total(self, choice: Choice) -> int:
@@ -119,11 +117,15 @@ class Planner:
         Raises:
           InvalidArgument: none does; the message has the least that one takes.
         """
-        if budget not in self._found:
-            self._found[budget] = self._fitting(budget)
-        place = self._found[budget]
-        if place is None:
+        if budget not in self._sought:
+            self._seek(budget)
+            self._sought.add(budget)
+        # Among all that were compiled, for whatever budget: so a larger one is never
+        # the slower.
+        fitting = [p for p, it in enumerate(self._tried) if it and it.within(budget)]
+        if not fitting:
             raise InvalidArgument(self._refusal(budget, name))
+        place = max(fitting)
         chosen = self.choices[place]
         return Plan(
             name=name,
@@ -163,17 +165,16 @@ class Planner:
             ]
         )
 
-    def _fitting(self, budget: int) -> int | None:
-        """The fastest choice that is found to fit, by bisection: fewer bytes are
-        expected of a slower one, and what the model says is corrected by what was
-        measured on both sides. Where that fails, what may fit is tried one by one."""
+    def _seek(self, budget: int) -> None:
+        """Compiles choices until the fastest that fits is found, by bisection: fewer
+        bytes are expected of a slower one, and what the model says is corrected by what
+        was measured on both sides. Where that fails, what may fit is tried one by one.
+        """
         fits = self._bisected(len(self.choices), budget)
         if fits < 0 and (more := self._deepen()):
             fits = self._bisected(more, budget)
-        for place in () if fits >= 0 else self._doubtful(budget):
-            self._measured(place)
-        found = [p for p, it in enumerate(self._tried) if it and it.within(budget)]
-        return max(found, default=None)
+        if fits < 0:
+            self._seek_least(budget)
 
     def _bisected(self, beyond: int, budget: int) -> int:
         """The fastest before `beyond` that fits; -1: none is found to."""
@@ -189,27 +190,29 @@ class Planner:
     def _next(self, fits: int, beyond: int, budget: int) -> int:
         """The fastest between these that should fit, but no more than half of them are
         left to be tried after it."""
-        between = range(fits + 1, beyond)
-        hopeful = [p for p in between if self._expected(p) <= budget]
-        quarter = len(between) // 4
+        quarter = (beyond - fits - 1) // 4
         first, last = fits + 1 + quarter, beyond - 1 - quarter
-        return min(max(max(hopeful, default=first), first), last)
+        between = range(last, first, -1)
+        return next((p for p in between if self._predicted(p) <= budget), first)
 
-    def _doubtful(self, budget: int) -> list[int]:
-        """Those that were not compiled and may yet fit, the likeliest first."""
-        untried = [p for p, it in enumerate(self._tried) if not it or not it.measured]
-        likely = sorted(untried, key=self._expected)[:_MOST_DOUBTFUL]
-        return [p for p in likely if self._expected(p) <= _MAY_FIT * budget]
+    def _seek_least(self, budget: int) -> None:
+        """Compiles, the likeliest first, what fits if the model is as far off as it was
+        at most, until one does; none fits that may take less than all that were."""
+        for _ in range(_MOST_DOUBTFUL):
+            known = [it for it in self._tried if it and it.measured is not None]
+            least = min(it.measured for it in known)
+            off = min(it.measured / max(it.predicted, 1) for it in known)
+            untried = [p for p in range(len(self.choices)) if not self._is_known(p)]
+            sizes = {p: off * self._try(p).predicted for p in untried}
+            place = min(untried, key=lambda p: sizes[p], default=None)
+            if place is None or sizes[place] >= least:
+                return
+            if self._measured(place) <= budget:
+                return
 
-    def _expected(self, place: int) -> float:
-        """Bytes by the sizes of segments, as far off as they were for the nearest that
-        was measured."""
-        known = [
-            (abs(place - p), it.measured / self._total(self.choices[p]))
-            for p, it in enumerate(self._tried)
-            if it and it.measured
-        ]
-        return self._total(self.choices[place]) * (min(known)[1] if known else 1.0)
+    def _is_known(self, place: int) -> bool:
+        it = self._tried[place]
+        return it is not None and it.measured is not None
 
     def _try(self, place: int) -> "_Try":
         found = self._tried[place]
