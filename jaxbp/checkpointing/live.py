@@ -59,9 +59,12 @@ class _Timeline:
                 self.readers.setdefault(self._root(value), []).append((step, place))
         self.made: set[Value] = set()
         self.library: set[Value] = set()  # not made; all within a reduction's call
+        sinks: dict[Value, set[Value]] = {}  # per value: in whose fusions it is
         for step in reversed(self.steps):
             for out in step.outs:
-                if self._is_made(step, out):
+                found = sinks[out] = self._sinks(out, sinks)
+                dear = step.name in _DEAR and _joins(step) and len(found) > 1
+                if dear or self._is_made(step, out):
                     self.made.add(out)
                 elif all(self._in_library(reader) for reader, _ in self._read(out)):
                     self.library.add(out)
@@ -133,6 +136,15 @@ class _Timeline:
             for n, on in enumerate(own)
         ]
         return [self.steps[n] for *_, n in sorted(last)]
+
+    def _sinks(self, out: Value, sinks: dict) -> set[Value]:
+        """Arrays, two at most, in whose fusions a value is computed."""
+        found: set[Value] = set()
+        for reader, _ in self._read(out):
+            for other in reader.outs:
+                ends = other in self.made or reader.name in ENDING
+                found |= {other} if ends else sinks.get(other, set())
+        return set(list(found)[:2])
 
     def _is_made(self, step: Step, out: Value) -> bool:
         """Whether a value is an array of its own."""

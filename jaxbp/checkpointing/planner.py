@@ -9,6 +9,7 @@ larger one never gives a slower plan, nor a refusal where a smaller one was kept
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeGuard
 
 import jax
 import numpy as np
@@ -31,6 +32,8 @@ _MOST_PLANNERS = 64
 _MOST_CHOICES = 12
 _MOST_EXTRA = 5  # runs of the function more than once, at most
 _MOST_DOUBTFUL = 8  # compiled more, before a budget is refused
+_LIGHTER = ((0.25, 0.25), (0.5, 0.5), (1.0, 0.25))
+_DOUBT = 0.85  # of what is predicted, or more, is taken
 
 
 def planner_of(program, moving: Sequence[bool]) -> "Planner":
@@ -80,18 +83,25 @@ class Planner:
                 steps = sum(times for _, _, times in taped(tree))
                 yield Choice(found, extra, steps, tree)
 
-    def _deepen(self) -> int:
-        """Adds choices that run more again than the model finds of use: as if to run
-        a segment, and to pull it back, took little room. How many."""
+    def _deepen(self) -> None:
+        """Adds choices of which fewer bytes are predicted than of all that are there:
+        planned as if to run a segment, or to pull it back, took less room than it
+        does, so that more is run again."""
         if self._deep:
-            return 0
-        self._deep, most = True, self.choices[0].extra
-        found = self._choices([_light(segment) for segment in self.segments])
-        found = [choice for choice in found if choice.extra > most]
-        found = _thinned(found, self._total) if found else []
-        self.choices = [*found, *self.choices]
-        self._tried = [*[None] * len(found), *self._tried]
-        return len(found)
+            return
+        self._deep = True
+        least = min(self._try(place).predicted for place in range(len(self.choices)))
+        added = []
+        for shares in _LIGHTER:
+            found = self._choices([_lighter(it, *shares) for it in self.segments])
+            for choice in _thinned(list(found), self._total):
+                it = self._tried_anew(choice)
+                if it.predicted < least:
+                    added.append((choice, it))
+        known = list(zip(self.choices, self._tried, strict=True))
+        pairs = sorted([*added, *known], key=lambda pair: -pair[0].extra)
+        self.choices = [choice for choice, _ in pairs]
+        self._tried = [it for _, it in pairs]
 
     def _total(self, choice: Choice) -> int:
         """With the outputs, in whose places the states live that fit there."""
@@ -171,9 +181,8 @@ class Planner:
         was measured on both sides. Where that fails, what may fit is tried one by one.
         """
         fits = self._bisected(len(self.choices), budget)
-        if fits < 0 and (more := self._deepen()):
-            fits = self._bisected(more, budget)
         if fits < 0:
+            self._deepen()
             self._seek_least(budget)
 
     def _bisected(self, beyond: int, budget: int) -> int:
@@ -196,32 +205,32 @@ class Planner:
         return next((p for p in between if self._predicted(p) <= budget), first)
 
     def _seek_least(self, budget: int) -> None:
-        """Compiles, the likeliest first, what fits if the model is as far off as it was
-        at most, until one does; none fits that may take less than all that were."""
+        """Compiles the fastest that is expected to fit; then, the likeliest first, what
+        may, or may take less than all that were, if the model is a little further off
+        than it was at most; until one fits."""
         for _ in range(_MOST_DOUBTFUL):
-            known = [it for it in self._tried if it and it.measured is not None]
+            untried = [p for p, it in enumerate(self._tried) if not _is_measured(it)]
+            hopeful = [p for p in untried if self._predicted(p) <= budget]
+            known = [it for it in self._tried if _is_measured(it)]
             least = min(it.measured for it in known)
-            off = min(it.measured / max(it.predicted, 1) for it in known)
-            untried = [p for p in range(len(self.choices)) if not self._is_known(p)]
+            off = _DOUBT * min(it.measured / max(it.predicted, 1) for it in known)
             sizes = {p: off * self._try(p).predicted for p in untried}
-            place = min(untried, key=lambda p: sizes[p], default=None)
-            if place is None or sizes[place] >= least:
+            place = max(hopeful, default=min(untried, key=sizes.get, default=None))
+            if place is None or (sizes[place] >= least and not hopeful):
                 return
             if self._measured(place) <= budget:
                 return
 
-    def _is_known(self, place: int) -> bool:
-        it = self._tried[place]
-        return it is not None and it.measured is not None
-
     def _try(self, place: int) -> "_Try":
         found = self._tried[place]
         if found is None:
-            choice = self.choices[place]
-            ways = [way for _, way, _ in taped(choice.tree)]
-            by_blocks = any(way.loop_bytes is not None for way in ways)
-            found = self._tried[place] = _Try(self._traced(choice), by_blocks)
+            found = self._tried[place] = self._tried_anew(self.choices[place])
         return found
+
+    def _tried_anew(self, choice: Choice) -> "_Try":
+        ways = [way for _, way, _ in taped(choice.tree)]
+        by_blocks = any(way.loop_bytes is not None for way in ways)
+        return _Try(self._traced(choice), by_blocks)
 
     def _predicted(self, place: int) -> int:
         """By the model, corrected by what it was off for the nearest choice that was
@@ -306,10 +315,15 @@ class Planner:
         )
 
 
-def _light(segment: Segment) -> Segment:
-    """A segment that takes a quarter of the room while it is run and pulled back."""
-    ways = [w._replace(pull_bytes=w.pull_bytes // 4) for w in segment.ways]
-    return segment._replace(run_bytes=segment.run_bytes // 4, ways=tuple(ways))
+def _lighter(segment: Segment, run: float, pull: float) -> Segment:
+    """A segment that takes such shares of its room while it is run and pulled back."""
+    ways = [w._replace(pull_bytes=int(pull * w.pull_bytes)) for w in segment.ways]
+    run_bytes = int(run * segment.run_bytes)
+    return segment._replace(run_bytes=run_bytes, ways=tuple(ways))
+
+
+def _is_measured(it: "_Try | None") -> TypeGuard["_Try"]:
+    return it is not None and it.measured is not None
 
 
 class _Try:

@@ -26,7 +26,7 @@ def jacobian(
     Examples:
     `jaxbp jacobian model.py:step --shapes "f32[512] f32[8,512] f32[512,8]"`,
     `jaxbp jacobian model.py:energy --shapes "f32[64,3]" --hessian --measure`,
-    `jaxbp jacobian model.py:step --shapes "f32[512] f32[8,512] f32[512,8]" --budget 4MB`.
+    `jaxbp jacobian model.py:outer --shapes "f32[512]" --budget 2MB`.
 
     Args:
       call: The function and its arguments. Without --argnums by the first.
