@@ -12,6 +12,7 @@ traced and does not know of the block. An `options=` argument is part of the fun
 import contextlib
 import dataclasses
 import numbers
+import operator
 import re
 from contextvars import ContextVar, Token
 from typing import Any
@@ -125,10 +126,15 @@ def _bytes_or_none(name: str, limit) -> int | None:
 
 def _whole(number) -> int | None:
     """A whole number that is not negative, of whatever type, 6e7 too; else None."""
-    if isinstance(number, numbers.Real) and not isinstance(number, bool):
-        if 0 <= number < float("inf") and number == int(number):
-            return int(number)
-    return None
+    if isinstance(number, bool):
+        return None
+    if isinstance(number, numbers.Real) and float(number).is_integer():
+        number = int(number)
+    try:
+        found = operator.index(number)
+    except TypeError:
+        return None
+    return found if found >= 0 else None
 
 
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}

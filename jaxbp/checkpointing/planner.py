@@ -153,6 +153,7 @@ class Planner:
             ),
             chosen=chosen,
             tell=self.rows,
+            unknown=tuple(self._unknown()),
         )
 
     def _flops(self, choice: Choice) -> float:
@@ -303,6 +304,12 @@ class Planner:
                     line = ir.line_of(eqn.source_info)
                     block = max(found.steps, found.last)
                     yield LoopRuns(line, length, total, found.slots, block)
+
+    def _unknown(self) -> Iterator[str]:
+        """Lines of loops of unknown length that carry cotangents."""
+        for eqn in self.chain.jaxpr.eqns:
+            if eqn.primitive.name == "while" and any(self.chain.moves(eqn.outvars)):
+                yield ir.line_of(eqn.source_info)
 
     def _refusal(self, budget: int, name: str) -> str:
         least = min(it.measured for it in self._tried if it and it.measured is not None)
