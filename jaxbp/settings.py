@@ -11,7 +11,6 @@ traced and does not know of the block. An `options=` argument is part of the fun
 
 import contextlib
 import dataclasses
-import numbers
 import operator
 import re
 from contextvars import ContextVar, Token
@@ -124,11 +123,11 @@ def _bytes_or_none(name: str, limit) -> int | None:
     return found
 
 
-def _whole(number) -> int | None:
+def _whole(number: Any) -> int | None:
     """A whole number that is not negative, of whatever type, 6e7 too; else None."""
     if isinstance(number, bool):
         return None
-    if isinstance(number, numbers.Real) and float(number).is_integer():
+    if isinstance(number, float) and number.is_integer():
         number = int(number)
     try:
         found = operator.index(number)

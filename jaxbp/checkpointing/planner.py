@@ -9,7 +9,6 @@ larger one never gives a slower plan, nor a refusal where a smaller one was kept
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeGuard
 
 import jax
 import numpy as np
@@ -31,7 +30,7 @@ _planners: OrderedDict = OrderedDict()
 _MOST_PLANNERS = 64
 _MOST_CHOICES = 12
 _MOST_EXTRA = 5  # runs of the function more than once, at most
-_MOST_DOUBTFUL = 8  # compiled more, before a budget is refused
+_MOST_DOUBTFUL = 6  # compiled more, before a budget is refused
 _LIGHTER = ((0.25, 0.25), (0.5, 0.5), (1.0, 0.25))
 _DOUBT = 0.85  # of what is predicted, or more, is taken
 
@@ -210,15 +209,24 @@ class Planner:
         may, or may take less than all that were, if the model is a little further off
         than it was at most; until one fits."""
         for _ in range(_MOST_DOUBTFUL):
-            untried = [p for p, it in enumerate(self._tried) if not _is_measured(it)]
+            untried = [
+                p for p, it in enumerate(self._tried) if not it or it.measured is None
+            ]
             hopeful = [p for p in untried if self._predicted(p) <= budget]
-            known = [it for it in self._tried if _is_measured(it)]
-            least = min(it.measured for it in known)
-            off = _DOUBT * min(it.measured / max(it.predicted, 1) for it in known)
+            known = [
+                (it.measured, it.predicted)
+                for it in self._tried
+                if it and it.measured is not None
+            ]
+            least = min(measured for measured, _ in known)
+            off = _DOUBT * min(measured / max(size, 1) for measured, size in known)
             sizes = {p: off * self._try(p).predicted for p in untried}
-            place = max(hopeful, default=min(untried, key=sizes.get, default=None))
-            if place is None or (sizes[place] >= least and not hopeful):
+            likeliest = [p for p in untried if sizes[p] < least]
+            likeliest.sort(key=lambda p: sizes[p], reverse=True)
+            tries = hopeful or likeliest
+            if not tries:
                 return
+            place = tries[-1]
             if self._measured(place) <= budget:
                 return
 
@@ -327,10 +335,6 @@ def _lighter(segment: Segment, run: float, pull: float) -> Segment:
     ways = [w._replace(pull_bytes=int(pull * w.pull_bytes)) for w in segment.ways]
     run_bytes = int(run * segment.run_bytes)
     return segment._replace(run_bytes=run_bytes, ways=tuple(ways))
-
-
-def _is_measured(it: "_Try | None") -> TypeGuard["_Try"]:
-    return it is not None and it.measured is not None
 
 
 class _Try:
