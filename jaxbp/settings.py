@@ -127,8 +127,8 @@ def _whole(number: Any) -> int | None:
     """A whole number that is not negative, of whatever type, 6e7 too; else None."""
     if isinstance(number, bool):
         return None
-    if isinstance(number, float) and number.is_integer():
-        number = int(number)
+    if isinstance(number, float):
+        return int(number) if number.is_integer() and number >= 0 else None
     try:
         found = operator.index(number)
     except TypeError:
