@@ -22,7 +22,7 @@ from .chain import Chain, chain_of
 from .live import live_bytes
 from .nested import scheduled
 from .plan import Choice, LoopRuns, Plan, Row
-from .schedule import LEVELS, Schedules, Segment, peak, taped
+from .schedule import LEVELS, Schedules, Segment, outline, peak, taped
 from .sizes import segments_of
 from .ways import is_long, layout_of
 
@@ -83,22 +83,25 @@ class Planner:
                 yield Choice(found, extra, steps, tree)
 
     def _deepen(self) -> None:
-        """Adds choices of which fewer bytes are predicted than of all that are there:
-        planned as if to run a segment, or to pull it back, took less room than it
-        does, so that more is run again."""
+        """Adds choices that may take fewer bytes than all that are there: planned as
+        if to run a segment, or to pull it back, took less room than it does, so that
+        more is run again."""
         if self._deep:
             return
         self._deep = True
         least = min(self._try(place).predicted for place in range(len(self.choices)))
-        added = []
+        added, known = [], [outline(choice.tree) for choice in self.choices]
         for shares in _LIGHTER:
             found = self._choices([_lighter(it, *shares) for it in self.segments])
             for choice in _thinned(list(found), self._total):
+                if (tree := outline(choice.tree)) in known:
+                    continue
+                known.append(tree)
                 it = self._tried_anew(choice)
-                if it.predicted < least:
+                if _DOUBT * it.predicted < least:
                     added.append((choice, it))
-        known = list(zip(self.choices, self._tried, strict=True))
-        pairs = sorted([*added, *known], key=lambda pair: -pair[0].extra)
+        there = zip(self.choices, self._tried, strict=True)
+        pairs = sorted([*added, *there], key=lambda pair: -pair[0].extra)
         self.choices = [choice for choice, _ in pairs]
         self._tried = [it for _, it in pairs]
 
