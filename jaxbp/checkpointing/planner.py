@@ -31,7 +31,7 @@ _MOST_PLANNERS = 64
 _MOST_CHOICES = 12
 _MOST_EXTRA = 5  # runs of the function more than once, at most
 _MOST_DOUBTFUL = 6  # compiled more, before a budget is refused
-_LIGHTER = ((0.25, 0.25), (0.5, 0.5), (1.0, 0.25))
+_LIGHTER = ((1.0, 0.75), (0.5, 0.5), (0.25, 0.25), (1.0, 0.25))  # to run, to pull
 _DOUBT = 0.85  # of what is predicted, or more, is taken
 
 
