@@ -6,11 +6,11 @@ As in JAX: `grad`, `value_and_grad`, `jvp`, `vjp`, `linearize`, `jacfwd`, `jacre
 `jacobian` and `hessian` take the order that is predicted cheapest.
 
 Ours: `hvp` (Hessian times vector), `laplacian`, `hessian_diagonal`, `check` (is a
-gradient right?), `cost` (what does it take?), `trace` (every value on the way),
-`tape` (what does reverse mode keep?), `explain_nan` (where is a NaN born?),
-`check_rules` (which custom rule is wrong?), `growth` (where does it explode?),
-`checkpointed` (a gradient within so many bytes), `coverage` (which primitives have
-rules).
+gradient right?), `Checker` (and at many points?), `cost` (what does it take?), `trace`
+(every value on the way), `tape` (what does reverse mode keep?), `explain_nan` (where is
+a NaN born?), `check_rules` (which custom rule is wrong?), `growth` (where does it
+explode?), `checkpointed` (a gradient within so many bytes), `coverage` (which
+primitives have rules).
 
 What `linearize` and `vjp` return: `Pushforward`, `Pullback`; both hold a
 `LinearProgram`, which can be printed.
@@ -45,6 +45,7 @@ from .transforms.products import Pullback, Pushforward, jvp, linearize, vjp
 __version__ = "0.1.0"
 
 __all__ = [
+    "Checker",
     "LinearProgram",
     "Options",
     "Pullback",
@@ -81,6 +82,7 @@ __all__ = [
 # Public names whose modules are imported on first use. What an editor sees of them, and
 # of all names here, is in `__init__.pyi`.
 _LAZY = {
+    "Checker": "witnesses",
     "check": "witnesses",
     "checkpointed": "checkpointing",
     "cost": "costs",

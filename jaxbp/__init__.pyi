@@ -163,6 +163,31 @@ def check(
     atol: float = 0.0,
     order: int = 1,
 ) -> _CheckReport: ...
+
+class Checker:
+    f: _Function
+    def __init__(
+        self,
+        f: _Function,
+        *,
+        kwargs: Mapping[str, Any] | None = None,
+        argnums: _Places | None = None,
+        has_aux: bool = False,
+    ) -> None: ...
+    def __call__(
+        self,
+        *args: Any,
+        grad: _Function | None = None,
+        value_and_grad: _Function | None = None,
+        points: int = 3,
+        probes: int = 32,
+        seed: int = 0,
+        differences: bool = True,
+        rtol: float | None = None,
+        atol: float = 0.0,
+        order: int = 1,
+    ) -> _CheckReport: ...
+
 def cost(
     f: _Function,
     *args: Any,

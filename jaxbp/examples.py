@@ -65,6 +65,10 @@ False""",
 >>> report = jaxbp.check(lambda x: jnp.sum(jnp.sin(x)), jnp.array([0.3, 2.0]))
 >>> bool(report)
 True""",
+    "Checker": """\
+>>> again = jaxbp.Checker(lambda x: jnp.sum(jnp.sin(x)))
+>>> all(again(jnp.array([x, 2.0])) for x in (0.3, 1.7))
+True""",
     "cost": """\
 >>> report = jaxbp.cost(lambda w, x: jnp.sum(x @ w), jnp.ones(3), jnp.ones((5, 3)))
 >>> report.inputs, report.outputs, report.cheaper_mode

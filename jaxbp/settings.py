@@ -11,6 +11,7 @@ traced and does not know of the block. An `options=` argument is part of the fun
 
 import contextlib
 import dataclasses
+import operator
 import re
 from contextvars import ContextVar, Token
 from typing import Any
@@ -86,7 +87,7 @@ class Options:
         for name, words in _WORDS.items():
             _check(name, getattr(self, name), words)
         for name in ("scan_stack_limit_bytes", "loop_bytes"):
-            _check_bytes(name, getattr(self, name))
+            object.__setattr__(self, name, _bytes_or_none(name, getattr(self, name)))
         if self.memory is not None:
             object.__setattr__(self, "memory", bytes_of(self.memory, "memory"))
         object.__setattr__(self, "_hash", hash(dataclasses.astuple(self)))
@@ -112,13 +113,27 @@ def _check(name: str, value, words: tuple) -> None:
         raise InvalidArgument(f"`{name}` must be {listed}, but is {value!r}.")
 
 
-def _check_bytes(name: str, limit) -> None:
-    counts = isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0
-    if limit is not None and not counts:
+def _bytes_or_none(name: str, limit) -> int | None:
+    found = _whole(limit)
+    if limit is not None and found is None:
         raise InvalidArgument(
             f"`{name}` must be a number of bytes, 0 or more, or None for the default, "
             f"but is {limit!r}."
         )
+    return found
+
+
+def _whole(number: Any) -> int | None:
+    """A whole number that is not negative, of whatever type, 6e7 too; else None."""
+    if isinstance(number, bool):
+        return None
+    if isinstance(number, float):
+        return int(number) if number.is_integer() and number >= 0 else None
+    try:
+        found = operator.index(number)
+    except TypeError:
+        return None
+    return found if found >= 0 else None
 
 
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -130,8 +145,8 @@ def bytes_of(budget: int | str, name: str = "budget") -> int:
     Raises:
       InvalidArgument: it is neither, or negative; `name` says what it is.
     """
-    if isinstance(budget, int) and not isinstance(budget, bool) and budget >= 0:
-        return budget
+    if (size := _whole(budget)) is not None:
+        return size
     found = isinstance(budget, str) and re.fullmatch(
         r"\s*(\d+\.?\d*)\s*([kmgt]?)(i?)b?\s*", budget, re.IGNORECASE
     )

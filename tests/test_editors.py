@@ -14,6 +14,11 @@ import jaxbp
 ROOT = pathlib.Path(__file__).parents[1]
 STUB = ast.parse((ROOT / "jaxbp" / "__init__.pyi").read_text())
 FUNCTIONS = {node.name: node for node in STUB.body if isinstance(node, ast.FunctionDef)}
+METHODS = {
+    node.name: {m.name: m for m in node.body if isinstance(m, ast.FunctionDef)}
+    for node in STUB.body
+    if isinstance(node, ast.ClassDef)
+}
 ELSEWHERE = {
     "LinearProgram",
     "Options",
@@ -49,17 +54,27 @@ jaxbp.cost(3)
 
 
 def test_the_stub_names_what_there_is():
-    assert set(FUNCTIONS) | ELSEWHERE == set(jaxbp.__all__)
+    public = {name for name in METHODS if not name.startswith("_")}
+    assert set(FUNCTIONS) | ELSEWHERE | public == set(jaxbp.__all__)
+
+
+def test_the_stub_of_a_class_is_that_of_its_methods():
+    for name in ("__init__", "__call__"):
+        same_parameters(METHODS["Checker"][name], getattr(jaxbp.Checker, name))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_stub_has_the_parameters_and_defaults_of_the_function(name):
-    spec = FUNCTIONS[name].args
+    same_parameters(FUNCTIONS[name], getattr(jaxbp, name))
+
+
+def same_parameters(stub, function):
+    spec = stub.args
     stubbed = [a.arg for a in (*spec.posonlyargs, *spec.args)]
     stubbed += [spec.vararg.arg] if spec.vararg else []
     stubbed += [a.arg for a in spec.kwonlyargs]
     stubbed += [spec.kwarg.arg] if spec.kwarg else []
-    real = inspect.signature(getattr(jaxbp, name)).parameters
+    real = inspect.signature(function).parameters
     assert stubbed == list(real)
     defaults = [ast.literal_eval(d) for d in (*spec.defaults, *spec.kw_defaults) if d]
     empty = inspect.Parameter.empty

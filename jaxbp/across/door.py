@@ -85,7 +85,7 @@ def jacobian(
     def plan(*args, measure: bool = False, **kwargs) -> Plan:
         point = Point(fun, argnums, args, kwargs, has_aux)
         check = lambda at: at.check(holomorphic, allow_int, "jacobian")  # noqa: E731
-        return _within_budget(traced_plan(point, check, options, measure), budget)
+        return traced_plan(point, check, options, measure, budget)
 
     jacobian_of.plan = plan
     return jacobian_of
@@ -126,8 +126,8 @@ def hessian(
     def plan(*args, measure: bool = False, **kwargs) -> Plan:
         point = Point(slope, argnums, args, kwargs, has_aux, ("forward",))
         check = lambda at: at.check(holomorphic, False, "hessian")  # noqa: E731
-        found = traced_plan(point, check, options, measure)
-        return _within_budget(dataclasses.replace(found, what="Hessian"), budget)
+        found = traced_plan(point, check, options, measure, budget)
+        return dataclasses.replace(found, what="Hessian")
 
     hessian_of.plan = plan
     return hessian_of
@@ -153,21 +153,12 @@ def gradient(fun: Callable, argnums, has_aux: bool, holomorphic: bool) -> Callab
     return rows_of
 
 
-def _within_budget(plan: Plan, budget: int | None) -> Plan:
-    """The plan with what a budget adds to it."""
-    if budget is None:
-        return plan
-    note = (
-        f"The budget of {budget:,} bytes is not looked at here: where the Jacobian is "
-        "traced, XLA's plan of this way decides between it and a mode in chunks."
-    )
-    return dataclasses.replace(plan, notes=(*plan.notes, note))
-
-
 def traced_plan(
-    point: "Point", check: Callable, options: Options | None, measure: bool
-) -> Plan:
-    """The plan at a point, from the types of its arguments alone; then its times."""
+    point: "Point", check: Callable, options: Options | None, measure: bool,
+    budget: int | None = None,
+) -> Plan:  # fmt: skip
+    """The plan at a point, from the types of its arguments alone; then what a budget
+    makes of it, and its times."""
     found = []
     given, at = point.opened()
 
@@ -176,11 +167,16 @@ def traced_plan(
         check(one)
         with settings.using(options):
             one.record()
-            found.append(one.whole().plan())
+            found.extend([one, one.whole().plan()])
         return 0
 
     jax.eval_shape(traced, given)
-    return timed(found[0], at, given, options) if measure else found[0]
+    one, plan = found
+    if budget is not None:
+        with settings.using(options):
+            told = one.told_within(budget, plan, given, at)
+        plan = dataclasses.replace(plan, notes=(*plan.notes, told))
+    return timed(plan, at, given, options) if measure else plan
 
 
 class Point:
@@ -300,9 +296,27 @@ class Point:
         return chunks.size_of(self.outs)
 
     def within(self, budget: int, plan: Plan):
-        """The result, by the way planned if XLA's plan of it keeps within the budget,
-        else by the better mode, in chunks that do; at last without a tape."""
+        """The result, by a way that keeps within the budget."""
         taken, at = self.opened()
+        return self.fitted(budget, plan, taken, at)[0](taken)
+
+    def told_within(self, budget: int, plan: Plan, taken: list, at: Callable) -> str:
+        """In words, what a budget makes of the plan."""
+        if self.is_plain:
+            return "A budget is not looked at: these Jacobians are taken by rows alone."
+        _, way, size, total = self.fitted(budget, plan, taken, at)
+        count, what = self.count(way), "columns" if way.name == "forward" else "rows"
+        chunked = not way.order and size < count
+        pieces = f", {size:,} of {count:,} {what} at a time" if chunked else ""
+        return (
+            f"Within {budget:,} bytes: {way.name}{pieces}; by XLA's plan {total:,} "
+            "bytes for arguments, tape, Jacobian and what stands between."
+        )
+
+    def fitted(self, budget: int, plan: Plan, taken: list, at: Callable) -> tuple:
+        """The way planned if XLA's plan of it keeps within the budget, else the better
+        mode, in chunks that do, at last without a tape: (function, way, seeds a sweep,
+        bytes)."""
         modes = [way for way in plan.ways if not way.order]
         ways = dict.fromkeys([plan.chosen, *sorted(modes, key=lambda way: way.time_s)])
         loops = self.whole().loops  # then forward mode keeps no tape anyway
@@ -318,7 +332,7 @@ class Point:
                 refused = error
                 continue
             if size or not self.count(way):
-                return made(size)(taken)
+                return made(size), way, size, total
             least.append(total)
         raise chunks.too_little(budget, min(least)) if least else refused
 

@@ -13,7 +13,10 @@ all steps, and what a step needs more it has beside. A product copies an operand
 axes do not lie as it needs them.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+
+import jax
 
 from .. import ir
 from ..costs.flat import Flat, Step, Value, flatten
@@ -31,7 +34,11 @@ _LOOPS = ("scan", "while", "cond")
 
 def live_bytes(program) -> int:
     """Of a closed program: outputs and what lives beside them, arguments apart."""
-    flat = flatten(program)
+    return live_bytes_of(flatten(program))
+
+
+def live_bytes_of(flat: Flat) -> int:
+    """Of a program as a list of steps."""
     return _Timeline(flat).whole(flat)
 
 
@@ -52,12 +59,17 @@ class _Timeline:
                 self.readers.setdefault(self._root(value), []).append((step, place))
         self.made: set[Value] = set()
         self.library: set[Value] = set()  # not made; all within a reduction's call
+        sinks: dict[Value, set[Value]] = {}  # per value: in whose fusions it is
         for step in reversed(self.steps):
             for out in step.outs:
-                if self._is_made(step, out):
+                found = sinks[out] = self._sinks(out, sinks)
+                dear = step.name in _DEAR and _joins(step) and len(found) > 1
+                if dear or self._is_made(step, out):
                     self.made.add(out)
                 elif all(self._in_library(reader) for reader, _ in self._read(out)):
                     self.library.add(out)
+        if jax.default_backend() == "cpu":
+            self.steps = self._as_ready()
         self.number = {out: n for n, it in enumerate(self.steps) for out in it.outs}
         self.last = self._last_reads()
 
@@ -88,6 +100,51 @@ class _Timeline:
                 step = step._replace(ins=tuple(ins))
             found.append(step)
         return found
+
+    def _as_ready(self) -> list[Step]:
+        """The steps as XLA:CPU runs them: first what all operands are there for."""
+        own = [
+            any(out in self.made for out in step.outs) or not step.outs
+            for step in self.steps
+        ]
+        waits: list[set[int]] = []  # per step: those of arrays that it reads
+        sources: dict[Value, set[int]] = {}
+        users: dict[int, list[int]] = {}
+        for number, step in enumerate(self.steps):
+            before = set().union(*[sources.get(self._root(v), ()) for v in step.ins])
+            waits.append(before)
+            here = {number} if own[number] else before
+            sources.update(dict.fromkeys(step.outs, here))
+            if own[number]:
+                for source in before:
+                    users.setdefault(source, []).append(number)
+        left = [len(before) for before in waits]
+        queue = deque(n for n, count in enumerate(left) if own[n] and not count)
+        order = []
+        while queue:
+            order.append(number := queue.popleft())
+            for user in users.get(number, ()):
+                left[user] -= 1
+                if not left[user]:
+                    queue.append(user)
+        # What is computed within its readers comes when the last it reads is there.
+        place = {number: at for at, number in enumerate(order)}
+        last = [
+            (place[n], 0, n)
+            if on
+            else (max([place[b] for b in waits[n]], default=-1), 1, n)
+            for n, on in enumerate(own)
+        ]
+        return [self.steps[n] for *_, n in sorted(last)]
+
+    def _sinks(self, out: Value, sinks: dict) -> set[Value]:
+        """Arrays, two at most, in whose fusions a value is computed."""
+        found: set[Value] = set()
+        for reader, _ in self._read(out):
+            for other in reader.outs:
+                ends = other in self.made or reader.name in ENDING
+                found |= {other} if ends else sinks.get(other, set())
+        return set(list(found)[:2])
 
     def _is_made(self, step: Step, out: Value) -> bool:
         """Whether a value is an array of its own."""
@@ -270,7 +327,7 @@ def _joins(step: Step) -> bool:
     """Whether it may be computed within what reads it."""
     if step.name == _COPY:
         return True
-    if step.inner or step.name in (*UPDATING, "pad", "concatenate"):
+    if step.inner or step.name in (*UPDATING, "concatenate"):
         return False
     fused = fuses(step) or step.name in (*SELECTING, "transpose")
     return fused or step.name in ENDING

@@ -99,6 +99,7 @@ class Plan(Shown):
       chosen: the choice taken.
       seconds, plain_seconds: of the planned gradient and of the plain one; None unless
         the plan was measured.
+      unknown: lines of the loops of unknown length that are differentiated.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Plan(Shown):
     tell: Callable[[Choice], tuple[Row, ...]] = field(compare=False)
     seconds: Seconds | None = None
     plain_seconds: Seconds | None = None
+    unknown: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -157,9 +159,12 @@ class Plan(Shown):
             f"{size(self.measured_bytes)} beside its arguments, by XLA's plan "
             f"(predicted {size(self.predicted_bytes)}, {100 * off:+.0f} %)."
         )
+        looped = (
+            " with what loops run again" if any(it.slots for it in self.loops) else ""
+        )
         work = (
-            f"Forward steps {self.forward_steps:,}, {self.times_f:.2f} times f, where "
-            f"a step is one of {self.segments:,} segments; "
+            f"Forward steps {self.forward_steps:,}, {self.times_f:.2f} times f"
+            f"{looped}, where a step is one of {self.segments:,} segments; "
             f"{show(exactly(self.flops))} flops in all."
         )
         loops = [
@@ -170,6 +175,13 @@ class Plan(Shown):
             )
             for it in self.loops
             if it.slots
+        ]
+        loops += [
+            Words(
+                f"Loop at {short(line)}: of unknown length. Its step runs three times "
+                "or so for a gradient, oftener within few bytes; that is not counted."
+            )
+            for line in self.unknown
         ]
         return Page(
             Words(head, "bold"), Words(work), *loops, *self._times(), self.table()

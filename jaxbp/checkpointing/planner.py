@@ -22,7 +22,7 @@ from .chain import Chain, chain_of
 from .live import live_bytes
 from .nested import scheduled
 from .plan import Choice, LoopRuns, Plan, Row
-from .schedule import LEVELS, Schedules, Segment, peak, taped
+from .schedule import LEVELS, Schedules, Segment, outline, peak, taped
 from .sizes import segments_of
 from .ways import is_long, layout_of
 
@@ -30,8 +30,9 @@ _planners: OrderedDict = OrderedDict()
 _MOST_PLANNERS = 64
 _MOST_CHOICES = 12
 _MOST_EXTRA = 5  # runs of the function more than once, at most
-_MAY_FIT = 1.15  # what is expected to need more than so many budgets does not
-_MOST_DOUBTFUL = 3  # compiled more, before a budget is refused
+_MOST_DOUBTFUL = 6  # compiled more, before a budget is refused
+_LIGHTER = ((1.0, 0.75), (0.5, 0.5), (0.25, 0.25), (1.0, 0.25))  # to run, to pull
+_DOUBT = 0.85  # of what is predicted, or more, is taken
 
 
 def planner_of(program, moving: Sequence[bool]) -> "Planner":
@@ -59,7 +60,7 @@ class Planner:
         self.choices = _thinned(list(self._choices(self.segments)), self._total)
         self._deep = False
         self._tried: list[_Try | None] = [None] * len(self.choices)
-        self._found: dict[int, int | None] = {}  # per budget the choice taken
+        self._sought: set[int] = set()  # budgets
         self.planning_s = time.process_time() - begun
 
     def _choices(self, segments: Sequence[Segment]) -> Iterator[Choice]:
@@ -81,19 +82,28 @@ class Planner:
                 steps = sum(times for _, _, times in taped(tree))
                 yield Choice(found, extra, steps, tree)
 
-    def _deepen(self) -> int:
-        """Adds choices that run more again than the model finds of use: as if to run
-        a segment, and to pull it back, took little room. How many."""
+    def _deepen(self) -> None:
+        """Adds choices that may take fewer bytes than all that are there: planned as
+        if to run a segment, or to pull it back, took less room than it does, so that
+        more is run again."""
         if self._deep:
-            return 0
-        self._deep, most = True, self.choices[0].extra
-        found = self._choices([_light(segment) for segment in self.segments])
-        found = [choice for choice in found if choice.extra > most]
-        found = _thinned(found, self._total) if found else []
-        self.choices = [*found, *self.choices]
-        self._tried = [*[None] * len(found), *self._tried]
-        self._found.clear()  # they were places among fewer
-        return len(found)
+            return
+        self._deep = True
+        least = min(self._try(place).predicted for place in range(len(self.choices)))
+        added, known = [], [outline(choice.tree) for choice in self.choices]
+        for shares in _LIGHTER:
+            found = self._choices([_lighter(it, *shares) for it in self.segments])
+            for choice in _thinned(list(found), self._total):
+                if (tree := outline(choice.tree)) in known:
+                    continue
+                known.append(tree)
+                it = self._tried_anew(choice)
+                if _DOUBT * it.predicted < least:
+                    added.append((choice, it))
+        there = zip(self.choices, self._tried, strict=True)
+        pairs = sorted([*added, *there], key=lambda pair: -pair[0].extra)
+        self.choices = [choice for choice, _ in pairs]
+        self._tried = [it for _, it in pairs]
 
     def _total(self, choice: Choice) -> int:
         """With the outputs, in whose places the states live that fit there."""
@@ -119,11 +129,15 @@ class Planner:
         Raises:
           InvalidArgument: none does; the message has the least that one takes.
         """
-        if budget not in self._found:
-            self._found[budget] = self._fitting(budget)
-        place = self._found[budget]
-        if place is None:
+        if budget not in self._sought:
+            self._seek(budget)
+            self._sought.add(budget)
+        # Among all that were compiled, for whatever budget: so a larger one is never
+        # the slower.
+        fitting = [p for p, it in enumerate(self._tried) if it and it.within(budget)]
+        if not fitting:
             raise InvalidArgument(self._refusal(budget, name))
+        place = max(fitting)
         chosen = self.choices[place]
         return Plan(
             name=name,
@@ -141,6 +155,7 @@ class Planner:
             ),
             chosen=chosen,
             tell=self.rows,
+            unknown=tuple(self._unknown()),
         )
 
     def _flops(self, choice: Choice) -> float:
@@ -163,17 +178,15 @@ class Planner:
             ]
         )
 
-    def _fitting(self, budget: int) -> int | None:
-        """The fastest choice that is found to fit, by bisection: fewer bytes are
-        expected of a slower one, and what the model says is corrected by what was
-        measured on both sides. Where that fails, what may fit is tried one by one."""
+    def _seek(self, budget: int) -> None:
+        """Compiles choices until the fastest that fits is found, by bisection: fewer
+        bytes are expected of a slower one, and what the model says is corrected by what
+        was measured on both sides. Where that fails, what may fit is tried one by one.
+        """
         fits = self._bisected(len(self.choices), budget)
-        if fits < 0 and (more := self._deepen()):
-            fits = self._bisected(more, budget)
-        for place in () if fits >= 0 else self._doubtful(budget):
-            self._measured(place)
-        found = [p for p, it in enumerate(self._tried) if it and it.within(budget)]
-        return max(found, default=None)
+        if fits < 0:
+            self._deepen()
+            self._seek_least(budget)
 
     def _bisected(self, beyond: int, budget: int) -> int:
         """The fastest before `beyond` that fits; -1: none is found to."""
@@ -189,36 +202,47 @@ class Planner:
     def _next(self, fits: int, beyond: int, budget: int) -> int:
         """The fastest between these that should fit, but no more than half of them are
         left to be tried after it."""
-        between = range(fits + 1, beyond)
-        hopeful = [p for p in between if self._expected(p) <= budget]
-        quarter = len(between) // 4
+        quarter = (beyond - fits - 1) // 4
         first, last = fits + 1 + quarter, beyond - 1 - quarter
-        return min(max(max(hopeful, default=first), first), last)
+        between = range(last, first, -1)
+        return next((p for p in between if self._predicted(p) <= budget), first)
 
-    def _doubtful(self, budget: int) -> list[int]:
-        """Those that were not compiled and may yet fit, the likeliest first."""
-        untried = [p for p, it in enumerate(self._tried) if not it or not it.measured]
-        likely = sorted(untried, key=self._expected)[:_MOST_DOUBTFUL]
-        return [p for p in likely if self._expected(p) <= _MAY_FIT * budget]
-
-    def _expected(self, place: int) -> float:
-        """Bytes by the sizes of segments, as far off as they were for the nearest that
-        was measured."""
-        known = [
-            (abs(place - p), it.measured / self._total(self.choices[p]))
-            for p, it in enumerate(self._tried)
-            if it and it.measured
-        ]
-        return self._total(self.choices[place]) * (min(known)[1] if known else 1.0)
+    def _seek_least(self, budget: int) -> None:
+        """Compiles the fastest that is expected to fit; then, the likeliest first, what
+        may, or may take less than all that were, if the model is a little further off
+        than it was at most; until one fits."""
+        for _ in range(_MOST_DOUBTFUL):
+            untried = [
+                p for p, it in enumerate(self._tried) if not it or it.measured is None
+            ]
+            hopeful = [p for p in untried if self._predicted(p) <= budget]
+            known = [
+                (it.measured, it.predicted)
+                for it in self._tried
+                if it and it.measured is not None
+            ]
+            least = min(measured for measured, _ in known)
+            off = _DOUBT * min(measured / max(size, 1) for measured, size in known)
+            sizes = {p: off * self._try(p).predicted for p in untried}
+            likeliest = [p for p in untried if sizes[p] < least]
+            likeliest.sort(key=lambda p: sizes[p], reverse=True)
+            tries = hopeful or likeliest
+            if not tries:
+                return
+            place = tries[-1]
+            if self._measured(place) <= budget:
+                return
 
     def _try(self, place: int) -> "_Try":
         found = self._tried[place]
         if found is None:
-            choice = self.choices[place]
-            ways = [way for _, way, _ in taped(choice.tree)]
-            by_blocks = any(way.loop_bytes is not None for way in ways)
-            found = self._tried[place] = _Try(self._traced(choice), by_blocks)
+            found = self._tried[place] = self._tried_anew(self.choices[place])
         return found
+
+    def _tried_anew(self, choice: Choice) -> "_Try":
+        ways = [way for _, way, _ in taped(choice.tree)]
+        by_blocks = any(way.loop_bytes is not None for way in ways)
+        return _Try(self._traced(choice), by_blocks)
 
     def _predicted(self, place: int) -> int:
         """By the model, corrected by what it was off for the nearest choice that was
@@ -292,6 +316,12 @@ class Planner:
                     block = max(found.steps, found.last)
                     yield LoopRuns(line, length, total, found.slots, block)
 
+    def _unknown(self) -> Iterator[str]:
+        """Lines of loops of unknown length that carry cotangents."""
+        for eqn in self.chain.jaxpr.eqns:
+            if eqn.primitive.name == "while" and any(self.chain.moves(eqn.outvars)):
+                yield ir.line_of(eqn.source_info)
+
     def _refusal(self, budget: int, name: str) -> str:
         least = min(it.measured for it in self._tried if it and it.measured is not None)
         kept = sum(map(ir.nbytes, self._outputs()))
@@ -303,10 +333,11 @@ class Planner:
         )
 
 
-def _light(segment: Segment) -> Segment:
-    """A segment that takes a quarter of the room while it is run and pulled back."""
-    ways = [w._replace(pull_bytes=w.pull_bytes // 4) for w in segment.ways]
-    return segment._replace(run_bytes=segment.run_bytes // 4, ways=tuple(ways))
+def _lighter(segment: Segment, run: float, pull: float) -> Segment:
+    """A segment that takes such shares of its room while it is run and pulled back."""
+    ways = [w._replace(pull_bytes=int(pull * w.pull_bytes)) for w in segment.ways]
+    run_bytes = int(run * segment.run_bytes)
+    return segment._replace(run_bytes=run_bytes, ways=tuple(ways))
 
 
 class _Try:

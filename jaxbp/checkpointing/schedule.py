@@ -155,6 +155,15 @@ def taped(tree, times: int = 1) -> Iterator[tuple[int, Way, int]]:
         yield from taped(tree[3], times)
 
 
+def outline(tree) -> tuple | None:
+    """What a schedule does: equal for those that differ by predicted bytes alone."""
+    if tree is None:
+        return None
+    if tree[0] == "tape":
+        return tree[1], tree[3].loop_bytes, outline(tree[2])
+    return "keep", tree[1], outline(tree[2]), outline(tree[3])
+
+
 def runs(tree) -> list[int]:
     """How often a gradient runs each segment: [number of the segment, ...], sorted."""
     return sorted([number for number, _, times in taped(tree) for _ in range(times)])

@@ -1,17 +1,18 @@
 """What each segment of a chain takes: bytes of its tape, of its pull; seconds."""
 
 import math
+from collections.abc import Sequence
 
 import jax
 
 from .. import ir
 from ..costs import amount_of
-from ..costs.flat import Flat, flatten
+from ..costs.flat import Flat, flatten, prune
 from ..errors import JaxbpError
 from ..settings import options
 from ..transforms.products import vjp
 from .chain import Chain, is_cheap
-from .live import live_bytes
+from .live import live_bytes_of
 from .mincut import least_bytes
 from .schedule import Segment, Way
 from .ways import shorter_ways
@@ -78,9 +79,14 @@ def _segment(chain: Chain, number: int, before) -> Segment:
     after = sum(ir.nbytes(v.aval) for v in state if v not in before)  # beside the start
     start_bytes, ended = (sum(ir.nbytes(v.aval) for v in s) for s in (before, state))
     largest = max((ir.nbytes(v.aval) for e in eqns for v in e.outvars), default=0)
-    tape = after + _tape_bytes(outputs, types, on, set(state), ins)
+    bars = [ir.struct(ir.tangent_aval(v.aval)) for v in ir.inner(program)[0].outvars]
+    least, beside = _of_gradient(outputs, types, bars, on)
+    if least is None:  # it has no derivative here: as if all were kept
+        made = [v for eqn in ir.inner(program)[0].eqns for v in eqn.outvars]
+        least = sum(ir.nbytes(v.aval) for v in made)
+    tape = after + least
     # One cotangent, in the other's place; or whatever the gradient needs.
-    pulled = max(start_bytes, ended, _beside(outputs, types, on) + after - tape)
+    pulled = max(start_bytes, ended, beside + after - tape)
     whole = Way(tape, pulled)
     return Segment(
         state_bytes=start_bytes,
@@ -90,53 +96,39 @@ def _segment(chain: Chain, number: int, before) -> Segment:
     )
 
 
-def _beside(outputs, types, on) -> int:
-    """What lives while the segment's gradient runs, its ends apart."""
+def _of_gradient(outputs, types, bars, on) -> tuple[int | None, int]:
+    """The least tape beside the segment's ends, and what lives while its gradient runs,
+    its ends apart."""
+    if not any(on):
+        return 0, 0
+
+    def moved(values):
+        def f(*given):
+            rest = iter(given)
+            return outputs(
+                [next(rest) if o else v for o, v in zip(on, values, strict=True)]
+            )
+
+        return vjp(f, *[v for o, v in zip(on, values, strict=True) if o])[:2]
 
     def gradient(values, y_bars):
-        outs, pullback = _pulled(outputs, values, on)
-        return outs, pullback(y_bars)
-
-    try:
-        bars = [ir.struct(ir.tangent_aval(a)) for a in jax.eval_shape(outputs, types)]
-        program = jax.make_jaxpr(gradient)(types, bars)
-    except JaxbpError:
-        return 0
-    ends = ir.inner(program)[0].outvars
-    return live_bytes(program) - sum(ir.nbytes(atom.aval) for atom in ends)
-
-
-def _pulled(outputs, values, on):
-    def f(*moved):
-        rest = iter(moved)
-        return outputs(
-            [next(rest) if o else v for o, v in zip(on, values, strict=True)]
-        )
-
-    return vjp(f, *[v for o, v in zip(on, values, strict=True) if o])[:2]
-
-
-def _tape_bytes(outputs, types, on, state, ins) -> int:
-    """The least tape beside the segment's ends; all that it makes, if unknown."""
-    if not any(on):
-        return 0
-
-    def linear(*values):
-        return _pulled(outputs, values, on)
+        outs, pullback = moved(values)
+        return pullback(y_bars), outs, pullback
 
     try:
         with options(open_calls=True):
-            traced, (outs, pullback) = jax.make_jaxpr(linear, return_shape=True)(*types)
+            traced, shapes = jax.make_jaxpr(gradient, return_shape=True)(types, bars)
     except JaxbpError:
-        traced = jax.make_jaxpr(lambda *xs: outputs(xs))(*types)
-        made = [v for eqn in ir.inner(traced)[0].eqns for v in eqn.outvars]
-        return sum(ir.nbytes(v.aval) for v in made)
-    flat = flatten(traced)
-    return _least(flat, len(outs), len(pullback.program.tape))
+        return None, 0
+    flat, tape = flatten(traced), len(shapes[-1].program.tape)
+    ends = flat.outs[: len(flat.outs) - tape]
+    kept = [place < len(ends) for place in range(len(flat.outs))]
+    beside = live_bytes_of(prune(flat, kept)) - sum(ir.nbytes(v.aval) for v in ends)
+    held = {*flat.ins, *ends[len(ends) - len(shapes[1]) :]}
+    return _least(flat, held, flat.outs[len(ends) :]), beside
 
 
-def _least(flat: Flat, outs: int, tape: int) -> int:
-    ends = {*flat.ins, *flat.outs[:outs]}
+def _least(flat: Flat, ends: set, tape: Sequence) -> int:
     makers = {value: step for step in flat.steps for value in step.outs}
 
     def sources(value):
@@ -149,5 +141,4 @@ def _least(flat: Flat, outs: int, tape: int) -> int:
         free = value in ends or value not in makers
         return 0 if free else ir.nbytes(value.aval)
 
-    first = len(flat.outs) - tape
-    return least_bytes([v for v in flat.outs[first:]], size, sources)
+    return least_bytes(tape, size, sources)

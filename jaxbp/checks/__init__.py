@@ -5,8 +5,9 @@ argument. The public door, with the engine and JAX plugged in, is `jaxbp.check`.
 """
 
 from .adjoint import adjoint_gap
+from .bench import Bench
 from .closeness import closeness, difference_rtol, inner, largest_closeness, rtol
-from .compare import compare
+from .compare import compare, compare_at
 from .differences import Slope, ladder, slope
 from .report import Report, WrongGradient
 from .rows import Row
@@ -14,6 +15,7 @@ from .subject import Subject
 from .witness import Witness
 
 __all__ = [
+    "Bench",
     "Report",
     "Row",
     "Slope",
@@ -23,6 +25,7 @@ __all__ = [
     "adjoint_gap",
     "closeness",
     "compare",
+    "compare_at",
     "difference_rtol",
     "inner",
     "ladder",

@@ -6,12 +6,12 @@ import numbers
 import numpy as np
 
 from ..errors import InvalidArgument
+from .bench import Bench
 from .closeness import wide
 from .comparison import Comparison
 from .differences import sizes_of
 from .looks import Settings
 from .rows import place
-from .subject import Subject
 
 DISPLACEMENT = 0.1  # of the size of x; halved where f is not finite there
 SHARED = 8  # leaves that get all the probes asked for; more of them share as many
@@ -21,7 +21,6 @@ QUARTER = 4  # a point that is not the first gets so many times fewer probes
 def compare(
     f, args, witnesses, *, grad=None, value_and_grad=None, kwargs=None, argnums=None,
     has_aux=False, points=3, probes=32, seed=0, differences=True, rtol=None, atol=0.0,
-    progress=None,
 ):  # fmt: skip
     """Compare all witnesses of the derivative of `f` at `args` and near it.
 
@@ -42,7 +41,6 @@ def compare(
       rtol: allowed relative disagreement, of exact derivatives and of differences
         beside their noise; default `closeness.rtol` and `closeness.difference_rtol`.
       atol: allowed absolute disagreement of an element.
-      progress: called as progress(done, total) as the work goes on.
 
     Returns:
       Report.
@@ -56,10 +54,27 @@ def compare(
     per point, 5 pullbacks per witness. All compiled unless f needs its values: one
     program for each mode of each witness and one for f's values, whatever the leaves.
     """
-    _sensible(points, probes, rtol, atol)
-    subject = Subject(f, args, kwargs, argnums, has_aux)
-    settings = Settings(rtol, atol, differences)
-    check = Comparison(subject, witnesses, np.random.default_rng(seed), settings)
+    sensible(points, probes, rtol, atol)
+    bench = Bench(f, args, witnesses, kwargs, argnums, has_aux)
+    return compare_at(
+        bench, grad=grad, value_and_grad=value_and_grad, points=points, probes=probes,
+        seed=seed, differences=differences, rtol=rtol, atol=atol,
+    )  # fmt: skip
+
+
+def compare_at(
+    bench, *, grad=None, value_and_grad=None, points=3, probes=32, seed=0,
+    differences=True, rtol=None, atol=0.0, progress=None,
+):  # fmt: skip
+    """`compare` of what is on a Bench, where that is; arguments and errors as there.
+
+    Args:
+      bench: Bench.
+      progress: called as progress(done, total) as the work goes on.
+    """
+    sensible(points, probes, rtol, atol)
+    subject, settings = bench.subject, Settings(rtol, atol, differences)
+    check = Comparison(bench, np.random.default_rng(seed), settings)
     if grad is not None or value_and_grad is not None:
         check.judge_given(grad, value_and_grad)
     leaves = max(len(subject.x), 1)
@@ -97,7 +112,7 @@ def _shifted(x, share, rng):
     return np.asarray(wide(x) + shift).astype(x.dtype)
 
 
-def _sensible(points, probes, rtol, atol):
+def sensible(points, probes, rtol, atol):
     """Refuses settings under which nothing would be looked at, or all would pass."""
     for name, value in (("points", points), ("probes", probes)):
         if not isinstance(value, numbers.Integral) or value < 1:

@@ -6,16 +6,14 @@ import numpy as np
 
 from ..errors import InvalidArgument
 from . import rounding
-from .batch import Slopes, Values
 from .closeness import epsilon, wide
 from .finding import stochastic, value_finding
 from .judge import judge_slope
 from .point import Point
-from .precision import coarsest
 from .refusal import reason
 from .report import Report
 from .rows import DIFFER, NOT_FINITE, YOURS, Row, place
-from .witness import by_forward_mode, given_gradient, pullback
+from .witness import Given, by_forward_mode
 
 MOST_BY_FORWARD = 4096  # elements whose gradient forward mode alone may assemble
 ROUNDING = 1024  # of epsilon: two compiled programs for one value differ by less
@@ -24,28 +22,28 @@ ROUNDING = 1024  # of epsilon: two compiled programs for one value differ by les
 class Comparison:
     """What `compare` works with.
 
+    Args:
+      bench: Bench, at the point to look at. rng: numpy Generator. settings: Settings.
+
     Attributes:
       subject, settings, rng, report.
       dtypes: the coarsest dtype between each leaf and the output.
+      has_custom_rules: whether f calls what has rules of its own.
       values: Values of f.
       reverses: name -> (xs, y_bar) -> (y, x_bar). forwards: name -> Slopes.
     """
 
-    def __init__(self, subject, witnesses, rng, settings):
-        self.subject, self.rng, self.settings = subject, rng, settings
-        self.dtypes = coarsest(subject)
-        self.values = Values(subject)
-        self.reverses, self.forwards, self.refusals = {}, {}, {}
-        for witness in witnesses:
-            reverse, forward = f"{witness.name} reverse", f"{witness.name} forward"
-            self.reverses[reverse] = pullback(witness, subject)
-            along = witness.along(subject)
-            self.forwards[forward] = Slopes(subject, along, witness.refusals)
-            self.refusals[reverse] = self.refusals[forward] = witness.refusals
-        self.name = getattr(subject.f, "__name__", type(subject.f).__name__)
+    def __init__(self, bench, rng, settings):
+        self.subject, self.rng, self.settings = bench.subject, rng, settings
+        self.dtypes, self.values = bench.dtypes, bench.values
+        self.has_custom_rules = bench.has_custom_rules
+        self.reverses, self.forwards = dict(bench.reverses), dict(bench.forwards)
+        self.refusals = dict(bench.refusals)
+        f = self.subject.f
+        self.name = getattr(f, "__name__", type(f).__name__)
         leaves = [
             (leaf.name, "" if leaf.obstacle else leaf.describe(), leaf.obstacle)
-            for leaf in subject.leaves
+            for leaf in self.subject.leaves
         ]
         judged = next(iter(self.reverses), YOURS)
         self.report = Report(self.name, judged, leaves, points=0)
@@ -63,7 +61,7 @@ class Comparison:
             )
         if grad is None:
             self.value, grad = _split(value_and_grad, self.subject.has_aux)
-        self.reverses = {YOURS: given_gradient(grad, self.subject)} | self.reverses
+        self.reverses = {YOURS: Given(grad, self.subject)} | self.reverses
         self.refusals[YOURS] = ()
         self.report.judged = YOURS
 
@@ -101,6 +99,18 @@ class Comparison:
 
     def gradient(self, name, xs, y_bar):
         return self.reverses[name](xs, y_bar)[1]
+
+    def rounded(self, name, xs, y_bar):
+        """A gradient several times, where every operation rounds at random; None where
+        nobody can have it do so."""
+        run = getattr(self.reverses[name], "rounded", None)
+        if run is None:
+            return None
+        seeds = self.rng.integers(2**32, size=rounding.SHAKES, dtype=np.uint32)
+        try:
+            return [run(seed, xs, y_bar) for seed in seeds]
+        except Exception:  # a gradient of numpy's; a primitive that takes no part
+            return None
 
     def _take_forward_modes(self, xs, y_bar):
         """Let the forward modes assemble whole gradients, one element at a time."""

@@ -11,7 +11,7 @@ part of its one-sided slopes' gap that does not shrink with the step: what strad
 kink is known by it, near the point or at it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class Slope:
         any: it swings between neighbouring numbers, and no step sees its slope.
       steepest: the largest slope from the point to the end of a long step: a derivative
         is rounded by as much as it is large nearby, as 1 - tanh^2 of a saturated unit.
+      finer: (n, 2) one-sided slopes of the steps shorter than the one taken, by which
+        the value changes well beyond its rounding to both sides.
     """
 
     value: float
@@ -59,6 +61,7 @@ class Slope:
     flat: bool = False
     rough: bool = False
     steepest: float = 0.0
+    finer: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
 
     @property
     def reach(self):
@@ -130,8 +133,10 @@ def slope(steps, ahead, behind, floor, rounding=None):
     h, ahead, behind = steps[kept], ahead[kept], behind[kept]
     central, apart = (ahead - behind) / (2 * h), (ahead + behind) / h
     noise = SAFETY * max(noise_level(h, ahead, behind), floor) / h
-    best, error, lasting, stays = _least_error(h, central, apart, noise)
+    best, error, lasting, stays, rung = _least_error(h, central, apart, noise)
     rounding = floor if rounding is None else rounding
+    loud = np.minimum(np.abs(ahead), np.abs(behind)) > FLAT * rounding
+    loud[: rung + 1] = False
     jump = _jump(h, ahead, behind, rounding / np.sqrt(h[-1]))
     half = abs(lasting) / 2
     is_rough = not jump and _is_rough(ahead, behind, FLAT * rounding)
@@ -141,11 +146,13 @@ def slope(steps, ahead, behind, floor, rounding=None):
         jump=jump, flat=_is_flat(h, ahead, behind, FLAT * rounding),
         rough=is_rough,
         steepest=_steepest(h, ahead, behind),
+        finer=np.stack([ahead / h, -behind / h], 1)[loud],
     )  # fmt: skip
 
 
 def _least_error(h, central, apart, noise):
-    """Slope, error bar and one-sided gap of the best rung; whether the gap stays."""
+    """Slope, error bar and one-sided gap of the best rung; whether the gap stays; the
+    rung."""
     ratio = h[:-1] / h[1:]
     extrapolated, lasting = central.copy(), apart.copy()
     extrapolated[1:] += np.diff(central) / (ratio**2 - 1)
@@ -159,7 +166,8 @@ def _least_error(h, central, apart, noise):
     truncation[:-1] = np.minimum(truncation[:-1], noise[1:])
     error = noise + beyond + truncation + np.abs(lasting) / 2
     best = int(np.argmin(error))
-    return extrapolated[best], error[best], lasting[best], _stays(lasting, best)
+    stays = _stays(lasting, best)
+    return extrapolated[best], error[best], lasting[best], stays, best
 
 
 def _stays(lasting, best):

@@ -7,10 +7,19 @@ import numpy as np
 from . import rounding
 from .batch import moved
 from .closeness import difference_rtol, epsilon, inner, rtol, wide
-from .differences import UNKNOWN, Slope, ladder, moves_at_last, noise_level, slope
+from .differences import (
+    UNKNOWN,
+    Slope,
+    ladder,
+    moves_at_last,
+    noise_level,
+    sizes_of,
+    slope,
+)
 from .judge import judge_slope, over
 from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
 
+MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is allowed
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
 
@@ -24,6 +33,7 @@ class Look:
       found: Slope, from f's values.
       forwards: name -> (slope, its own rounding) of the forward modes.
       slack: what rounding may do to `value`.
+      doubted: whether the differences disagree, by too little to be confirmed.
     """
 
     probe: object
@@ -31,6 +41,7 @@ class Look:
     found: Slope
     slack: float
     forwards: dict = field(default_factory=dict)
+    doubted: bool = False
 
 
 class Looker:
@@ -49,6 +60,10 @@ class Looker:
         self.x_bar, self.slacks, self.value_size = x_bar, slacks, value_size
         self.known = [np.where(np.isfinite(b), b, 0) for b in map(wide, x_bar)]
         self.dtypes, self.settings, self.noise = check.dtypes, check.settings, {}
+        self.steepest = max(
+            (np.abs(b * sizes_of(x, one_by_one=True)).max(initial=0.0))
+            for b, x in zip(self.known, xs, strict=True)
+        )
 
     def look(self, probes, forwards=True):
         """list of Look, one for each Probe."""
@@ -185,12 +200,18 @@ class Looker:
         if not np.isfinite(other):  # no step was inside the domain on both sides
             value = other = 0.0
             allowed = np.inf
-        hidden = 0.0 if found.flat else self._hidden(look)
+        visible = max(self.steepest, self._rounding(probe.leaf))
+        is_small = abs(value) <= NEGLIGIBLE * visible
+        is_nothing = found.flat and (is_small or not self.check.has_custom_rules)
+        hidden = 0.0 if is_nothing else self._hidden(look)
         kinked = found.kink and abs(value - other) <= allowed
-        return judge_slope(
+        row = judge_slope(
             where | {"witness": DIFFERENCES}, probe.index, probe.scale, value, other,
             allowed, noise=found.noise, kinked=kinked, hidden=hidden,
         )  # fmt: skip
+        in_doubt = look.doubted or abs(value - other) <= allowed + MORE * hidden
+        in_doubt = in_doubt and row.verdict == DIFFER
+        return replace(row, verdict=UNDECIDED) if in_doubt else row
 
 
 @dataclass(frozen=True)

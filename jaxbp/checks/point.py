@@ -11,10 +11,21 @@ from .closeness import epsilon, inner, wide
 from .finding import explain
 from .judge import judge_elements, judge_slope
 from .looks import Looker
-from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED, place, worst
+from .rows import (
+    AGREE,
+    BARELY,
+    DIFFER,
+    DIFFERENCES,
+    KINK,
+    UNDECIDED,
+    YOURS,
+    place,
+    worst,
+)
 
-SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive
-BARELY = 1.5  # times what is allowed one element: noise alone may be as much
+SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive,
+SUPPORT = 3  # steps of all ladders, shorter than those taken, put it in doubt
+LONGER = 2.0  # and a longer one, where it is so many times longer at least
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
 ELEMENTS = 8  # that differ most are set beside the differences
 
@@ -34,7 +45,7 @@ class Point:
         self.bars, self.report, self.rng = bars, check.report, check.rng
         self.names, self.dtypes = check.subject.names, check.dtypes
         self.judged = bars[self.report.judged]
-        self.slacks = self._slacks()
+        self.slacks, self.measured = self._slacks(), {}
         self.size = _terms(y_bar, y)
         self.looker = Looker(check, xs, y_bar, self.judged, self.slacks, self.size)
 
@@ -94,19 +105,46 @@ class Point:
         return looks
 
     def _closer(self, looks):
-        """Each look, or the same along a shorter direction, whichever agrees most.
+        """Each look as other steps confirm it, refute it, or leave it in doubt.
 
-        One ladder of steps alone may straddle kinks beside the point by bad luck.
+        One ladder of steps may straddle kinks beside the point by bad luck, or be too
+        short for f's noise. Another is heard if its own error is smaller than the
+        disagreement: a look that is refuted by noise alone is in doubt, not refuted.
+        So is one beside which the others, or shorter steps, find other slopes: f swings
+        between the steps.
         """
-        asked = [
-            look.probe.shorter(factor, self.xs[look.probe.leaf].dtype)
-            for look in looks
-            for factor in SHORTER
+        asked = [self._other_steps(look.probe) for look in looks]
+        found = iter(self.looker.look([probe for probes in asked for probe in probes]))
+        return [
+            self._heard(look, [next(found) for _ in probes])
+            for look, probes in zip(looks, asked, strict=True)
         ]
-        found = self.looker.look(asked) if asked else []
-        n = len(SHORTER)
-        groups = [[look, *found[n * i : n * i + n]] for i, look in enumerate(looks)]
-        return [min(group, key=self.looker.excess) for group in groups]
+
+    def _other_steps(self, probe):
+        """The direction of a probe shorter, and as long as the leaf's size or 1."""
+        x = self.xs[probe.leaf]
+        largest = float(np.abs(wide(x)[np.isfinite(wide(x))]).max(initial=1.0))
+        longer = abs(probe.scale) / largest
+        factors = [*SHORTER, longer] if longer * LONGER < 1 else SHORTER
+        other = [probe.shorter(factor, x.dtype) for factor in factors]
+        return [probe for probe in other if probe.direction.any()]
+
+    def _heard(self, look, others):
+        """The look itself or the one of `others` that decides on its disagreement."""
+        allowed = {id(k): self.looker.allowed(k) / abs(k.probe.scale) for k in others}
+        gap = abs(look.value - look.found.value) / abs(look.probe.scale)
+        heard = [other for other in others if allowed[id(other)] < gap / 2]
+        best = min([look, *heard], key=self.looker.excess)
+        slope = look.found.value / look.probe.scale
+        far = [
+            abs(other.found.value / other.probe.scale - slope) - allowed[id(other)]
+            for other in heard
+        ]
+        swings = any(distance > gap / 2 for distance in far)
+        swings |= sum(_supports(k, gap) for k in [look, *others]) >= SUPPORT
+        if self.looker.excess(best) > 1 and (swings or not heard):
+            return replace(best, doubted=True)
+        return best
 
     def _tells(self, look):
         row = self.looker.rows(self.where(""), look)[0]
@@ -144,18 +182,44 @@ class Point:
             self.report.findings.append(explain(self, j, row))
 
     def _beside_reverse(self, name, j, other, bar):
-        x_bar, dtype = self.judged[j], self.dtypes[j]
+        x_bar, dtype, settings = self.judged[j], self.dtypes[j], self.check.settings
         with np.errstate(invalid="ignore", over="ignore"):
             sizes = np.abs(wide(x_bar)) + np.abs(wide(bar))
-            gap = np.abs(wide(x_bar) - wide(bar)).ravel()
-        settings = self.check.settings
-        allowed = settings.rtol(dtype) * sizes + self.slacks[j] + settings.atol
-        row = judge_elements(self.where(name, witness=other), x_bar, bar, allowed)
+            gap = np.abs(wide(x_bar) - wide(bar))
+        allowed = settings.rtol(dtype) * sizes + settings.atol
+        lost = rounding.lost(dtype) * sizes.max(initial=0.0)
+        slack, is_certain = self.slacks[j], False
+        if self.report.judged == YOURS and (gap > allowed + lost).any():
+            slack, is_certain = self._measured(other, j)
+        row = judge_elements(
+            self.where(name, witness=other), x_bar, bar, allowed + slack
+        )
         if row.verdict != DIFFER or not settings.differences:
             return row
-        over = np.flatnonzero(gap > allowed.ravel())
-        members = over[np.argsort(-gap[over], kind="stable")][:ELEMENTS]
-        return self._beside_values(row, j, bar, members)
+        over = np.flatnonzero(gap > allowed + slack)
+        members = over[np.argsort(-gap.ravel()[over], kind="stable")][:ELEMENTS]
+        told = self._beside_values(row, j, bar, members)
+        if is_certain and told.verdict == UNDECIDED:
+            return row
+        is_excused = not is_certain and (gap <= allowed + self.slacks[j]).all()
+        return replace(told, verdict=UNDECIDED) if is_excused else told
+
+    def _measured(self, other, j):
+        """What rounding every operation does to yours and to another in leaf `j`, and
+        whether it was seen in both: a gradient of numpy's cannot be run so.
+
+        Shaking the arguments shows too much where they have an offset, and would let a
+        wrong gradient pass; this compiles both anew, and so is asked in doubt only.
+        """
+        if other not in self.measured:
+            names = [self.report.judged, other]
+            runs = [self.check.rounded(name, self.xs, self.y_bar) for name in names]
+            known = [n for n, run in zip(names, runs, strict=True) if run]
+            bars, runs = [self.bars[n] for n in known], [run for run in runs if run]
+            slacks = rounding.slack(bars, runs, self.dtypes) if known else self.slacks
+            self.measured[other] = slacks, len(known) == len(names)
+        slacks, is_certain = self.measured[other]
+        return slacks[j], is_certain
 
     def _beside_values(self, row, j, bar, members):
         """`row`, unless f's values explain why two gradients differ at its elements:
@@ -213,7 +277,8 @@ class Point:
                 return replace(row, verdict=KINK)
             if row.excess < CERTAIN:
                 return replace(row, verdict=UNDECIDED)
-        return _unless_barely(found) if found.failed else row
+        is_told = found.failed or len(part) == 1
+        return _unless_barely(found) if is_told else row
 
     def _compare_adjoints(self, looks):
         """<y_bar, J x_dot> = <J^T y_bar, x_dot> within each system with both modes,
@@ -232,6 +297,13 @@ class Point:
             where = self.where("adjoint identity", witness=f"{system} adjoint")
             where["judged"] = f"{system} reverse"
             self.report.rows.append(judge_slope(where, None, 1.0, right, left, allowed))
+
+
+def _supports(look, gap):
+    """How many steps shorter than the one taken say what the gradient says, on both
+    sides, to a quarter of the disagreement `gap` (per unit of the leaf)."""
+    off = np.abs(look.found.finer - look.value) / abs(look.probe.scale)
+    return int(np.sum((off < gap / 4).all(axis=1)))
 
 
 def _unless_barely(row):

@@ -19,23 +19,44 @@ CALLS = ("jit", "pjit", "closed_call", "core_call", "remat2", "checkpoint")
 CUSTOM = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
 
 
-def coarsest(subject):
+def program_of(subject):
+    """The program of a subject's floating outputs; None if it needs its values."""
+    try:
+        return jax.make_jaxpr(subject.outputs)(*subject.device(subject.x))
+    except NEEDS_VALUES:
+        return None
+
+
+def coarsest(subject, program):
     """One dtype for each differentiable leaf of `subject`.
 
-    A function that needs its values has no program to read: the coarser of the leaf's
-    dtype and the outputs' is taken.
+    Args:
+      program: what `program_of` gives. Without one the coarser of the leaf's dtype and
+        the outputs' is taken.
     """
     own = [np.dtype(x.dtype) for x in subject.x]
     outputs = [np.dtype(y.dtype) for y in subject.y]
-    try:
-        program = jax.make_jaxpr(subject.outputs)(*subject.device(subject.x))
-    except NEEDS_VALUES:
+    if program is None:
         return [max([dtype, *outputs], key=epsilon) for dtype in own]
     start = np.diag([epsilon(dtype) for dtype in own])
     reached = _walk(program.jaxpr, list(start))
     found = np.max(reached, axis=0, initial=0.0)
     pairs = zip(own, found, strict=True)
     return [_dtype(eps) if eps > epsilon(dtype) else dtype for dtype, eps in pairs]
+
+
+def has_custom_rules(program):
+    """Whether a program calls functions with rules of their own, which all systems of
+    differentiation share: only values can speak against these. True if unknown."""
+    return program is None or _calls_custom(program.jaxpr)
+
+
+def _calls_custom(jaxpr):
+    return any(
+        equation.primitive.name in CUSTOM
+        or any(_calls_custom(p.jaxpr) for p in ir.inner_programs(equation.params))
+        for equation in jaxpr.eqns
+    )
 
 
 def _walk(jaxpr, given) -> list[Any]:

@@ -8,6 +8,7 @@ AGREE, KINK, DIFFER, NOT_FINITE = "agree", "kink", "differ", "not finite"
 UNDECIDED = "cannot tell"
 FAILURES = (DIFFER, NOT_FINITE)
 DIFFERENCES = "differences"
+BARELY = 1.5  # times what is allowed: noise alone may be as much
 YOURS = "yours"  # the gradient that the user gave
 
 
@@ -58,10 +59,15 @@ class Row:
 
 
 def worst(rows) -> Any:
-    """The row that decides: the worst failure; else the worst of those that could tell;
-    else any that could not. None of no rows."""
-    order = {UNDECIDED: 0, KINK: 1, AGREE: 1, DIFFER: 2, NOT_FINITE: 3}
-    return max(rows, key=lambda row: (order[row.verdict], row.excess), default=None)
+    """The row that decides: the worst failure; else a disagreement in doubt; else the
+    worst of those that could tell; else any that could not. None of no rows."""
+    return max(rows, key=lambda row: (_rank(row), row.excess), default=None)
+
+
+def _rank(row):
+    if row.verdict == UNDECIDED:
+        return 2 if row.excess >= BARELY else 0
+    return {KINK: 1, AGREE: 1, DIFFER: 3, NOT_FINITE: 4}[row.verdict]
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,26 @@ class Subject:
         self.output_names, self.scalar = [], False  # known once f has run
         self.y = self.evaluate(self.x)
 
+    def move(self, args):
+        """Takes `args` for the point, if they are like those before.
+
+        Returns:
+          bool: whether they are: of the same structure and types, and equal where they
+          are held fixed. If not, nothing has changed.
+        """
+        fixed = [i for i in range(len(self.args)) if i not in self.argnums]
+        if len(args) != len(self.args):
+            return False
+        leaves, treedef = _leaves(self.f, tuple(args), self.argnums)
+        others = [(self.args[i], args[i]) for i in fixed]
+        same = treedef == self.treedef and all(map(_alike, self.leaves, leaves))
+        if not (same and all(_same(old, new) for old, new in others)):
+            return False
+        self.args, self.leaves = tuple(args), leaves
+        self.x = [leaves[i].value for i in self._where]
+        self.y = self.evaluate(self.x)
+        return True
+
     def arguments(self, xs):
         """The full `args` with `xs` in place of the differentiable leaves."""
         values = [leaf.value for leaf in self.leaves]
@@ -129,6 +149,35 @@ class Subject:
         if sum(x.size for x in self.x) <= SMALL:
             self._sent = [*self._sent[1 - KEPT :], (xs, found)]
         return found
+
+
+def _alike(old, new):
+    """Whether two leaves are of one type, and equal where they are held fixed."""
+    if (old.name, old.obstacle, old.weak) != (new.name, new.obstacle, new.weak):
+        return False
+    if old.obstacle:
+        return _same(old.value, new.value)
+    return old.place == new.place and old.describe() == new.describe()
+
+
+def _same(old, new):
+    """Whether two pytrees are equal, leaf by leaf; what cannot tell is not."""
+    if old is new:
+        return True
+    olds, news = jax.tree.leaves(old), jax.tree.leaves(new)
+    if jax.tree.structure(old) != jax.tree.structure(new):
+        return False
+    try:
+        return all(
+            a is b or (_kind(a) == _kind(b) and np.array_equal(a, b))
+            for a, b in zip(olds, news, strict=True)
+        )
+    except Exception:  # no two things can be compared that do not say how
+        return False
+
+
+def _kind(value):
+    return type(value), getattr(value, "dtype", None)
 
 
 def _whole(y):

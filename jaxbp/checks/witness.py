@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import ShapeMismatch, StructureMismatch
 from .eager import jit_where_possible
+from .perturbed import perturbed
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,27 @@ class Witness:
         return y_dot
 
 
-def pullback(witness, subject):
-    """(xs, y_bar) -> (y, x_bar), lists of arrays, in the witness's reverse mode."""
+class Reverse:
+    """A reverse mode: called as (xs, y_bar) it gives (y, x_bar), lists of arrays."""
 
-    def y_and_x_bar(xs, y_bar):
-        y, pull = witness.vjp(subject.outputs, *xs)
-        return y, pull(list(y_bar))
+    def __init__(self, witness, subject):
+        self.subject = subject
 
-    run = jit_where_possible(y_and_x_bar)
+        def y_and_x_bar(xs, y_bar):
+            y, pull = witness.vjp(subject.outputs, *xs)
+            return y, pull(list(y_bar))
 
-    def on_host(xs, y_bar):
-        y, x_bar = run(subject.device(xs), [jnp.asarray(b) for b in y_bar])
+        self._run = jit_where_possible(y_and_x_bar)
+        self._rounded = jax.jit(perturbed(lambda xs, y_bar: y_and_x_bar(xs, y_bar)[1]))
+
+    def __call__(self, xs, y_bar):
+        y, x_bar = self._run(self.subject.device(xs), _arrays(y_bar))
         return _host(y), _host(x_bar)
 
-    return on_host
+    def rounded(self, seed, xs, y_bar):
+        """x_bar where every operation rounds at random."""
+        here = self.subject.device(xs)
+        return _host(self._rounded(np.uint32(seed), here, _arrays(y_bar)))
 
 
 def by_forward_mode(slopes):
@@ -79,24 +87,25 @@ def by_forward_mode(slopes):
     return x_bar
 
 
-def given_gradient(grad, subject):
-    """(xs, y_bar) -> (None, x_bar) from a user's `grad(*args, **kwargs)`.
+class Given:
+    """A user's `grad(*args, **kwargs)`: called as (xs, y_bar) it gives (None, x_bar).
 
     Raises:
       StructureMismatch: it does not return one pytree like each chosen argument.
       ShapeMismatch: an array of it has not the shape of its leaf.
     """
-    treedef = subject.treedef
-    if len(subject.argnums) == 1:  # as jax.grad: the gradient itself, no tuple of one
-        treedef = treedef.children()[0]
 
-    def x_bar(xs, y_bar):
-        own = subject.device(list(xs))  # not the kept ones: `grad` may donate them
-        given = grad(*subject.arguments(own), **subject.kwargs)
-        leaves = _flatten_like(treedef, given, subject.has_aux)
-        pairs = zip(subject.leaves, leaves, strict=True)
-        found = [np.asarray(a) for leaf, a in pairs if not leaf.obstacle]
-        for name, x, a in zip(subject.names, subject.x, found, strict=True):
+    def __init__(self, grad, subject):
+        self.grad, self.subject = grad, subject
+        self.treedef = subject.treedef
+        if len(subject.argnums) == 1:  # as jax.grad: the gradient itself, no tuple
+            self.treedef = self.treedef.children()[0]
+        self._rounded = jax.jit(perturbed(self._leaves))
+
+    def __call__(self, xs, y_bar):
+        own = self.subject.device(list(xs))  # not the kept ones: it may donate them
+        found = _host(self._leaves(own))
+        for name, x, a in zip(self.subject.names, xs, found, strict=True):
             if a.shape != x.shape:
                 raise ShapeMismatch(
                     f"the gradient given for `{name}` must have its shape {x.shape}, "
@@ -104,7 +113,17 @@ def given_gradient(grad, subject):
                 )
         return None, found
 
-    return x_bar
+    def rounded(self, seed, xs, y_bar):
+        """x_bar where every operation of it rounds at random."""
+        own = self.subject.device(list(xs))
+        return _host(self._rounded(np.uint32(seed), own))
+
+    def _leaves(self, xs):
+        subject = self.subject
+        given = self.grad(*subject.arguments(xs), **subject.kwargs)
+        leaves = _flatten_like(self.treedef, given, subject.has_aux)
+        pairs = zip(subject.leaves, leaves, strict=True)
+        return [a for leaf, a in pairs if not leaf.obstacle]
 
 
 def _flatten_like(treedef, given, has_aux):
@@ -124,6 +143,10 @@ def _flatten_like(treedef, given, has_aux):
         f"the gradient given must have the structure of the arguments, {treedef}, "
         f"but has {jax.tree.structure(given)}."
     )
+
+
+def _arrays(y_bar):
+    return [jnp.asarray(b) for b in y_bar]
 
 
 def _host(arrays):

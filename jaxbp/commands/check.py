@@ -43,7 +43,7 @@ def check(
       differences: Leave central differences out.
       order: 2 checks the derivatives of the gradient as well, once it agrees itself.
       rtol: Relative disagreement allowed. Left out, 2 eps^(2/3) of the coarsest dtype
-        on the way, and eps^(2/5) for differences.
+        on the way, and eps^(3/5) for differences.
       atol: Absolute disagreement allowed in each element.
       rules: Check the functions with rules of their own that it calls instead, each at
         the values it sees.

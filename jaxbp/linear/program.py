@@ -46,6 +46,15 @@ class Structure(NamedTuple):
                 found[slot].append(edge)
         return found
 
+    def ends(self) -> list[list[int]]:
+        """Per edge the slots that no edge before it, nor an input, brings to."""
+        known, found = set(self.ins), []
+        for edge in self.edges:
+            new = [slot for slot in edge.outs if slot not in known]
+            known.update(new)
+            found.append(new)
+        return found
+
     def picked(self, places: Sequence[int]) -> "Structure":
         """With the outputs at `places` alone, in that order; all edges stay."""
         return self._replace(outs=tuple([self.outs[i] for i in places]))
@@ -95,8 +104,9 @@ class LinearProgram:
             if x_bar is not None:
                 env[slot] = add(env.get(slot), x_bar)
         waiting, tape = Waiting(self.structure.avals, in_loop), self.tape
-        at = env.get
+        at, ends = env.get, self.structure.ends()
         for edge in reversed(self.structure.edges):
+            last = ends.pop()
             if waiting.parts or waiting.reads:
                 waiting.before(edge, env)
             given = [at(slot) for slot in edge.outs]
@@ -104,6 +114,8 @@ class LinearProgram:
                 continue
             it, ins = edge.map, edge.ins
             residuals = [tape[place] for place in edge.residuals]
+            for slot in last:  # read for the last time: not held until the end
+                env.pop(slot, None)
             windows = it.form.window is not None
             if windows and waiting.takes(edge, residuals, given[0]):
                 continue

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import tyro
 
-from tests.check_the_check.run import CHUNK, Told
+from tests.check_the_check.run import ASIDE, CHUNK, Told
 
 SILENT_S = 600  # then a case counts as one that hangs
 SHOWN = 6000  # characters of a failure
@@ -37,14 +37,15 @@ class Run:
         self.totals = collections.defaultdict(collections.Counter)
         self.deadline, self.keep, self.lock = deadline, keep, threading.Lock()
         self.total, self.start = CHUNK * len(jobs), time.monotonic()
-        judged = self._kept()
-        self.before, self.seen = len(judged), set()
-        for told in judged:
+        self.seen, self.judged = set(), collections.Counter()
+        self.functions = collections.defaultdict(set)
+        for told in self._kept():
             self.add(told, fresh=False)
+        self.before = self.judged.total()
         self.jobs: queue.SimpleQueue = queue.SimpleQueue()
-        for what, seed in jobs:
-            if any((what, seed, place) not in self.seen for place in range(CHUNK)):
-                self.jobs.put((what, seed))
+        for job in jobs:
+            if self.judged[job] < CHUNK:
+                self.jobs.put(job)
 
     def _kept(self):
         if not (self.keep and self.keep.exists()):
@@ -57,25 +58,24 @@ class Run:
             if (told.what, told.seed, told.place) in self.seen:
                 return
             self.seen.add((told.what, told.seed, told.place))
-            self.totals[told.what][told.verdict] += 1
-            self.totals[told.what][f"{told.verdict}: {told.kind}"] += 1
-            if told.failure:
+            self.totals[told.what][told.kind, told.verdict] += 1
+            if told.verdict not in ASIDE:
+                self.judged[told.what, told.seed] += 1
+                self.functions[told.what].add((told.seed, told.function))
+            if told.verdict in BAD:
                 show = f"tests.check_the_check.run {told.what} {told.seed} {told.place}"
                 print(f"\n# {told.verdict}: python -m {show}\n{told.failure[:SHOWN]}\n")
             if fresh and self.keep:
                 with self.keep.open("a") as file:
                     file.write(json.dumps(told) + "\n")
-            if fresh and len(self.seen) % (5 * CHUNK) == 0:
+            if fresh and len(self.seen) % (2 * CHUNK) == 0:
                 self._say()
             sys.stdout.flush()
 
     def _say(self):
         """One line of progress: it goes to a log as well as to a terminal."""
-        done, spent = len(self.seen), time.monotonic() - self.start
-        short = {
-            what: {k: n for k, n in counts.items() if ":" not in k}
-            for what, counts in self.totals.items()
-        }
+        done, spent = self.judged.total(), time.monotonic() - self.start
+        short = {what: dict(verdicts(counts)) for what, counts in self.totals.items()}
         each = spent / max(done - self.before, 1)
         print(f"{done} of {self.total}, {each:.2f} s each: {short}")
 
@@ -113,9 +113,10 @@ class Run:
         for thread in threads:
             thread.join()
         if process.returncode and not out_of_time:
-            place = sum((what, seed, place) in self.seen for place in range(CHUNK))
+            own = [p for w, s, p in self.seen if (w, s) == (what, seed)]
+            place = max(own, default=-1) + 1
             failure = "".join(said)[-SHOWN:]
-            self.add(Told(what, seed, place, "CRASHED", "process", 0.0, failure))
+            self.add(Told(what, seed, place, "CRASHED", "process", failure=failure))
 
     def _read(self, lines):
         for line in lines:
@@ -150,17 +151,32 @@ def main(
         thread.start()
     for thread in threads:
         thread.join()
-    raise SystemExit(summary(run.totals))
+    raise SystemExit(summary(run))
 
 
-def summary(totals) -> bool:
-    """Prints the counts; gives whether check erred."""
-    for what, counts in totals.items():
-        judged = sum(n for name, n in counts.items() if ":" not in name)
-        print(f"\n{what}: {judged}")
-        for name, count in sorted(counts.items(), key=lambda pair: -pair[1]):
-            print(f"{count:8}  {name}")
-    return any(counts[bad] for counts in totals.values() for bad in BAD)
+def verdicts(counts) -> collections.Counter:
+    """verdict -> number of cases, of all kinds."""
+    found = collections.Counter()
+    for (_, verdict), n in counts.items():
+        found[verdict] += n
+    return found
+
+
+def summary(run) -> bool:
+    """Prints a table for each set; gives whether check erred."""
+    for what, counts in run.totals.items():
+        total = verdicts(counts)
+        judged = sum(n for verdict, n in total.items() if verdict not in ASIDE)
+        print(f"\n{what}: {judged} cases of {len(run.functions[what])} functions")
+        names = [verdict for verdict, _ in total.most_common()]
+        kinds = sorted({kind for kind, _ in counts})
+        width = max(map(len, kinds))
+        print(" " * width, *(f"{name:>12.12}" for name in names))
+        for kind in kinds:
+            cells = [counts[kind, name] for name in names]
+            print(f"{kind:{width}}", *(f"{n or '':>12}" for n in cells))
+        print(f"{'all':{width}}", *(f"{total[name]:>12}" for name in names))
+    return any(verdicts(c)[bad] for c in run.totals.values() for bad in BAD)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxbp
+from tests.check_the_check.visible import ABOVE, LEAST, gradient_error, values_know
 
 MISTAKES = ("factor", "sign", "dropped", "shifted", "transposed")
-# The least effect, over the leaf's largest entry, that is above the noise: of a wrong
-# `grad` beside exact derivatives, and of a wrong rule beside f's values alone.
-VISIBLE = {
-    ("grad", "float64"): 1e-4, ("grad", "float32"): 9e-4,
-    ("rule", "float64"): 1e-4, ("rule", "float32"): 5e-2,
-}  # fmt: skip
 
 
 def weighted(case):
@@ -36,7 +31,7 @@ def plant(gradient, mistake, rng):
     """`gradient` with a mistake in one leaf; None if none of them shows it.
 
     Returns:
-      (number of the leaf, array -> array, relative size of the effect).
+      (number of the leaf, array -> array, error by element).
     """
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(gradient)]
     for j in rng.permutation(len(leaves)):
@@ -47,9 +42,9 @@ def plant(gradient, mistake, rng):
         change = _change(g, mistake, rng)
         if change is None:
             continue
-        effect = np.abs(np.asarray(change(g)) - g).max() / largest
-        if effect > 0:
-            return int(j), change, float(effect)
+        effect = np.abs(np.asarray(change(g)) - g)
+        if effect.any():
+            return int(j), change, effect
     return None
 
 
@@ -99,40 +94,80 @@ class Planted(NamedTuple):
     """An error in a case.
 
     Fields:
-      name: the mistake, where, and the relative size of its effect.
-      kind: for the counts.
+      kind: the mistake and where it is, for the counts.
+      effect: its size over the leaf's largest entry.
       check: () -> the Report of `jaxbp.check` on it.
     """
 
-    name: str
     kind: str
+    effect: float
     check: Callable
 
 
-def error_in(case, rng):
-    """One mistake in the gradient of `case`; None if it would be below the noise."""
-    mistake = MISTAKES[rng.integers(len(MISTAKES))]
-    how = ("grad", "rule")[rng.integers(2)]
-    places = tuple(range(len(case.args))) if len(case.args) > 1 else 0
-    f = weighted(case)
-    derive = jax.jit(jax.grad(f, places))
-    try:
-        gradient = derive(*case.args)
-    except Exception:  # a while_loop: JAX has no reverse mode of it
-        return None
-    found = plant(gradient, mistake, rng)
-    dtypes = {str(x.dtype) for x in jax.tree.leaves(case.args)}
-    coarsest = "float32" if dtypes & {"float32", "complex64"} else "float64"
-    low = "bf16" in str(jax.make_jaxpr(case.f)(*case.args))
-    if found is None or found[2] < VISIBLE[how, coarsest] or low:
-        return None
-    j, change, effect = found
+class Ground:
+    """A case in which errors are planted: what is compiled once for all of them."""
 
-    def check():
-        if how == "grad":
-            g = lambda *a: changed(derive(*a), j, change)  # noqa: E731
-            return jaxbp.check(f, *case.args, grad=g, argnums=places, points=1)
-        return jaxbp.check(with_wrong_rule(f, j, change), *case.args, points=1)
+    def __init__(self, case):
+        self.case, self.f = case, weighted(case)
+        args = case.at(0)
+        self.places = tuple(range(len(args))) if len(args) > 1 else 0
+        self.derive = jax.jit(jax.grad(self.f, self.places))
+        self.value = jax.jit(self.f)
+        self.checker = jaxbp.Checker(self.f, argnums=self.places)
+        low = "bf16" in str(jax.make_jaxpr(case.f)(*args))
+        dtypes = {str(x.dtype) for x in jax.tree.leaves(args)}
+        coarse = low or bool(dtypes & {"bfloat16", "float16"})
+        single = bool(dtypes & {"float32", "complex64"}) or "f32" in str(
+            jax.make_jaxpr(case.f)(*args)
+        )
+        self.dtype = "bfloat16" if coarse else "float32" if single else "float64"
 
-    kind = f"{mistake} in a {how}, {coarsest}"
-    return Planted(f"{kind} (effect {effect:.1e})", kind, check)
+    def errors(self, rng, count):
+        """Up to `count` Planted above the noise: wrong gradients, and wrong rules at
+        two points each."""
+        if self.dtype == "bfloat16":
+            return
+        left, place = count, 0
+        while left and place < 2 * count:
+            how = ("grad", "rule")[rng.integers(2)]
+            mistake = MISTAKES[rng.integers(len(MISTAKES))]
+            args = self.case.at(place)
+            found = self._above_noise(
+                how, plant(self.derive(*args), mistake, rng), args
+            )
+            place += 1
+            if found is None:
+                continue
+            j, change, effect = found
+            kind = f"{mistake} in a {how}, {self.dtype}"
+            if how == "grad":
+                yield Planted(kind, effect, self._by_hand(j, change, args))
+            else:
+                yield Planted(kind, effect, self._by_rule(j, change, args))
+            left -= 1
+
+    def _by_hand(self, j, change, args):
+        wrong = lambda *a: changed(self.derive(*a), j, change)  # noqa: E731
+        return lambda: self.checker(*args, grad=wrong, points=1)
+
+    def _by_rule(self, j, change, args):
+        ruled = with_wrong_rule(self.f, j, change)
+        return lambda: jaxbp.check(ruled, *args, points=1)
+
+    def _above_noise(self, how, found, args):
+        """(leaf, change, relative effect) if it is there to be seen, or None."""
+        if found is None:
+            return None
+        j, change, effect = found
+        right = np.asarray(jax.tree.leaves(self.derive(*args))[j])
+        at, largest = int(np.argmax(effect)), float(np.abs(right).max())
+        worst = float(effect.ravel()[at])
+        if worst < LEAST[self.dtype] * largest:
+            return None
+        errors = gradient_error(self.derive, args, self.dtype)
+        if errors is None or worst < ABOVE * errors[j]:
+            return None
+        slope = float(right.ravel()[at])
+        if how == "rule" and not values_know(self.value, args, j, at, slope, worst):
+            return None
+        return j, change, worst / largest

@@ -2,8 +2,10 @@
 
 `python -m tests.check_the_check.run right SEED [PLACE]`, or `planted`: a line of JSON
 for each case as it is judged; with a place that case alone, and its report in words.
+A function is compiled once and checked at several points, each a case.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -11,8 +13,11 @@ import traceback
 import warnings
 from typing import NamedTuple
 
-CHUNK = 50  # cases of one seed
-MODELS = 10  # one case of so many is a model: it takes three times as long
+CHUNK = 100  # cases of one seed that could be judged
+POINTS, ERRORS = 6, 4  # that one function is checked at, that are planted in it
+DRAWN, SEEDS_APART = 8, 10**4  # programs drawn at once, seeds of the draws
+MODELS = 8  # one function of so many is a model
+ASIDE = ("nothing to look at", "not finite", "skipped")  # nothing was to be judged
 
 
 class Told(NamedTuple):
@@ -22,6 +27,7 @@ class Told(NamedTuple):
       what, seed, place: which.
       verdict: "agree", "differ", "found", "MISSED", "CRASHED", ...
       kind: of what the case was.
+      function: which of its seed's.
       seconds: that it took.
       failure: how it was made and what the report says, if it should say otherwise.
     """
@@ -31,62 +37,87 @@ class Told(NamedTuple):
     place: int
     verdict: str
     kind: str
+    function: int = 0
     seconds: float = 0.0
     failure: str = ""
 
 
+def functions(seed, rng):
+    """Random programs, drawn a few at a time, and models in turn, without end."""
+    from tests.check_the_check import cases
+
+    programs: list = []
+    for number in itertools.count():
+        if number % MODELS == MODELS - 1:
+            yield cases.model(rng)
+            continue
+        if not programs:
+            draw = seed * SEEDS_APART + number
+            programs = cases.random_programs(draw, DRAWN)[::-1]
+        yield cases.moved(programs.pop(), rng) if programs else cases.model(rng)
+
+
 def right(seed, only=None):
-    """Judges `CHUNK` right gradients, each a Told; or one place alone."""
+    """Checks right gradients, `CHUNK` that could be judged, each a Told; or those of
+    the one function that is looked at in a place."""
+    import jax
     import numpy as np
 
     import jaxbp
-    from tests.check_the_check import cases
 
-    rng = np.random.default_rng(seed)
-    programs = iter(cases.random_programs(seed, CHUNK))
-    for place in range(CHUNK):
-        case = (
-            cases.model(rng)
-            if place % MODELS == MODELS - 1
-            else cases.moved(next(programs), rng)
-        )
-        if only not in (None, place):
+    judged = place = 0
+    for number, case in enumerate(functions(seed, np.random.default_rng(seed))):
+        if only is not None and only >= place + POINTS:
+            place += POINTS
             continue
-        start = time.perf_counter()
-        report, said = _checked(lambda: jaxbp.check(case.f, *case.args, seed=place))  # noqa: B023
-        took = time.perf_counter() - start
-        kind = f"because {report[:90]}" if said == "skipped" else case.kind
-        wrong = said not in ("agree", "nothing to look at", "not finite", "skipped")
-        failure = f"{case.source}\n{report}" if wrong or only is not None else ""
-        yield Told("right", seed, place, said, kind, round(took, 2), failure)
+        checker = jaxbp.Checker(case.f)
+        for point in range(POINTS):
+            start = time.perf_counter()
+            report, said = _checked(lambda: checker(*case.at(point), seed=place))  # noqa: B023
+            took = round(time.perf_counter() - start, 2)
+            failure = "" if said == "agree" else f"{case.source}\n{report}"
+            yield Told("right", seed, place, said, case.kind, number, took, failure)
+            place += 1
+            if said in ASIDE:  # it would be so at its other points
+                place += POINTS - 1 - point
+                break
+            judged += 1
+        jax.clear_caches()
+        if judged >= CHUNK or only is not None:
+            return
 
 
 def planted(seed, only=None):
-    """Judges `CHUNK` planted errors above the noise, each a Told."""
+    """Checks planted errors above the noise, `CHUNK` of them, each a Told."""
+    import jax
     import numpy as np
 
-    from tests.check_the_check import cases, planted
+    from tests.check_the_check.planted import Ground
 
-    rng = np.random.default_rng(seed)
-    programs = iter(cases.random_programs(seed, 3 * CHUNK))
-    place = 0
-    while place < CHUNK:
-        program = None if place % 5 == 4 else next(programs, None)
-        case = cases.moved(program, rng) if program else cases.model(rng)
-        error = planted.error_in(case, rng)
-        if error is None:
+    rng, place = np.random.default_rng(seed), 0
+    for number, case in enumerate(functions(seed, rng)):
+        try:
+            ground = Ground(case)
+            errors = list(ground.errors(rng, ERRORS))
+        except Exception:  # a while_loop: JAX has no reverse mode of it
             continue
-        if only in (None, place):
-            start = time.perf_counter()
-            report, said = _checked(error.check)
-            took = time.perf_counter() - start
-            name = {"differ": "found", "agree": "MISSED"}.get(said, said)
-            told = f"{error.name}, {case.source}\n{report}"
-            failure = told if name != "found" or only is not None else ""
-            yield Told(
-                "planted", seed, place, name, error.kind, round(took, 2), failure
-            )
-        place += 1
+        for error in errors:
+            if only in (None, place):
+                start = time.perf_counter()
+                report, said = _checked(error.check)
+                took = round(time.perf_counter() - start, 2)
+                said = {"differ": "found", "agree": "MISSED"}.get(said, said)
+                effect = f"{error.kind}, {error.effect:.1e} of the largest entry"
+                failure = (
+                    "" if said == "found" else f"{effect}, {case.source}\n{report}"
+                )
+                yield Told(
+                    "planted", seed, place, said, error.kind, number, took, failure
+                )
+            place += 1
+        jax.clear_caches()
+        if place >= CHUNK:
+            return
 
 
 def _checked(check):
@@ -117,7 +148,10 @@ def main(what, seed, place=None):
     jax.config.update("jax_numpy_rank_promotion", "allow")
     judge = {"right": right, "planted": planted}[what]
     for told in judge(int(seed), None if place is None else int(place)):
-        print(json.dumps(told) if place is None else told.failure, flush=True)
+        if place is None:
+            print(json.dumps(told), flush=True)
+        elif told.place == int(place):
+            print(f"{told.verdict}: {told.kind}\n{told.failure}")
 
 
 if __name__ == "__main__":

@@ -87,13 +87,16 @@ def test_pytrees_integers_second_derivatives_and_skips():
 
 @pytest.mark.parametrize(
     ("said", "size"),
-    [(17, 17), ("60MB", 60e6), ("1.5 GiB", 1.5 * 2**30), ("2k", 2e3), ("8", 8)],
+    [(17, 17), ("60MB", 60e6), ("1.5 GiB", 1.5 * 2**30), ("2k", 2e3), ("8", 8)]
+    + [(np.int64(17), 17), (np.uint8(3), 3), (6e7, 60_000_000), (jnp.int32(9), 9)],
 )
 def test_sizes_in_words(said, size):
-    assert bytes_of(said) == size
+    assert bytes_of(said) == size and type(bytes_of(said)) is int
+    if not isinstance(said, str):
+        assert jaxbp.Options(loop_bytes=said).loop_bytes == size
 
 
-@pytest.mark.parametrize("said", ["much", "-3MB", -1, 1.5, True, None])
+@pytest.mark.parametrize("said", ["much", "-3MB", -1, 1.5, True, None, np.inf])
 def test_a_budget_that_is_none(said):
     with pytest.raises(InvalidArgument, match="`budget` must be"):
         jaxbp.checkpointed(deep, said)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
 from jax import lax
 
 from jaxbp.checkpointing.live import live_bytes
@@ -45,3 +46,24 @@ def test_a_product_copies_what_does_not_lie_as_it_needs_it():
     f = lambda x: jnp.einsum("bthd,bshd->bhts", x, x)  # noqa: E731
     copies = live_bytes(jax.make_jaxpr(f)(x)) - 8 * 4 * 16 * 16 * 4
     assert x.nbytes <= copies <= 2 * x.nbytes
+
+
+def xla(f, *args):
+    used = jax.jit(f).lower(*args).compile().memory_analysis()
+    return (used.temp_size_in_bytes + used.output_size_in_bytes) / SIZE
+
+
+def test_branches_run_side_by_side_as_what_is_ready_runs_first():
+    def branch(x):
+        return jnp.tanh(jnp.tanh(x @ x) @ x) @ x[:, :1]
+
+    f = lambda x, y: branch(x).T @ branch(y)  # noqa: E731
+    assert live(f, X, X) == pytest.approx(xla(f, X, X), rel=0.01)
+
+
+def test_what_is_dear_is_computed_once_for_two_arrays():
+    def f(x):
+        y = jax.nn.softplus(x @ x)  # cheap, but for the logarithm in it
+        return (2 * y) @ x, (y + 1) @ x
+
+    assert live(f, X) == pytest.approx(xla(f, X), rel=0.01)

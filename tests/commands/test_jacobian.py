@@ -16,6 +16,9 @@ def step(x, W, V):
 def energy(x):
     return jnp.sum(jnp.tanh(x[1:] - x[:-1]) ** 2)
 
+def outer(x):
+    return jnp.sin(jnp.cumsum(jnp.sin(x)) * x[::-1] + jnp.sum(jnp.exp(x)))
+
 def scaled(n, x):
     return x[:n] ** 2
 """
@@ -54,6 +57,14 @@ def test_the_ways_on_the_clock(model, capsys):
     told = said(capsys, *given, "--measure")
     assert "Jacobian of scaled: 2 by 3; predicted and measured" in told
     assert "Measured: the way taken" in told and "differs" not in told
+
+
+def test_the_way_within_a_budget(model, capsys):
+    given = (f"{model}:outer", "--shapes", "f32[64]", "--budget")
+    told = said(capsys, *given, "20kB")
+    assert "Within 20,000 bytes: " in told and "s at a time" in told
+    assert "at least, but is 1,000" in said(capsys, *given, "1kB", status=2)
+    assert "`budget_bytes` must be" in said(capsys, *given, "much", status=2)
 
 
 def test_what_cannot_be_planned(model, capsys):

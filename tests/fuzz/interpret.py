@@ -6,7 +6,8 @@ are JAX's own, each compiled once per type. Both sides of a comparison run this 
 
 With `rounding` every arithmetic operation is perturbed by as much as it may round: the
 spread of several such runs is what rounding makes of a program (D. S. Parker, Monte
-Carlo Arithmetic, 1997).
+Carlo Arithmetic, 1997). With WIDE in its place all runs in 64-bit, whatever the types:
+a program of float32 beside itself in 64-bit shows what its precision costs it.
 """
 
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from tests.fuzz import kernels
 PROGRAMS = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # what a call names its inner program
 CALLS = ("jit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call")
 REMAT = ("checkpoint", "remat", "remat2")
+WIDE = "64-bit"
 
 
 def evaluate(program, operands, rounding=None):
@@ -27,46 +29,66 @@ def evaluate(program, operands, rounding=None):
     Args:
       program: what `jax.make_jaxpr` gives.
       operands: its flat arguments.
-      rounding: a numpy generator that perturbs each operation, or None.
+      rounding: a numpy generator that perturbs each operation, WIDE, or None.
     """
     jaxpr, consts = ir.inner(program)
-    return _run(jaxpr, consts, [np.asarray(x) for x in operands], rounding)
+    return _run(jaxpr, consts, [_host(x, rounding) for x in operands], rounding)
 
 
 def _run(jaxpr, consts, operands, rounding):
-    env = dict(zip(jaxpr.constvars, map(_host, consts), strict=True))
+    held = [_host(const, rounding) for const in consts]
+    env = dict(zip(jaxpr.constvars, held, strict=True))
     env.update(zip(jaxpr.invars, operands, strict=True))
 
     def read(atom):
-        return _host(atom.val) if isinstance(atom, Literal) else env[atom]
+        return _host(atom.val, rounding) if isinstance(atom, Literal) else env[atom]
 
     for eqn in jaxpr.eqns:
         values = [read(atom) for atom in eqn.invars]
         outs = _equation(eqn, values, rounding)
         for var, out in zip(eqn.outvars, outs, strict=True):
-            assert out.shape == var.aval.shape and out.dtype == var.aval.dtype, eqn
+            assert out.shape == var.aval.shape, eqn
+            assert out.dtype == _type(var.aval, rounding).dtype, eqn
             env[var] = out
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _host(value):
-    return value if isinstance(value, np.ndarray) else np.asarray(value)
+def _host(value, rounding=None):
+    value = value if isinstance(value, np.ndarray) else np.asarray(value)
+    return value.astype(_wide(value.dtype)) if rounding is WIDE else value
+
+
+def _type(aval, rounding):
+    return aval.update(dtype=_wide(aval.dtype)) if rounding is WIDE else aval
+
+
+def _wide(dtype):
+    if jnp.issubdtype(dtype, np.complexfloating):
+        return np.dtype(np.complex128)
+    return np.dtype(np.float64) if jnp.issubdtype(dtype, np.floating) else dtype
+
+
+def _widened(params):
+    """The parameters of an operation, with 64-bit types in place of others."""
+    return {k: _wide(v) if isinstance(v, np.dtype) else v for k, v in params.items()}
 
 
 def _equation(eqn, values, rounding):
     name = eqn.primitive.name
     if name in FLOW:
         return FLOW[name](eqn.params, values, rounding)
-    noisy = rounding is not None and name not in kernels.EXACT
+    params = _widened(eqn.params) if rounding is WIDE else eqn.params
+    noisy = rounding not in (None, WIDE) and name not in kernels.EXACT
     if noisy:
         whole = kernels.WHOLE.get(name)
         pairs = enumerate(values)
         values = [np.rint(v) if i == whole else _rounded(v, rounding) for i, v in pairs]
     kernel = kernels.TABLE.get(name)
     if kernel is not None:
-        outs = [np.asarray(kernel(eqn.outvars[0].aval, *values, **eqn.params))]
+        aval = _type(eqn.outvars[0].aval, rounding)
+        outs = [np.asarray(kernel(aval, *values, **params))]
     else:
-        params = ir.call_params(eqn.primitive, eqn.params)
+        params = ir.call_params(eqn.primitive, params)
         outs = eqn.primitive.bind(*map(jnp.asarray, values), **params)
         outs = list(map(np.asarray, outs if eqn.primitive.multiple_results else [outs]))
     return [_rounded(y, rounding) for y in outs] if noisy else outs

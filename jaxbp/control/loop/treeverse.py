@@ -82,7 +82,7 @@ class Layout(NamedTuple):
         starts again; once more for the tape of each block but the last."""
         if not self.blocks:
             return self.length
-        again = advances(self.blocks, self.slots) - (self.blocks - 1)
+        again = advances(self.blocks + 1, self.slots) - self.blocks
         return self.length + self.steps * (again + self.blocks)
 
     def bytes(self, state: int, tape: int) -> int:

@@ -1,0 +1,38 @@
+"""A function made ready to be checked: compiled once, looked at at any point."""
+
+from .batch import Slopes, Values
+from .precision import coarsest, has_custom_rules, program_of
+from .subject import Subject
+from .witness import Reverse
+
+
+class Bench:
+    """A function, and what all witnesses compile of it.
+
+    As under `jax.jit`, what f reads from elsewhere is what it was at the first call.
+
+    Args:
+      f, args, kwargs, argnums, has_aux: as in `Subject`.
+      witnesses: sequence of Witness.
+
+    Attributes:
+      subject: Subject, at the point of the last `moved`.
+      dtypes: the coarsest dtype between each leaf and the output.
+      has_custom_rules: whether f calls what has rules of its own.
+      values: Values of f.
+      reverses: name -> (xs, y_bar) -> (y, x_bar). forwards: name -> Slopes.
+      refusals: name -> exceptions by which it says "not me".
+    """
+
+    def __init__(self, f, args, witnesses, kwargs=None, argnums=None, has_aux=False):
+        self.subject = subject = Subject(f, args, kwargs, argnums, has_aux)
+        program = program_of(subject)
+        self.dtypes, self.values = coarsest(subject, program), Values(subject)
+        self.has_custom_rules = has_custom_rules(program)
+        self.reverses, self.forwards, self.refusals = {}, {}, {}
+        for witness in witnesses:
+            reverse, forward = f"{witness.name} reverse", f"{witness.name} forward"
+            self.reverses[reverse] = Reverse(witness, subject)
+            along = witness.along(subject)
+            self.forwards[forward] = Slopes(subject, along, witness.refusals)
+            self.refusals[reverse] = self.refusals[forward] = witness.refusals

@@ -1,0 +1,136 @@
+"""A program whose every operation rounds at random: what rounding makes of its result.
+
+Shaking the arguments by their last places shows too much where they have an offset:
+x - 1000 is exact for x near 1000, though a step of the last place of x is 1e-4. Here
+every operation's result is moved by up to a unit of its own last place instead, and so
+are the terms of sums and products, which round on the way (D. S. Parker, Monte Carlo
+Arithmetic, 1997).
+
+The randomness is a hash of the bits of the value: it needs no keys, and costs a dozen
+integer operations.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from .. import ir
+from .closeness import epsilon
+
+# Operations whose results are some of their operands' numbers, or not floating.
+EXACT = frozenset(
+    "abs argmax argmin broadcast_in_dim concatenate copy copy_p cummax cummin "
+    "device_put dynamic_slice dynamic_update_slice eq expand_dims floor ceil round ge "
+    "gather gt imag iota is_finite le lt max min ne neg pad real reduce_and reduce_max "
+    "reduce_min reduce_or reshape rev scatter select_and_gather_add select_n sign "
+    "slice sort split squeeze stop_gradient transpose unstack clamp complex conj "
+    "optimization_barrier top_k reduce_precision nextafter random_bits".split()
+)
+# Operations whose terms round on the way.
+SUMS = frozenset(
+    "dot_general conv_general_dilated reduce_sum cumsum cumprod cumlogsumexp "
+    "reduce_prod reduce_window_sum scatter_add scatter-add add_any fft".split()
+)
+# Those that are stable backward only: as if their operands had been rounded, by the
+# size of the largest entry.
+STABLE = frozenset(
+    "cholesky eig eigh lu lu_pivots_to_permutation qr geqrf householder_product svd "
+    "schur hessenberg triangular_solve tridiagonal_solve tridiagonal".split()
+)
+CALLS = frozenset(("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"))
+
+
+def perturbed(function):
+    """(seed, *operands) -> what `function(*operands)` gives when it rounds at random.
+
+    Args:
+      function: traceable, arrays to a pytree of arrays. seed: uint32 scalar.
+    """
+
+    def run(seed, *operands):
+        program, shape = jax.make_jaxpr(function, return_shape=True)(*operands)
+        outs = ir.evaluate_by(_Rounding(seed), program, jax.tree.leaves(operands))
+        return jax.tree.unflatten(jax.tree.structure(shape), outs)
+
+    return run
+
+
+class _Rounding:
+    """Evaluates one equation and rounds what it gives at random."""
+
+    def __init__(self, seed):
+        self.seed, self.site = seed, 0
+
+    def __call__(self, eqn, values):
+        name, params = eqn.primitive.name, eqn.params
+        if name in FLOW:
+            return list(FLOW[name](self, params, values))
+        if name in CALLS or name in ir.CALLS or name in ir.CHECKPOINTS:
+            return ir.evaluate_by(self, ir.called(params), values)
+        if name in EXACT:
+            return self._bound(eqn, values)
+        if name in SUMS or name in STABLE:
+            values = [self.moved(v, whole=name in STABLE) for v in values]
+        return [self.moved(y) for y in self._bound(eqn, values)]
+
+    def _bound(self, eqn, values):
+        params = ir.call_params(eqn.primitive, eqn.params)
+        out = eqn.primitive.bind(*values, **params)
+        return list(out) if eqn.primitive.multiple_results else [out]
+
+    def moved(self, y, whole=False):
+        """`y` by up to one unit of its last place, or of that of its largest entry."""
+        dtype = getattr(y, "dtype", None)
+        if dtype is None or not jnp.issubdtype(dtype, jnp.inexact) or not jnp.size(y):
+            return y
+        self.site += 1
+        size = jnp.max(jnp.abs(y)).astype(dtype) if whole else y
+        step = jnp.asarray(epsilon(dtype), jnp.float32) * self._uniform(jnp.real(y))
+        return (y + (size * step.astype(dtype)).astype(dtype)).astype(dtype)
+
+    def _uniform(self, y):
+        """float32 numbers within [-1, 1), a hash of the bits of `y`, seed and site."""
+        bits = lax.bitcast_convert_type(jnp.asarray(y).astype(jnp.float32), jnp.uint32)
+        bits = bits ^ (self.seed + jnp.uint32(self.site * 0x9E3779B1 % 2**32))
+        for factor in (0x85EBCA6B, 0xC2B2AE35):
+            bits = (bits ^ (bits >> jnp.uint32(15))) * jnp.uint32(factor)
+        bits = (bits ^ (bits >> jnp.uint32(15))) >> jnp.uint32(8)
+        return bits.astype(jnp.float32) * jnp.float32(2.0**-23) - jnp.float32(1)
+
+
+def _scan(rounding, params, values):
+    consts, carry, xs = ir.scan_split(values, params)
+
+    def step(carry, x):
+        operands = [*consts, *carry, *x]
+        outs = ir.evaluate_by(rounding, params["jaxpr"], operands)
+        return outs[: len(carry)], outs[len(carry) :]
+
+    carry, ys = lax.scan(
+        step, list(carry), list(xs), params["length"], params["reverse"]
+    )
+    return [*carry, *ys]
+
+
+def _while(rounding, params, values):
+    of_cond, of_body, carry = ir.while_split(values, params)
+
+    def goes_on(carry):
+        return ir.evaluate_program(params["cond_jaxpr"], [*of_cond, *carry])[0]
+
+    def step(carry):
+        return ir.evaluate_by(rounding, params["body_jaxpr"], [*of_body, *carry])
+
+    return lax.while_loop(goes_on, step, list(carry))
+
+
+def _cond(rounding, params, values):
+    index, *operands = values
+    branches = [
+        lambda *xs, branch=branch: ir.evaluate_by(rounding, branch, xs)
+        for branch in params["branches"]
+    ]
+    return lax.switch(index, branches, *operands)
+
+
+FLOW = {"scan": _scan, "while": _while, "cond": _cond}
