@@ -104,7 +104,7 @@ def measured(case):
     row = {"expected_ratio": 3 - 1 / case["depth"]} if mlp else {}
     gradient = METHODS[case["method"]](f)
     row |= measure.contest(gradient, args, base, case, wanted)
-    if "time_s" in row:
+    if row.get("time_s") is not None:
         row["above_floor"] = above_floor(row)
     return row
 

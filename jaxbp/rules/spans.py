@@ -19,10 +19,6 @@ class Windows:
     Args:
       shape: of the array itself.
       counts: how many windows there are along each axis.
-
-    Attributes:
-      size: places of a window.
-      covers: windows that one place lies in, at most.
     """
 
     def __init__(
@@ -36,7 +32,7 @@ class Windows:
         self.sizes = [size + low + high for size, (low, high) in inner]
         self.size = math.prod(window_dimensions)
         pairs = zip(window_dimensions, window_strides, strict=True)
-        self.covers = math.prod(-(-width // stride) for width, stride in pairs)
+        self.overlap = any(width > stride for width, stride in pairs)
 
     def pad(self, x, filler):
         """`x` with its padding and gaps filled."""
