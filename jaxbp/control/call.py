@@ -201,4 +201,5 @@ def _linear_call_transpose(y_bars, *operands, transpose_thunk, **params):
 register("jit", jit_rule)
 register("closed_call", jit_rule)
 register("composite", inline_rule)
+register("xla_metadata_call", inline_rule)
 register("linear_call", linear_call_rule)

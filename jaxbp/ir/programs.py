@@ -62,7 +62,10 @@ def _is_program(value) -> bool:
 
 
 # Primitives that run the program they hold, once, and do nothing else.
-CALLS = ("jit", "pjit", "closed_call", "core_call", "composite", "custom_vmap_call")
+CALLS = (
+    "jit", "pjit", "closed_call", "core_call", "composite", "custom_vmap_call",
+    "xla_metadata_call",
+)  # fmt: skip
 CHECKPOINTS = ("checkpoint", "remat", "remat2")
 
 

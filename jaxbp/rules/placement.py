@@ -34,6 +34,7 @@ register("with_memory_space_constraint", _own_transpose, kind="moves")
 
 linear("copy", transpose=lambda y_bar, x: y_bar, form=IDENTITY)
 linear("stage", transpose=lambda y_bar, x: y_bar, form=IDENTITY)
+linear("xla_metadata_value", transpose=lambda y_bar, x, **params: y_bar, form=IDENTITY)
 
 
 # Primitives of any number of arrays, each of which passes on its own: only those that
