@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
 
 import jaxbp
 from jaxbp.linear.loop import one_function
@@ -181,3 +182,18 @@ class TestDerivatives:
     def test_other_platforms_get_no_name(self):
         exported = jax.export.export(jax.jit(jaxbp.grad(stages)), platforms=["tpu"])
         assert "xla_cpu" not in exported(self.p).mlir_module()
+
+
+def test_what_is_named_for_xla_is_differentiated():
+    """By `set_xla_metadata` around values."""
+    x = jnp.arange(3.0)
+
+    def f(x):
+        return jnp.sum(set_xla_metadata(jnp.sin(x), kind="sine") ** 2)
+
+    for found, wanted in [
+        (jaxbp.grad(f)(x), jax.grad(f)(x)),
+        (jaxbp.jvp(f, (x,), (x,)), jax.jvp(f, (x,), (x,))),
+        (jax.jit(jaxbp.hessian(f))(x), jax.hessian(f)(x)),
+    ]:
+        jax.tree.map(np.testing.assert_allclose, found, wanted)

@@ -41,6 +41,7 @@ NO_CASE = {  # rules without a row, with the reason
     "inspect_sharding": EFFECT,
     "io_callback": "refused, as in JAX: tests/transforms",
     "layout_constraint": HIDDEN,
+    "one_function": "a name: tests/linear/test_one_function.py",
     "one_minus_square": HIDDEN,
     "pbroadcast": MESH,
     "pbroadcast_dynamic": MESH,
@@ -63,6 +64,7 @@ NO_CASE = {  # rules without a row, with the reason
     "vary_unreduced_cast": MESH,
     "vary_unreduced_cast_p": MESH,
     "with_memory_space_constraint": "for kernels of accelerators",
+    "xla_metadata_value": "a name: tests/linear/test_one_function.py",
 }
 SPARSE = (
     "bcoo_",

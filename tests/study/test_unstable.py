@@ -140,7 +140,7 @@ def test_counted_flops_need_no_steady_time():
     (file,) = results_folder().glob("cheap_gradient/*/rows.csv")
     rows = tables.read_csv(file.read_text())
     told = answers.answer(study, rows)
-    assert re.search(r"Of \d\d programs", told) and "`lorenz`: " in told
+    assert re.search(r"Of \d\d programs", told) and "`determinant`: " in told
 
 
 def test_what_is_doubtful_for_the_heat_map_is_so_for_table_and_claim():
