@@ -46,7 +46,7 @@ def check(
       *args: pytrees of concrete values. Leaves that are not floating or complex
         (integers, booleans, keys) are held fixed and named in the report.
       grad: a gradient of a scalar `f` to judge, called like `f`, returning what
-        `jax.grad(f, argnums)` would.
+        that of `jaxbp.grad` by `argnums` would.
       value_and_grad: the same with the value in front, which is compared too.
       kwargs: mapping of keyword arguments of `f`, held fixed.
       argnums: int or sequence: the arguments to differentiate. By default all; with

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -18,6 +17,7 @@ from .order import MODES
 from .report import Plan, Way
 from .timed import timed
 from .whole import Whole, by_columns, by_rows
+from .within import fit, told_within
 
 
 def jacobian(
@@ -174,7 +174,7 @@ def traced_plan(
     one, plan = found
     if budget is not None:
         with settings.using(options):
-            told = one.told_within(budget, plan, given, at)
+            told = told_within(one, plan, budget, given, at)
         plan = dataclasses.replace(plan, notes=(*plan.notes, told))
     return timed(plan, at, given, options) if measure else plan
 
@@ -241,7 +241,8 @@ class Point:
         """What is asked for: a tree of the output, of trees of the inputs."""
         if budget is None or self.is_plain:
             return self.assembled(self.blocks())
-        return self.within(budget, self.whole().plan())
+        taken, at = self.opened()
+        return fit(self, self.whole().plan(), budget, taken, at).function(taken)
 
     @property
     def is_plain(self) -> bool:
@@ -295,47 +296,6 @@ class Point:
             return chunks.size_of(jax.tree.leaves(self.primals))
         return chunks.size_of(self.outs)
 
-    def within(self, budget: int, plan: Plan):
-        """The result, by a way that keeps within the budget."""
-        taken, at = self.opened()
-        return self.fitted(budget, plan, taken, at)[0](taken)
-
-    def told_within(self, budget: int, plan: Plan, taken: list, at: Callable) -> str:
-        """In words, what a budget makes of the plan."""
-        if self.is_plain:
-            return "A budget is not looked at: these Jacobians are taken by rows alone."
-        _, way, size, total = self.fitted(budget, plan, taken, at)
-        count, what = self.count(way), "columns" if way.name == "forward" else "rows"
-        chunked = not way.order and size < count
-        pieces = f", {size:,} of {count:,} {what} at a time" if chunked else ""
-        return (
-            f"Within {budget:,} bytes: {way.name}{pieces}; by XLA's plan {total:,} "
-            "bytes for arguments, tape, Jacobian and what stands between."
-        )
-
-    def fitted(self, budget: int, plan: Plan, taken: list, at: Callable) -> tuple:
-        """The way planned if XLA's plan of it keeps within the budget, else the better
-        mode, in chunks that do, at last without a tape: (function, way, seeds a sweep,
-        bytes)."""
-        modes = [way for way in plan.ways if not way.order]
-        ways = dict.fromkeys([plan.chosen, *sorted(modes, key=lambda way: way.time_s)])
-        loops = self.whole().loops  # then forward mode keeps no tape anyway
-        pairs = [(way, loops and way.name == "forward") for way in ways]
-        pairs += [(way, True) for way in modes if way.name == "forward"]
-        least, refused = [], JaxbpError("no mode is there")
-        for way, again in dict.fromkeys(pairs):
-            made = partial(_made, at, self.holomorphic, way, again)
-            peak = lambda size, made=made: chunks.peak_bytes(made(size), (taken,))  # noqa: E731
-            try:
-                size, total = chunks.seeds_within(budget, peak, self.count(way))
-            except JaxbpError as error:  # a map has one direction alone
-                refused = error
-                continue
-            if size or not self.count(way):
-                return made(size), way, size, total
-            least.append(total)
-        raise chunks.too_little(budget, min(least)) if least else refused
-
     def forward(self, again: bool) -> list[list]:
         """By columns; `again`: the function runs again, so that nothing is kept."""
         if not again:
@@ -366,20 +326,6 @@ class Point:
     def assembled(self, blocks: list[list]):
         """The tree of the output, of the trees of the inputs."""
         return assembled(blocks, self.linear.signature, self.argnums)
-
-
-def _made(
-    at: Callable, holomorphic: bool, way: Way, again: bool, size: int
-) -> Callable:
-    """A function of the arguments that are arrays, by one way."""
-
-    def of(given):
-        point = at(given)
-        point.holomorphic = holomorphic
-        point.record()
-        return point.assembled(point.by(way, point.whole(), size, again))
-
-    return of
 
 
 def _is_real(aval) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import ir, settings
 from ..errors import InvalidArgument, ShapeMismatch
+from ..linear.base import add
 from ..settings import Options
 from ..transforms import arguments
 from ..transforms.products import jvp, vjp
@@ -278,13 +279,16 @@ def _jacobian(fun, argnums, args, given: Pattern | None, symmetric: bool):
 
 def _added(values, places, count: int, dtype):
     """The sum of arrays at their places; what has all of them in order, at once."""
-    pairs = list(zip(values, places, strict=True))
-    whole = [v for v, where in pairs if np.array_equal(where, np.arange(count))]
-    pairs = [one for one in pairs if not np.array_equal(one[1], np.arange(count))]
-    total = sum(whole[1:], whole[0]) if whole else jnp.zeros(count, dtype)
-    if not pairs:
+    total, every, rest = None, np.arange(count), []
+    for value, where in zip(values, places, strict=True):
+        if np.array_equal(where, every):
+            total = add(total, value)
+        else:
+            rest.append((value, where))
+    total = jnp.zeros(count, dtype) if total is None else total
+    if not rest:
         return total
-    values, places = zip(*pairs, strict=True)
+    values, places = zip(*rest, strict=True)
     at = total.at[np.concatenate(places)]
     return at.add(jnp.concatenate(values), mode="promise_in_bounds")
 

@@ -30,6 +30,7 @@ from .programs import custom_cotangents as custom_cotangents
 from .programs import equation_context as equation_context
 from .programs import evaluate as evaluate
 from .programs import evaluate_by as evaluate_by
+from .programs import evaluate_equations as evaluate_equations
 from .programs import evaluate_program as evaluate_program
 from .programs import function_key as function_key
 from .programs import inlined as inlined

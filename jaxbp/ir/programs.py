@@ -108,7 +108,11 @@ def evaluate_program(program, operands: Sequence) -> list:
 
 def evaluate_by(each: Callable, program, operands: Sequence) -> list:
     """The outputs of a closed inner program, by each(eqn, operands) -> outputs."""
-    jaxpr, consts = inner(program)
+    return evaluate_equations(each, *inner(program), operands)
+
+
+def evaluate_equations(each: Callable, jaxpr, consts: Sequence, operands: Sequence):
+    """The same of a jaxpr, whose constants may be tracers."""
     env = dict(zip(jaxpr.constvars, consts, strict=True))
     env |= dict(zip(jaxpr.invars, operands, strict=True))
     for eqn in jaxpr.eqns:

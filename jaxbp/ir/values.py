@@ -29,11 +29,11 @@ class Hole:
         return f"Hole({self.aval})"
 
 
-def typeof(value) -> Any:
+def typeof(value) -> ShapedArray:
     """The abstract value (shape, dtype, weak type) of an array, tracer or `Hole`."""
     kind = type(value)
     if kind is Hole or isinstance(value, Tracer):
-        return value.aval
+        return value.aval  # pyright: ignore[reportReturnType]
     # An array on one device: `jax.typeof` looks for meshes, which takes ten times as
     # long as all else that an eager derivative asks of it.
     if kind.__name__ == "ArrayImpl" and type(value.sharding) is SingleDeviceSharding:

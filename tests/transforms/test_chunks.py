@@ -77,6 +77,9 @@ def test_where_no_tape_fits_forward_mode_keeps_none(door):
     plan = program.memory_analysis()
     assert plan.argument_size_in_bytes + plan.temp_size_in_bytes <= budget
     np.testing.assert_allclose(program(x), jax.jacfwd(through)(x), rtol=1e-5)
+    if door is jaxbp.jacobian:
+        told = " ".join(str(door(through, budget_bytes=budget).plan(x)).split())
+        assert "bytes for arguments, Jacobian" in told  # and no tape
 
 
 @pytest.mark.parametrize("budget", [-5, 1.5, True, "1 giga"], ids=repr)

@@ -26,7 +26,7 @@ from ..base import Edge, LinearMap
 from ..diagonal import Scaled
 from ..program import LinearProgram, Structure
 
-SMALL_PART = 4
+SMALL_PART = 4  # times smaller than the sum: then its stack takes less than it spares
 
 
 class Waiting(NamedTuple):

@@ -161,18 +161,14 @@ def _alone() -> bool:
 def is_one_function(jaxpr) -> bool:
     """Whether a loop with this body becomes one function where it is compiled; it says
     what is cheap, and not what is right."""
-    return jax.default_backend() == "cpu" and _alone() and _is_small(jaxpr)
+    return jax.default_backend() == "cpu" and _alone() and is_small(jaxpr)
 
 
+@ir.once_per_program
 def is_small(jaxpr) -> bool:
     """Whether a program's loops, and what is beside them, can be one function."""
     given = [var.aval for var in (*jaxpr.constvars, *jaxpr.invars)]
     return all(map(_is_plain, given)) and all(map(_fits, jaxpr.eqns))
-
-
-@ir.once_per_program
-def _is_small(jaxpr) -> bool:
-    return is_small(jaxpr)
 
 
 def _fits(eqn) -> bool:
@@ -185,7 +181,7 @@ def _fits(eqn) -> bool:
         return True
     if name in _HOLDING:
         programs = [ir.inner(ir.closed(p))[0] for p in ir.inner_programs(eqn.params)]
-        return all(map(_is_small, programs))
+        return all(map(is_small, programs))
     if name in ("scatter", "scatter-add"):
         return _size(eqn.invars[2].aval) <= MOST and one_by_one(eqn)
     if name == "dot_general":

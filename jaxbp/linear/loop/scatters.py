@@ -39,12 +39,7 @@ def without_scatters(jaxpr, consts: Sequence, operands: Sequence) -> list:
                 params = {k: _rewritten(v) for k, v in params.items()}
             return ir.evaluate(eqn.primitive, values, params)
 
-    env = dict(zip(jaxpr.constvars, consts, strict=True))
-    env |= dict(zip(jaxpr.invars, operands, strict=True))
-    for eqn in jaxpr.eqns:
-        outs = each(eqn, [ir.read_value(env, atom) for atom in eqn.invars])
-        env.update(zip(eqn.outvars, outs, strict=True))
-    return [ir.read_value(env, atom) for atom in jaxpr.outvars]
+    return ir.evaluate_equations(each, jaxpr, consts, operands)
 
 
 @ir.once_per_program
