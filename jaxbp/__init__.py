@@ -25,6 +25,7 @@ numbers), `worked` (an exercise, every number), `problems` (functions and data),
 primitive), `errors`. The command line is `jaxbp --help`.
 """
 
+import functools
 import importlib
 
 from . import early as _early  # noqa: F401 (first: what Ctrl-C does while JAX comes)
@@ -33,14 +34,9 @@ from . import early as _early  # noqa: F401 (first: what Ctrl-C does while JAX c
 
 from jax import checkpoint
 
-from . import control as _control  # noqa: F401 (puts its rules into the table)
 from .examples import with_examples
-from .linear.program import LinearProgram
 from .offered import DERIVATIVES, PLANS
 from .settings import Options, association, foreign, loops, options, strict_custom_vjp
-from .transforms.gradients import grad, value_and_grad
-from .transforms.jacobians import hvp, jacfwd, jacrev
-from .transforms.products import Pullback, Pushforward, jvp, linearize, vjp
 
 __version__ = "0.1.0"
 
@@ -79,23 +75,34 @@ __all__ = [
     "vjp",
 ]
 
-# Public names whose modules are imported on first use. What an editor sees of them, and
-# of all names here, is in `__init__.pyi`.
+# Public names whose modules are imported on first use: `import jaxbp` costs what
+# `import jax` does. What an editor sees of all names is in `__init__.pyi`.
 _LAZY = {
     "Checker": "witnesses",
+    "LinearProgram": "linear.program",
+    "Pullback": "transforms.products",
+    "Pushforward": "transforms.products",
     "check": "witnesses",
+    "check_rules": "diagnosis",
     "checkpointed": "checkpointing",
     "cost": "costs",
-    "check_rules": "diagnosis",
     "coverage": "covering",
     "explain_nan": "diagnosis",
+    "grad": "transforms.gradients",
     "growth": "diagnosis",
     "hessian": "across",
     "hessian_diagonal": "across",
+    "hvp": "transforms.jacobians",
+    "jacfwd": "transforms.jacobians",
     "jacobian": "across",
+    "jacrev": "transforms.jacobians",
+    "jvp": "transforms.products",
     "laplacian": "across",
+    "linearize": "transforms.products",
     "tape": "costs",
     "trace": "evaluation",
+    "value_and_grad": "transforms.gradients",
+    "vjp": "transforms.products",
 }
 _SUBMODULES = frozenset(
     "checkpointing checks costs errors layers problems rules scalar scale sparse study "
@@ -107,10 +114,15 @@ def __getattr__(name):
     if name in _LAZY:
         found = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
         with_examples({name: found})
+        globals()[name] = found
         return found
     if name in _SUBMODULES:
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module `jaxbp` has no attribute `{name}`")
+
+
+def _offered(name, *args, **kwargs):
+    return __getattr__(name)(*args, **kwargs)
 
 
 def __dir__():
@@ -118,5 +130,6 @@ def __dir__():
 
 
 with_examples(globals())
-DERIVATIVES |= {"value_and_grad": value_and_grad, "jvp": jvp, "vjp": vjp}
+for _name in ("value_and_grad", "jvp", "vjp"):
+    DERIVATIVES[_name] = functools.partial(_offered, _name)
 PLANS["memory"] = lambda *given: __getattr__("checkpointing").within_memory(*given)

@@ -13,7 +13,6 @@ warm, a new function object in a process that has traced before.
 Command: jaxbp study engine_speed [--quick] [--device cpu|gpu|tpu]
 """
 
-import gc
 import sys
 
 import jax
@@ -117,7 +116,6 @@ def forget_all():
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
-    gc.collect()  # or one of them pays for what the other left
 
 
 def summary(rows):

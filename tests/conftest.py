@@ -43,8 +43,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # Folders whose programs run once or twice: LLVM's optimizations take longer than the
 # run they would shorten. XLA's own passes run all the same.
 COMPILED_QUICKLY = set(
-    "across checkpointing checks classics control diagnosis ecosystem evaluation fuzz "
-    "ir layers linear problems rules scale training transforms walkers".split()
+    "across checkpointing checks classics commands control diagnosis ecosystem "
+    "evaluation fuzz ir layers linear problems rules scale studies study training "
+    "transforms walkers".split()
 )
 
 

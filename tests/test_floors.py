@@ -24,7 +24,7 @@ FLOOR = {
     "linear": 1, "layers": 1, "problems": 1, "checks": 1, "timing": 1, "scalar": 1,
     "rules": 2,
     "walkers": 3,
-    "control": 4, "transforms": 4,
+    "control": 4, "transforms": 4.5,
     "costs": 5, "across": 5, "checkpointing": 5.5, "diagnosis": 5, "witnesses": 5,
     "covering": 5, "worked": 5, "scale": 5,
     "advice": 6, "sparse": 6, "evaluation": 6, "training": 6,

@@ -100,9 +100,14 @@ def time_traces(
       name -> Timing, one sample per round.
     """
     samplers = {n: partial(trace_sample_s, *c, forget) for n, c in calls.items()}
-    for sampler in samplers.values():
-        sampler()  # Python's own first-time work (imports, code caches) is not tracing
-    return interleave(samplers, rounds=rounds, budget_s=budget_s)
+    gc.collect()
+    gc.freeze()  # what the process holds by now is not gone through before each sample
+    try:
+        for sampler in samplers.values():
+            sampler()  # Python's own first-time work (imports, code) is not tracing
+        return interleave(samplers, rounds=rounds, budget_s=budget_s)
+    finally:
+        gc.unfreeze()
 
 
 def trace_sample_s(
@@ -111,7 +116,7 @@ def trace_sample_s(
     """Seconds to trace `f` as a new function object."""
     if forget:
         forget()
-    gc.collect()
+    gc.collect()  # or one contender pays for what the other left
     _, trace_s = clocked(jax.jit(fresh(f)).trace, *args)
     return trace_s
 
