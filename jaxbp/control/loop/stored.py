@@ -8,6 +8,7 @@ fuses it into each of its readers; what is read from a stack is not. It is done 
 nothing else asks for the operands, so that no more is stacked.
 """
 
+import functools
 from collections import defaultdict
 from typing import Any
 
@@ -62,9 +63,15 @@ def _is_dear(edge: Edge) -> bool:
         return slope is not None
     it: Any = edge.map
     diagonal: Any = it.inner if isinstance(it, Broadcast) else it
-    given = {} if diagonal.params is None else {"params": diagonal.params}
-    types = [ir.struct(ir.typeof(value)) for value in edge.residuals]
-    return is_dear(jax.make_jaxpr(lambda *xs: slope(*xs, **given))(*types))
+    types = [ir.typeof(value) for value in edge.residuals]
+    return _takes_many(slope, diagonal.params, tuple(x.dtype for x in types))
+
+
+@functools.cache
+def _takes_many(slope, params, dtypes) -> bool:
+    given = {} if params is None else {"params": params}
+    numbers = [jax.ShapeDtypeStruct((), dtype) for dtype in dtypes]
+    return is_dear(jax.make_jaxpr(lambda *xs: slope(*xs, **given))(*numbers))
 
 
 def _kept(slope):

@@ -49,6 +49,7 @@ _REDUCING = frozenset(
     "argmax argmin cummax cummin cumprod cumsum reduce_and reduce_max reduce_min "
     "reduce_or reduce_prod reduce_sum reduce_window_max reduce_window_sum".split()
 )
+_PLAIN = frozenset(map(np.dtype, (*"?bhilqBHILQ", np.float32, np.float64)))
 _HOLDING = frozenset(
     "closed_call cond custom_jvp_call custom_vjp_call jit scan while".split()
 )
@@ -204,11 +205,7 @@ def _is_small_product(eqn) -> bool:
 
 
 def _is_plain(aval) -> bool:
-    dtype = getattr(aval, "dtype", None)
-    if dtype is None or ir.placed(aval):
-        return False
-    kind = isinstance(dtype, np.dtype) and dtype.kind
-    return kind in ("i", "u", "b") or dtype in (np.float32, np.float64)
+    return getattr(aval, "dtype", None) in _PLAIN and not ir.placed(aval)
 
 
 def _size(aval) -> int:
