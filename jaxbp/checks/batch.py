@@ -6,6 +6,8 @@ program serves every leaf and every search for a wrong element, and stays as qui
 compile as f. (Choosing the moved leaf inside the program costs XLA forty times that.)
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 from .. import ir
 from .closeness import inner, wide
 from .eager import NEEDS_VALUES
+from .perturbed import perturbed
 
 ELEMENTS = 2**24  # of all copies of f's arguments held at once
 FEW_LANES, MOST_LANES = 8, (64, 256)  # the more the more leaves there are
@@ -108,6 +111,7 @@ class Values(_Lanes):
     """The changes of <y_bar, f> along directions."""
 
     axes = (None, 0, None, None)
+    _rounded: Any = None
 
     def lane(self, xs, there, y_bar, here):
         ys = self.subject.outputs(*self.weak(there, xs))
@@ -142,6 +146,21 @@ class Values(_Lanes):
             found.append(self.run(point, there, y_bar, here)[: len(part), 0] - centre)
         ends = np.cumsum([len(along) for along in steps])[:-1]
         return np.split(np.concatenate(found or [np.zeros(0)]), ends) if steps else []
+
+    def rounded(self, xs, y_bar, seeds):
+        """(n,) changes of <y_bar, f> when every operation of f rounds at random; None
+        where nobody can have it do so."""
+        if self._rounded is None:
+            self._rounded = jax.jit(perturbed(lambda xs: self.subject.outputs(*xs)))
+        here, point = self.subject.evaluate(xs), self.subject.device(xs)
+        try:
+            runs = [self._rounded(np.uint32(seed), point) for seed in seeds]
+        except Exception:  # f needs its values; a primitive that takes no part
+            return None
+        changes = [
+            [np.asarray(y) - y0 for y, y0 in zip(ys, here, strict=True)] for ys in runs
+        ]
+        return np.array([_paired(y_bar, change)[0] for change in changes])
 
 
 class Slopes(_Lanes):

@@ -20,6 +20,7 @@ from .judge import judge_slope, over
 from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
 
 MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is allowed
+ROUNDED = 4.0  # rounding at random by whole units, at its largest, over its usual size
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
 
@@ -72,10 +73,16 @@ class Looker:
         looks = []
         for probe, found, said in zip(probes, slopes, pushed, strict=True):
             value = inner(self.x_bar[probe.leaf], probe.direction)
-            slack = rounding.across(self.slacks, probe.direction, probe.leaf)
-            slack += self.settings.atol * float(np.abs(probe.direction).sum())
-            looks.append(Look(probe, value, found, slack, said))
+            looks.append(Look(probe, value, found, self._slack(probe), said))
         return looks
+
+    def _slack(self, probe):
+        slack = rounding.across(self.slacks, probe.direction, probe.leaf)
+        return slack + self.settings.atol * float(np.abs(probe.direction).sum())
+
+    def slackened(self, look):
+        """The look with the slack that is known by now."""
+        return replace(look, slack=self._slack(look.probe))
 
     def _slopes(self, probes):
         """Slopes from values, without what rounding x + h d did to the direction."""
@@ -111,6 +118,19 @@ class Looker:
             levels = [level for fine, level in told if fine] or [x for _, x in told]
             least = max(self._rounding(leaf), float(np.median(levels)))
             self.noise.setdefault(leaf, least)
+
+    def hear_rounding(self):
+        """Raise the noise to what f's own rounding makes of its value, where that is
+        known; gives whether any of it was too low."""
+        if not self.settings.differences:
+            return False
+        runs = self.check.values.rounded(self.xs, self.y_bar, range(rounding.SHAKES))
+        if runs is None or not np.isfinite(runs).all():
+            return False
+        least = float(np.abs(runs).max()) / ROUNDED
+        low = [leaf for leaf, noise in self.noise.items() if noise < least]
+        self.noise |= dict.fromkeys(low, least)
+        return bool(low)
 
     def _rounding(self, leaf):
         """What the coarsest dtype between the leaf and the output rounds of a value."""
@@ -162,9 +182,8 @@ class Looker:
         rows = []
         if self.settings.differences:
             rows.append(self._beside_differences(where, look))
-        relative = self.settings.rtol(self.dtypes[probe.leaf])
-        for name, (other, terms) in look.forwards.items():
-            allowed = relative * (abs(look.value) + abs(other)) + look.slack + terms
+        for name, (other, _) in look.forwards.items():
+            allowed = self._allowed_forward(look, name)
             row = judge_slope(
                 where | {"witness": name}, probe.index, probe.scale, look.value, other,
                 allowed,
@@ -173,6 +192,19 @@ class Looker:
                 row = replace(row, verdict=self.explained(look, other))
             rows.append(row)
         return rows
+
+    def _allowed_forward(self, look, name):
+        """The gap to a forward mode that rounding explains."""
+        other, terms = look.forwards[name]
+        relative = self.settings.rtol(self.dtypes[look.probe.leaf])
+        return relative * (abs(look.value) + abs(other)) + look.slack + terms
+
+    def forwards_differ(self, look):
+        """Whether a forward mode differs by more than that from the judged gradient."""
+        return any(
+            abs(look.value - other) > self._allowed_forward(look, name)
+            for name, (other, _) in look.forwards.items()
+        )
 
     def explained(self, look, other):
         """The verdict on two exact derivatives along one direction that differ by more

@@ -175,3 +175,19 @@ def test_a_saturated_unit_at_an_offset_is_rounded_as_its_slope_nearby():
     for x in (1007.0, 1008.05, 1010.0):
         report = run(f, jnp.float32(x))
         assert report.verdict != "differ", str(report)
+
+
+@pytest.mark.parametrize("scale, samples", [(30, 16), (100, 32)])
+def test_a_classifier_trained_to_nothing_is_rounded_as_its_logits(scale, samples):
+    """Short steps move few of the samples' logits past the next number, and none of
+    the probabilities almost 1: neither they nor shaken arguments show the rounding."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(samples, 4)).astype(np.float32)
+    w = (scale * rng.normal(size=(4, 3))).astype(np.float32)
+    labels = np.argmax(x @ w, axis=1)
+
+    def loss(w):
+        picked = jax.nn.log_softmax(x @ w)[np.arange(samples), labels]
+        return -jnp.mean(picked)
+
+    assert run(loss, jnp.asarray(w), points=2).verdict != "differ"
