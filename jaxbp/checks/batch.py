@@ -6,6 +6,7 @@ program serves every leaf and every search for a wrong element, and stays as qui
 compile as f. (Choosing the moved leaf inside the program costs XLA forty times that.)
 """
 
+import itertools
 from typing import Any
 
 import jax
@@ -14,11 +15,11 @@ import numpy as np
 
 from .. import ir
 from .closeness import inner, wide
-from .eager import NEEDS_VALUES
+from .eager import NEEDS_VALUES, compiled_quickly
 from .perturbed import perturbed
 
 ELEMENTS = 2**24  # of all copies of f's arguments held at once
-FEW_LANES, MOST_LANES = 8, (64, 256)  # the more the more leaves there are
+FEW_LANES, FEWEST, MOST = 8, 64, 256
 
 
 class _Lanes:
@@ -33,15 +34,16 @@ class _Lanes:
     def __init__(self, subject, refusals=()):
         self.subject, self.refusals = subject, refusals
         heaviest = max(sum(a.size for a in arrays) for arrays in (subject.x, subject.y))
-        most = np.clip(2 * len(subject.x), *MOST_LANES)  # a call hands over all leaves
+        most = np.clip(2 * len(subject.x), FEWEST, self.many)
         self.most = int(np.clip(ELEMENTS // max(heaviest, 1), 1, most))
         self.least = min(FEW_LANES, self.most)
         self.ways = [self._together, self._one_by_one, self._uncompiled]
         self.kept: tuple = (None, 0, [])
-        self._batched = jax.jit(jax.vmap(self.lane, self.axes))
-        self._single = jax.jit(self.lane)
+        self._batched = compiled_quickly(jax.vmap(self.lane, self.axes))
+        self._single = compiled_quickly(self.lane)
 
     axes: tuple = ()
+    many = MOST  # lanes at most, the more the more leaves a call hands over
 
     def lane(self, xs, moved, *rest):
         raise NotImplementedError
@@ -129,7 +131,7 @@ class Values(_Lanes):
           list of (n,) float64, the changes from f(x). The sum over f's outputs is taken
           of their changes, so that it loses no digits to their size.
         """
-        jobs = [(k, h) for k, along in enumerate(steps) for h in along]
+        jobs = [(k, i) for k, along in enumerate(steps) for i in range(len(along))]
         lanes = self.width(len(jobs))
         point, still = self.subject.device(xs), self.copies(xs, lanes)
         y_bar = [jnp.asarray(b) for b in y_bar]
@@ -140,9 +142,13 @@ class Values(_Lanes):
             there, part = list(still), jobs[first : first + lanes]
             for leaf in {probes[k][0] for k, _ in part}:
                 there[leaf] = np.repeat(xs[leaf][None], lanes, axis=0)
-            for lane, (k, h) in enumerate(part):
+            lane = 0
+            for k, taken in itertools.groupby(part, key=lambda job: job[0]):
                 leaf, direction = probes[k]
-                there[leaf][lane] = moved(xs[leaf], direction, h)
+                h = steps[k][[i for _, i in taken]]
+                h = h.reshape(-1, *[1] * direction.ndim)
+                there[leaf][lane : lane + len(h)] = moved(xs[leaf], direction, h)
+                lane += len(h)
             found.append(self.run(point, there, y_bar, here)[: len(part), 0] - centre)
         ends = np.cumsum([len(along) for along in steps])[:-1]
         return np.split(np.concatenate(found or [np.zeros(0)]), ends) if steps else []
@@ -151,7 +157,9 @@ class Values(_Lanes):
         """(n,) changes of <y_bar, f> when every operation of f rounds at random; None
         where nobody can have it do so."""
         if self._rounded is None:
-            self._rounded = jax.jit(perturbed(lambda xs: self.subject.outputs(*xs)))
+            self._rounded = compiled_quickly(
+                perturbed(lambda xs: self.subject.outputs(*xs))
+            )
         here, point = self.subject.evaluate(xs), self.subject.device(xs)
         try:
             runs = [self._rounded(np.uint32(seed), point) for seed in seeds]
@@ -171,6 +179,7 @@ class Slopes(_Lanes):
     """
 
     axes = (None, 0, None)
+    many = FEWEST  # each brings the tangent of a whole leaf to the device
 
     def __init__(self, subject, along, refusals=()):
         self.along = along

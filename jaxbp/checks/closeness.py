@@ -8,6 +8,8 @@ agreement relative to the gradient itself, beside what rounding does to it (`rou
 Source: ADBench, docs/JacobianCheck.md; arXiv:1807.10129.
 """
 
+import functools
+
 import ml_dtypes
 import numpy as np
 
@@ -58,11 +60,13 @@ def inner(x, y):
         return float(np.real(np.sum(wide(x) * wide(y))))
 
 
+@functools.cache
 def epsilon(dtype):
     """Spacing of the numbers of `dtype` just above 1."""
     return float(ml_dtypes.finfo(dtype).eps)
 
 
+@functools.cache
 def quantum(dtype):
     """Spacing of the numbers of `dtype` around zero: its smallest subnormal."""
     return float(ml_dtypes.finfo(dtype).smallest_subnormal)

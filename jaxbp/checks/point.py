@@ -67,11 +67,12 @@ class Point:
     def compare(self, count):
         """Rows of every leaf, and the adjoint identities."""
         finite = [np.isfinite(wide(bar)).all() for bar in self.judged]
+        steep = self.number == 0 or count > 1  # of many leaves at the first point only
         wanted = [
             probe
             for j, x in enumerate(self.xs)
             if finite[j]
-            for probe in directions.cover(j, x, self.judged[j], count, self.rng)
+            for probe in directions.cover(j, x, self.judged[j], count, self.rng, steep)
         ]
         looks = self._settled(self._again(self.looker.look(wanted)))
         self._name_jumps(looks)

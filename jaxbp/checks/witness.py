@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ShapeMismatch, StructureMismatch
-from .eager import jit_where_possible
+from .eager import compiled_quickly, jit_where_possible
 from .perturbed import perturbed
 
 
@@ -52,7 +52,9 @@ class Reverse:
             return y, pull(list(y_bar))
 
         self._run = jit_where_possible(y_and_x_bar)
-        self._rounded = jax.jit(perturbed(lambda xs, y_bar: y_and_x_bar(xs, y_bar)[1]))
+        self._rounded = compiled_quickly(
+            perturbed(lambda xs, y_bar: y_and_x_bar(xs, y_bar)[1])
+        )
 
     def __call__(self, xs, y_bar):
         y, x_bar = self._run(self.subject.device(xs), _arrays(y_bar))
@@ -100,7 +102,7 @@ class Given:
         self.treedef = subject.treedef
         if len(subject.argnums) == 1:  # as jax.grad: the gradient itself, no tuple
             self.treedef = self.treedef.children()[0]
-        self._rounded = jax.jit(perturbed(self._leaves))
+        self._rounded = compiled_quickly(perturbed(self._leaves))
 
     def __call__(self, xs, y_bar):
         own = self.subject.device(list(xs))  # not the kept ones: it may donate them
