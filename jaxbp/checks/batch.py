@@ -171,38 +171,90 @@ class Values(_Lanes):
         return np.array([_paired(y_bar, change)[0] for change in changes])
 
 
-class Slopes(_Lanes):
-    """The slopes of <y_bar, f> along directions, by a forward mode.
+class _Pushed(_Lanes):
+    """Slopes of <y_bar, f> along directions, by the forward modes of several systems.
 
     Args:
-      along: (xs, x_dots) -> list of arrays like f's outputs.
+      alongs: list of (xs, x_dots) -> list of arrays like f's outputs.
     """
 
     axes = (None, 0, None)
     many = FEWEST  # each brings the tangent of a whole leaf to the device
 
-    def __init__(self, subject, along, refusals=()):
-        self.along = along
+    def __init__(self, subject, alongs, refusals=()):
+        self.alongs = alongs
         super().__init__(subject, refusals)
 
     def lane(self, xs, dots, y_bar):
-        return _paired(y_bar, self.along(xs, self.weak(dots, xs)))
+        dots = self.weak(dots, xs)
+        found = [_paired(y_bar, along(xs, dots)) for along in self.alongs]
+        return jnp.stack(found) if ir.is_tracer(found[0]) else np.array(found)
 
     def __call__(self, xs, y_bar, probes):
-        """list of (slope, 2-norm of its terms) for `probes` as in `Values`."""
+        """(probes, systems, 2) of (slope, 2-norm of its terms)."""
         lanes = self.width(len(probes))
         zeros = [np.zeros_like(x) for x in xs]
         point, still = self.subject.device(xs), self.copies(zeros, lanes)
         y_bar = [jnp.asarray(b) for b in y_bar]
-        found = []
+        found = [np.zeros((0, len(self.alongs), 2))]
         for first in range(0, len(probes), lanes):
             dots, part = list(still), probes[first : first + lanes]
             for leaf in {leaf for leaf, _ in part}:
                 dots[leaf] = np.zeros((lanes, *xs[leaf].shape), xs[leaf].dtype)
             for lane, (leaf, direction) in enumerate(part):
                 dots[leaf][lane] = direction
-            found += list(self.run(point, dots, y_bar)[: len(part)])
-        return found
+            found.append(self.run(point, dots, y_bar)[: len(part)])
+        return np.concatenate(found)
+
+
+class Slopes:
+    """The slopes of <y_bar, f> along directions, by a forward mode.
+
+    Args:
+      witness: Witness. together: Together, or None.
+    """
+
+    def __init__(self, subject, witness, together=None):
+        along = witness.along(subject)
+        self.alone = _Pushed(subject, [along], witness.refusals)
+        self.together, self.number = together, together.add(along) if together else 0
+
+    def __call__(self, xs, y_bar, probes):
+        """list of (slope, 2-norm of its terms) for `probes` as in `Values`."""
+        found = self.together and self.together(xs, y_bar, probes)
+        if found is None:
+            return list(self.alone(xs, y_bar, probes)[:, 0])
+        return list(found[:, self.number])
+
+
+class Together:
+    """The forward modes of all systems as one program, which knows f's values once and
+    is compiled in little more than the time of one; None where one of them refuses."""
+
+    def __init__(self, subject):
+        self.subject, self.alongs, self.works = subject, [], True
+        self.pushed: Any = None
+        self.last: tuple = (None, None, None, None)
+
+    def add(self, along):
+        self.alongs.append(along)
+        return len(self.alongs) - 1
+
+    def __call__(self, xs, y_bar, probes):
+        """(probes, systems, 2), computed for the first who asks and kept for the
+        others; None if it is not to be had."""
+        asked = (xs, y_bar, probes)
+        if self.works and not all(
+            a is b for a, b in zip(asked, self.last, strict=False)
+        ):
+            if self.pushed is None:
+                self.pushed = _Pushed(self.subject, self.alongs)
+                self.pushed.ways = self.pushed.ways[:1]
+            try:
+                self.last = (*asked, self.pushed(*asked))
+            except Exception:  # each is then asked alone, and says why it refuses
+                self.works = False
+        return self.last[3] if self.works else None
 
 
 def moved(x, direction, step):
