@@ -355,9 +355,10 @@ def test_same_trace_is_not_entered_by_values_of_another():
 @pytest.mark.parametrize("order", [1, 2])
 def test_a_loop_that_holds_its_argument_leaks_none(order):
     """The plan of a tape is static, and what the loop reads is another's tracer."""
-    times = lambda x: jax.lax.scan(lambda c, _: (c * x, None), x, None, length=3)[
-        0
-    ].sum()  # noqa: E731
+
+    def times(x):
+        return jax.lax.scan(lambda c, _: (c * x, None), x, None, length=3)[0].sum()
+
     x = jnp.arange(1.0, 4)
     with jax.checking_leaks():
         if order == 1:
