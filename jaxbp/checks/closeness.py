@@ -72,6 +72,14 @@ def quantum(dtype):
     return float(ml_dtypes.finfo(dtype).smallest_subnormal)
 
 
+@functools.cache
+def underflow(dtype):
+    """What arithmetic on a CPU takes for zero: numbers below the smallest normal one of
+    `dtype`, or of float32, in which coarser ones are computed."""
+    wider = np.float64 if epsilon(dtype) <= epsilon(np.float64) else np.float32
+    return float(ml_dtypes.finfo(wider).smallest_normal)
+
+
 def rtol(dtype):
     """Relative disagreement that rounding explains between two exact derivatives.
 

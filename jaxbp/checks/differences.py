@@ -50,6 +50,8 @@ class Slope:
         is rounded by as much as it is large nearby, as 1 - tanh^2 of a saturated unit.
       finer: (n, 2) one-sided slopes of the steps shorter than the one taken, by which
         the value changes well beyond its rounding to both sides.
+      bent: (n,) at which of these the one-sided slopes stand apart beyond their noise,
+        and no less than at the longer step before, as beside a kink.
     """
 
     value: float
@@ -62,6 +64,7 @@ class Slope:
     rough: bool = False
     steepest: float = 0.0
     finer: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    bent: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
     @property
     def reach(self):
@@ -147,6 +150,7 @@ def slope(steps, ahead, behind, floor, rounding=None):
         rough=is_rough,
         steepest=_steepest(h, ahead, behind),
         finer=np.stack([ahead / h, -behind / h], 1)[loud],
+        bent=_bent(h, apart, noise)[loud],
     )  # fmt: skip
 
 
@@ -168,6 +172,14 @@ def _least_error(h, central, apart, noise):
     best = int(np.argmin(error))
     stays = _stays(lasting, best)
     return extrapolated[best], error[best], lasting[best], stays, best
+
+
+def _bent(h, apart, noise):
+    """Where one-sided slopes stand apart by more than noise, and curvature, do it."""
+    bent = np.abs(apart) > 2 * noise
+    bent[:1] = False
+    bent[1:] &= np.abs(apart[1:]) * h[:-1] > 2 * np.abs(apart[:-1]) * h[1:]
+    return bent
 
 
 def _stays(lasting, best):

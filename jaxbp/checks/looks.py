@@ -6,7 +6,7 @@ import numpy as np
 
 from . import rounding
 from .batch import moved
-from .closeness import difference_rtol, epsilon, inner, rtol, wide
+from .closeness import difference_rtol, epsilon, inner, rtol, underflow, wide
 from .differences import (
     UNKNOWN,
     Slope,
@@ -134,7 +134,8 @@ class Looker:
 
     def _rounding(self, leaf):
         """What the coarsest dtype between the leaf and the output rounds of a value."""
-        return epsilon(self.dtypes[leaf]) * self.value_size / 8
+        dtype = self.dtypes[leaf]
+        return max(epsilon(dtype) * self.value_size / 8, underflow(dtype))
 
     def _strayed(self, probe, steps):
         """<x_bar, where rounding put x + h d - (x + h d)>, for each step."""
@@ -168,8 +169,11 @@ class Looker:
         """What the noise of f and the rounding of its derivative may hide."""
         if look.found.rough:
             return np.inf
-        nearby = rounding.lost(self.dtypes[look.probe.leaf]) * look.found.steepest
-        return look.found.noise + look.slack + nearby
+        return look.found.noise + look.slack + self._nearby(look)
+
+    def _nearby(self, look):
+        """How a derivative is rounded that is large not far away."""
+        return rounding.lost(self.dtypes[look.probe.leaf]) * look.found.steepest
 
     def excess(self, look):
         """The gap to the differences over what is allowed; 0 where they do not see."""
@@ -236,6 +240,8 @@ class Looker:
         is_small = abs(value) <= NEGLIGIBLE * visible
         is_nothing = found.flat and (is_small or not self.check.has_custom_rules)
         hidden = 0.0 if is_nothing else self._hidden(look)
+        if abs(value - other) <= allowed - self._nearby(look):
+            hidden = min(hidden, found.noise + look.slack)  # agreement needs no excuse
         kinked = found.kink and abs(value - other) <= allowed
         row = judge_slope(
             where | {"witness": DIFFERENCES}, probe.index, probe.scale, value, other,

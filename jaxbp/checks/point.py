@@ -341,10 +341,15 @@ class Point:
 
 
 def _supports(look, gap):
-    """How many steps shorter than the one taken say what the gradient says, on both
-    sides, to a quarter of the disagreement `gap` (per unit of the leaf)."""
-    off = np.abs(look.found.finer - look.value) / abs(look.probe.scale)
-    return int(np.sum((off < gap / 4).all(axis=1)))
+    """How many steps shorter than the one taken say what the gradient says, to a
+    quarter of the disagreement `gap` (per unit of the leaf): on both sides, or between
+    them where they are those of a kink."""
+    unit, found = abs(look.probe.scale), look.found
+    near, finer = gap / 4 * unit, found.finer
+    alike = (np.abs(finer - look.value) < near).all(axis=1)
+    low, high = finer.min(axis=1) - near, finer.max(axis=1) + near
+    within = found.bent & (low < look.value) & (look.value < high)
+    return int(np.sum(alike | within))
 
 
 def _unless_barely(row):
