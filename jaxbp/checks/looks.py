@@ -165,11 +165,14 @@ class Looker:
         sizes = abs(look.value) + abs(look.found.value)
         return relative * sizes + self._hidden(look)
 
+    def _noise(self, look):
+        return look.found.noise + look.slack
+
     def _hidden(self, look):
         """What the noise of f and the rounding of its derivative may hide."""
         if look.found.rough:
             return np.inf
-        return look.found.noise + look.slack + self._nearby(look)
+        return self._noise(look) + self._nearby(look)
 
     def _nearby(self, look):
         """How a derivative is rounded that is large not far away."""
@@ -240,14 +243,16 @@ class Looker:
         is_small = abs(value) <= NEGLIGIBLE * visible
         is_nothing = found.flat and (is_small or not self.check.has_custom_rules)
         hidden = 0.0 if is_nothing else self._hidden(look)
-        if abs(value - other) <= allowed - self._nearby(look):
-            hidden = min(hidden, found.noise + look.slack)  # agreement needs no excuse
-        kinked = found.kink and abs(value - other) <= allowed
+        gap, noise = abs(value - other), self._noise(look)
+        relative = self.settings.difference_rtol(self.dtypes[probe.leaf])
+        if not found.rough and gap <= relative * abs(value) + noise:  # no excuse needed
+            hidden = min(hidden, noise)
+        kinked = found.kink and gap <= allowed
         row = judge_slope(
             where | {"witness": DIFFERENCES}, probe.index, probe.scale, value, other,
             allowed, noise=found.noise, kinked=kinked, hidden=hidden,
         )  # fmt: skip
-        in_doubt = look.doubted or abs(value - other) <= allowed + MORE * hidden
+        in_doubt = look.doubted or gap <= allowed + MORE * hidden
         in_doubt = in_doubt and row.verdict == DIFFER
         return replace(row, verdict=UNDECIDED) if in_doubt else row
 

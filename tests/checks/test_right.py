@@ -191,3 +191,26 @@ def test_a_classifier_trained_to_nothing_is_rounded_as_its_logits(scale, samples
         return -jnp.mean(picked)
 
     assert run(loss, jnp.asarray(w), points=2).verdict != "differ"
+
+
+EXTREMES = {
+    "grows by e^125 in the longest step": (lambda x: jnp.exp(500 * x), 1.0),
+    "underflows beside the point": (jax.scipy.stats.norm.cdf, -30.0),
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_extremes_agree(name):
+    f, x = EXTREMES[name]
+    report = run(f, x)
+    assert report.verdict == "agree", report
+
+
+def test_a_unit_at_its_kink_agrees():
+    """Long steps see the slope beyond other kinks; those that see the unit's own find
+    the gradient on one side of it."""
+    x = np.float32(1.2)
+    kinks = jnp.asarray(x + np.array([2e-5, 3e-4, -2e-3, 0.02, -0.04]), jnp.float32)
+    a = jnp.asarray([0.06, 0.01, -0.01, 0.02, 0.01], jnp.float32)
+    f = lambda x: 0.3 + jnp.sum(a * jax.nn.relu(x - kinks))  # noqa: E731
+    assert run(f, x, points=1).verdict != "differ"
