@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ShapeMismatch, StructureMismatch
+from ..tree import same_structure
 from .eager import compiled_quickly, jit_where_possible
 from .perturbed import perturbed
 
@@ -124,8 +125,15 @@ class Given:
         subject = self.subject
         given = self.grad(*subject.arguments(xs), **subject.kwargs)
         leaves = _flatten_like(self.treedef, given, subject.has_aux)
-        pairs = zip(subject.leaves, leaves, strict=True)
-        return [a for leaf, a in pairs if not leaf.obstacle]
+        pairs = list(zip(subject.leaves, leaves, strict=True))
+        found = [(leaf.name, a) for leaf, a in pairs if not leaf.obstacle]
+        nothing = [f"`{name}`" for name, a in found if a is None]
+        if nothing:
+            raise StructureMismatch(
+                f"the gradient given for {', '.join(nothing)} is None: return an array "
+                "for each floating leaf, zeros where f does not depend on it."
+            )
+        return [a for _, a in found]
 
 
 def _flatten_like(treedef, given, has_aux):
@@ -141,6 +149,8 @@ def _flatten_like(treedef, given, has_aux):
             continue
         if jax.tree_util.all_leaves(leaves, is_leaf=lambda leaf: leaf is None):
             return leaves
+    like = treedef.unflatten([0.0] * treedef.num_leaves)
+    same_structure("gradient", given, "arguments", like)
     raise StructureMismatch(
         f"the gradient given must have the structure of the arguments, {treedef}, "
         f"but has {jax.tree.structure(given)}."
