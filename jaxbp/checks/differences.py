@@ -52,6 +52,7 @@ class Slope:
         the value changes well beyond its rounding to both sides.
       bent: (n,) at which of these the one-sided slopes stand apart beyond their noise,
         and no less than at the longer step before, as beside a kink.
+      level: (n,) the noise of these slopes as it was read, without a factor of safety.
     """
 
     value: float
@@ -65,6 +66,7 @@ class Slope:
     steepest: float = 0.0
     finer: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     bent: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    level: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def reach(self):
@@ -151,6 +153,7 @@ def slope(steps, ahead, behind, floor, rounding=None):
         steepest=_steepest(h, ahead, behind),
         finer=np.stack([ahead / h, -behind / h], 1)[loud],
         bent=_bent(h, apart, noise)[loud],
+        level=noise[loud] / SAFETY,
     )  # fmt: skip
 
 

@@ -149,7 +149,7 @@ class Point:
             for other in heard
         ]
         swings = any(distance > gap / 2 for distance in far)
-        swings |= sum(_supports(k, gap) for k in [look, *others]) >= SUPPORT
+        swings |= sum(_supports(k, gap, slope) for k in [look, *others]) >= SUPPORT
         if self.looker.excess(best) > 1 and (swings or not heard):
             return replace(best, doubted=True)
         return best
@@ -340,16 +340,24 @@ class Point:
         return rows
 
 
-def _supports(look, gap):
-    """How many steps shorter than the one taken say what the gradient says, to a
-    quarter of the disagreement `gap` (per unit of the leaf): on both sides, or between
-    them where they are those of a kink."""
-    unit, found = abs(look.probe.scale), look.found
-    near, finer = gap / 4 * unit, found.finer
-    alike = (np.abs(finer - look.value) < near).all(axis=1)
+def _supports(look, gap, slope):
+    """How many steps shorter than the one taken say what the gradient says.
+
+    They do so to a quarter of the disagreement: on both sides, or between them where
+    they are those of a kink; or they lean to the gradient by more than twice their
+    noise, as where each shorter step leaves some of many kinks behind.
+
+    Args:
+      gap, slope: the disagreement, and the slope in dispute, per unit of the leaf.
+    """
+    unit, found, value = look.probe.scale, look.found, look.value
+    near, finer = gap / 4 * abs(unit), found.finer
+    alike = (np.abs(finer - value) < near).all(axis=1)
     low, high = finer.min(axis=1) - near, finer.max(axis=1) + near
-    within = found.bent & (low < look.value) & (look.value < high)
-    return int(np.sum(alike | within))
+    within = found.bent & (low < value) & (value < high)
+    central = finer.mean(axis=1)
+    lean = np.abs(central - slope * unit) - np.abs(central - value)
+    return int(np.sum(alike | within | (lean > 2 * found.level)))
 
 
 def _unless_barely(row):

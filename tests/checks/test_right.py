@@ -214,3 +214,13 @@ def test_a_unit_at_its_kink_agrees():
     a = jnp.asarray([0.06, 0.01, -0.01, 0.02, 0.01], jnp.float32)
     f = lambda x: 0.3 + jnp.sum(a * jax.nn.relu(x - kinks))  # noqa: E731
     assert run(f, x, points=1).verdict != "differ"
+
+
+def test_many_kinks_on_the_way_do_not_outweigh_the_shortest_steps():
+    """Each shorter step leaves some kinks behind; all of them lean to the gradient."""
+    rng = np.random.default_rng(5)
+    x = np.float32(1.2)
+    kinks = jnp.asarray(x + 0.01 * rng.normal(size=400), jnp.float32)
+    a = jnp.asarray(1e-3 * rng.normal(size=400), jnp.float32)
+    f = lambda x: 0.3 + jnp.sum(a * jax.nn.relu(x - kinks))  # noqa: E731
+    assert run(f, x, points=1).verdict != "differ"
