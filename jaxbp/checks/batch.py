@@ -187,7 +187,7 @@ class _Pushed(_Lanes):
 
     def lane(self, xs, dots, y_bar):
         dots = self.weak(dots, xs)
-        found = [_paired(y_bar, along(xs, dots)) for along in self.alongs]
+        found: list[Any] = [_paired(y_bar, along(xs, dots)) for along in self.alongs]
         return jnp.stack(found) if ir.is_tracer(found[0]) else np.array(found)
 
     def __call__(self, xs, y_bar, probes):
