@@ -66,7 +66,7 @@ def _difference(name: str, tree, like_name: str, like) -> str:
     came = [leaf_name for leaf_name, _ in named_leaves("", tree)]
     expected = [leaf_name for leaf_name, _ in named_leaves("", like)]
     for path in expected:
-        if path not in came and came:
+        if path and path not in came and came:
             return f"`{name}{path}` is missing"
     for path in came:
         if path not in expected and expected:

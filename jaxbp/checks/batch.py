@@ -6,16 +6,20 @@ program serves every leaf and every search for a wrong element, and stays as qui
 compile as f. (Choosing the moved leaf inside the program costs XLA forty times that.)
 """
 
+import itertools
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import ir
 from .closeness import inner, wide
-from .eager import NEEDS_VALUES
+from .eager import NEEDS_VALUES, compiled_quickly
+from .perturbed import perturbed
 
 ELEMENTS = 2**24  # of all copies of f's arguments held at once
-FEW_LANES, MOST_LANES = 8, (64, 256)  # the more the more leaves there are
+FEW_LANES, FEWEST, MOST = 8, 64, 256
 
 
 class _Lanes:
@@ -30,15 +34,16 @@ class _Lanes:
     def __init__(self, subject, refusals=()):
         self.subject, self.refusals = subject, refusals
         heaviest = max(sum(a.size for a in arrays) for arrays in (subject.x, subject.y))
-        most = np.clip(2 * len(subject.x), *MOST_LANES)  # a call hands over all leaves
+        most = np.clip(2 * len(subject.x), FEWEST, self.many)
         self.most = int(np.clip(ELEMENTS // max(heaviest, 1), 1, most))
         self.least = min(FEW_LANES, self.most)
         self.ways = [self._together, self._one_by_one, self._uncompiled]
         self.kept: tuple = (None, 0, [])
-        self._batched = jax.jit(jax.vmap(self.lane, self.axes))
-        self._single = jax.jit(self.lane)
+        self._batched = compiled_quickly(jax.vmap(self.lane, self.axes))
+        self._single = compiled_quickly(self.lane)
 
     axes: tuple = ()
+    many = MOST  # lanes at most, the more the more leaves a call hands over
 
     def lane(self, xs, moved, *rest):
         raise NotImplementedError
@@ -108,6 +113,7 @@ class Values(_Lanes):
     """The changes of <y_bar, f> along directions."""
 
     axes = (None, 0, None, None)
+    _rounded: Any = None
 
     def lane(self, xs, there, y_bar, here):
         ys = self.subject.outputs(*self.weak(there, xs))
@@ -125,7 +131,7 @@ class Values(_Lanes):
           list of (n,) float64, the changes from f(x). The sum over f's outputs is taken
           of their changes, so that it loses no digits to their size.
         """
-        jobs = [(k, h) for k, along in enumerate(steps) for h in along]
+        jobs = [(k, i) for k, along in enumerate(steps) for i in range(len(along))]
         lanes = self.width(len(jobs))
         point, still = self.subject.device(xs), self.copies(xs, lanes)
         y_bar = [jnp.asarray(b) for b in y_bar]
@@ -136,45 +142,119 @@ class Values(_Lanes):
             there, part = list(still), jobs[first : first + lanes]
             for leaf in {probes[k][0] for k, _ in part}:
                 there[leaf] = np.repeat(xs[leaf][None], lanes, axis=0)
-            for lane, (k, h) in enumerate(part):
+            lane = 0
+            for k, taken in itertools.groupby(part, key=lambda job: job[0]):
                 leaf, direction = probes[k]
-                there[leaf][lane] = moved(xs[leaf], direction, h)
+                h = steps[k][[i for _, i in taken]]
+                h = h.reshape(-1, *[1] * direction.ndim)
+                there[leaf][lane : lane + len(h)] = moved(xs[leaf], direction, h)
+                lane += len(h)
             found.append(self.run(point, there, y_bar, here)[: len(part), 0] - centre)
         ends = np.cumsum([len(along) for along in steps])[:-1]
         return np.split(np.concatenate(found or [np.zeros(0)]), ends) if steps else []
 
+    def rounded(self, xs, y_bar, seeds):
+        """(n,) changes of <y_bar, f> when every operation of f rounds at random; None
+        where nobody can have it do so."""
+        if self._rounded is None:
+            self._rounded = compiled_quickly(
+                perturbed(lambda xs: self.subject.outputs(*xs))
+            )
+        here, point = self.subject.evaluate(xs), self.subject.device(xs)
+        try:
+            runs = [self._rounded(np.uint32(seed), point) for seed in seeds]
+        except Exception:  # f needs its values; a primitive that takes no part
+            return None
+        changes = [
+            [np.asarray(y) - y0 for y, y0 in zip(ys, here, strict=True)] for ys in runs
+        ]
+        return np.array([_paired(y_bar, change)[0] for change in changes])
 
-class Slopes(_Lanes):
-    """The slopes of <y_bar, f> along directions, by a forward mode.
+
+class _Pushed(_Lanes):
+    """Slopes of <y_bar, f> along directions, by the forward modes of several systems.
 
     Args:
-      along: (xs, x_dots) -> list of arrays like f's outputs.
+      alongs: list of (xs, x_dots) -> list of arrays like f's outputs.
     """
 
     axes = (None, 0, None)
+    many = FEWEST  # each brings the tangent of a whole leaf to the device
 
-    def __init__(self, subject, along, refusals=()):
-        self.along = along
+    def __init__(self, subject, alongs, refusals=()):
+        self.alongs = alongs
         super().__init__(subject, refusals)
 
     def lane(self, xs, dots, y_bar):
-        return _paired(y_bar, self.along(xs, self.weak(dots, xs)))
+        dots = self.weak(dots, xs)
+        found: list[Any] = [_paired(y_bar, along(xs, dots)) for along in self.alongs]
+        return jnp.stack(found) if ir.is_tracer(found[0]) else np.array(found)
 
     def __call__(self, xs, y_bar, probes):
-        """list of (slope, 2-norm of its terms) for `probes` as in `Values`."""
+        """(probes, systems, 2) of (slope, 2-norm of its terms)."""
         lanes = self.width(len(probes))
         zeros = [np.zeros_like(x) for x in xs]
         point, still = self.subject.device(xs), self.copies(zeros, lanes)
         y_bar = [jnp.asarray(b) for b in y_bar]
-        found = []
+        found = [np.zeros((0, len(self.alongs), 2))]
         for first in range(0, len(probes), lanes):
             dots, part = list(still), probes[first : first + lanes]
             for leaf in {leaf for leaf, _ in part}:
                 dots[leaf] = np.zeros((lanes, *xs[leaf].shape), xs[leaf].dtype)
             for lane, (leaf, direction) in enumerate(part):
                 dots[leaf][lane] = direction
-            found += list(self.run(point, dots, y_bar)[: len(part)])
-        return found
+            found.append(self.run(point, dots, y_bar)[: len(part)])
+        return np.concatenate(found)
+
+
+class Slopes:
+    """The slopes of <y_bar, f> along directions, by a forward mode.
+
+    Args:
+      witness: Witness. together: Together, or None.
+    """
+
+    def __init__(self, subject, witness, together=None):
+        along = witness.along(subject)
+        self.alone = _Pushed(subject, [along], witness.refusals)
+        self.together, self.number = together, together.add(along) if together else 0
+
+    def __call__(self, xs, y_bar, probes):
+        """list of (slope, 2-norm of its terms) for `probes` as in `Values`."""
+        found = self.together and self.together(xs, y_bar, probes)
+        if found is None:
+            return list(self.alone(xs, y_bar, probes)[:, 0])
+        return list(found[:, self.number])
+
+
+class Together:
+    """The forward modes of all systems as one program, which knows f's values once and
+    is compiled in little more than the time of one; None where one of them refuses."""
+
+    def __init__(self, subject):
+        self.subject, self.alongs, self.works = subject, [], True
+        self.pushed: Any = None
+        self.last: tuple = (None, None, None, None)
+
+    def add(self, along):
+        self.alongs.append(along)
+        return len(self.alongs) - 1
+
+    def __call__(self, xs, y_bar, probes):
+        """(probes, systems, 2), computed for the first who asks and kept for the
+        others; None if it is not to be had."""
+        asked = (xs, y_bar, probes)
+        if self.works and not all(
+            a is b for a, b in zip(asked, self.last, strict=False)
+        ):
+            if self.pushed is None:
+                self.pushed = _Pushed(self.subject, self.alongs)
+                self.pushed.ways = self.pushed.ways[:1]
+            try:
+                self.last = (*asked, self.pushed(*asked))
+            except Exception:  # each is then asked alone, and says why it refuses
+                self.works = False
+        return self.last[3] if self.works else None
 
 
 def moved(x, direction, step):

@@ -1,6 +1,6 @@
 """A function made ready to be checked: compiled once, looked at at any point."""
 
-from .batch import Slopes, Values
+from .batch import Slopes, Together, Values
 from .precision import coarsest, has_custom_rules, program_of
 from .subject import Subject
 from .witness import Reverse
@@ -30,9 +30,9 @@ class Bench:
         self.dtypes, self.values = coarsest(subject, program), Values(subject)
         self.has_custom_rules = has_custom_rules(program)
         self.reverses, self.forwards, self.refusals = {}, {}, {}
+        together = Together(subject) if len(witnesses) > 1 else None
         for witness in witnesses:
             reverse, forward = f"{witness.name} reverse", f"{witness.name} forward"
             self.reverses[reverse] = Reverse(witness, subject)
-            along = witness.along(subject)
-            self.forwards[forward] = Slopes(subject, along, witness.refusals)
+            self.forwards[forward] = Slopes(subject, witness, together)
             self.refusals[reverse] = self.refusals[forward] = witness.refusals

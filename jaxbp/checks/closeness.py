@@ -8,6 +8,8 @@ agreement relative to the gradient itself, beside what rounding does to it (`rou
 Source: ADBench, docs/JacobianCheck.md; arXiv:1807.10129.
 """
 
+import functools
+
 import ml_dtypes
 import numpy as np
 
@@ -58,14 +60,24 @@ def inner(x, y):
         return float(np.real(np.sum(wide(x) * wide(y))))
 
 
+@functools.cache
 def epsilon(dtype):
     """Spacing of the numbers of `dtype` just above 1."""
     return float(ml_dtypes.finfo(dtype).eps)
 
 
+@functools.cache
 def quantum(dtype):
     """Spacing of the numbers of `dtype` around zero: its smallest subnormal."""
     return float(ml_dtypes.finfo(dtype).smallest_subnormal)
+
+
+@functools.cache
+def underflow(dtype):
+    """What arithmetic on a CPU takes for zero: numbers below the smallest normal one of
+    `dtype`, or of float32, in which coarser ones are computed."""
+    wider = np.float64 if epsilon(dtype) <= epsilon(np.float64) else np.float32
+    return float(ml_dtypes.finfo(wider).smallest_normal)
 
 
 def rtol(dtype):

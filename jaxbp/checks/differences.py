@@ -50,6 +50,9 @@ class Slope:
         is rounded by as much as it is large nearby, as 1 - tanh^2 of a saturated unit.
       finer: (n, 2) one-sided slopes of the steps shorter than the one taken, by which
         the value changes well beyond its rounding to both sides.
+      bent: (n,) at which of these the one-sided slopes stand apart beyond their noise,
+        and no less than at the longer step before, as beside a kink.
+      level: (n,) the noise of these slopes as it was read, without a factor of safety.
     """
 
     value: float
@@ -62,6 +65,8 @@ class Slope:
     rough: bool = False
     steepest: float = 0.0
     finer: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    bent: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    level: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def reach(self):
@@ -147,6 +152,8 @@ def slope(steps, ahead, behind, floor, rounding=None):
         rough=is_rough,
         steepest=_steepest(h, ahead, behind),
         finer=np.stack([ahead / h, -behind / h], 1)[loud],
+        bent=_bent(h, apart, noise)[loud],
+        level=noise[loud] / SAFETY,
     )  # fmt: skip
 
 
@@ -170,6 +177,14 @@ def _least_error(h, central, apart, noise):
     return extrapolated[best], error[best], lasting[best], stays, best
 
 
+def _bent(h, apart, noise):
+    """Where one-sided slopes stand apart by more than noise, and curvature, do it."""
+    bent = np.abs(apart) > 2 * noise
+    bent[:1] = False
+    bent[1:] &= np.abs(apart[1:]) * h[:-1] > 2 * np.abs(apart[:-1]) * h[1:]
+    return bent
+
+
 def _stays(lasting, best):
     """Whether the rungs beside the best one show the same one-sided gap, as a kink's
     do; noise and curvature give another one at each."""
@@ -182,7 +197,7 @@ def noise_level(steps, ahead, behind):
 
     Rungs too fine to change any value say nothing: the noise may be a staircase longer
     than they are, as in (x + 1e9) - 1e9. Where these slopes approach one another as
-    only truncation does, the finest pair alone tells: f then swings so fast that the
+    only truncation does, the finest of them tell: f then swings so fast that the
     longer steps of the four take its swings for noise. And where no step to one side
     changes it, the short ones to the other stay below a hinge, which is no staircase.
     """
@@ -191,14 +206,34 @@ def noise_level(steps, ahead, behind):
     changed = (ahead != 0) | (behind != 0)
     if not ahead.any() or not behind.any():
         changed[-HINGE:] |= not changed[-HINGE:].any()
-    pairs = np.abs(np.diff((ahead - behind) / (2 * h))) * h[1:]
-    pairs = pairs[changed[1:]][-NOISE_RUNGS:]
+    told = np.flatnonzero(changed[1:])[-NOISE_RUNGS:]
+    pairs = (np.abs(np.diff((ahead - behind) / (2 * h))) * h[1:])[told]
     if not pairs.size:
         return 0.0
-    least = np.maximum(CONVERGES * h[-3:-1] / h[-2:], LEAST_CONVERGES)
-    if len(pairs) > 2 and np.all(pairs[-3:-1] > least * pairs[-2:]) and pairs[-1]:
+    ratio = h[told] / h[told + 1]
+    least = np.maximum(CONVERGES * ratio, LEAST_CONVERGES)[1:]
+    shrank = pairs[:-1] > least * pairs[1:]
+    if len(pairs) > 2 and shrank[-2:].all() and pairs[-1]:
         return float(pairs[-1])
+    even = np.abs(ahead + behind)[told[-1] + 1]
+    first = _first_noisy(pairs, even, least)
+    if first:
+        return float(max(pairs[first:].max(), even if pairs[first:].size == 1 else 0.0))
     return float(np.sort(pairs)[-2:][0])  # the second largest: one may hold a kink
+
+
+def _first_noisy(pairs, even, least):
+    """The first pair of rungs that shows noise and no longer truncation.
+
+    Noise does not shrink with the step, truncation does by its third power. One small
+    pair alone may be luck: it counts if the finest step changes the value to both sides
+    by as little more (`even`).
+    """
+    for k in range(len(pairs) - 1, 0, -1):
+        finer = max(pairs[k:].max(), even if k == len(pairs) - 1 else 0.0)
+        if finer and pairs[k - 1] > LEAST_CONVERGES * least[k - 1] * finer:
+            return k
+    return 0
 
 
 def moves_at_last(ahead, behind):

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import rounding
 from .batch import moved
-from .closeness import difference_rtol, epsilon, inner, rtol, wide
+from .closeness import difference_rtol, epsilon, inner, rtol, underflow, wide
 from .differences import (
     UNKNOWN,
     Slope,
@@ -20,6 +20,7 @@ from .judge import judge_slope, over
 from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
 
 MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is allowed
+ROUNDED = 4.0  # rounding at random by whole units, at its largest, over its usual size
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
 
@@ -72,10 +73,16 @@ class Looker:
         looks = []
         for probe, found, said in zip(probes, slopes, pushed, strict=True):
             value = inner(self.x_bar[probe.leaf], probe.direction)
-            slack = rounding.across(self.slacks, probe.direction, probe.leaf)
-            slack += self.settings.atol * float(np.abs(probe.direction).sum())
-            looks.append(Look(probe, value, found, slack, said))
+            looks.append(Look(probe, value, found, self._slack(probe), said))
         return looks
+
+    def _slack(self, probe):
+        slack = rounding.across(self.slacks, probe.direction, probe.leaf)
+        return slack + self.settings.atol * float(np.abs(probe.direction).sum())
+
+    def slackened(self, look):
+        """The look with the slack that is known by now."""
+        return replace(look, slack=self._slack(look.probe))
 
     def _slopes(self, probes):
         """Slopes from values, without what rounding x + h d did to the direction."""
@@ -112,9 +119,23 @@ class Looker:
             least = max(self._rounding(leaf), float(np.median(levels)))
             self.noise.setdefault(leaf, least)
 
+    def hear_rounding(self):
+        """Raise the noise to what f's own rounding makes of its value, where that is
+        known; gives whether any of it was too low."""
+        if not self.settings.differences:
+            return False
+        runs = self.check.values.rounded(self.xs, self.y_bar, range(rounding.SHAKES))
+        if runs is None or not np.isfinite(runs).all():
+            return False
+        least = float(np.abs(runs).max()) / ROUNDED
+        low = [leaf for leaf, noise in self.noise.items() if noise < least]
+        self.noise |= dict.fromkeys(low, least)
+        return bool(low)
+
     def _rounding(self, leaf):
         """What the coarsest dtype between the leaf and the output rounds of a value."""
-        return epsilon(self.dtypes[leaf]) * self.value_size / 8
+        dtype = self.dtypes[leaf]
+        return max(epsilon(dtype) * self.value_size / 8, underflow(dtype))
 
     def _strayed(self, probe, steps):
         """<x_bar, where rounding put x + h d - (x + h d)>, for each step."""
@@ -144,12 +165,18 @@ class Looker:
         sizes = abs(look.value) + abs(look.found.value)
         return relative * sizes + self._hidden(look)
 
+    def _noise(self, look):
+        return look.found.noise + look.slack
+
     def _hidden(self, look):
         """What the noise of f and the rounding of its derivative may hide."""
         if look.found.rough:
             return np.inf
-        nearby = rounding.lost(self.dtypes[look.probe.leaf]) * look.found.steepest
-        return look.found.noise + look.slack + nearby
+        return self._noise(look) + self._nearby(look)
+
+    def _nearby(self, look):
+        """How a derivative is rounded that is large not far away."""
+        return rounding.lost(self.dtypes[look.probe.leaf]) * look.found.steepest
 
     def excess(self, look):
         """The gap to the differences over what is allowed; 0 where they do not see."""
@@ -162,9 +189,8 @@ class Looker:
         rows = []
         if self.settings.differences:
             rows.append(self._beside_differences(where, look))
-        relative = self.settings.rtol(self.dtypes[probe.leaf])
-        for name, (other, terms) in look.forwards.items():
-            allowed = relative * (abs(look.value) + abs(other)) + look.slack + terms
+        for name, (other, _) in look.forwards.items():
+            allowed = self._allowed_forward(look, name)
             row = judge_slope(
                 where | {"witness": name}, probe.index, probe.scale, look.value, other,
                 allowed,
@@ -173,6 +199,19 @@ class Looker:
                 row = replace(row, verdict=self.explained(look, other))
             rows.append(row)
         return rows
+
+    def _allowed_forward(self, look, name):
+        """The gap to a forward mode that rounding explains."""
+        other, terms = look.forwards[name]
+        relative = self.settings.rtol(self.dtypes[look.probe.leaf])
+        return relative * (abs(look.value) + abs(other)) + look.slack + terms
+
+    def forwards_differ(self, look):
+        """Whether a forward mode differs by more than that from the judged gradient."""
+        return any(
+            abs(look.value - other) > self._allowed_forward(look, name)
+            for name, (other, _) in look.forwards.items()
+        )
 
     def explained(self, look, other):
         """The verdict on two exact derivatives along one direction that differ by more
@@ -204,12 +243,16 @@ class Looker:
         is_small = abs(value) <= NEGLIGIBLE * visible
         is_nothing = found.flat and (is_small or not self.check.has_custom_rules)
         hidden = 0.0 if is_nothing else self._hidden(look)
-        kinked = found.kink and abs(value - other) <= allowed
+        gap, noise = abs(value - other), self._noise(look)
+        relative = self.settings.difference_rtol(self.dtypes[probe.leaf])
+        if not found.rough and gap <= relative * abs(value) + noise:  # no excuse needed
+            hidden = min(hidden, noise)
+        kinked = found.kink and gap <= allowed
         row = judge_slope(
             where | {"witness": DIFFERENCES}, probe.index, probe.scale, value, other,
             allowed, noise=found.noise, kinked=kinked, hidden=hidden,
         )  # fmt: skip
-        in_doubt = look.doubted or abs(value - other) <= allowed + MORE * hidden
+        in_doubt = look.doubted or gap <= allowed + MORE * hidden
         in_doubt = in_doubt and row.verdict == DIFFER
         return replace(row, verdict=UNDECIDED) if in_doubt else row
 

@@ -113,15 +113,19 @@ def _scan(rounding, params, values):
 
 
 def _while(rounding, params, values):
+    """As many steps as without rounding: one that waits for a tolerance might never
+    meet it."""
     of_cond, of_body, carry = ir.while_split(values, params)
 
-    def goes_on(carry):
-        return ir.evaluate_program(params["cond_jaxpr"], [*of_cond, *carry])[0]
+    def goes_on(both):
+        return ir.evaluate_program(params["cond_jaxpr"], [*of_cond, *both[0]])[0]
 
-    def step(carry):
-        return ir.evaluate_by(rounding, params["body_jaxpr"], [*of_body, *carry])
+    def step(both):
+        body, (exact, moved) = params["body_jaxpr"], both
+        exact = ir.evaluate_program(body, [*of_body, *exact])
+        return list(exact), ir.evaluate_by(rounding, body, [*of_body, *moved])
 
-    return lax.while_loop(goes_on, step, list(carry))
+    return lax.while_loop(goes_on, step, (list(carry), list(carry)))[1]
 
 
 def _cond(rounding, params, values):

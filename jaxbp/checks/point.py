@@ -67,18 +67,19 @@ class Point:
     def compare(self, count):
         """Rows of every leaf, and the adjoint identities."""
         finite = [np.isfinite(wide(bar)).all() for bar in self.judged]
+        steep = self.number == 0 or count > 1  # of many leaves at the first point only
         wanted = [
             probe
             for j, x in enumerate(self.xs)
             if finite[j]
-            for probe in directions.cover(j, x, self.judged[j], count, self.rng)
+            for probe in directions.cover(j, x, self.judged[j], count, self.rng, steep)
         ]
-        looks = self._again(self.looker.look(wanted))
+        looks = self._settled(self._again(self.looker.look(wanted)))
         self._name_jumps(looks)
         for j, x in enumerate(self.xs):
             if x.size:
                 self._compare_leaf(j, [k for k in looks if k.probe.leaf == j])
-        self._compare_adjoints(looks)
+        self.report.rows.extend(self._adjoints(looks))
 
     def _name_jumps(self, looks):
         """Note where the point sits on a discontinuity of f."""
@@ -93,8 +94,12 @@ class Point:
 
     def _again(self, looks):
         """`looks`, where what disagrees or cannot tell was looked at by other steps."""
-        best = self.looker.excess
-        doubtful = [i for i, look in enumerate(looks) if best(look) > 1]
+        doubtful = self._doubtful(looks)
+        if doubtful and self.looker.hear_rounding():
+            heard = self.looker.look([looks[i].probe for i in doubtful])
+            for i, look in zip(doubtful, heard, strict=True):
+                looks[i] = look
+            doubtful = self._doubtful(looks)
         shorter = self._closer([looks[i] for i in doubtful])
         for i, look in zip(doubtful, shorter, strict=True):
             looks[i] = look
@@ -103,6 +108,9 @@ class Point:
         if blind and self.check.settings.differences:
             looks += self.looker.look(self._by_own_size(sorted(blind)))
         return looks
+
+    def _doubtful(self, looks):
+        return [i for i, look in enumerate(looks) if self.looker.excess(look) > 1]
 
     def _closer(self, looks):
         """Each look as other steps confirm it, refute it, or leave it in doubt.
@@ -141,10 +149,45 @@ class Point:
             for other in heard
         ]
         swings = any(distance > gap / 2 for distance in far)
-        swings |= sum(_supports(k, gap) for k in [look, *others]) >= SUPPORT
+        swings |= sum(_supports(k, gap, slope) for k in [look, *others]) >= SUPPORT
         if self.looker.excess(best) > 1 and (swings or not heard):
             return replace(best, doubted=True)
         return best
+
+    def _settled(self, looks):
+        """Looks with what rounding every operation does to the gradient, if two exact
+        derivatives differ by more than shaking the arguments showed.
+
+        Of 1 - p with p almost 1 a shake may show nothing: p stays the same number.
+        Asked in doubt only, since it compiles the gradient anew.
+        """
+        others = [
+            bars for name, bars in self.bars.items() if name != self.report.judged
+        ]
+        apart = any(self._over(j, bars[j])[0].any() for bars in others
+                    for j in range(len(self.xs)))  # fmt: skip
+        if not (apart or any(map(self.looker.forwards_differ, looks))
+                or any(row.failed for row in self._adjoints(looks))):  # fmt: skip
+            return looks
+        for name, bars in self.bars.items():
+            runs = self.check.rounded(name, self.xs, self.y_bar)
+            if runs:
+                found = rounding.slack([bars], [runs], self.dtypes)
+                pairs = zip(self.slacks, found, strict=True)
+                self.slacks = [np.maximum(*pair) for pair in pairs]
+                self.looker.slacks = self.slacks
+                return [self.looker.slackened(look) for look in looks]
+        return looks
+
+    def _over(self, j, bar):
+        """Where a gradient of leaf `j` is farther from the judged than rounding puts
+        it; the gap, and what is allowed beside that."""
+        x_bar, settings = self.judged[j], self.check.settings
+        with np.errstate(invalid="ignore", over="ignore"):
+            sizes = np.abs(wide(x_bar)) + np.abs(wide(bar))
+            gap = np.abs(wide(x_bar) - wide(bar))
+        allowed = settings.rtol(self.dtypes[j]) * sizes + settings.atol
+        return gap > allowed + self.slacks[j], gap, allowed, sizes
 
     def _tells(self, look):
         row = self.looker.rows(self.where(""), look)[0]
@@ -183,10 +226,7 @@ class Point:
 
     def _beside_reverse(self, name, j, other, bar):
         x_bar, dtype, settings = self.judged[j], self.dtypes[j], self.check.settings
-        with np.errstate(invalid="ignore", over="ignore"):
-            sizes = np.abs(wide(x_bar)) + np.abs(wide(bar))
-            gap = np.abs(wide(x_bar) - wide(bar))
-        allowed = settings.rtol(dtype) * sizes + settings.atol
+        _, gap, allowed, sizes = self._over(j, bar)
         lost = rounding.lost(dtype) * sizes.max(initial=0.0)
         slack, is_certain = self.slacks[j], False
         if self.report.judged == YOURS and (gap > allowed + lost).any():
@@ -280,11 +320,11 @@ class Point:
         is_told = found.failed or len(part) == 1
         return _unless_barely(found) if is_told else row
 
-    def _compare_adjoints(self, looks):
-        """<y_bar, J x_dot> = <J^T y_bar, x_dot> within each system with both modes,
-        for the sum of all directions looked along."""
-        names = {name for look in looks for name in look.forwards}
-        for forward in sorted(names):
+    def _adjoints(self, looks):
+        """Rows of <y_bar, J x_dot> = <J^T y_bar, x_dot> within each system with both
+        modes, for the sum of all directions looked along."""
+        rows = []
+        for forward in sorted({name for look in looks for name in look.forwards}):
             system = forward.removesuffix(" forward")
             x_bar = self.bars.get(f"{system} reverse")
             if x_bar is None or not all(np.isfinite(wide(b)).all() for b in x_bar):
@@ -296,14 +336,28 @@ class Point:
             allowed += rounding.lost(dtype) * self.size  # f's own
             where = self.where("adjoint identity", witness=f"{system} adjoint")
             where["judged"] = f"{system} reverse"
-            self.report.rows.append(judge_slope(where, None, 1.0, right, left, allowed))
+            rows.append(judge_slope(where, None, 1.0, right, left, allowed))
+        return rows
 
 
-def _supports(look, gap):
-    """How many steps shorter than the one taken say what the gradient says, on both
-    sides, to a quarter of the disagreement `gap` (per unit of the leaf)."""
-    off = np.abs(look.found.finer - look.value) / abs(look.probe.scale)
-    return int(np.sum((off < gap / 4).all(axis=1)))
+def _supports(look, gap, slope):
+    """How many steps shorter than the one taken say what the gradient says.
+
+    They do so to a quarter of the disagreement: on both sides, or between them where
+    they are those of a kink; or they lean to the gradient by more than twice their
+    noise, as where each shorter step leaves some of many kinks behind.
+
+    Args:
+      gap, slope: the disagreement, and the slope in dispute, per unit of the leaf.
+    """
+    unit, found, value = look.probe.scale, look.found, look.value
+    near, finer = gap / 4 * abs(unit), found.finer
+    alike = (np.abs(finer - value) < near).all(axis=1)
+    low, high = finer.min(axis=1) - near, finer.max(axis=1) + near
+    within = found.bent & (low < value) & (value < high)
+    central = finer.mean(axis=1)
+    lean = np.abs(central - slope * unit) - np.abs(central - value)
+    return int(np.sum(alike | within | (lean > 2 * found.level)))
 
 
 def _unless_barely(row):

@@ -49,19 +49,20 @@ class Probe:
         return Probe(self.leaf, self.members, _exact(self.direction / factor, dtype))
 
 
-def cover(leaf, x, x_bar, count, rng):
+def cover(leaf, x, x_bar, count, rng, steep=True):
     """Probes that cover a leaf, and one along its gradient.
 
     Args:
       leaf: its number. x: its value. x_bar: its gradient.
       count: the most directions, beside the gradient's own.
       rng: numpy Generator.
+      steep: whether to look along the gradient.
     """
     movable = np.flatnonzero(np.isfinite(wide(x)).ravel())
     parts = groups(movable.size, count, rng)
     probes = [along(leaf, x, movable[part], rng) for part in parts]
-    steep = steepest(leaf, x, x_bar)
-    return [*probes, steep] if steep and movable.size > 1 else probes
+    best = steepest(leaf, x, x_bar) if steep and movable.size > 1 else None
+    return [*probes, best] if best else probes
 
 
 def groups(size, count, rng):

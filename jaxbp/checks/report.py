@@ -125,6 +125,9 @@ class Report(Shown):
             return (
                 f"{self.name}: cannot tell: two calls with the same arguments differ."
             )
+        if self.failures and all(row.witness == "value" for row in self.failures):
+            outputs = ", ".join(dict.fromkeys(row.leaf for row in self.failures))
+            return f"{self.name}: no gradient to compare: {outputs} is not finite."
         if self.failures:
             places = dict.fromkeys(f.leaf for f in self.findings) or dict.fromkeys(
                 row.leaf for row in self.failures

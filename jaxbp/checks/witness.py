@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ShapeMismatch, StructureMismatch
-from .eager import jit_where_possible
+from ..tree import same_structure
+from .eager import compiled_quickly, jit_where_possible
 from .perturbed import perturbed
 
 
@@ -52,7 +53,9 @@ class Reverse:
             return y, pull(list(y_bar))
 
         self._run = jit_where_possible(y_and_x_bar)
-        self._rounded = jax.jit(perturbed(lambda xs, y_bar: y_and_x_bar(xs, y_bar)[1]))
+        self._rounded = compiled_quickly(
+            perturbed(lambda xs, y_bar: y_and_x_bar(xs, y_bar)[1])
+        )
 
     def __call__(self, xs, y_bar):
         y, x_bar = self._run(self.subject.device(xs), _arrays(y_bar))
@@ -100,7 +103,7 @@ class Given:
         self.treedef = subject.treedef
         if len(subject.argnums) == 1:  # as jax.grad: the gradient itself, no tuple
             self.treedef = self.treedef.children()[0]
-        self._rounded = jax.jit(perturbed(self._leaves))
+        self._rounded = compiled_quickly(perturbed(self._leaves))
 
     def __call__(self, xs, y_bar):
         own = self.subject.device(list(xs))  # not the kept ones: it may donate them
@@ -122,8 +125,15 @@ class Given:
         subject = self.subject
         given = self.grad(*subject.arguments(xs), **subject.kwargs)
         leaves = _flatten_like(self.treedef, given, subject.has_aux)
-        pairs = zip(subject.leaves, leaves, strict=True)
-        return [a for leaf, a in pairs if not leaf.obstacle]
+        pairs = list(zip(subject.leaves, leaves, strict=True))
+        found = [(leaf.name, a) for leaf, a in pairs if not leaf.obstacle]
+        nothing = [f"`{name}`" for name, a in found if a is None]
+        if nothing:
+            raise StructureMismatch(
+                f"the gradient given for {', '.join(nothing)} is None: return an array "
+                "for each floating leaf, zeros where f does not depend on it."
+            )
+        return [a for _, a in found]
 
 
 def _flatten_like(treedef, given, has_aux):
@@ -139,6 +149,8 @@ def _flatten_like(treedef, given, has_aux):
             continue
         if jax.tree_util.all_leaves(leaves, is_leaf=lambda leaf: leaf is None):
             return leaves
+    like = treedef.unflatten([0.0] * treedef.num_leaves)
+    same_structure("gradient", given, "arguments", like)
     raise StructureMismatch(
         f"the gradient given must have the structure of the arguments, {treedef}, "
         f"but has {jax.tree.structure(given)}."

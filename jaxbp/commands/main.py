@@ -98,7 +98,9 @@ def _dispatch(argv) -> int:
         return 0
     names = [call.split()[0] for call in COMMANDS]
     if argv[0] not in names:
-        raise UnknownName(f"no command `{argv[0]}`. {nearest(argv[0], names)}")
+        inner = [call for call in COMMANDS if argv[0] in call.split()[1:]]
+        known = f"Did you mean `{inner[0]}`?" if inner else nearest(argv[0], names)
+        raise UnknownName(f"no command `{argv[0]}`. {known}")
     command = importlib.import_module(f".{argv[0]}", __package__)
     return command.run(argv[1:])
 

@@ -151,7 +151,7 @@ def _kind(leaf):
 def _user_line(error):
     """` (file.py:7)` of the innermost line that is neither jax's nor ours."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = str(Path(__file__).parent)
+    own = str(Path(__file__).parent.parent)
     for frame in reversed(frames):
         if not (
             frame.filename.startswith((own, "<")) or "site-packages" in frame.filename

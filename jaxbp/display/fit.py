@@ -35,7 +35,8 @@ def fitted(table: Table, width: int | None) -> Fitted | None:
         spare = max(kept, key=lambda i: table.columns[i].spare)
         if not table.columns[spare].spare:
             return None
-        left_out.insert(0, one_line(table.columns[spare].heading))
+        heading = table.columns[spare].heading.replace("-\n", "")
+        left_out.insert(0, one_line(heading))
         kept.remove(spare)
 
 

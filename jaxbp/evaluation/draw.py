@@ -60,6 +60,8 @@ def _short(value) -> str:
     """A number, or the 2-norm of an array."""
     if value is None:
         return "0"
+    if ir.is_ref(value):
+        return "ref"
     aval = ir.typeof(value)
     if not hasattr(aval.dtype, "kind"):
         return "key"

@@ -62,7 +62,7 @@ class EvaluationTrace(Shown):
                 "kind": row.kind,
                 "level": row.level,
                 "type": type_name(ir.typeof(primal)),
-                "primal": primal,
+                "primal": None if ir.is_ref(primal) else primal,
                 "tangent": tangent,
                 "cotangent": cotangent,
                 "flops": row.flops.high if row.flops is not None else None,
@@ -106,5 +106,7 @@ def _finite(values: Sequence) -> bool:
     return all(
         bool(jnp.all(jnp.isfinite(value)))
         for value in values
-        if value is not None and ir.differentiable(ir.typeof(value))
+        if value is not None
+        and not ir.is_ref(value)
+        and ir.differentiable(ir.typeof(value))
     )

@@ -13,6 +13,8 @@ def cell(value, differentiable: bool = True) -> str:
     """A primal, tangent or cotangent; None is zero, or nothing where there is none."""
     if value is None:
         return "0" if differentiable else ""
+    if ir.is_ref(value):  # what it holds by now is no value of this line
+        return "ref"
     aval = ir.typeof(value)
     if not hasattr(aval.dtype, "kind"):
         return "key"

@@ -66,6 +66,18 @@ def test_long_steps_that_jump_over_periods_are_not_believed(offset, claimed):
     assert found.noise < 1e-4 and not found.kink
 
 
+@pytest.mark.parametrize("at, swing, kick", [(1e6, 3e5, 1e-6), (1e5, 1e5, 1e-7)])
+def test_swings_on_a_large_slope_are_no_noise(at, swing, kick):
+    """Long steps see the slope of the large part alone, as finely as may be."""
+    rng, right = np.random.default_rng(0), []
+    f = lambda t: 8e3 * t + np.sin(swing * t) + kick * rng.normal()  # noqa: E731
+    for t in range(50):
+        truth = 8e3 + swing * np.cos(swing * t)
+        found = looked(lambda x: f(x - at), at + t)
+        right.append(abs(found.value - truth) <= found.noise < abs(truth))
+    assert np.mean(right) > 0.9  # as above
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_step_follows_the_size_of_x(scale):
     found = looked(lambda x: np.sin(x / scale), 0.7 * scale)

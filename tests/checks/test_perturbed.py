@@ -47,3 +47,10 @@ def test_what_cancels_shows():
 def test_moves_no_number_is_exact():
     x = jnp.linspace(0.5, 1.5, 4, dtype=jnp.float32)
     assert spread(lambda x: jnp.flip(jnp.maximum(x.reshape(2, 2).T, 1.0)), x) == 0
+
+
+def test_a_loop_that_waits_for_a_tolerance_ends():
+    newton = lambda a: lax.while_loop(  # noqa: E731
+        lambda x: jnp.abs(x * x - a) > 1e-7 * a, lambda x: (x + a / x) / 2, a
+    )
+    assert spread(newton, jnp.float32(2.0)) < 4 * EPS

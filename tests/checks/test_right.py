@@ -175,3 +175,52 @@ def test_a_saturated_unit_at_an_offset_is_rounded_as_its_slope_nearby():
     for x in (1007.0, 1008.05, 1010.0):
         report = run(f, jnp.float32(x))
         assert report.verdict != "differ", str(report)
+
+
+@pytest.mark.parametrize("scale, samples", [(30, 16), (100, 32)])
+def test_a_classifier_trained_to_nothing_is_rounded_as_its_logits(scale, samples):
+    """Short steps move few of the samples' logits past the next number, and none of
+    the probabilities almost 1: neither they nor shaken arguments show the rounding."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(samples, 4)).astype(np.float32)
+    w = (scale * rng.normal(size=(4, 3))).astype(np.float32)
+    labels = np.argmax(x @ w, axis=1)
+
+    def loss(w):
+        picked = jax.nn.log_softmax(x @ w)[np.arange(samples), labels]
+        return -jnp.mean(picked)
+
+    assert run(loss, jnp.asarray(w), points=2).verdict != "differ"
+
+
+EXTREMES = {
+    "grows by e^125 in the longest step": (lambda x: jnp.exp(500 * x), 1.0),
+    "underflows beside the point": (jax.scipy.stats.norm.cdf, -30.0),
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_extremes_agree(name):
+    f, x = EXTREMES[name]
+    report = run(f, x)
+    assert report.verdict == "agree", report
+
+
+def test_a_unit_at_its_kink_agrees():
+    """Long steps see the slope beyond other kinks; those that see the unit's own find
+    the gradient on one side of it."""
+    x = np.float32(1.2)
+    kinks = jnp.asarray(x + np.array([2e-5, 3e-4, -2e-3, 0.02, -0.04]), jnp.float32)
+    a = jnp.asarray([0.06, 0.01, -0.01, 0.02, 0.01], jnp.float32)
+    f = lambda x: 0.3 + jnp.sum(a * jax.nn.relu(x - kinks))  # noqa: E731
+    assert run(f, x, points=1).verdict != "differ"
+
+
+def test_many_kinks_on_the_way_do_not_outweigh_the_shortest_steps():
+    """Each shorter step leaves some kinks behind; all of them lean to the gradient."""
+    rng = np.random.default_rng(5)
+    x = np.float32(1.2)
+    kinks = jnp.asarray(x + 0.01 * rng.normal(size=400), jnp.float32)
+    a = jnp.asarray(1e-3 * rng.normal(size=400), jnp.float32)
+    f = lambda x: 0.3 + jnp.sum(a * jax.nn.relu(x - kinks))  # noqa: E731
+    assert run(f, x, points=1).verdict != "differ"

@@ -9,7 +9,7 @@ from jax import lax
 import jaxbp
 from jaxbp import check
 from jaxbp.checks import WrongGradient
-from jaxbp.errors import InvalidArgument
+from jaxbp.errors import InvalidArgument, StructureMismatch
 
 RIGHT = "agree"
 
@@ -334,3 +334,16 @@ def test_the_command_line_checks_the_second_order(tmp_path, capsys):
     assert "x, order 2" in capsys.readouterr().out
     with pytest.raises(InvalidArgument, match="`--order` must be 1 or 2"):
         run([*command, "--order", "3"])
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [({"W": jnp.ones(2)}, r"gradient\['b'\]` is missing"),
+     ({"W": jnp.ones(2), "b": None}, r"for `p\['b'\]` is None")],
+    ids=["missing", "None"],
+)  # fmt: skip
+def test_a_gradient_that_lacks_a_leaf_is_told_which(given, said):
+    loss = lambda p: jnp.sum(p["W"]) * jnp.sum(p["b"])  # noqa: E731
+    params = {"W": jnp.ones(2), "b": jnp.ones(2)}
+    with pytest.raises(StructureMismatch, match=said):
+        check(loss, params, grad=lambda p: given)

@@ -77,6 +77,7 @@ def test_version(capsys):
     ("argv", "said"),
     [
         (["chek"], "no command `chek`. Did you mean `check`"),
+        (["worked"], "no command `worked`. Did you mean `classics worked`"),
         (["train", "digts"], "no task `digts`. Did you mean `digits`?"),
         (["study", "forward_vs_revers"], "Did you mean `forward_vs_reverse`"),
         (["check", "cli_model:los"], "Did you mean `loss`"),

@@ -6,6 +6,7 @@ import weakref
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 
@@ -122,3 +123,28 @@ def test_derivatives_die_with_their_programs():
     program = trace()
     gc.collect()
     assert program() is None
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit], ids=["as it is", "jit"])
+def test_a_checkpoint_rounds_as_without_it(wrap):
+    """XLA may keep more digits of a bfloat16 value that is used at once: what is
+    computed again must not be another number than what was computed first."""
+    x, w = (
+        jax.random.normal(jax.random.key(i), (8, 8), jnp.bfloat16) for i in range(2)
+    )
+
+    def loss(block):
+        def f(x, w):
+            for _ in range(3):
+                x = block(x, w)
+            return jnp.sum(x.astype(jnp.float32) ** 2)
+
+        return wrap(jaxbp.value_and_grad(f, (0, 1)))(x, w)
+
+    def block(x, w):
+        return jnp.tanh(x @ w) * jnp.bfloat16(1.1) + x
+
+    expected = loss(block)
+    for checkpoint in (jax.checkpoint, jaxbp.checkpoint):
+        found = loss(checkpoint(block))
+        jax.tree.map(np.testing.assert_array_equal, found, expected)

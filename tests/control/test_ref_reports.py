@@ -46,6 +46,13 @@ def test_trace_and_cost():
     assert not report.remarks
 
 
+def test_a_trace_shows_a_ref_by_its_name():
+    trace = jaxbp.trace(loss, X)
+    line = next(line for line in str(trace).splitlines() if "new_ref" in line)
+    assert " ref " in line and "17" in str(trace)
+    assert trace.picture() is not None
+
+
 def test_cost_says_what_it_cannot_count(monkeypatch):
     """An error of JAX's own takes one row, not the report."""
 

@@ -352,6 +352,22 @@ def test_same_trace_is_not_entered_by_values_of_another():
     np.testing.assert_allclose(expected, jaxbp.grad(outer)(1.7), rtol=1e-12)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_loop_that_holds_its_argument_leaks_none(order):
+    """The plan of a tape is static, and what the loop reads is another's tracer."""
+
+    def times(x):
+        return jax.lax.scan(lambda c, _: (c * x, None), x, None, length=3)[0].sum()
+
+    x = jnp.arange(1.0, 4)
+    with jax.checking_leaks():
+        if order == 1:
+            found = jax.jit(jaxbp.grad(times))(x)
+        else:
+            found = jax.jit(lambda x: jnp.diag(jaxbp.hessian(times)(x)))(x)
+    np.testing.assert_allclose(found, 4 * x**3 if order == 1 else 12 * x**2)
+
+
 def test_no_leaks_by_jax_s_own_check():
     with jax.checking_leaks():
         jaxbp.grad(f)(X)

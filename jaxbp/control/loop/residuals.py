@@ -265,7 +265,8 @@ def of_all_steps(body, env, tape: Sequence, known: dict) -> dict:
     Returns:
       id of a value -> ("steps", (what computes it, where its sources are to be had)).
     """
-    free = {i for i, (kind, _) in known.items() if kind in ("count", "element", "held")}
+    at_hand = ("count", "element", "held", "number")
+    free = {i for i, (kind, _) in known.items() if kind in at_hand}
     makers = _makers(body)
     variables = {id(env[var][0]): var for var in makers if var in env}
     found = {}

@@ -202,7 +202,8 @@ class Scan:
         carry, (ys, stack, told) = self._loop(step, self.init, self.xs)
         plan, spare, slots, structure = told.value
         find = {
-            "held": lambda value: value,
+            "held": self.held.__getitem__,
+            "number": lambda value: value,
             "late": self._late,
             "stack": stack.__getitem__,
             "element": self.xs.__getitem__,
@@ -241,10 +242,10 @@ class Scan:
         derives = settings.current().scan_residuals == "auto"
         writes = _chains(carry, outs, written) if derives else {}
         kept_for = [v for w in writes.values() for one in w for v in one.indices]
-        held: dict = {id(value): ("held", value) for value in self.held}
+        held: dict = {id(value): ("held", i) for i, value in enumerate(self.held)}
         held |= {id(env[var][0]): ("late", var) for var in self.late}
         concrete = [r for r in [*tape, *kept_for] if not ir.is_tracer(r)]
-        held |= {id(r): ("held", r) for r in concrete}
+        held |= {id(r): ("number", r) for r in concrete if id(r) not in held}
         free: dict = {id(x): ("element", i) for i, x in enumerate(xs)}
         free |= {id(y): ("output", i) for i, y in enumerate(outs[len(carry) :])}
         free |= {id(carry[i]): ("count", i) for i in self.counters}
@@ -297,7 +298,8 @@ class Scan:
                 reverse = self.params["reverse"]
                 made.append(Count(self.counters[at], length, reverse))
             else:
-                tape.append(self.xs[at] if source == "element" else at)
+                there = {"element": self.xs, "held": self.held}.get(source)
+                tape.append(at if there is None else there[at])
                 made.append(0 if source == "element" else None)
         make = made[0] if derive is None else AllSteps(derive, tuple(made), length)
         return Recipe(make, tuple(range(first, len(tape))))
