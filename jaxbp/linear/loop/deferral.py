@@ -89,7 +89,7 @@ def deferral(
     products = [edge for edge in leaving if _contracts(edge, moves, waits)]
     choices = [[Waiting(e, graph.whole(e.outs[0])) for e in products]]
     choices.append([graph.parted(waiting) for waiting in choices[0]])
-    waiting, stacked, again = [], set(), set()
+    waiting, stacked, again, copied = [], set(), set(), 0
     for candidate in min(choices, key=lambda found: graph.size(_slots(found))):
         asked = again.union(candidate.edge.residuals)
         needed = graph.size(stacked.union(candidate.slots))
@@ -99,11 +99,14 @@ def deferral(
             derived[r] for r in candidate.edge.residuals
         )
         new = graph.size(set(candidate.slots) - stacked)
-        fits = needed <= limit or own * length * SMALL_PART <= whole
+        # One product at a time lays its operand out anew: where there is little to be
+        # had, that counts.
+        copy = 0 if whole >= _IN_CACHE else max(copied, own)
+        fits = needed + copy <= limit or own * length * SMALL_PART <= whole
         if fits and _pays(new, whole):
             waiting.append(candidate)
             stacked.update(candidate.slots)
-            again = asked
+            again, copied = asked, copy
     # A bias beside a product: the sum of what is stacked already.
     for edge in leaving:
         if len(edge.ins) == len(edge.outs) == 1 and not edge.residuals:
