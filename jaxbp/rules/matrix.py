@@ -49,18 +49,25 @@ _BY_NUMPY = {
 
 def _mask(x, compare, k: int):
     """Where row minus column compares so with k: (..., m, n) bool."""
-    if x.size <= _FEW:
-        return _small_mask(x.shape, compare, k)
-    rows = lax.broadcasted_iota(np.int32, x.shape, x.ndim - 2)
-    columns = lax.broadcasted_iota(np.int32, x.shape, x.ndim - 1)
-    return compare(lax.sub(rows, columns), np.int32(k))
+    m, n = x.shape[-2:]
+    if m * n > _FEW:
+        rows = lax.broadcasted_iota(np.int32, x.shape, x.ndim - 2)
+        columns = lax.broadcasted_iota(np.int32, x.shape, x.ndim - 1)
+        return compare(lax.sub(rows, columns), np.int32(k))
+    return _for_all(_small_mask(m, n, compare, k), x)
 
 
 @functools.lru_cache(maxsize=1024)
-def _small_mask(shape: tuple, compare, k: int) -> np.ndarray:
-    m, n = shape[-2:]
+def _small_mask(m: int, n: int, compare, k: int) -> np.ndarray:
     offsets = np.subtract.outer(np.arange(m), np.arange(n))
-    return np.array(np.broadcast_to(_BY_NUMPY[compare](offsets, k), shape))
+    return _BY_NUMPY[compare](offsets, k)
+
+
+def _for_all(matrix: np.ndarray, x):
+    """A known matrix for each of the matrices x."""
+    if x.ndim == 2:
+        return matrix
+    return lax.broadcast_in_dim(matrix, x.shape, (x.ndim - 2, x.ndim - 1))
 
 
 def _where(mask, x):
@@ -82,8 +89,12 @@ def half_lower(x):
 
     The part of x that rebuilds a Hermitian matrix: x = Phi(x) + Phi(x)^H.
     """
-    whole, strict = _mask(x, lax.ge, 0), _mask(x, lax.gt, 0)
-    return lax.add(_where(whole, x), _where(strict, x)) * 0.5
+    n = x.shape[-1]
+    if n * n > _FEW:
+        scale = 1 - identity(x) * 0.5
+    else:
+        scale = _for_all(np.where(np.eye(n, dtype=bool), 0.5, 1.0).astype(x.dtype), x)
+    return lax.mul(lower(x), scale)
 
 
 def identity(x):

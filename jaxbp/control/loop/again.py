@@ -43,6 +43,13 @@ _SMOOTH = (
     *("cbrt", "erf", "erfc", "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh"),
     "atanh",
 )
+# Every number of theirs comes of many.
+_SPREADING = ("fft", "cumsum", "reduce_window_sum", "select_and_gather_add")
+_SPREADING += ("select_and_scatter_add",)
+_BETWEEN_DEVICES = (
+    *("all_gather", "all_gather_invariant", "all_to_all", "ppermute", "psum"),
+    *("psum_invariant", "ragged_all_to_all", "reduce_scatter"),
+)
 _DIVIDING = ("div", "rem", "sqrt", "rsqrt")
 
 
@@ -51,7 +58,8 @@ class Costs:
     """Nanoseconds on a platform.
 
     Fields:
-      periodic, smooth, dividing, arithmetic: of an operation of its kind, an element.
+      periodic, smooth, dividing, arithmetic: of an operation of its kind, an element;
+        what spreads over all elements is as dear as what is periodic.
       joining, again: of one that joins parts, of what is at hand, and of what comes
         from another one of the same step.
       short: of a term of a reduction over a few last axes' numbers, done one by one.
@@ -138,6 +146,8 @@ class _Work:
                     return None
             elif not isinstance(rule, registry.Linear) or eqn.effects:
                 return None
+            elif name in _BETWEEN_DEVICES:
+                return None
             self.time += _time(self.costs, name, eqn, any(comes))
         return [not isinstance(a, ir.Literal) and a in found for a in body.outvars]
 
@@ -157,6 +167,8 @@ def _time(costs: Costs, name: str, eqn, joined: bool) -> float:
         each, least = costs.again, 2 * costs.stack
     elif name in _JOINING:
         each, least = costs.joining, costs.call
+    elif name in _SPREADING:
+        each, least = costs.periodic, 4 * costs.stack
     elif name in _REDUCING and _is_short(eqn):
         each, least = costs.short, costs.call
     atoms = eqn.invars[:1] if name in _REDUCING else eqn.outvars
