@@ -99,9 +99,10 @@ def deferral(
             derived[r] for r in candidate.edge.residuals
         )
         new = graph.size(set(candidate.slots) - stacked)
-        # One product at a time lays its operand out anew: where there is little to be
-        # had, that counts.
-        copy = 0 if whole >= _IN_CACHE else max(copied, own)
+        # One product at a time lays rows of all steps out anew: where there is little
+        # to be had, that counts.
+        lone = all(len(structure.avals[s].shape) < 2 for s in candidate.slots)
+        copy = copied if lone or whole >= _IN_CACHE else max(copied, own)
         fits = needed + copy <= limit or own * length * SMALL_PART <= whole
         if fits and _pays(new, whole):
             waiting.append(candidate)
