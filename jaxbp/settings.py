@@ -40,9 +40,11 @@ class Options:
       scan_stack_limit_bytes: going back through a scan, the cotangent behind a weight
         gradient is stacked, to be contracted once after the loop, as long as all that
         is stacked for this takes no more; beyond that the gradient is accumulated step
-        by step. 0 always accumulates. None (the default): what residuals as stored
-        slopes would take, less what ours do, and 1 GiB at most; a loop then never
-        stacks more than if it kept the slope of every equation.
+        by step, and so it is on a CPU where the cotangents are large (above 5 kB a
+        step) beside a gradient that stays in the cache. 0 always accumulates. None (the
+        default): what residuals as stored slopes would take, less what ours do, and 1
+        GiB at most; a loop then never stacks more than if it kept the slope of every
+        equation.
       sums_early: where a value is broadcast and then contracted with another along
         other axes, its cotangent is summed first. False: the local derivatives are
         multiplied in the order of the program, as in JAX.

@@ -3,6 +3,8 @@
 They are made of `lax` primitives: tangents pass through them at the cost of one `bind`.
 """
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -36,10 +38,36 @@ def matmul(a, b):
     return lax.dot_general(a, b, numbers, precision=lax.Precision.HIGHEST)
 
 
-def _offsets(x):
-    """Row minus column, per element: (..., m, n) int."""
-    rows = lax.broadcasted_iota(np.int32, x.shape, x.ndim - 2)
-    return lax.sub(rows, lax.broadcasted_iota(np.int32, x.shape, x.ndim - 1))
+_FEW = 4096  # numbers: a mask of so few is a constant, and no residual of a loop's step
+_BY_NUMPY = {
+    lax.ge: np.greater_equal,
+    lax.gt: np.greater,
+    lax.le: np.less_equal,
+    lax.eq: np.equal,
+}
+
+
+def _mask(x, compare, k: int):
+    """Where row minus column compares so with k: (..., m, n) bool."""
+    m, n = x.shape[-2:]
+    if m * n > _FEW:
+        rows = lax.broadcasted_iota(np.int32, x.shape, x.ndim - 2)
+        columns = lax.broadcasted_iota(np.int32, x.shape, x.ndim - 1)
+        return compare(lax.sub(rows, columns), np.int32(k))
+    return _for_all(_small_mask(m, n, compare, k), x)
+
+
+@functools.lru_cache(maxsize=1024)
+def _small_mask(m: int, n: int, compare, k: int) -> np.ndarray:
+    offsets = np.subtract.outer(np.arange(m), np.arange(n))
+    return _BY_NUMPY[compare](offsets, k)
+
+
+def _for_all(matrix: np.ndarray, x):
+    """A known matrix for each of the matrices x."""
+    if x.ndim == 2:
+        return matrix
+    return lax.broadcast_in_dim(matrix, x.shape, (x.ndim - 2, x.ndim - 1))
 
 
 def _where(mask, x):
@@ -48,12 +76,12 @@ def _where(mask, x):
 
 def lower(x, k=0):
     """x on and below diagonal k, 0 above."""
-    return _where(lax.ge(_offsets(x), np.int32(-k)), x)
+    return _where(_mask(x, lax.ge, -k), x)
 
 
 def upper(x, k=0):
     """x on and above diagonal k, 0 below."""
-    return _where(lax.le(_offsets(x), np.int32(-k)), x)
+    return _where(_mask(x, lax.le, -k), x)
 
 
 def half_lower(x):
@@ -61,20 +89,22 @@ def half_lower(x):
 
     The part of x that rebuilds a Hermitian matrix: x = Phi(x) + Phi(x)^H.
     """
-    offsets = _offsets(x)
-    whole, strict = lax.ge(offsets, np.int32(0)), lax.gt(offsets, np.int32(0))
-    return lax.add(_where(whole, x), _where(strict, x)) * 0.5
+    n = x.shape[-1]
+    if n * n > _FEW:
+        scale = 1 - identity(x) * 0.5
+    else:
+        scale = _for_all(np.where(np.eye(n, dtype=bool), 0.5, 1.0).astype(x.dtype), x)
+    return lax.mul(lower(x), scale)
 
 
 def identity(x):
     """Identity matrices in the shape and dtype of x."""
-    return lax.convert_element_type(lax.eq(_offsets(x), np.int32(0)), x.dtype)
+    return lax.convert_element_type(_mask(x, lax.eq, 0), x.dtype)
 
 
 def diagonal(x):
     """The diagonal of square matrices: (..., n)."""
-    on_diagonal = _where(lax.eq(_offsets(x), np.int32(0)), x)
-    return lax.reduce_sum(on_diagonal, (x.ndim - 1,))
+    return lax.reduce_sum(_where(_mask(x, lax.eq, 0), x), (x.ndim - 1,))
 
 
 def rows(x, shape):

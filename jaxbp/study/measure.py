@@ -3,7 +3,7 @@
 Right first, timed second, counted and predicted beside both.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from jaxbp.timing import (
     Timing,
     allocated_peak_bytes,
     device_roofs,
+    is_same_program,
     paired,
     refusal,
     roof_fraction,
@@ -62,6 +63,7 @@ def contest(
     *,
     terms: float = 0.0,
     loop_steps: int = 1,
+    beside: Mapping[str, Stages] | None = None,
 ) -> Row:
     """The row of one contender: is it right, and then what does it cost?
 
@@ -73,6 +75,7 @@ def contest(
         there; see `correctness`.
       loop_steps: trip count of the loop that holds nearly all work; XLA counts a
         loop's body once, so its flops are multiplied by this.
+      beside: other contenders with the same arguments, as in `against`.
 
     Returns:
       The columns of `correctness`, `against` and `priced`, `flops_ratio` and
@@ -85,7 +88,7 @@ def contest(
     if GAP in row:
         return row
     budget = dict(rounds=case["rounds"], budget_s=case["budget_s"])
-    row |= against(base, built, args, loop_steps=loop_steps, **budget)
+    row |= against(base, built, args, loop_steps=loop_steps, beside=beside, **budget)
     if base.flops:
         row["flops_ratio"] = row["counted_flops"] / base.flops
     row["predicted_ratio"] = row["predicted_s"] / base.predicted_s
@@ -100,6 +103,7 @@ def against(
     rounds: int,
     budget_s: float,
     loop_steps: int = 1,
+    beside: Mapping[str, Stages] | None = None,
 ) -> Row:
     """Time a contender against a baseline in turn, A B A B.
 
@@ -108,22 +112,35 @@ def against(
       built: the contender, from `timing.stages` with `args`.
       rounds, budget_s: as in `time_calls`.
       loop_steps: as in `contest`.
+      beside: name -> another contender, timed in the same turns.
 
     Returns:
       Columns `trace_s`, `lower_s`, `compile_s`, `first_run_s`, `time_s` (median),
       `time_min_s`, `base_s`, `ratio`, `ratio_q25`, `ratio_q75` (paired, to the
       baseline), `xla_flops`, `xla_peak_bytes`, `xla_temp_bytes`, and
-      `device_peak_bytes` where the device's allocator tells.
+      `device_peak_bytes` where the device's allocator tells; of each of `beside`
+      `over_NAME`, `over_NAME_q25`, `over_NAME_q75` (the contender's time over its own,
+      paired) and `same_NAME`: whether XLA made one program of both.
     """
     calls = {
         "contender": (built.compiled, args),
         "baseline": (base.compiled, base.args),
     }
+    others = {} if beside is None else beside
+    calls |= {f"over_{name}": (other.compiled, args) for name, other in others.items()}
     times = time_calls(calls, rounds=rounds, budget_s=budget_s)
     xla = xla_columns(built.compiled)
     if xla["xla_flops"] is not None:
         xla["xla_flops"] *= loop_steps
     row = built.columns() | time_columns(times["contender"], times["baseline"]) | xla
+    for name, other in others.items():
+        ratio = paired(times["contender"], times[f"over_{name}"])
+        row |= {
+            f"over_{name}": ratio.median,
+            f"over_{name}_q25": ratio.lower,
+            f"over_{name}_q75": ratio.upper,
+            f"same_{name}": is_same_program(built.compiled, other.compiled),
+        }
     peak = allocated_peak_bytes()
     return row if peak is None else row | {"device_peak_bytes": peak}
 

@@ -7,6 +7,7 @@ from jaxbp.timing.clock import paired as paired
 from jaxbp.timing.clock import time_calls as time_calls
 from jaxbp.timing.compilation import Memory as Memory
 from jaxbp.timing.compilation import Stages as Stages
+from jaxbp.timing.compilation import is_same_program as is_same_program
 from jaxbp.timing.compilation import memory as memory
 from jaxbp.timing.compilation import stages as stages
 from jaxbp.timing.compilation import time_traces as time_traces

@@ -6,6 +6,7 @@ body of a loop once, whatever the trip count.
 """
 
 import gc
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -141,6 +142,28 @@ def memory(compiled) -> Memory | None:
         temp_bytes=plan.temp_size_in_bytes,
         alias_bytes=plan.alias_size_in_bytes,
     )
+
+
+def is_same_program(one, other) -> bool:
+    """Whether XLA made the same of two programs: the same operations on the same
+    operands in the same order, whatever they are called and wherever they come from.
+
+    Of such programs a ratio of times is noise.
+    """
+    return _normal_text(one) == _normal_text(other)
+
+
+def _normal_text(compiled) -> str:
+    """A compiled program's text with names numbered as they come, without sources."""
+    text = compiled.as_text()
+    text = text[text.find("\n\n%") :] if "\n\n%" in text else text.partition("\n")[2]
+    text = _SOURCES.sub("", text)
+    names: dict[str, str] = {}
+    return _NAMES.sub(lambda found: names.setdefault(found[0], f"%{len(names)}"), text)
+
+
+_SOURCES = re.compile(r",? ?(metadata|frontend_attributes)=\{[^{}]*\}")
+_NAMES = re.compile(r"%[\w.-]+|\b[A-Za-z_][\w.]*(?=: )")
 
 
 def xla_flops(compiled) -> float | None:

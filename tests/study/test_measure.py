@@ -26,6 +26,16 @@ def test_a_contender_has_all_columns():
     )
 
 
+def test_others_are_timed_in_the_same_turns():
+    base = measure.baseline(lambda a: a @ a, A, dtype="float64")
+    f = lambda a: a @ a @ a  # noqa: E731
+    others = {"same": timing.stages(f, A), "more": timing.stages(lambda a: a + 1, A)}
+    row = measure.contest(f, (A,), base, CASE, f(A), beside=others)
+    for name in others:
+        assert row[f"over_{name}_q25"] <= row[f"over_{name}"] <= row[f"over_{name}_q75"]
+    assert row["same_same"] and not row["same_more"]
+
+
 def test_a_wrong_contender_is_not_timed():
     base = measure.baseline(lambda a: a @ a, A, dtype="float64")
     row = measure.contest(lambda a: a @ a + 1e-3, (A,), base, CASE, base.output)

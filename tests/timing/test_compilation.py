@@ -98,3 +98,25 @@ def test_a_cold_trace_finds_no_inner_program_of_an_earlier_one():
     cold = len(traces)
     timing.time_traces({"f": (lambda a: inner(a), (A,))}, rounds=3, forget=None)
     assert cold == 4 and len(traces) == cold
+
+
+def test_the_same_operations_are_the_same_program():
+    one, other = (
+        timing.stages(f, A, A).compiled
+        for f in (lambda a, b: jnp.sin(a) * b + 1, lambda x, y: jnp.sin(x) * y + 1)
+    )
+    assert timing.is_same_program(one, other)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a, b: jnp.sin(b) * a + 1,
+        lambda a, b: jnp.cos(a) * b + 1,
+        lambda a, b: jnp.sin(a) * b + 2,
+        lambda a, b: jnp.sin(a) * b - a,
+    ],
+)
+def test_other_operands_or_operations_are_not(f):
+    one = timing.stages(lambda a, b: jnp.sin(a) * b + 1, A, A).compiled
+    assert not timing.is_same_program(one, timing.stages(f, A, A).compiled)

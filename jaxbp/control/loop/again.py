@@ -15,6 +15,7 @@ cheap beside memory and launches.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,12 +35,20 @@ _JOINING = (
     *("scatter", "scatter-add"),
 )
 _REDUCING = ("reduce_max", "reduce_min", "reduce_sum")
+_SHORT = 16  # terms: fewer are not added side by side
 _KEEPING = ("reduce_max", "reduce_min", "abs")  # by rules of their own
 _PERIODIC = ("sin", "cos", "tan", "pow", "atan2", "erf_inv", "digamma", "lgamma")
 _SMOOTH = (
     *("exp", "exp2", "expm1", "log", "log1p", "tanh", "logistic"),
     *("cbrt", "erf", "erfc", "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh"),
     "atanh",
+)
+# Every number of theirs comes of many.
+_SPREADING = ("fft", "cumsum", "reduce_window_sum", "select_and_gather_add")
+_SPREADING += ("select_and_scatter_add",)
+_BETWEEN_DEVICES = (
+    *("all_gather", "all_gather_invariant", "all_to_all", "ppermute", "psum"),
+    *("psum_invariant", "ragged_all_to_all", "reduce_scatter"),
 )
 _DIVIDING = ("div", "rem", "sqrt", "rsqrt")
 
@@ -49,9 +58,11 @@ class Costs:
     """Nanoseconds on a platform.
 
     Fields:
-      periodic, smooth, dividing, arithmetic: of an operation of its kind, an element.
+      periodic, smooth, dividing, arithmetic: of an operation of its kind, an element;
+        what spreads over all elements is as dear as what is periodic.
       joining, again: of one that joins parts, of what is at hand, and of what comes
         from another one of the same step.
+      short: of a term of a reduction over a few last axes' numbers, done one by one.
       product: of a term of a dot product.
       call: of an operation that is done for a few numbers.
       stack: to keep one residual and take it again, whatever its size.
@@ -64,6 +75,7 @@ class Costs:
     arithmetic: float
     joining: float
     again: float
+    short: float
     product: float
     call: float
     stack: float
@@ -72,13 +84,17 @@ class Costs:
     cache: int
 
 
-_CPU = Costs(4.0, 1.0, 0.1, 0.03, 0.05, 8.0, 0.15, 10.0, 220.0, 0.05, 0.4, 16 << 20)
+_CPU = Costs(
+    4.0, 1.0, 0.1, 0.03, 0.05, 8.0, 1.6, 0.15, 10.0, 220.0, 0.05, 0.4, 16 << 20
+)  # fmt: skip
 _GPU = Costs(
-    0.004, 0.002, 0.002, 0.001, 0.004, 0.004, 0.0005, 5.0, 2000.0, 0.001, 0.001, 1
-)
+    0.004, 0.002, 0.002, 0.001, 0.004, 0.004, 0.002, 0.0005, 5.0, 2000.0, 0.001, 0.001,
+    1,
+)  # fmt: skip
 _TPU = Costs(
-    0.004, 0.002, 0.002, 0.001, 0.05, 0.05, 0.0005, 5.0, 500.0, 0.002, 0.002, 1
-)
+    0.004, 0.002, 0.002, 0.001, 0.05, 0.05, 0.002, 0.0005, 5.0, 500.0, 0.002, 0.002,
+    1,
+)  # fmt: skip
 # Where the whole loop is one function, nothing is called, and to keep is a store.
 _ONE_FUNCTION = dataclasses.replace(_CPU, again=2.0, call=3.0, stack=10.0)
 _BY_PLATFORM = {"cpu": _CPU, "gpu": _GPU, "cuda": _GPU, "rocm": _GPU, "tpu": _TPU}
@@ -130,6 +146,8 @@ class _Work:
                     return None
             elif not isinstance(rule, registry.Linear) or eqn.effects:
                 return None
+            elif name in _BETWEEN_DEVICES:
+                return None
             self.time += _time(self.costs, name, eqn, any(comes))
         return [not isinstance(a, ir.Literal) and a in found for a in body.outvars]
 
@@ -149,8 +167,19 @@ def _time(costs: Costs, name: str, eqn, joined: bool) -> float:
         each, least = costs.again, 2 * costs.stack
     elif name in _JOINING:
         each, least = costs.joining, costs.call
+    elif name in _SPREADING:
+        each, least = costs.periodic, 4 * costs.stack
+    elif name in _REDUCING and _is_short(eqn):
+        each, least = costs.short, costs.call
     atoms = eqn.invars[:1] if name in _REDUCING else eqn.outvars
     return max(least, each * sum(math.prod(v.aval.shape) for v in atoms))
+
+
+def _is_short(eqn) -> bool:
+    """Whether a reduction takes a few numbers that lie beside one another."""
+    shape, axes = eqn.invars[0].aval.shape, set(eqn.params["axes"])
+    last = itertools.takewhile(axes.__contains__, reversed(range(len(shape))))
+    return 1 < math.prod(shape[axis] for axis in last) < _SHORT
 
 
 def _scales(eqn) -> bool:

@@ -58,7 +58,7 @@ class Scan:
         env = {var: (c, None) for var, c in zip(jaxpr.constvars, consts, strict=True)}
         for var, value, dot in zip(held, operands, held_dots, strict=True):
             env[var] = value, dot
-        done, self.late = hoist(walker, jaxpr, env)
+        jaxpr, done, self.late = hoist(walker, jaxpr, env)
         self.env = env
         self.held = [value for value, _ in env.values()]
         self.held_dots = [dot for _, dot in env.values()]

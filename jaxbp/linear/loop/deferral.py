@@ -10,7 +10,8 @@ contraction (the weight gradient of a recurrent net, sum_t x_t^T y_bar_t), the s
 y_bar is stacked and one contraction runs after the loop: one large matrix product for
 many small ones, and no accumulator is read and written at every step.
 
-What is stacked for it is counted, each cotangent once. A cotangent that is put together
+What is stacked for it is counted, each cotangent once, and where it is large beside the
+sum, the products stay in the loop. A cotangent that is put together
 from parts (that of the gates that `split` cut) is stacked by its parts where several
 contractions share these.
 """
@@ -27,6 +28,11 @@ from ..diagonal import Scaled
 from ..program import LinearProgram, Structure
 
 SMALL_PART = 4  # times smaller than the sum: then its stack takes less than it spares
+# Bytes of a step. On a CPU a stack's memory is new, which takes longer than to add to a
+# sum that stays in the cache: fewer than these are stacked in the time of an operation
+# (0.4 ns a byte, 2 us), and sums beyond the cache take 0.2 ns a byte to be added to.
+_FEW = 5 << 10
+_IN_CACHE = 1 << 18
 
 
 class Waiting(NamedTuple):
@@ -83,7 +89,7 @@ def deferral(
     products = [edge for edge in leaving if _contracts(edge, moves, waits)]
     choices = [[Waiting(e, graph.whole(e.outs[0])) for e in products]]
     choices.append([graph.parted(waiting) for waiting in choices[0]])
-    waiting, stacked, again = [], set(), set()
+    waiting, stacked, again, copied = [], set(), set(), 0
     for candidate in min(choices, key=lambda found: graph.size(_slots(found))):
         asked = again.union(candidate.edge.residuals)
         needed = graph.size(stacked.union(candidate.slots))
@@ -92,10 +98,16 @@ def deferral(
         own = graph.size(candidate.slots) + sum(
             derived[r] for r in candidate.edge.residuals
         )
-        if needed <= limit or own * length * SMALL_PART <= whole:
+        new = graph.size(set(candidate.slots) - stacked)
+        # One product at a time lays rows of all steps out anew: where there is little
+        # to be had, that counts.
+        lone = all(len(structure.avals[s].shape) < 2 for s in candidate.slots)
+        copy = copied if lone or whole >= _IN_CACHE else max(copied, own)
+        fits = needed + copy <= limit or own * length * SMALL_PART <= whole
+        if fits and _pays(new, whole):
             waiting.append(candidate)
             stacked.update(candidate.slots)
-            again = asked
+            again, copied = asked, copy
     # A bias beside a product: the sum of what is stacked already.
     for edge in leaving:
         if len(edge.ins) == len(edge.outs) == 1 and not edge.residuals:
@@ -108,6 +120,14 @@ def deferral(
     in_loop = {s for e in structure.edges if id(e) not in apart for s in e.ins}
     in_loop.update(slot for slot in structure.outs if slot is not None)
     return waiting, [slot in in_loop for slot in invariants]
+
+
+def _pays(stacked: int, whole: int) -> bool:
+    """Whether it takes less time to stack these bytes at every step than to add to a
+    sum of `whole` bytes."""
+    if stacked <= _FEW or jax.default_backend() != "cpu":
+        return True
+    return whole >= _IN_CACHE and 2 * stacked <= whole
 
 
 def pull_but(program: LinearProgram, waiting: Sequence[Waiting], y_bars, totals):

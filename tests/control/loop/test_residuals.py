@@ -10,6 +10,7 @@ from jax import lax
 
 import jaxbp
 from jaxbp.control.loop import scan
+from jaxbp.control.loop.again import recomputes
 from jaxbp.study import stacked_bytes
 
 X = jnp.array([0.3, 1.2, -0.7])
@@ -110,3 +111,75 @@ def test_the_switch_knows_its_words():
     with pytest.raises(ValueError, match='"auto", "stack" or "recompute".*\'all\''):
         with jaxbp.loops(residuals="all"):
             pass
+
+
+# What a step is thought to cost -----------------------------------------------------
+
+
+def again(step, carry):
+    body = jax.make_jaxpr(step)(carry).jaxpr
+    return recomputes(body, frozenset(), [carry], 50)
+
+
+@pytest.mark.parametrize(
+    "dear",
+    [
+        lambda c: jnp.fft.irfft(jnp.fft.rfft(c) * (1 + 0.1j), n=c.size) * jnp.sin(c),
+        lambda c: (
+            c + jnp.sqrt((jnp.sin(c)[:, None] - jnp.ones((1, 8), c.dtype)) ** 2).min(1)
+        ),
+    ],
+)
+def test_what_takes_long_is_not_run_again(dear):
+    carry = jnp.ones(1024, jnp.float32)
+    assert not again(dear, carry)
+    assert again(lambda c: c + c * c * (1 - c) / (2 + c) * jnp.abs(c), carry)
+
+
+def test_products_stay_in_the_loop_where_their_stack_is_large():
+    def kept(rows):
+        x = jnp.ones((rows, 4), jnp.float32)
+        w, v = jnp.ones((4, 64), jnp.float32), jnp.ones((64, 4), jnp.float32)
+
+        def f(w, v):
+            step = lambda h, _: (h + jnp.tanh(h @ w) @ v, None)  # noqa: E731
+            return lax.scan(step, x, None, length=3)[0].sum()
+
+        found = []
+        for limit in (0, 1 << 20):
+            with jaxbp.loops(stack_limit_bytes=limit):
+                found.append(stacked_bytes(jaxbp.grad(f, (0, 1)), w, v))
+        return found
+
+    few, waiting = kept(2)
+    assert waiting > few
+    many, staying = kept(512)
+    assert staying == many or jax.default_backend() != "cpu"
+
+
+def test_what_a_body_computes_twice_has_one_sum():
+    def f(x):
+        right = lambda y: jnp.concatenate([x[:1], x[1:] * y[:-1]])  # noqa: E731
+        step = lambda y, _: (right(y + 0.1 * right(y)), None)  # noqa: E731
+        return lax.scan(step, jnp.zeros_like(x), None, length=3)[0].sum()
+
+    x = jnp.linspace(0.1, 1, 6)
+    program = jax.make_jaxpr(jaxbp.grad(f))(x)
+    back = [eqn for eqn in program.eqns if eqn.primitive.name == "scan"][-1]
+    sums = [v.aval.shape for v in back.outvars if v.aval.shape != x.shape]
+    assert sums == [(1,), (5,)]
+    np.testing.assert_allclose(jaxbp.grad(f)(x), jax.grad(f)(x))
+
+
+def test_masks_of_small_matrices_are_not_stacked():
+    def f(a):
+        def step(c, _):
+            return lax.linalg.triangular_solve(a, c, lower=True), None
+
+        return lax.scan(step, a, None, length=4)[0].sum()
+
+    program = jax.make_jaxpr(jaxbp.grad(f))(jnp.eye(3))
+    outs = [
+        v.aval for e in program.eqns if e.primitive.name == "scan" for v in e.outvars
+    ]
+    assert not [a for a in outs if a.dtype in (bool, jnp.int32)]
