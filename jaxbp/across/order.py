@@ -9,7 +9,8 @@ import contextlib
 import math
 from collections.abc import Callable
 
-from .block import Block, array_of, flops_inside, sweep_elements
+from .block import HEAVY, ROW, Block, array_of, flops_inside, sweep_elements
+from .edges import Operator
 from .factor import is_number, is_product
 from .graph import Graph, Vertex
 from .report import Plan, Way
@@ -23,8 +24,6 @@ CLEARLY = 0.625  # an order is taken where it needs at most so much of the bette
 LARGEST = 1 << 22  # elements that an array in the middle may always have
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of
 TIE = 1.02  # modes nearer than this in time are alike
-ROW = 2.5  # columns' worth of a row in time, in code without large products
-HEAVY = 8e3  # flops of a product, all columns together, from which on it is large
 MODES = ("forward", "reverse")
 
 
@@ -91,12 +90,22 @@ def _better(ways: list[Way], graph: Graph) -> Way:
     products: measured on a CPU it is as fast or up to a fifth faster there (RK4,
     inverses, networks). Of scalar code a row took two to three columns' time, in loops
     too, which keep what reverse mode needs."""
-    inside = max(map(flops_inside, graph.operators), default=0.0)
+    every = _operators(graph)
+    inside = max([flops_inside(o.map, o.x, o.y) for o in every], default=0.0)
     columns = min(_columns(graph, way.name) for way in ways)
     if max(inside * columns, *[way.heaviest for way in ways]) < HEAVY:
         return min(ways, key=lambda w: w.time_s * (ROW if w.name == "reverse" else 1))
     least_s = min(way.time_s for way in ways)
     return [way for way in ways if way.time_s <= TIE * least_s][-1]
+
+
+def _operators(graph: Graph) -> list[Operator]:
+    return [
+        operator
+        for targets in graph.ahead.values()
+        for block in targets.values()
+        for operator in block.operators
+    ]
 
 
 def _columns(graph: Graph, name: str) -> int:
@@ -106,10 +115,13 @@ def _columns(graph: Graph, name: str) -> int:
 
 
 def _mode(graph: Graph, work: Work, name: str) -> Way:
+    """A mode; a map of several inputs or outputs is swept once for all."""
     count = _columns(graph, name)
+    wholes = {id(getattr(o.map, "whole", o.map)): o for o in _operators(graph)}
+    _swept(Block((), tuple(wholes.values())), count, name, work)
     for targets in graph.ahead.values():
         for block in targets.values():
-            _swept(block, count, name, work)
+            _swept(Block(block.terms), count, name, work)
     work.elements(_entries(graph))
     return Way(
         name,
