@@ -21,7 +21,7 @@ from .work import Exhausted, Patience, Work
 PRODUCTS = 4  # an edge, that all orders together may count, and
 MOST_PRODUCTS = 200  # so many more
 MOST_TRIED = 120  # vertices among which the cheapest is looked for at every step
-CLEARLY = 0.625  # an order is taken where it needs at most so much of the better mode
+CLEARLY = 0.69  # an order is taken where it needs at most so much of the better mode
 LARGEST = 1 << 22  # elements that an array in the middle may always have
 INDEXED = 2  # elements' worth of one that is read or added at a place of its own
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of
