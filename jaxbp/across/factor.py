@@ -13,6 +13,7 @@ from .places import Axis, Label, _along, taken
 
 FEW = 8  # parts of a sum that are added one by one,
 LARGE = 512  # if each has so many elements
+MATRIX = 1 << 14  # elements of a matrix that is better multiplied by a library
 
 
 class Factor(NamedTuple):
@@ -83,12 +84,22 @@ def multiplied(a: Factor, b: Factor, kept: Sequence[Label], dtype, precision) ->
         return Factor(
             labels, None, a.mask and b.mask and len(labels) == len(union(a, b))
         )
-    if is_product(a, b, kept):
+    if is_product(a, b, kept) or _is_vector_product(a, b, labels):
         return _matrix_product(a, b, labels, dtype, precision)
     lost = [label for label in union(a, b) if label not in alone]
     if _are_few(lost, union(a, b)):
         return _summed_one_by_one(a, b, lost, dtype)
     return summed(_elementwise(a, b, dtype), alone, dtype)
+
+
+def _is_vector_product(a: Factor, b: Factor, kept: Sequence[Label]) -> bool:
+    """Whether one is a large matrix, the other a vector that is summed over, all of it:
+    a library's product of them is faster than a pass and its sum."""
+    small, large = sorted((a, b), key=lambda f: f.size)
+    if small.mask or large.mask or not small.labels or large.size < MATRIX:
+        return False
+    lost = set(large.labels) - set(kept)
+    return set(small.labels) == lost and len(lost) < len(large.labels)
 
 
 def _are_few(lost: Sequence[Label], every: Sequence[Label]) -> bool:
