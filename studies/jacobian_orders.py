@@ -7,8 +7,9 @@ mode, which the plan then names.
 
 The families are those of `jaxbp.problems.jacobians`, weights as arguments. Hessians are
 beside forward and reverse over `jax.grad`, sparse ones beside dense ones, a Laplacian
-beside the trace of the Hessian. All results are compared with JAX's first; the four
-ways are timed in turn.
+beside the trace of the Hessian. By hand is the same object: of a sparse one a BCOO
+matrix, its indices an output, its entries by row; "compact" is by hand without those,
+bands or blocks. All results are compared with JAX's first; the ways are timed in turn.
 
 Command: jaxbp study jacobian_orders [--quick] [--device cpu|gpu|tpu]
 Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., 2008, chapters 9 and 10.
@@ -61,6 +62,8 @@ def ways(known):
     """Way -> function of the arguments: JAX's two modes, by hand, and ours."""
     f = jax.grad(known.f) if known.wanted in GRADIENT_OF else known.f
     found = {"forward": jax.jacfwd(f), "reverse": jax.jacrev(f), "hand": known.by_hand}
+    if known.compact:
+        found["compact"] = known.compact
     if known.wanted == "batched":
         found = {name: jax.vmap(way) for name, way in found.items()}
     elif known.wanted == "laplacian":
@@ -110,6 +113,8 @@ def measured(case):
     row |= {f"{name}_s": times[name].median_s for name in (*MODES, "hand")}
     row |= quartiles("hand_ratio", times["hand"], times[better])
     row |= quartiles("of_hand", times["hand"], times["ours"])
+    if "compact" in times:
+        row["of_compact"] = paired(times["compact"], times["ours"]).median
     first = {
         name: one.trace_s + one.lower_s + one.compile_s for name, one in built.items()
     }
@@ -121,7 +126,7 @@ def measured(case):
 def checked(built, dtype):
     """Ours and by hand beside JAX's; each is held to rounding."""
     wanted = np.asarray(built["reverse"].output)
-    for name in ("hand", "ours"):
+    for name in (*[n for n in ("hand", "compact") if n in built], "ours"):
         found = dense(built[name].output, wanted)
         row = measure.correctness(found, wanted, 0.0, dtype)
         if GAP in row:
@@ -134,7 +139,7 @@ def prices(known, args, dtype):
     priced = {
         name: measure.priced(way, *args, dtype=dtype)
         for name, way in ways(known).items()
-        if name != "hand"
+        if name not in ("hand", "compact")
     }
     least_s = min(priced[name]["predicted_s"] for name in MODES)
     row = priced["ours"] | {"predicted_ratio": priced["ours"]["predicted_s"] / least_s}
@@ -189,6 +194,7 @@ def summary(rows):
                     ("the plan's", "plan_ratio"),
                     ("by hand over the better", "hand_ratio"),
                     ("speed over by hand", "of_hand"),
+                    ("over compact", "of_compact"),
                     ("tracing and compiling over", "first_ratio"),
                 )
             },
@@ -262,7 +268,8 @@ study = Study(
     measure=measured,
     columns=(
         *("family", "named", "better", "closeness", "ratio", "ratio_q25", "ratio_q75"),
-        *("predicted_ratio", "plan_ratio", "hand_ratio", "of_hand", "time_s"),
+        *("predicted_ratio", "plan_ratio", "hand_ratio", "of_hand", "of_compact"),
+        "time_s",
         *("predicted_s", "forward_s", "reverse_s", "hand_s", "first_s", "first_ratio"),
         "roof_fraction",
     ),

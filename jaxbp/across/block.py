@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from .. import ir
 from ..linear.diagonal import Broadcast, Diagonal, Scaled
+from ..linear.parts import Part
 from .edges import Operator
 from .expand import columns, dense, of_array
 from .factor import Factor, is_number, is_product, summed, union
@@ -16,6 +17,8 @@ from .places import Label
 from .term import Met, Term, composed, identity, meet, merged
 from .work import Work
 
+ROW = 2.5  # columns' worth of a row in time, in code without large products
+HEAVY = 8e3  # flops of a product, all columns together, from which on it is large
 MOST_TERMS = 16  # of a sum that is kept as one
 LARGEST_PLAIN = 1 << 22  # elements of an array that takes their place
 DIAGONALS = Diagonal, Scaled, Broadcast
@@ -66,12 +69,19 @@ def times(after: Block, before: Block, shapes: Sequence[tuple], work: Work) -> B
                 _count(met, work)
                 terms.append(composed(met, work.dtype, work.precision))
                 work.counted()
+    kept: list[Operator] = []
     for operator in after.operators:
-        terms += pushed(operator, _one(before, (z, x), work), z, work)
+        if _is_identity(before):
+            kept.append(operator)
+        else:
+            terms += pushed(operator, _one(before, (z, x), work), z, work)
     for operator in before.operators:
-        if after.terms:
+        if _is_identity(Block(after.terms)):
+            kept.append(operator)
+        elif after.terms:
             terms += pulled(operator, _one(Block(after.terms), (y, z), work), z, work)
-    return Block(tuple(merged(terms, work.dtype)) if len(terms) > 1 else tuple(terms))
+    terms = merged(terms, work.dtype) if len(terms) > 1 else terms
+    return Block(tuple(terms), tuple(kept))
 
 
 def _count(met: Met, work: Work) -> None:
@@ -95,6 +105,19 @@ def _is_one(factor: Factor) -> bool:
     return is_number(factor) and factor.array == 1
 
 
+def _is_identity(block: Block) -> bool:
+    if len(block.terms) != 1 or block.operators:
+        return False
+    (term,) = block.terms
+    labels = [axis.whole for axis in term.out if axis.size != 1]
+    return (
+        _is_one(term.factor)
+        and None not in labels
+        and len(set(labels)) == len(labels)
+        and term.out == term.of
+    )
+
+
 def _one(block: Block, shapes: Sequence[tuple], work: Work) -> Term:
     """A block as one term: a plain array where it is a sum."""
     if len(block.terms) == 1 and not block.operators:
@@ -107,13 +130,20 @@ def array_of(block: Block, y: tuple, x: tuple, work: Work):
     """A block as a plain array (*y, *x); None in a plan."""
     terms = list(block.terms)
     for operator in block.operators:
-        small = math.prod(y) < math.prod(x)
-        sweep, shape = (pulled, y) if small else (pushed, x)
+        sweep, shape = (pulled, y) if _by_rows(operator) else (pushed, x)
         terms += sweep(operator, identity(shape), shape, work)
     shape = (*y, *x)
     work.made(math.prod(shape))
     work.written(shape, terms)
     return None if work.plan else dense(terms, (*y, *x), work.dtype)
+
+
+def _by_rows(operator: Operator) -> bool:
+    """Whether all rows of an operator take less than all columns, as of the modes."""
+    rows, columns = math.prod(operator.y.shape), math.prod(operator.x.shape)
+    if flops_inside(operator.map, operator.x, operator.y) * min(rows, columns) < HEAVY:
+        return ROW * rows < columns
+    return rows <= columns
 
 
 def pushed(operator: Operator, term: Term, z: tuple, work: Work) -> list[Term]:
@@ -184,14 +214,19 @@ def sweep_elements(operator: Operator) -> float:
     return 4.0 * (math.prod(operator.x.shape) + math.prod(operator.y.shape) + held)
 
 
-def flops_inside(edge) -> float:
-    """Flops of the largest product in one sweep of an operator by one column: of a loop
-    those inside, of what nothing is known of those of a full matrix."""
-    structures: tuple = tuple(getattr(edge.map, "structures", ()))
-    if not structures and type(edge.map).__module__.startswith("jaxbp.linear.loop"):
+def flops_inside(it, x, y) -> float:
+    """Flops of the largest product in one sweep of a map by one column: of a loop those
+    inside, of what nothing is known of those of a full matrix.
+
+    Args:
+      x, y: the types of its input and output.
+    """
+    it = it.whole if isinstance(it, Part) else it
+    structures: tuple = tuple(getattr(it, "structures", ()))
+    if not structures and type(it).__module__.startswith("jaxbp.linear.loop"):
         return 0.0  # its step is run again, which those with large products are not
     if not structures:
-        return math.inf
+        return 2.0 * math.prod(x.shape) * math.prod(y.shape)
     return max(
         (
             _flops(inner, structure.avals)
@@ -212,4 +247,4 @@ def _flops(edge, avals) -> float:
         return 2.0 * inside * math.prod(y.shape)
     if it.form.kind != "operator" or isinstance(it, DIAGONALS):
         return 0.0
-    return flops_inside(edge)
+    return flops_inside(it, x, y)

@@ -5,10 +5,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..linear.einsum import product_axes, product_numbers
 from .places import Axis, Label, _along, taken
+
+FEW = 8  # parts of a sum that are added one by one,
+LARGE = 512  # if each has so many elements
+MATRIX = 1 << 14  # elements of a matrix that is better multiplied by a library
 
 
 class Factor(NamedTuple):
@@ -79,9 +84,52 @@ def multiplied(a: Factor, b: Factor, kept: Sequence[Label], dtype, precision) ->
         return Factor(
             labels, None, a.mask and b.mask and len(labels) == len(union(a, b))
         )
-    if is_product(a, b, kept):
+    if is_product(a, b, kept) or _is_vector_product(a, b, labels):
         return _matrix_product(a, b, labels, dtype, precision)
+    lost = [label for label in union(a, b) if label not in alone]
+    if _are_few(lost, union(a, b)):
+        return _summed_one_by_one(a, b, lost, dtype)
     return summed(_elementwise(a, b, dtype), alone, dtype)
+
+
+def _is_vector_product(a: Factor, b: Factor, kept: Sequence[Label]) -> bool:
+    """Whether one is a large matrix, the other a vector that is summed over, all of it:
+    a library's product of them is faster than a pass and its sum."""
+    small, large = sorted((a, b), key=lambda f: f.size)
+    if small.mask or large.mask or not small.labels or large.size < MATRIX:
+        return False
+    lost = set(large.labels) - set(kept)
+    return set(small.labels) == lost and len(lost) < len(large.labels)
+
+
+def _are_few(lost: Sequence[Label], every: Sequence[Label]) -> bool:
+    """Whether a sum has so few parts, each of them large, that they are added."""
+    count, size = (math.prod([i.size for i in labels]) for labels in (lost, every))
+    return 1 < count <= FEW and size >= LARGE * count
+
+
+def _summed_one_by_one(a: Factor, b: Factor, lost: Sequence[Label], dtype) -> Factor:
+    """The product, summed over a few values of labels: one pass with what computes it.
+    A reduction over a short axis took up to ten times as long (XLA for CPUs)."""
+    total = None
+    for places in np.ndindex(*[label.size for label in lost]):
+        at = dict(zip(lost, places, strict=True))
+        part = _elementwise(_slice(a, at), _slice(b, at), dtype)
+        total = part if total is None else added(total, part, dtype)
+    assert total is not None
+    return total
+
+
+def _slice(factor: Factor, at: dict[Label, int]) -> Factor:
+    """With the value of some labels given."""
+    axes = [axis for axis, label in enumerate(factor.labels) if label in at]
+    if not axes:
+        return factor
+    starts = [at.get(label, 0) for label in factor.labels]
+    ends = [at.get(label, label.size - 1) + 1 for label in factor.labels]
+    array = lax.squeeze(lax.slice(jnp.asarray(factor.array), starts, ends), axes)
+    rest = tuple([label for label in factor.labels if label not in at])
+    return Factor(rest, array, factor.mask)
 
 
 def _elementwise(a: Factor, b: Factor, dtype) -> Factor:
@@ -136,6 +184,9 @@ def summed(factor: Factor, kept, dtype) -> Factor:
     labels = tuple([label for label in factor.labels if label in kept])
     if factor.array is None:
         return Factor(labels, None)
+    named = [factor.labels[axis] for axis in lost]
+    if _are_few(named, factor.labels):
+        return _summed_one_by_one(factor, ONE, named, dtype)
     return Factor(labels, lax.reduce_sum(jnp.asarray(number(factor, dtype)), lost))
 
 

@@ -57,6 +57,19 @@ class Graph:
         block = narrowed(block, self.shapes[target], self.shapes[source], work)
         self.ahead[source][target] = self.behind[target][source] = block
 
+    def prune(self) -> None:
+        """Removes the vertices that no output depends on, or that depend on none of
+        the inputs: the other outputs of a loop, say."""
+        left = self.inner
+        while left:
+            none = [v for v in left if not self.ahead.get(v) or not self.behind.get(v)]
+            for vertex in none:
+                for target in self.ahead.pop(vertex, {}):
+                    del self.behind[target][vertex]
+                for source in self.behind.pop(vertex, {}):
+                    del self.ahead[source][vertex]
+            left = self.inner if none else []
+
     def products(
         self, vertex: Vertex, work: Work
     ) -> list[tuple[Vertex, Vertex, Block]]:
@@ -119,4 +132,5 @@ def graph_of(program, work: Work) -> Graph:
     for slot, vertex in zip(structure.outs, outputs, strict=True):
         if vertex is not None and slot in order:  # a branch taken may make none
             graph.add(slot, vertex, Block((identity(shapes[vertex]),)), work)
+    graph.prune()
     return graph

@@ -9,7 +9,9 @@ import contextlib
 import math
 from collections.abc import Callable
 
-from .block import Block, array_of, flops_inside, sweep_elements
+from ..control.solve import Solve
+from .block import HEAVY, ROW, Block, array_of, flops_inside, sweep_elements
+from .edges import Operator
 from .factor import is_number, is_product
 from .graph import Graph, Vertex
 from .report import Plan, Way
@@ -19,12 +21,12 @@ from .work import Exhausted, Patience, Work
 PRODUCTS = 4  # an edge, that all orders together may count, and
 MOST_PRODUCTS = 200  # so many more
 MOST_TRIED = 120  # vertices among which the cheapest is looked for at every step
-CLEARLY = 0.625  # an order is taken where it needs at most so much of the better mode
+CLEARLY = 0.69  # an order is taken where it needs at most so much of the better mode
 LARGEST = 1 << 22  # elements that an array in the middle may always have
+INDEXED = 2  # elements' worth of one that is read or added at a place of its own
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of
 TIE = 1.02  # modes nearer than this in time are alike
-ROW = 2.5  # columns' worth of a row in time, in code without large products
-HEAVY = 8e3  # flops of a product, all columns together, from which on it is large
+WIDE = 1 << 16  # elements of an array, all columns together, that is large
 MODES = ("forward", "reverse")
 
 
@@ -87,16 +89,36 @@ def _entries(graph: Graph) -> int:
 
 
 def _better(ways: list[Way], graph: Graph) -> Way:
-    """The mode of less time. Of two alike the reverse one where there are large
-    products: measured on a CPU it is as fast or up to a fifth faster there (RK4,
-    inverses, networks). Of scalar code a row took two to three columns' time, in loops
-    too, which keep what reverse mode needs."""
-    inside = max(map(flops_inside, graph.operators), default=0.0)
+    """The mode of less time.
+
+    Of scalar code, without large products and arrays, a row took two to three columns'
+    time, in loops too, which keep what reverse mode needs. Of two alike elsewhere the
+    reverse one: measured on a CPU it is as fast or up to a fifth faster (RK4,
+    networks), but not through solves for a vector, whose columns are
+    solved for together.
+    """
+    every = _operators(graph)
+    inside = max([flops_inside(o.map, o.x, o.y) for o in every], default=0.0)
     columns = min(_columns(graph, way.name) for way in ways)
-    if max(inside * columns, *[way.heaviest for way in ways]) < HEAVY:
+    large = max(math.prod(shape) for shape in graph.shapes.values()) * columns
+    if max(inside * columns, *[way.heaviest for way in ways]) < HEAVY and large < WIDE:
         return min(ways, key=lambda w: w.time_s * (ROW if w.name == "reverse" else 1))
     least_s = min(way.time_s for way in ways)
-    return [way for way in ways if way.time_s <= TIE * least_s][-1]
+    alike = [way for way in ways if way.time_s <= TIE * least_s]
+    solves = any(
+        isinstance(getattr(o.map, "whole", o.map), Solve) and len(o.y.shape) == 1
+        for o in every
+    )
+    return alike[0] if solves else alike[-1]
+
+
+def _operators(graph: Graph) -> list[Operator]:
+    return [
+        operator
+        for targets in graph.ahead.values()
+        for block in targets.values()
+        for operator in block.operators
+    ]
 
 
 def _columns(graph: Graph, name: str) -> int:
@@ -106,10 +128,13 @@ def _columns(graph: Graph, name: str) -> int:
 
 
 def _mode(graph: Graph, work: Work, name: str) -> Way:
+    """A mode; a map of several inputs or outputs is swept once for all."""
     count = _columns(graph, name)
+    wholes = {id(getattr(o.map, "whole", o.map)): o for o in _operators(graph)}
+    _swept(Block((), tuple(wholes.values())), count, name, work)
     for targets in graph.ahead.values():
         for block in targets.values():
-            _swept(block, count, name, work)
+            _swept(Block(block.terms), count, name, work)
     work.elements(_entries(graph))
     return Way(
         name,
@@ -154,6 +179,8 @@ def _term_swept(term: Term, count: int, work: Work) -> None:
         work.product(2.0 * count * every, term.factor.size + count * size)
     elif not is_number(term.factor):
         work.elements(count * every)
+    elif any(axis.index is not None for axis in (*term.out, *term.of)):
+        work.elements(INDEXED * count * every)
     elif inside == kept:
         work.elements(0.1 * count * every)
     else:

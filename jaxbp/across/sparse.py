@@ -14,15 +14,17 @@ from ..linear.base import add
 from ..settings import Options
 from ..transforms import arguments
 from ..transforms.products import jvp, vjp
+from .absorbed import absorbed
 from .block import Block
 from .colours import Reading, reading
 from .door import Point, gradient
-from .expand import _listed
+from .expand import SPARSE, _listed
 from .graph import graph_of
 from .order import planned
 from .pattern import Pattern, places_of
 from .term import Term
 
+MOST_READ = 4  # entries at one place that are read; more are written one by one
 PROBE_TOLERANCE = 1e-3  # of a random product, in float32; by roundings of many terms
 
 
@@ -260,12 +262,15 @@ def _jacobian(fun, argnums, args, given: Pattern | None, symmetric: bool):
         if given is None:
             return _full(at)
         return _coloured(fun, argnums, args, at, given, symmetric)
+    dtype = ir.typeof(at.x).dtype
+    if len(block.terms) > 1:
+        block = Block(tuple(absorbed(block.terms, dtype)))
+        places = [_places(t, shapes) for t in block.terms]
     if not places:
         rows = columns = np.zeros(0, np.int64)
     else:
         rows, columns = (np.concatenate(part) for part in zip(*places, strict=True))
     found = places_of(rows, columns, at.shape)
-    dtype = ir.typeof(at.x).dtype
     values = [_listed(term, dtype)[1] for term in block.terms]
     flat = rows * max(at.shape[1], 1) + columns
     every = found.rows.astype(np.int64) * max(at.shape[1], 1) + found.columns
@@ -285,12 +290,33 @@ def _added(values, places, count: int, dtype):
             total = add(total, value)
         else:
             rest.append((value, where))
-    total = jnp.zeros(count, dtype) if total is None else total
     if not rest:
-        return total
+        return jnp.zeros(count, dtype) if total is None else total
     values, places = zip(*rest, strict=True)
-    at = total.at[np.concatenate(places)]
-    return at.add(jnp.concatenate(values), mode="promise_in_bounds")
+    where = np.concatenate(places)
+    sources = _sources(where, count)
+    if len(sources) > MOST_READ or (total is not None and SPARSE * len(where) < count):
+        total = jnp.zeros(count, dtype) if total is None else total
+        at = total.at[where]
+        return at.add(jnp.concatenate(values), mode="promise_in_bounds")
+    none = () if (sources < len(where)).all() else (jnp.zeros(1, dtype),)
+    found = jnp.concatenate([*values, *none])
+    for source in sources:
+        total = add(total, found.at[source].get(mode="promise_in_bounds"))
+    return total
+
+
+def _sources(where: np.ndarray, count: int) -> np.ndarray:
+    """Per place what is added there, as (most at one place, count): entries read at
+    known places are one pass, those written one by one are not. One past the end where
+    there are fewer."""
+    order = np.argsort(where, kind="stable")
+    at = where[order]
+    rank = np.arange(len(at)) - np.searchsorted(at, at)
+    most = int(rank.max(initial=-1)) + 1
+    found = np.full((most, count), len(at), np.int32)
+    found[rank, at] = order
+    return found
 
 
 def _on(given: Pattern, found: Pattern, every, data):

@@ -233,3 +233,38 @@ def test_the_branch_that_is_taken_may_depend_on_nothing(way):
     for place in (0, 1):
         agree(jaxbp.jacobian(f, place)(x, x), jax.jacfwd(f, place)(x, x))
         assert jaxbp.sparse.pattern(f, x, x, argnums=place).nse == len(x) * place
+
+
+def test_short_sums_of_large_products():
+    """What is added part by part: experts' outputs, and the coordinates of points."""
+    V = np.random.default_rng(1).normal(size=(4, 24, 24))
+    x = np.linspace(-1.0, 1.0, 24)
+
+    def experts(x):
+        return jnp.einsum("e,eij,j->i", jnp.sin(x[:4]), V, jnp.tanh(x))
+
+    found, wanted = jaxbp.jacobian(experts), jax.jacfwd(experts)
+    assert found.plan(x).chosen.order
+    np.testing.assert_allclose(found(x), wanted(x), rtol=1e-12, atol=1e-12)
+
+
+def test_a_loop_is_swept_once_for_all_its_outputs():
+    """Its other outputs are not counted, and no identity is pushed through it."""
+
+    def step(x, u):
+        return jnp.tanh(x) + u, x.sum() * u
+
+    us = np.linspace(0.0, 1.0, 12).reshape(6, 2)
+    second = lambda us: jax.lax.scan(step, jnp.zeros(2), us)[1]  # noqa: E731
+    plan = jaxbp.jacobian(second).plan(us)
+    assert plan.chosen.name == "forward"
+    times = {way.name: way.time_s for way in plan.ways}
+    assert times["from the inputs"] > 0.9 * times["forward"]
+    np.testing.assert_allclose(
+        jaxbp.jacobian(second)(us), jax.jacrev(second)(us), rtol=1e-12
+    )
+
+
+def test_a_solve_for_a_vector_goes_forward():
+    f = lambda x: jnp.linalg.solve(np.eye(N) * 4 + W * jnp.tanh(x)[None], x)  # noqa: E731
+    assert jaxbp.jacobian(f).plan(X).chosen.name == "forward"

@@ -79,6 +79,27 @@ def test_hessian_of_a_stencil():
     assert found.nse == 3 * N - 2
 
 
+def test_diagonals_are_part_of_blocks():
+    x, W = np.linspace(0.1, 1.0, 6).reshape(3, 2), np.array([[1.0, 2.0], [-1.0, 3.0]])
+    f = lambda x: jnp.tanh(x @ W) * x  # noqa: E731
+    found = jax.jit(jaxbp.sparse.jacobian(f))(x)
+    wanted = jax.jit(jax.jacfwd(f))(x).reshape(6, 6)
+    assert found.nse == 12
+    np.testing.assert_allclose(found.todense(), wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_entries_at_one_place_are_added(count):
+    """Be they few, which are read, or many, which are written one by one."""
+    orders = [np.r_[0, 1 + np.roll(np.arange(5), k)] for k in range(count)]
+    x = np.linspace(1.0, 2.0, 6)
+    f = lambda x: sum(x[order] for order in orders)  # noqa: E731
+    found = jaxbp.sparse.jacobian(f)(x)  # so that indices are known
+    wanted = sum(np.eye(6)[order] for order in orders)
+    assert found.nse == 1 + 5 * count
+    np.testing.assert_allclose(found.todense(), wanted)
+
+
 def test_a_large_stencil_is_planned_without_its_matrix():
     many = sparse.pattern(jax.grad(energy), jax.ShapeDtypeStruct((50_000,), np.float64))
     assert many.exact and many.nse == 3 * 50_000 - 2

@@ -24,7 +24,8 @@ class Family(NamedTuple):
       real, small: sizes that are timed, and that tests can afford.
       wanted: "jacobian"; "hessian" of a scalar function; "laplacian", its trace;
         "batched": the Jacobian for each state of a batch; "sparse jacobian" and
-        "sparse hessian": their entries alone.
+        "sparse hessian": a BCOO matrix.
+      compact: of a sparse one its entries as bands or blocks, without their places.
     """
 
     f: Callable
@@ -33,6 +34,7 @@ class Family(NamedTuple):
     real: tuple
     small: tuple
     wanted: str = "jacobian"
+    compact: Callable | None = None
 
 
 def _layers(f, by_hand, real, small) -> Family:
@@ -98,15 +100,15 @@ FAMILIES: dict[str, Family] = {
     ),
     "per example": Family(
         networks.each, networks.each_by_hand, networks.each_args, (128, 10), (3, 2),
-        "sparse jacobian",
+        "sparse jacobian", networks.each_blocks,
     ),
     "stencil": Family(
         systems.chain, systems.chain_by_hand, systems.line, (5000,), (8,),
-        "sparse hessian",
+        "sparse hessian", systems.chain_bands,
     ),
     "Burgers": Family(
         systems.burgers, systems.burgers_by_hand, systems.line, (1000,), (8,),
-        "sparse jacobian",
+        "sparse jacobian", systems.burgers_bands,
     ),
     "Laplacian": Family(
         networks.energy, networks.energy_laplacian_by_hand, networks.energy_args,

@@ -1,12 +1,14 @@
 """Right sides and energies of systems, and their Jacobians as one writes them by hand.
 
 Each function takes the state first; each `..._by_hand` takes the same and gives the
-Jacobian, or the Hessian: an array, or of a banded one its three bands, (3, n): what
-stands at columns i - 1, i and i + 1 of row i, indices modulo n.
+Jacobian, or the Hessian: an array, or of a banded one a BCOO matrix, by row, then
+column. Its three bands alone, (3, n), are what stands at columns i - 1, i and i + 1 of
+row i, indices modulo n.
 """
 
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.sparse import BCOO
 
 
 def lotka_volterra(x, r, A):
@@ -160,6 +162,23 @@ def line(draw, n):
 
 
 def chain_by_hand(x):
+    """The bands side by side are the rows; the first and the last lack an end."""
+    n = x.shape[0]
+    rows = np.repeat(np.arange(n), 3)
+    columns = rows + np.tile([-1, 0, 1], n)
+    places = np.stack([rows, columns], 1)[1:-1].astype(np.int32)
+    return _bcoo(chain_bands(x).T.reshape(-1)[1:-1], places, n)
+
+
+def _bcoo(entries, places, n):
+    """A matrix (n, n) of entries at known places, in order."""
+    return BCOO(
+        (entries, jnp.asarray(places)), shape=(n, n), indices_sorted=True,
+        unique_indices=True,
+    )  # fmt: skip
+
+
+def chain_bands(x):
     """The three bands of the Hessian."""
     beside = -400 * x[:-1]
     none = jnp.zeros(1, x.dtype)
@@ -177,6 +196,16 @@ def burgers(x):
 
 
 def burgers_by_hand(x):
+    """The bands side by side are the rows, in order but for the first and the last."""
+    n = x.shape[0]
+    rows = np.repeat(np.arange(n), 3)
+    columns = (rows + np.tile([-1, 0, 1], n)) % n
+    order = np.lexsort((columns, rows))
+    places = np.stack([rows, columns[order]], 1).astype(np.int32)
+    return _bcoo(burgers_bands(x).T.reshape(-1)[order], places, n)
+
+
+def burgers_bands(x):
     """The three bands of the Jacobian."""
     above, below = jnp.roll(x, -1), jnp.roll(x, 1)
     return jnp.stack([x / 2 + 0.1, (below - above) / 2 - 0.2, 0.1 - x / 2])
