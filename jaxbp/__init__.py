@@ -27,6 +27,7 @@ primitive), `errors`. The command line is `jaxbp --help`.
 
 import functools
 import importlib
+from typing import Any
 
 from . import early as _early  # noqa: F401 (first: what Ctrl-C does while JAX comes)
 
@@ -122,7 +123,8 @@ def __getattr__(name):
 
 
 def _offered(name, *args, **kwargs):
-    return __getattr__(name)(*args, **kwargs)
+    function: Any = __getattr__(name)
+    return function(*args, **kwargs)
 
 
 def __dir__():

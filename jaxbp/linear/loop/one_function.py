@@ -49,7 +49,7 @@ _REDUCING = frozenset(
     "argmax argmin cummax cummin cumprod cumsum reduce_and reduce_max reduce_min "
     "reduce_or reduce_prod reduce_sum reduce_window_max reduce_window_sum".split()
 )
-_PLAIN = frozenset(map(np.dtype, (*"?bhilqBHILQ", np.float32, np.float64)))
+_PLAIN = frozenset([np.dtype(kind) for kind in "?bhilqBHILQfd"])
 _HOLDING = frozenset(
     "closed_call cond custom_jvp_call custom_vjp_call jit scan while".split()
 )
