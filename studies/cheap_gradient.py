@@ -59,10 +59,6 @@ FLOOR_S = 30e-6  # of a call
 # Why a program may stay above 5. Only what says "bound" is a lower bound of any reverse
 # mode; what does not names what takes the time.
 NOTES = {
-    "reads_of_a_vector": (
-        "bound: the gradient is a new array of 800 kB, of which f reads 3.2 kB: to "
-        "write it takes more than 30 us and 5 f (6 us) at less than 13 GB/s"
-    ),
     "levinson": (
         "two gathers of n elements a step come back as two scatter-adds: each element "
         "is read, added to and written after the one before, where f reads vectors"

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jax import lax
 
@@ -26,6 +27,8 @@ MANY_PARTS = 8
 LEAST = 2048
 LEAST_IN_LOOP = 64  # there a part is added to what is carried, in one operation
 FEW, FEW_IN_LOOP = 3, 8  # parts at computed places are added one by one
+JOINED = 8  # pieces that are computed in the kernel that joins them,
+SMALL_PIECE = 64  # each of at most so many elements
 
 
 def is_small_part(part_shape: tuple, whole_shape: tuple, in_loop=False) -> bool:
@@ -128,8 +131,21 @@ def _added(x_bar, aval, parts: Sequence[Window], few: bool, known: bool):
         places = np.stack(places)
     else:
         places = lax.concatenate([lax.expand_dims(p, (0,)) for p in places], 0)
-    y_bars = lax.concatenate([lax.expand_dims(p.y_bar, (0,)) for p in parts], 0)
+    y_bars = _joined([lax.expand_dims(p.y_bar, (0,)) for p in parts], 0)
     return scatter(x_bar, places, y_bars)
+
+
+def _joined(pieces: list, axis: int):
+    """Pieces beside one another. XLA for CPUs computes up to eight in the kernel that
+    joins them; of more, each is a kernel of its own, and takes longer to start than to
+    compute where it is small."""
+    size = max(math.prod(piece.shape) for piece in pieces)
+    if size <= SMALL_PIECE and jax.default_backend() == "cpu":
+        while len(pieces) > JOINED:
+            groups = [pieces[i : i + JOINED] for i in range(0, len(pieces), JOINED)]
+            pieces = [lax.concatenate(group, axis) for group in groups]
+            pieces = ir.barrier(pieces)
+    return lax.concatenate(pieces, axis)
 
 
 def _beside_one_another(aval, parts: Sequence[Window]):
@@ -154,7 +170,7 @@ def _beside_one_another(aval, parts: Sequence[Window]):
         pieces.append(found[begin])
         end = begin + width
     pieces += _nothing(part, axis, shape[axis] - end, parts[0].y_bar.dtype)
-    return lax.concatenate(pieces, axis)
+    return _joined(pieces, axis)
 
 
 def _nothing(part: tuple, axis: int, length: int, dtype) -> list:

@@ -131,3 +131,26 @@ def test_columns_are_joined_and_not_scattered():
     x = jnp.ones((600, 9))
     f = lambda x: sum(jnp.sum(jnp.sin(x[:, i])) for i in range(9))  # noqa: E731
     assert "scatter" not in str(jax.make_jaxpr(jaxbp.grad(f))(x))
+
+
+def test_many_numbers_are_joined_by_few_kernels():
+    """By eights: of more, XLA for CPUs makes a kernel for each number."""
+
+    def f(x):
+        return sum(jnp.sin(x[20 * i] * x[20 * i + 1]) for i in range(70))
+
+    def at_once(x):
+        return jnp.sum(jnp.sin(x[:1400:20] * x[1:1401:20]))
+
+    gradient = jax.jit(jaxbp.grad(f))
+    if jax.default_backend() == "cpu":
+        entry = gradient.lower(X).compile().as_text().partition("ENTRY")[2]
+        assert entry.count(" fusion(") < 20
+    expected = jax.grad(at_once)
+    np.testing.assert_allclose(gradient(X), expected(X), rtol=1e-12)
+    second = [
+        jax.jit(lambda x, v, g=g: jax.jvp(g, (x,), (v,))[1])
+        for g in (gradient, expected)
+    ]
+    ours, theirs = [push(X, X**2) for push in second]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
