@@ -208,7 +208,7 @@ class Point:
         """The rows of one leaf, and in words what is wrong with it."""
         name = self.names[j]
         rows = [
-            self._beside_reverse(name, j, other, bars[j])
+            self._by_element(self._beside_reverse(name, j, other, bars[j]), j, bars[j])
             for other, bars in self.bars.items()
             if other != self.report.judged
         ]
@@ -230,7 +230,7 @@ class Point:
         lost = rounding.lost(dtype) * sizes.max(initial=0.0)
         slack, is_certain = self.slacks[j], False
         if self.report.judged == YOURS and (gap > allowed + lost).any():
-            slack, is_certain = self._measured(other, j)
+            slack, _, is_certain = self._measured(other, j)
         row = judge_elements(
             self.where(name, witness=other), x_bar, bar, allowed + slack
         )
@@ -244,9 +244,28 @@ class Point:
         is_excused = not is_certain and (gap <= allowed + self.slacks[j]).all()
         return replace(told, verdict=UNDECIDED) if is_excused else told
 
+    def _by_element(self, row, j, bar):
+        """`row` of your gradient, unless an element of it has nothing of the other's,
+        which its own rounding does not explain: what large entries of a leaf are
+        rounded by is no excuse for a small one."""
+        if self.report.judged != YOURS or row.verdict not in (AGREE, UNDECIDED):
+            return row
+        _, gap, allowed, sizes = self._over(j, bar)
+        doubtful = (gap > allowed) & (gap > sizes / 2)
+        if not doubtful.any():
+            return row
+        _, own, is_certain = self._measured(row.witness, j)
+        allowed = np.where(doubtful, allowed + own, np.inf)
+        where = self.where(row.leaf, witness=row.witness)
+        found = judge_elements(where, self.judged[j], bar, allowed)
+        if found.verdict == AGREE or (is_certain and found.excess > CERTAIN):
+            return found if found.failed else row
+        return replace(found, verdict=UNDECIDED)
+
     def _measured(self, other, j):
-        """What rounding every operation does to yours and to another in leaf `j`, and
-        whether it was seen in both: a gradient of numpy's cannot be run so.
+        """What rounding every operation does to yours and to another in leaf `j`: by
+        leaf and by element; and whether it was seen in both: a gradient of numpy's
+        cannot be run so.
 
         Shaking the arguments shows too much where they have an offset, and would let a
         wrong gradient pass; this compiles both anew, and so is asked in doubt only.
@@ -256,10 +275,13 @@ class Point:
             runs = [self.check.rounded(name, self.xs, self.y_bar) for name in names]
             known = [n for n, run in zip(names, runs, strict=True) if run]
             bars, runs = [self.bars[n] for n in known], [run for run in runs if run]
-            slacks = rounding.slack(bars, runs, self.dtypes) if known else self.slacks
-            self.measured[other] = slacks, len(known) == len(names)
-        slacks, is_certain = self.measured[other]
-        return slacks[j], is_certain
+            slacks = [
+                rounding.slack(bars, runs, self.dtypes, alone) if known else self.slacks
+                for alone in (False, True)
+            ]
+            self.measured[other] = *slacks, len(known) == len(names)
+        slacks, own, is_certain = self.measured[other]
+        return slacks[j], own[j], is_certain
 
     def _beside_values(self, row, j, bar, members):
         """`row`, unless f's values explain why two gradients differ at its elements:

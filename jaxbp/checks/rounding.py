@@ -28,13 +28,15 @@ def shaken(x, rng):
         return np.asarray(wide(x) * (1 + draw)).astype(x.dtype)
 
 
-def slack(bars, shaken_bars, dtypes):
+def slack(bars, shaken_bars, dtypes, alone=False):
     """What rounding may do to each element of the gradient.
 
     Args:
       bars: list of gradients at the point, from several witnesses: lists of arrays.
       shaken_bars: for each of them the list of its gradients at shaken points.
       dtypes: the precision of each leaf.
+      alone: what was seen at the element itself; otherwise no less than what is typical
+        of its leaf, and than what sums lose of the leaf's largest entry.
 
     Returns:
       list of float64 arrays by leaf.
@@ -44,12 +46,13 @@ def slack(bars, shaken_bars, dtypes):
             [bar[j] for bar in bars],
             [[shaken[j] for shaken in several] for several in shaken_bars],
             dtype,
+            alone,
         )
         for j, dtype in enumerate(dtypes)
     ]
 
 
-def _leaf_slack(bars, shaken_bars, dtype):
+def _leaf_slack(bars, shaken_bars, dtype, alone):
     moved = np.zeros(bars[0].shape)
     largest = 0.0
     for bar, several in zip(bars, shaken_bars, strict=True):
@@ -59,6 +62,8 @@ def _leaf_slack(bars, shaken_bars, dtype):
             with np.errstate(invalid="ignore", over="ignore"):
                 gap = np.abs(wide(other) - bar)
             moved = np.maximum(moved, np.where(np.isfinite(gap), gap, 0.0))
+    if alone:
+        return SAFETY * moved + 4 * quantum(dtype)
     scale = moved.max(initial=0.0) or 1.0
     typical = scale * np.sqrt(np.mean((moved / scale) ** 2)) if moved.size else 0.0
     moved = np.maximum(moved, typical)

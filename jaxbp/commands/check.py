@@ -28,8 +28,9 @@ def check(
 
     Sets side by side the engine's reverse and forward mode, JAX's reverse and forward
     mode, and central differences, at the point given and at displaced points. Exit
-    status 0 if all agree, 1 if they do not, 3 if it cannot be told: the gradient is no
-    larger than the rounding of the function, or there is nothing to look at.
+    status 0 if all agree, 1 if they do not or f is not finite, 3 if it cannot be told:
+    the gradient is no larger than the rounding of the function, or there is nothing to
+    look at.
 
     Examples: `jaxbp check model.py:loss --shapes "f32[4] f32[8,4] f32[8]"`,
     `jaxbp check model.py:loss --grad model.py:my_gradient --argnums 1`.

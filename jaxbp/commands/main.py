@@ -6,6 +6,7 @@ a disagreement), 2 wrong input, 75 another process of the run is lost, 130 inter
 141 nobody reads on, 143 terminated, the state saved.
 """
 
+import errno
 import importlib
 import os
 import sys
@@ -78,13 +79,24 @@ def main(argv=None):
             sys.stdout.flush()
         raise SystemExit(status)
     except BrokenPipeError:  # `jaxbp ... | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         raise SystemExit(141) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        _silence_stdout()
+        print(f"The output cannot be written: {error.strerror}.", file=sys.stderr)
+        raise SystemExit(2) from None
     except JaxbpError as error:
         if "--traceback" in argv:
             traceback.print_exception(error.__cause__ or error)
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def _silence_stdout() -> None:
+    """What is left in the buffer is not tried again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(argv) -> int:

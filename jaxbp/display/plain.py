@@ -12,7 +12,7 @@ SIGNS = {
     "│": "|", "┃": "|", "‖": "|", "╷": "|", "╵": "|", "╭": "+", "╮": "+", "╰": "+",
     "╯": "+", "├": "+", "┤": "+", "┬": "+", "┴": "+", "┼": "+", "╴": "-", "╶": "-",
     "×": "x", "·": "*", "•": "*", "…": "...", "±": "+/-", "≤": "<=", "≥": ">=",
-    "≠": "!=", "≈": "~", "→": "->", "←": "<-", "✗": "x", "✓": "v", "⚠": "!",
+    "≠": "!=", "≈": "~", "→": "->", "←": "<-", "✗": "*", "✓": "v", "⚠": "!",
     "⟨": "<", "⟩": ">", "ᵀ": "^T", "∂": "d", "√": "sqrt", "‘": "'", "’": "'",
     "“": '"', "”": '"', "█": "#", "▓": "%", "▒": "+", "░": "-", "µ": "u", "μ": "u",
 }  # fmt: skip
@@ -32,7 +32,17 @@ def spelling(sign: str) -> str:
     if sign in SIGNS:
         return SIGNS[sign]
     plain = unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode()
-    return plain or "?"
+    return plain or _named(sign)
+
+
+def _named(sign: str) -> str:
+    """A letter that has no plain one: alpha, or its number; two stay two."""
+    words = unicodedata.name(sign, "").split()
+    if words[:1] == ["GREEK"] and "LETTER" in words:
+        place = words.index("LETTER") + 1
+        name = "".join(words[place : place + 1])
+        return name.capitalize() if "CAPITAL" in words else name.lower()
+    return sign.encode("ascii", "backslashreplace").decode()
 
 
 def _fits(sign: str, encoding: str) -> bool:

@@ -148,6 +148,35 @@ def test_one_element_of_a_hundred_thousand_by_hand():
     assert report.findings[0].element == f"x[{WRONG}]"
 
 
+def slope_and_intercept(p):
+    """At times of 1e5 the gradient of the slope is 1e5 times that of the intercept."""
+    t = jnp.linspace(1e5, 1e5 + 99, 100, dtype=jnp.float32)
+    return jnp.mean((p[0] * t + p[1] - (0.5 * t + jnp.sin(t))) ** 2)
+
+
+def squares(x):
+    return jnp.sum(x**2)
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "element", "factor"),
+    [
+        (slope_and_intercept, [0.6, 3.0], 1, 0.0),
+        (squares, [1e6, 1.0, 1e-3], 2, -1.0),
+        (squares, [1e5, 1.0, 1.0], 2, 0.0),
+    ],
+)
+def test_a_small_element_beside_a_large_one(f, x, element, factor):
+    """What the leaf's largest entry is rounded by is no excuse for it."""
+    x = jnp.array(x, jnp.float32)
+    assert compare(f, (x,), [JAX], grad=jax.grad(f)).verdict == "agree"
+    wrong = compare(
+        f, (x,), [JAX], grad=lambda x: jax.grad(f)(x).at[element].multiply(factor)
+    )
+    assert wrong.verdict == "differ"
+    assert {row.index for row in wrong.failures} == {(element,)}
+
+
 def wrong_custom_jvp():
     @jax.custom_jvp
     def cube(x):
