@@ -265,8 +265,8 @@ def claim(rows):
         f"refused with the least that is had, {len(kept) - within} are not kept; "
         f"predicted bytes are off by {100 * off[len(off) // 2]:.0f} % (median), "
         f"{100 * off[-1]:.0f} % at most. "
-        "The least bytes, as a share of the plain gradient's, and the time over its "
-        f"time: {', '.join(told)}."
+        "The fewest bytes kept, as a share of the plain gradient's, and the time over "
+        f"its time: {', '.join(told)}."
     )
 
 
