@@ -14,7 +14,7 @@ from jaxbp.linear.program import LinearProgram, seeded
 from jaxbp.problems.programs import PROGRAMS, program
 from tests.linear.test_maps import described, matrix
 
-LARGEST = 16  # entries of an edge's input whose Jacobian is compared in full
+LARGEST = 24  # entries of an edge's input whose Jacobian is compared in full
 
 
 def opened_edges(linear):

@@ -85,15 +85,18 @@ class Costs:
 
 
 _CPU = Costs(
-    4.0, 1.0, 0.1, 0.03, 0.05, 8.0, 1.6, 0.15, 10.0, 220.0, 0.05, 0.4, 16 << 20
+    periodic=4.0, smooth=1.0, dividing=0.1, arithmetic=0.03, joining=0.05, again=8.0,
+    short=1.6, product=0.15, call=10.0, stack=220.0, near=0.05, far=0.4, cache=16 << 20,
 )  # fmt: skip
 _GPU = Costs(
-    0.004, 0.002, 0.002, 0.001, 0.004, 0.004, 0.002, 0.0005, 5.0, 2000.0, 0.001, 0.001,
-    1,
+    periodic=0.004, smooth=0.002, dividing=0.002, arithmetic=0.001, joining=0.004,
+    again=0.004, short=0.002, product=0.0005, call=5.0, stack=2000.0, near=0.001,
+    far=0.001, cache=1,
 )  # fmt: skip
 _TPU = Costs(
-    0.004, 0.002, 0.002, 0.001, 0.05, 0.05, 0.002, 0.0005, 5.0, 500.0, 0.002, 0.002,
-    1,
+    periodic=0.004, smooth=0.002, dividing=0.002, arithmetic=0.001, joining=0.05,
+    again=0.05, short=0.002, product=0.0005, call=5.0, stack=500.0, near=0.002,
+    far=0.002, cache=1,
 )  # fmt: skip
 # Where the whole loop is one function, nothing is called, and to keep is a store.
 _ONE_FUNCTION = dataclasses.replace(_CPU, again=2.0, call=3.0, stack=10.0)
