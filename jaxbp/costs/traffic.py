@@ -18,7 +18,7 @@ from .flat import CONTROL, Flat, Step, Value
 from .work import ELEMENTWISE, REDUCING, SCATTERING, TRANSCENDENTAL
 
 VIEWS = frozenset(
-    "bitcast_convert_type copy_p name one_function optimization_barrier reshape "
+    "bitcast_convert_type copy_p name optimization_barrier reshape "
     "sharding_constraint squeeze stop_gradient transpose".split()
 )
 SELECTING = frozenset("dynamic_slice gather slice split unstack".split())

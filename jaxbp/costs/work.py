@@ -23,7 +23,7 @@ from .flat import Step
 MOVING = """
     after_all all_gather all_gather_invariant all_gather_reduced all_to_all axis_index
     bitcast_convert_type check complex copy_p create_token dce_sink debug_callback
-    debug_print empty empty2 imag inspect_sharding iota mesh_cast name one_function
+    debug_print empty empty2 imag inspect_sharding iota mesh_cast name
     pbroadcast pbroadcast_dynamic ppermute preduced pvary ragged_all_to_all random_bits
     random_fold_in random_seed random_split random_unwrap random_wrap real
     reduced_vary_cast reduced_vary_cast_p rng_bit_generator sharding_constraint

@@ -26,6 +26,7 @@ from .programs import call_beside as call_beside
 from .programs import call_params as call_params
 from .programs import called as called
 from .programs import closed as closed
+from .programs import constants_first as constants_first
 from .programs import custom_cotangents as custom_cotangents
 from .programs import equation_context as equation_context
 from .programs import evaluate as evaluate
@@ -47,6 +48,7 @@ from .programs import scan_counts as scan_counts
 from .programs import scan_split as scan_split
 from .programs import staged as staged
 from .programs import while_split as while_split
+from .replay import operations as operations
 from .replay import replay as replay
 from .replay import shape_of as shape_of
 from .replay import traced as traced

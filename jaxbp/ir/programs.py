@@ -57,6 +57,15 @@ def _without_constants(jaxpr):
     return jaxpr.replace(constvars=[], invars=[*jaxpr.constvars, *jaxpr.invars])
 
 
+def constants_first(program) -> tuple[Any, Sequence]:
+    """A closed program whose first inputs are its constants, and these."""
+    jaxpr, consts = inner(program)
+    if consts:
+        opened = [*jaxpr.constvars, *jaxpr.invars]
+        program = closed(jaxpr.replace(constvars=[], invars=opened))
+    return program, consts
+
+
 def _is_program(value) -> bool:
     return hasattr(value, "eqns")
 
@@ -64,7 +73,7 @@ def _is_program(value) -> bool:
 # Primitives that run the program they hold, once, and do nothing else.
 CALLS = (
     "jit", "pjit", "closed_call", "core_call", "composite", "custom_vmap_call",
-    "xla_metadata_call",
+    "one_function", "xla_metadata_call",
 )  # fmt: skip
 CHECKPOINTS = ("checkpoint", "remat", "remat2")
 

@@ -39,12 +39,13 @@ class _Recorded(Arithmetic, Tracer):
 class _Recording(Trace):
     """Writes primitives down as bound functions, inner jits in line."""
 
-    __slots__ = ("steps",)
+    __slots__ = ("names", "steps")
     staging = True
 
     def __init__(self):
         super().__init__()
         self.steps: list = []
+        self.names: set[str] = set()
 
     def process_primitive(self, primitive, tracers, params, /):
         if primitive.name == "jit":
@@ -54,6 +55,7 @@ class _Recording(Trace):
         avals = found if primitive.multiple_results else [found]
         outs = [_Recorded(self, aval) for aval in avals]
         bound = functools.partial(primitive.bind, **params)
+        self.names.add(primitive.name)
         operands = [_place(t) for t in tracers]
         slots = [out._slot for out in outs]
         self.steps.append((bound, primitive.multiple_results, operands, slots))
@@ -77,6 +79,7 @@ class _Program:
             out = fun(*inputs)
         found, self.out_tree = jax.tree.flatten(out)
         self.inputs, self.steps = [x._slot for x in inputs], trace.steps
+        self.names = frozenset(trace.names)
         self.outputs = [_place(y) for y in found]
         trace.invalidate()
 
@@ -117,8 +120,17 @@ def replay(fun: Callable, static: tuple, *arrays):
     """
     if not any(isinstance(a, Tracer) for a in arrays):
         return _compiled(fun, static)(*arrays)
+    return _recorded(fun, static, arrays)(*arrays)
+
+
+def _recorded(fun, static, arrays):
     avals = tuple([jax.typeof(a) for a in arrays])
-    return _program(fun, static, avals, _context(avals))(*arrays)
+    return _program(fun, static, avals, _context(avals))
+
+
+def operations(fun: Callable, static: tuple, *arrays) -> frozenset[str]:
+    """Names of the primitives of what `replay` replays; none where it has none."""
+    return getattr(_recorded(fun, static, arrays), "names", frozenset())
 
 
 def traced(fun: Callable, params, avals: tuple):

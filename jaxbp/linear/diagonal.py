@@ -83,6 +83,10 @@ class Diagonal(SimpleMap):
     def coefficient(self, residuals):
         return ir.replay(_factor, (self.slope, self.params), *residuals)
 
+    def operations(self, residuals) -> frozenset[str]:
+        """Names of the primitives that compute its coefficient."""
+        return ir.operations(_factor, (self.slope, self.params), *residuals)
+
     def labels(self, x, y, residuals):
         found = ir.shape_of(_factor, (self.slope, self.params), *residuals)
         axes = identity(x, y)

@@ -10,7 +10,6 @@ from jax.extend.core.primitives import device_put_p, name_p
 from .. import ir
 from ..linear.base import Edge, Params
 from ..linear.labels import IDENTITY
-from ..linear.loop.one_function import named_p
 from ..linear.primitive import JointlyThroughPrimitive
 from .registry import MOVES, Linear, general, linear, register, zero
 
@@ -62,10 +61,6 @@ register(
     _side_by_side(lambda y_bars, *xs: ir.barrier(y_bars), lambda params, _: params),
     kind="moves",
 )
-
-
-# The name of a loop compiled to one function: its derivative has one of its own.
-register(named_p, lambda walker, primitive, values, dots, params: (values, dots))
 
 
 # device_put: back to the place from which the array came, by a copy.

@@ -41,7 +41,7 @@ NO_CASE = {  # rules without a row, with the reason
     "inspect_sharding": EFFECT,
     "io_callback": "refused, as in JAX: tests/transforms",
     "layout_constraint": HIDDEN,
-    "one_function": "a name: tests/linear/test_one_function.py",
+    "one_function": "a call: tests/linear/test_one_function.py",
     "one_minus_square": HIDDEN,
     "pbroadcast": MESH,
     "pbroadcast_dynamic": MESH,

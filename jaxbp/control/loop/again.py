@@ -25,6 +25,7 @@ import jax
 from ... import ir
 from ...linear.loop.one_function import is_one_function
 from ...rules import registry
+from ..activity import CALLS
 
 # Their derivative is zero, but to run them again is not cheap.
 _RANDOM = ("random_bits", "rng_bit_generator", "rng_uniform", "threefry2x32")
@@ -131,8 +132,8 @@ class _Work:
                 continue
             name, rule = eqn.primitive.name, registry.lookup(eqn.primitive)
             comes = [not isinstance(a, ir.Literal) and a in found for a in eqn.invars]
-            if name == "jit":
-                outs = self.add(ir.inner(eqn.params["jaxpr"])[0], joined=comes)
+            if name in CALLS:
+                outs = self.add(ir.inner(ir.called(eqn.params))[0], joined=comes)
                 if outs is None:
                     return None
                 found.update(v for v, on in zip(eqn.outvars, outs, strict=True) if on)
@@ -233,8 +234,8 @@ def _time_of(body, costs: Costs) -> float:
     total = 0.0
     for eqn in body.eqns:
         name, rule = eqn.primitive.name, registry.lookup(eqn.primitive)
-        if name == "jit":
-            total += _time_of(ir.inner(eqn.params["jaxpr"])[0], costs)
+        if name in CALLS:
+            total += _time_of(ir.inner(ir.called(eqn.params))[0], costs)
         elif name == "dot_general":
             terms = math.sqrt(
                 math.prod([v.aval.size for v in (*eqn.invars, *eqn.outvars)])
@@ -257,9 +258,6 @@ def _stacking(costs: Costs, count: int, nbytes: int, length: int) -> float:
     return count * (0.02 * costs.stack if few else costs.stack) + byte * nbytes
 
 
-def is_dear(program) -> bool:
-    """Whether a closed program does what takes many operations an element."""
-    jaxpr, _ = ir.inner(program)
-    inside = [p for eqn in jaxpr.eqns for p in ir.inner_programs(eqn.params)]
-    names = {eqn.primitive.name for eqn in jaxpr.eqns}
-    return not names.isdisjoint((*_PERIODIC, *_SMOOTH)) or any(map(is_dear, inside))
+def is_dear(names: frozenset[str]) -> bool:
+    """Whether one of these primitives takes many operations an element."""
+    return not names.isdisjoint((*_PERIODIC, *_SMOOTH))

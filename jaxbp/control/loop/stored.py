@@ -8,11 +8,8 @@ fuses it into each of its readers; what is read from a stack is not. It is done 
 nothing else asks for the operands, so that no more is stacked.
 """
 
-import functools
 from collections import defaultdict
 from typing import Any
-
-import jax
 
 from ... import ir
 from ...linear.base import Edge
@@ -63,15 +60,7 @@ def _is_dear(edge: Edge) -> bool:
         return slope is not None
     it: Any = edge.map
     diagonal: Any = it.inner if isinstance(it, Broadcast) else it
-    types = [ir.typeof(value) for value in edge.residuals]
-    return _takes_many(slope, diagonal.params, tuple(x.dtype for x in types))
-
-
-@functools.cache
-def _takes_many(slope, params, dtypes) -> bool:
-    given = {} if params is None else {"params": params}
-    numbers = [jax.ShapeDtypeStruct((), dtype) for dtype in dtypes]
-    return is_dear(jax.make_jaxpr(lambda *xs: slope(*xs, **given))(*numbers))
+    return is_dear(diagonal.operations(edge.residuals))
 
 
 def _kept(slope):

@@ -51,42 +51,25 @@ _REDUCING = frozenset(
 )
 _PLAIN = frozenset([np.dtype(kind) for kind in "?bhilqBHILQfd"])
 _HOLDING = frozenset(
-    "closed_call cond custom_jvp_call custom_vjp_call jit scan while".split()
+    "closed_call cond custom_jvp_call custom_vjp_call jit one_function scan "
+    "while".split()
 )
 
 
-class _Named(ir.Primitive):
-    """The identity of all that a call gives, whose operation gets the name.
+class _OneFunction(ir.Primitive):
+    """The call of a program that the CPU's compiler takes as one function.
 
-    Bound again by a transformation or a walk it is nothing: then the call is another.
+    Bound again by a transformation or a walk it is the program alone: then the call is
+    another.
     """
 
     multiple_results = True
 
-    def bind(self, *outs):
-        return list(outs)
+    def bind(self, *operands, jaxpr, written):
+        return ir.evaluate_program(jaxpr, operands)
 
-    def names(self, outs):
-        return super().bind(*outs)
-
-
-def _lowered(first, *others):
-    named = set_xla_metadata(first, xla_cpu_small_call="true", inlineable="false")
-    return [named, *others]
-
-
-def _named(context, *outs):
-    operation = getattr(outs[0].owner, "operation", None)
-    found = {} if operation is None else operation.attributes
-    called = "callee" in found and NAME in str(found["callee"])
-    on_cpu = tuple(context.module_context.platforms) == ("cpu",)
-    return _NAMES(context, *outs) if on_cpu and called else list(outs)
-
-
-named_p = _Named(NAME)
-named_p.def_abstract_eval(lambda *outs: list(outs))
-_NAMES = mlir.lower_fun(_lowered, multiple_results=True)
-mlir.register_lowering(named_p, _named, cacheable=False)
+    def stage(self, program, operands, written):
+        return super().bind(*operands, jaxpr=program, written=written)
 
 
 def as_one_function(run: Callable, carry, *others):
@@ -98,37 +81,51 @@ def as_one_function(run: Callable, carry, *others):
     if not ir.is_traced_plainly(ir.current_trace()) or not _alone():
         return run(carry, *others)
     program, types = jax.make_jaxpr(run, return_shape=True)(carry, *others)
-    flat, tree = jax.tree.leaves((carry, *others)), jax.tree.structure(types)
-    jaxpr, consts = ir.inner(program)
-    flat, consts = [list(map(ir.array, xs)) for xs in (flat, consts)]
-    some = tree.num_leaves and [*consts, *flat]
-    if not some or any(x.size == 0 for x in some) or not is_small(jaxpr):
-        return jax.tree.unflatten(tree, ir.evaluate_program(program, flat))
-
-    count = len(jax.tree.leaves(carry))
-    written = [i < count and _size(x) > MOST for i, x in enumerate(flat)]
-
-    def one_function(consts, flat):
-        pairs = list(zip(flat, written, strict=True))
-        read = [*consts, *[x for x, writes in pairs if not writes]]
-        flat = [_touched(x) if writes else x for x, writes in pairs]
-        return [*without_scatters(jaxpr, consts, flat), *map(_first, read)]
-
-    inputs = set(map(id, [*consts, *flat]))
-    consts, flat = _apart(consts, flat)
-    outs = jax.jit(one_function)(consts, flat)
-    made = [place for place, out in enumerate(outs) if id(out) not in inputs]
-    named = named_p.names([outs[place] for place in made])
-    for place, out in zip(made, named, strict=True):
-        outs[place] = out
-    return jax.tree.unflatten(tree, outs[: tree.num_leaves])
+    tree = jax.tree.structure(types)
+    program, consts = ir.constants_first(program)
+    operands = [*consts, *jax.tree.leaves((carry, *others))]
+    operands = list(map(ir.array, operands))
+    some = tree.num_leaves and operands
+    if not some or any(x.size == 0 for x in some) or not is_small(ir.inner(program)[0]):
+        return jax.tree.unflatten(tree, ir.evaluate_program(program, operands))
+    first = len(consts)
+    carried = range(first, first + len(jax.tree.leaves(carry)))
+    written = [i in carried and _size(x) > MOST for i, x in enumerate(operands)]
+    outs = one_function_p.stage(program, operands, tuple(written))
+    return jax.tree.unflatten(tree, outs)
 
 
-def _apart(*groups):
-    """Operands behind a barrier: where one is a constant, the compiler would take it
-    into the call, and nothing would read the operand."""
-    behind = iter(lax.optimization_barrier_p.bind(*[x for xs in groups for x in xs]))
-    return [[next(behind) for _ in xs] for xs in groups]
+def _called(*operands, jaxpr, written):
+    """The program as a call of its own; its name is for the compiler."""
+    count = len(ir.inner(jaxpr)[0].outvars)
+
+    def one_function(*operands):
+        pairs = list(zip(operands, written, strict=True))
+        read = [x for x, writes in pairs if not writes]
+        operands = [_touched(x) if writes else x for x, writes in pairs]
+        return [*without_scatters(*ir.inner(jaxpr), operands), *map(_first, read)]
+
+    # Behind a barrier: a constant would be taken into the call by the compiler, and
+    # nothing would read the operand.
+    operands = lax.optimization_barrier_p.bind(*operands)
+    outs = jax.jit(one_function)(*operands)
+    made = [i for i, y in enumerate(outs) if all(y is not x for x in operands)]
+    for i in made[:1]:
+        names = {"xla_cpu_small_call": "true", "inlineable": "false"}
+        outs[i] = set_xla_metadata(outs[i], **names)
+    return outs[:count]
+
+
+def _lowered(context, *operands, **params):
+    on_cpu = tuple(context.module_context.platforms) == ("cpu",)
+    return (_CALLED if on_cpu else _INLINE)(context, *operands, **params)
+
+
+one_function_p = _OneFunction(NAME)
+one_function_p.def_abstract_eval(lambda *_, jaxpr, written: jaxpr.out_avals)
+_CALLED = mlir.lower_fun(_called, multiple_results=True)
+_INLINE = mlir.lower_fun(one_function_p.bind, multiple_results=True)
+mlir.register_lowering(one_function_p, _lowered)
 
 
 def _first(x):
@@ -178,7 +175,7 @@ def _fits(eqn) -> bool:
         return False
     if name in _ELEMENTWISE or name in _MOVING:
         return all([_size(aval) <= MOST for aval in made])
-    if name in (NAME, "optimization_barrier"):
+    if name == "optimization_barrier":
         return True
     if name in _HOLDING:
         programs = [ir.inner(ir.closed(p))[0] for p in ir.inner_programs(eqn.params)]
