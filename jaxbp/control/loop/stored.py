@@ -69,9 +69,9 @@ def _is_dear(edge: Edge) -> bool:
 
 @functools.cache
 def _takes_many(slope, params, dtypes) -> bool:
-    given = {} if params is None else {"params": params}
     numbers = [jax.ShapeDtypeStruct((), dtype) for dtype in dtypes]
-    return is_dear(jax.make_jaxpr(lambda *xs: slope(*xs, **given))(*numbers))
+    value = Diagonal(slope, params).coefficient
+    return is_dear(jax.make_jaxpr(lambda *xs: value(xs))(*numbers))
 
 
 def _kept(slope):
