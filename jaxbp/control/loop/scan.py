@@ -117,7 +117,11 @@ class Scan:
             or (
                 wish == "auto"
                 and recomputes(
-                    self.body.jaxpr, self.body.done, self.init, self.params["length"]
+                    self.body.jaxpr,
+                    self.body.done,
+                    self.init,
+                    self.params["length"],
+                    *self.body.told(),
                 )
             )
         )
