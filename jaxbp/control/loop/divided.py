@@ -17,6 +17,7 @@ import numpy as np
 
 from ... import ir
 from ...walkers.walker import Walker
+from .invariants import is_number
 
 
 @ir.once_per_program
@@ -32,8 +33,9 @@ def divided(body, invariants: frozenset):
         flags = [isinstance(a, ir.Literal) or a in same for a in eqn.invars]
         if all(flags):
             variables = _variables_of(eqn.invars)
-            if not eqn.effects and _bytes(eqn.outvars) <= 2 * _bytes(variables):
-                same.update(eqn.outvars)  # it is done before the loop: `invariants`
+            small = _bytes(eqn.outvars) <= 2 * _bytes(variables)
+            if small and not eqn.effects and not is_number(eqn):
+                same.update(eqn.outvars)  # it is done before the loop: `hoist`
         elif eqn.primitive.name == "scan" and any(flags) and not eqn.effects:
             parts = _parts(eqn, flags)
             if parts is not None:

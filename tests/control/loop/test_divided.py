@@ -25,9 +25,9 @@ def tridiagonal(a, b, v):
         m = b - a * c
         return (a / m, (v - a * d) / m), (a / m, (v - a * d) / m)
 
-    _, (c, d) = lax.scan(down, (0.0 * a[0], 0.0 * a[0]), (a, b, v))
+    _, (c, d) = lax.scan(down, (0.0, 0.0), (a, b, v))
     up = lambda x, row: (row[1] - row[0] * x,) * 2  # noqa: E731
-    return lax.scan(up, 0.0 * a[0], (c, d), reverse=True)[1]
+    return lax.scan(up, 0.0, (c, d), reverse=True)[1]
 
 
 def counted(a, b, v):
