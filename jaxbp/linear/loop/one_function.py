@@ -32,7 +32,7 @@ NAME = "one_function"
 MOST = 1024  # elements of an array that a step computes or reduces
 PRODUCTS = 256  # of a product of matrices; one of more is a library's
 PRODUCTS_OF_VECTOR = 2048
-ROWS = 8  # of a factor of two matrices, or columns: as many are a library's on any terms
+ROWS = 8  # or columns, of a factor that is a matrix: with as many it is a library's
 
 _ELEMENTWISE = frozenset(
     "abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp "
