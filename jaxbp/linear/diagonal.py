@@ -4,12 +4,29 @@ import functools
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from jax import lax
 
 from .. import ir
 from .base import Params, SimpleMap, broadcast, unbroadcast
 from .labels import Labels, along, identity
+
+# Bytes. Fewer are multiplied by the reciprocal: in a loop a division has to wait for
+# what comes from the step behind, its reciprocal does not. What is large is divided:
+# compilers keep a reciprocal that several read as one array more.
+_LARGE = 4096
+
+
+@dataclass(slots=True)
+class Over:
+    """A factor of a slope: 1 over an array."""
+
+    by: Any
+
+    @property
+    def shape(self):
+        return self.by.shape
 
 
 def _factors(slope, params, residuals) -> tuple:
@@ -18,15 +35,33 @@ def _factors(slope, params, residuals) -> tuple:
 
 
 def _factor(slope, params, *residuals):
-    return functools.reduce(operator.mul, _factors(slope, params, residuals))
+    factors = map(_number, _factors(slope, params, residuals))
+    return functools.reduce(operator.mul, factors)
+
+
+def _number(factor):
+    return 1 / factor.by if type(factor) is Over else factor
 
 
 def _scaled(slope, params, x, *residuals):
     """x times the slope; a boolean slope is a mask, which keeps NaN out."""
-    return _times(x, _factor(slope, params, *residuals))
+    return functools.reduce(_times, _joined(_factors(slope, params, residuals)), x)
+
+
+def _joined(factors) -> list:
+    """The product of the others, and then the factors to divide by: what the slopes of
+    a quotient share is not one more array to keep."""
+    over = [factor for factor in factors if type(factor) is Over]
+    rest = [factor for factor in factors if type(factor) is not Over]
+    return [functools.reduce(operator.mul, rest), *over] if rest else over
 
 
 def _times(x, factor):
+    if type(factor) is Over:
+        large = factor.shape == x.shape and ir.nbytes(ir.typeof(x)) >= _LARGE
+        if large and factor.by.dtype == x.dtype:
+            return x / factor.by
+        factor = _number(factor)
     if factor.dtype == bool:
         return lax.select(broadcast(factor, x.shape), x, lax.full_like(x, 0))
     if factor.dtype != x.dtype:  # a cotangent wider than what it belongs to
@@ -55,7 +90,7 @@ def _by_shape(slope, params, residuals, shape) -> tuple[list, list]:
     factors = _factors(slope, params, residuals)
     short = [factor for factor in factors if factor.shape == shape]
     long = [factor for factor in factors if factor.shape != shape]
-    return short, [functools.reduce(operator.mul, long)] if long else []
+    return short, _joined(long)
 
 
 def stepped(slope: Callable) -> Callable:
@@ -68,7 +103,7 @@ def stepped(slope: Callable) -> Callable:
 class Diagonal(SimpleMap):
     """y_dot_i = slope_i x_dot_i; the slope is computed when the map is applied.
 
-    A slope that gives a tuple is the product of its factors.
+    A slope that gives a tuple is the product of its factors; `Over(x)` is 1 / x.
     """
 
     slope: Callable

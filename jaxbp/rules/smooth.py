@@ -7,6 +7,7 @@ anyway; one named by `x` keeps the operand.
 import jax.numpy as jnp
 from jax import lax
 
+from ..linear.diagonal import Over
 from .registry import elementwise
 
 SQRT_PI = 1.7724538509055159
@@ -37,13 +38,14 @@ elementwise("digamma", slope=lambda x: lax.polygamma(jnp.ones_like(x), x))
 elementwise(
     "div",
     slopes=(
-        lambda x1: 1 / x1,
-        (lambda x1, y: (y, -(1 / x1)), lambda x0, x1: (x0, 1 / x1, -(1 / x1))),
+        lambda x1: Over(x1),
+        (lambda x1, y: (Over(x1), -y), lambda x0, x1: (Over(x1), Over(x1), -x0)),
     ),
 )
-elementwise("erf", slope=lambda x: (2 / SQRT_PI) * lax.exp(-x * x))
+# The exponential as compilers write it for erfc itself, so that one serves both.
+elementwise("erf", slope=lambda x: (2 / SQRT_PI) * lax.exp(-(x * x)))
 elementwise("erf_inv", slope=lambda y: (SQRT_PI / 2) * lax.exp(y * y))
-elementwise("erfc", slope=lambda x: (-2 / SQRT_PI) * lax.exp(-x * x))
+elementwise("erfc", slope=lambda x: (-2 / SQRT_PI) * lax.exp(-(x * x)))
 elementwise("exp", slope=lambda y: y)
 elementwise("exp2", slope=lambda y: 0.6931471805599453 * y)
 elementwise("expm1", slope=lambda y: y + 1)
@@ -56,8 +58,8 @@ def _integer_pow_slope(x, params):
 
 elementwise("integer_pow", slope=_integer_pow_slope)
 elementwise("lgamma", slope=lambda x: lax.digamma(x))
-elementwise("log", slope=lambda x: 1 / x)
-elementwise("log1p", slope=lambda x: 1 / (1 + x))
+elementwise("log", slope=lambda x: Over(x))
+elementwise("log1p", slope=lambda x: Over(1 + x))
 elementwise("logistic", slope=lambda y: y * (1 - y))
 elementwise("mul", slopes=(lambda x1: x1, lambda x0: x0))
 elementwise("neg", slope=-1)
@@ -85,7 +87,7 @@ elementwise("one_minus_square", slope=lambda x: -2 * x)
 elementwise("rsqrt", slope=lambda x, y: -0.5 * y / x)
 elementwise("sin", slope=lambda x: lax.cos(x))
 elementwise("sinh", slope=lambda x: lax.cosh(x))
-elementwise("sqrt", slope=lambda y: 0.5 / y)
+elementwise("sqrt", slope=lambda y: Over(2 * y))
 elementwise("square", slope=lambda x: 2 * x)
 elementwise("sub", slopes=(1, -1))
 elementwise("tan", slope=lambda y: 1 + y * y)

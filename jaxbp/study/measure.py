@@ -110,9 +110,11 @@ def against(
     Args:
       base: what is timed beside it.
       built: the contender, from `timing.stages` with `args`.
-      rounds, budget_s: as in `time_calls`.
+      rounds, budget_s: as in `time_calls`, of either contest.
       loop_steps: as in `contest`.
-      beside: name -> another contender, timed in the same turns.
+      beside: name -> another contender. They are timed with the contender in turns of
+        their own: a slow call that came before, with the memory that it went through,
+        would make the next one slower than it is beside the baseline.
 
     Returns:
       Columns `trace_s`, `lower_s`, `compile_s`, `first_run_s`, `time_s` (median),
@@ -122,25 +124,26 @@ def against(
       `over_NAME`, `over_NAME_q25`, `over_NAME_q75` (the contender's time over its own,
       paired) and `same_NAME`: whether XLA made one program of both.
     """
-    calls = {
-        "contender": (built.compiled, args),
-        "baseline": (base.compiled, base.args),
-    }
-    others = {} if beside is None else beside
-    calls |= {f"over_{name}": (other.compiled, args) for name, other in others.items()}
-    times = time_calls(calls, rounds=rounds, budget_s=budget_s)
+    budget = dict(rounds=rounds, budget_s=budget_s)
+    contender = (built.compiled, args)
+    times = time_calls(
+        {"contender": contender, "baseline": (base.compiled, base.args)}, **budget
+    )
     xla = xla_columns(built.compiled)
     if xla["xla_flops"] is not None:
         xla["xla_flops"] *= loop_steps
     row = built.columns() | time_columns(times["contender"], times["baseline"]) | xla
-    for name, other in others.items():
-        ratio = paired(times["contender"], times[f"over_{name}"])
-        row |= {
-            f"over_{name}": ratio.median,
-            f"over_{name}_q25": ratio.lower,
-            f"over_{name}_q75": ratio.upper,
-            f"same_{name}": is_same_program(built.compiled, other.compiled),
-        }
+    if beside:
+        others = {f"over_{name}": (o.compiled, args) for name, o in beside.items()}
+        times = time_calls({"contender": contender, **others}, **budget)
+        for name, other in beside.items():
+            ratio = paired(times["contender"], times[f"over_{name}"])
+            row |= {
+                f"over_{name}": ratio.median,
+                f"over_{name}_q25": ratio.lower,
+                f"over_{name}_q75": ratio.upper,
+                f"same_{name}": is_same_program(built.compiled, other.compiled),
+            }
     peak = allocated_peak_bytes()
     return row if peak is None else row | {"device_peak_bytes": peak}
 

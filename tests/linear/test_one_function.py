@@ -130,8 +130,13 @@ def ordered(i, c):
     return jnp.sort(c)
 
 
+def tall(i, c):
+    """A product of 32 terms, but of eight rows: XLA gives it to a library."""
+    return jnp.stack([c, c], 1) @ jnp.stack([c[:2], c[1:3]]) @ jnp.ones(2)
+
+
 @pytest.mark.parametrize(
-    "step", [library, transform, ordered], ids=lambda f: f.__name__
+    "step", [library, transform, ordered, tall], ids=lambda f: f.__name__
 )
 def test_what_cannot_be_inside_stays_a_loop(step):
     f = jax.jit(lambda x: as_one_function(lambda x: lax.fori_loop(0, 3, step, x), x))

@@ -26,7 +26,7 @@ def test_a_contender_has_all_columns():
     )
 
 
-def test_others_are_timed_in_the_same_turns():
+def test_others_are_timed_beside_the_contender():
     base = measure.baseline(lambda a: a @ a, A, dtype="float64")
     f = lambda a: a @ a @ a  # noqa: E731
     others = {"same": timing.stages(f, A), "more": timing.stages(lambda a: a + 1, A)}

@@ -17,7 +17,7 @@ cheap beside memory and launches.
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import jax
@@ -25,7 +25,7 @@ import jax
 from ... import ir
 from ...linear.loop.one_function import is_one_function
 from ...rules import registry
-from ..activity import CALLS
+from ..activity import CALLS, moves, spread
 
 # Their derivative is zero, but to run them again is not cheap.
 _RANDOM = ("random_bits", "rng_bit_generator", "rng_uniform", "threefry2x32")
@@ -117,11 +117,14 @@ class _Work:
         self.costs = costs
         self.time, self.bytes, self.residuals = 0.0, 0, 0
 
-    def add(self, body, done=frozenset(), joined=()) -> Sequence[bool] | None:
+    def add(
+        self, body, done=frozenset(), joined=(), moving=None, free=frozenset()
+    ) -> Sequence[bool] | None:
         """Adds a body's equations; None where it should not be run again.
 
         Args:
           joined: its inputs that come from joining.
+          moving, free: as in `recomputes`.
 
         Returns:
           Which of its outputs do.
@@ -133,7 +136,9 @@ class _Work:
             name, rule = eqn.primitive.name, registry.lookup(eqn.primitive)
             comes = [not isinstance(a, ir.Literal) and a in found for a in eqn.invars]
             if name in CALLS:
-                outs = self.add(ir.inner(ir.called(eqn.params))[0], joined=comes)
+                inner = ir.inner(ir.called(eqn.params))[0]
+                told = _told_inside(inner, eqn, moving, free)
+                outs = self.add(inner, frozenset(), comes, *told)
                 if outs is None:
                     return None
                 found.update(v for v, on in zip(eqn.outvars, outs, strict=True) if on)
@@ -142,9 +147,11 @@ class _Work:
                 found.update(eqn.outvars)
             if isinstance(rule, registry.Elementwise):
                 if rule.nonlinear and not _scales(eqn):
-                    self._keep(eqn.outvars)
+                    if _asks(eqn, rule, moving, free):
+                        self._keep(eqn.outvars)
             elif name in _KEEPING:
-                self._keep(eqn.invars)
+                if moving is None or moves(eqn.invars[0], moving):
+                    self._keep(eqn.invars)
             elif isinstance(rule, registry.ZeroRule) or name == "sign":
                 if name in _RANDOM:
                     return None
@@ -192,7 +199,35 @@ def _scales(eqn) -> bool:
     return names and any(isinstance(a, ir.Literal) for a in eqn.invars[-2:])
 
 
-def recomputes(body, done, carries, length: int) -> bool:
+def _asks(eqn, rule, moving: set | None, free: Set) -> bool:
+    """Whether the slopes of an elementwise equation ask for what must be kept."""
+    if moving is None:
+        return True
+    read = [
+        eqn.outvars[0] if place < 0 else eqn.invars[place]
+        for atom, partial in zip(eqn.invars, rule.partials, strict=True)
+        if partial is not None and moves(atom, moving)
+        for place in partial.places
+    ]
+    return any(not isinstance(a, ir.Literal) and a not in free for a in read)
+
+
+def _told_inside(inner, eqn, moving: set | None, free: Set) -> tuple[set | None, Set]:
+    """What moves in a program that is called, and what is there anyway."""
+    if moving is None:
+        return None, free
+    pairs = list(zip(inner.invars, eqn.invars, strict=True))
+    known = {v for v, a in pairs if isinstance(a, ir.Literal) or a in free}
+    given = zip(inner.outvars, eqn.outvars, strict=True)
+    known |= {a for a, v in given if not isinstance(a, ir.Literal) and v in free}
+    inside = {v for v, a in pairs if moves(a, moving)}
+    spread(inner, inside)
+    return inside, known
+
+
+def recomputes(
+    body, done, carries, length: int, moving: set | None = None, free: Set = frozenset()
+) -> bool:
     """Whether a step is better run again than remembered.
 
     Args:
@@ -200,10 +235,12 @@ def recomputes(body, done, carries, length: int) -> bool:
       done: places of equations that are done before the loop.
       carries: the values it starts from.
       length: the number of steps.
+      moving: its variables that carry tangents; None: all may.
+      free: those that are there for every step, kept or not.
     """
     costs = _costs(body)
     work = _Work(costs)
-    if work.add(body, done) is None:
+    if work.add(body, done, (), moving, free) is None:
         return False
     kept = sum(ir.nbytes(ir.typeof(value)) for value in carries)
     again = work.time + _stacking(costs, len(carries), kept, length)

@@ -34,7 +34,7 @@ def hoist(walker: Walker, body, env: dict) -> tuple[Any, frozenset[int], dict]:
         if eqn.effects or not invariant.issuperset(variables):
             continue
         ready = bool(variables) and all(v in env for v in variables)
-        if ready and _is_number(eqn) and any(env[v][1] is not None for v in variables):
+        if ready and is_number(eqn) and any(env[v][1] is not None for v in variables):
             continue
         if ready and _bytes(eqn.outvars) <= 2 * _bytes(variables):
             alike = _alike(eqn, same, made)
@@ -85,7 +85,7 @@ def _bytes(variables: Sequence) -> int:
     return sum(math.prod(a.shape) * a.dtype.itemsize for a in avals)
 
 
-def _is_number(eqn) -> bool:
+def is_number(eqn) -> bool:
     """Whether it is arithmetic of numbers. To do it at every step is nothing, but what
     is done before the loop has a cotangent of its own, summed over the steps."""
     small = all(v.aval.shape == () for v in eqn.outvars)

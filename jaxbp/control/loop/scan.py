@@ -19,6 +19,7 @@ from ...walkers.primal import Primal
 from ..activity import moving_carries
 from .again import recomputes
 from .buffers import InPlace, StepPusher
+from .divided import divided
 from .few import few_numbers
 from .invariants import hoist
 from .residuals import AllSteps, Count, counters, of_all_steps, tape_plan
@@ -58,6 +59,7 @@ class Scan:
         env = {var: (c, None) for var, c in zip(jaxpr.constvars, consts, strict=True)}
         for var, value, dot in zip(held, operands, held_dots, strict=True):
             env[var] = value, dot
+        jaxpr = divided(jaxpr, frozenset(env))
         jaxpr, done, self.late = hoist(walker, jaxpr, env)
         self.env = env
         self.held = [value for value, _ in env.values()]
@@ -117,7 +119,11 @@ class Scan:
             or (
                 wish == "auto"
                 and recomputes(
-                    self.body.jaxpr, self.body.done, self.init, self.params["length"]
+                    self.body.jaxpr,
+                    self.body.done,
+                    self.init,
+                    self.params["length"],
+                    *self.body.told(),
                 )
             )
         )

@@ -12,7 +12,7 @@ from ...linear.loop.narrowed import Fewer
 from ...linear.program import LinearProgram
 from ...walkers.linearize import linearize_program
 from ...walkers.walker import Walker
-from ..activity import mattering
+from ..activity import mattering, spread
 from .buffers import InPlace, StepRecorder
 
 
@@ -42,6 +42,17 @@ class Body:
     def _changing(self):
         known = set(self.held)
         return [var for var in self.jaxpr.invars if var not in known]
+
+    def told(self) -> tuple[set, set]:
+        """Variables that carry tangents; those that are there for every step."""
+        variables = (*self.held, *self._changing())
+        moving = {v for v, on in zip(variables, self.active, strict=True) if on}
+        spread(self.jaxpr, moving, self.done)
+        first = len(self.held)
+        outs = self.jaxpr.outvars[self.carries :]
+        outs = [v for v in outs if not isinstance(v, ir.Literal)]
+        carried = variables[first : first + self.carries]
+        return moving, {*variables, *outs}.difference(carried)
 
     def mattering(self, wanted: set[int]) -> "Body":
         """With tangents of that alone on which outputs at `wanted` depend."""

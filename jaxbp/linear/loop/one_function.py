@@ -32,6 +32,7 @@ NAME = "one_function"
 MOST = 1024  # elements of an array that a step computes or reduces
 PRODUCTS = 256  # of a product of matrices; one of more is a library's
 PRODUCTS_OF_VECTOR = 2048
+ROWS = 8  # or columns, of a factor that is a matrix: with as many it is a library's
 
 _ELEMENTWISE = frozenset(
     "abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp "
@@ -196,9 +197,12 @@ def _is_small_product(eqn) -> bool:
     (contracted, _), (batch, _) = eqn.params["dimension_numbers"]
     out = math.prod(eqn.outvars[0].aval.shape)
     products = out * math.prod([left[axis] for axis in contracted])
-    each = math.prod([left[axis] for axis in (*contracted, *batch)])
-    of_vector = math.prod(left) == each or math.prod(right) == each
-    return products <= (PRODUCTS_OF_VECTOR if of_vector else PRODUCTS)
+    batches = math.prod([left[axis] for axis in batch])
+    each = max(1, batches * math.prod([left[axis] for axis in contracted]))
+    if math.prod(left) == each or math.prod(right) == each:  # one is a vector
+        return products <= PRODUCTS_OF_VECTOR
+    sides = each, math.prod(left) * batches // each, math.prod(right) * batches // each
+    return products <= PRODUCTS and max(sides) < ROWS * batches
 
 
 def _is_plain(aval) -> bool:

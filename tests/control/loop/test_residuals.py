@@ -113,6 +113,25 @@ def test_the_switch_knows_its_words():
             pass
 
 
+def filtered(q, xs):
+    """A recursive filter: what its derivative asks for are elements and outputs."""
+    b, a = q
+
+    def step(state, x):
+        y = b[0] * x + state[0]
+        return (b[1] * x - a[0] * y + state[1], b[2] * x - a[1] * y), y
+
+    return lax.scan(step, (xs[0], xs[0]), xs)[1]
+
+
+def test_elements_and_outputs_serve_as_residuals():
+    q, xs = (X, X[:2]), jnp.linspace(0.1, 1.0, 30)
+    loss = lambda q: jnp.sum(jnp.sin(filtered(q, xs)))  # noqa: E731
+    assert stacked_bytes(jaxbp.grad(loss), q) == xs.nbytes
+    came, expected = jax.jit(jaxbp.grad(loss))(q), jax.jit(jax.grad(loss))(q)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-12), came, expected)
+
+
 # What a step is thought to cost -----------------------------------------------------
 
 
