@@ -6,8 +6,8 @@ from typing import Any
 
 import jax
 
-from .. import ir, settings
-from ..errors import JaxbpError
+from .. import ir, settings, tree
+from ..errors import DtypeMismatch, JaxbpError
 from ..settings import Options
 from ..transforms import arguments, chunks
 from ..transforms.chunks import split_columns, split_rows
@@ -191,6 +191,7 @@ class Point:
         self.fun, self.argnums, self.has_aux = fun, argnums, has_aux
         self.args, self.kwargs, self.modes = args, kwargs, modes
         self.partial, self.primals = arguments.chosen(fun, argnums, args, kwargs)
+        _check_arrays(fun, self.primals)
         self.linear: Pullback
         self.outs: list
         self.aux: Any = None
@@ -326,6 +327,19 @@ class Point:
     def assembled(self, blocks: list[list]):
         """The tree of the output, of the trees of the inputs."""
         return assembled(blocks, self.linear.signature, self.argnums)
+
+
+def _check_arrays(fun: Callable, primals) -> None:
+    """Raises where a leaf to differentiate by is no array: a function in a model."""
+    for name, leaf in tree.named_leaves("args", primals):
+        if not tree.is_array(leaf) and not hasattr(leaf, "__jax_array__"):
+            raise DtypeMismatch(
+                f"`{name}` of `{arguments.name_of(fun)}` must be an array or a number, "
+                f"but is {arguments.describe(leaf)}. Differentiate by the arrays of "
+                "the model alone: `arrays, rest = equinox.partition(model, "
+                "equinox.is_inexact_array)`, and in the function `model = "
+                "equinox.combine(arrays, rest)`; or leave it out of `argnums`."
+            )
 
 
 def _is_real(aval) -> bool:

@@ -15,6 +15,9 @@ import numpy as np
 from .expand import is_stacked, is_static, one_by_one
 
 
+MANY = 2  # elements of a pass that is counted; numbers are passed by themselves
+
+
 class Rates(NamedTuple):
     """What a device does in a second, where nothing was measured.
 
@@ -24,6 +27,8 @@ class Rates(NamedTuple):
       elements_per_s: of a fused pass over float32 in cache.
       kernel_s: until a product has begun.
       entry_s: to add one entry at a place of its own.
+      pass_s: of a pass, beside its elements: many are fused with their neighbours.
+      call_s: of a call of a compiled program, whatever it computes.
     """
 
     flops_per_s: float
@@ -31,14 +36,16 @@ class Rates(NamedTuple):
     elements_per_s: float
     kernel_s: float
     entry_s: float
+    pass_s: float
+    call_s: float
 
 
 def rates(platform: str) -> Rates:
     """Of a usual device of this kind; they compare ways, and time nothing."""
     if platform == "cpu":
         cores = min(os.cpu_count() or 1, 16)
-        return Rates(4e10 * cores, 1e10, 1.5e9 * cores, 2e-6, 1e-8)
-    return Rates(3e13, 1.5e12, 2e11, 5e-6, 1e-10)
+        return Rates(4e10 * cores, 1e10, 1.5e9 * cores, 2e-6, 1e-8, 1.5e-7, 1e-5)
+    return Rates(3e13, 1.5e12, 2e11, 5e-6, 1e-10, 5e-7, 1e-5)
 
 
 class Exhausted(Exception):
@@ -100,6 +107,8 @@ class Work:
         """A fused pass."""
         self.flops += count
         self.time_s += self.scale * count / self.rates.elements_per_s
+        if count >= MANY:
+            self.time_s += self.rates.pass_s
 
     def written(self, shape, terms) -> None:
         """The terms as one plain array."""
