@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .closeness import wide
+from .closeness import largest_number, wide
 from .differences import sizes_of
 
 
@@ -135,5 +135,10 @@ def locate(members, excess):
 
 def _exact(direction, dtype):
     """`direction` as `dtype` holds it, in 64-bit; too large entries at its largest."""
-    with np.errstate(over="ignore"):
-        return wide(np.asarray(direction).astype(dtype))
+    most = largest_number(dtype)
+    parts = np.asarray(direction)
+    if np.iscomplexobj(parts):
+        parts = np.clip(parts.real, -most, most) + 1j * np.clip(parts.imag, -most, most)
+    else:
+        parts = np.clip(parts, -most, most)
+    return wide(parts.astype(dtype))
