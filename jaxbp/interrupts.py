@@ -7,6 +7,7 @@ say what it saved; then, or when that moment is over, the process ends without s
 down. What is worth keeping is on the disk by then.
 """
 
+import _thread
 import contextlib
 import os
 import signal
@@ -23,7 +24,7 @@ GRACE_S = 3.0  # for the main thread to save and say so
 @contextlib.contextmanager
 def interruptible():
     """Around a command: what Ctrl-C does while it runs."""
-    with _watched():
+    with _watched(), _not_swallowed():
         try:
             yield
         except KeyboardInterrupt as interrupt:
@@ -52,6 +53,25 @@ def leave(*lines: str) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(STATUS)
+
+
+@contextlib.contextmanager
+def _not_swallowed():
+    """An interrupt that comes while Python collects garbage is raised again: there it
+    would be printed, and ignored."""
+    before = sys.unraisablehook
+
+    def again(unraisable):
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            _thread.interrupt_main()
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from .judge import judge_slope
 from .point import Point
 from .refusal import reason
 from .report import Report
-from .rows import DIFFER, NOT_FINITE, YOURS, Row, place
+from .rows import DIFFER, NOT_FINITE, UNDECIDED, YOURS, Row, place
 from .witness import Given, by_forward_mode
 
 MOST_BY_FORWARD = 4096  # elements whose gradient forward mode alone may assemble
@@ -160,7 +160,7 @@ class Comparison:
             be = "was" if len(names) == 1 else "were"
             self.report.notes.append(f"{', '.join(names)} {be} left out. {why}")
         self.report.explain_undecided()
-        if self.report.undecided:
+        if self.report.verdict == UNDECIDED and self.report.undecided:
             self.report.notes.append(self._what_would_tell())
 
     def _what_would_tell(self):

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 import jaxbp
 from jaxbp import early
 
@@ -40,3 +42,22 @@ def test_of_a_command_alone(monkeypatch):
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
+def test_an_interrupt_that_python_would_swallow_is_raised_again():
+    """In a finalizer or a callback of the garbage collector it is printed and lost."""
+    code = (
+        "import signal, time\n"
+        "from jaxbp.interrupts import interruptible\n"
+        "class Lost:\n"
+        "    def __del__(self):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "with interruptible():\n"
+        "    lost = Lost()\n"
+        "    del lost\n"
+        "    time.sleep(60)\n"
+    )
+    argv = [sys.executable, "-c", code]
+    said = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert (said.returncode, said.stderr) == (130, "Interrupted.\n")
