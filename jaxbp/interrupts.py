@@ -18,6 +18,7 @@ from typing import NoReturn
 
 LAST_WORDS: list[str] = []  # what is kept, as long as it is
 STATUS = 130  # 128 and the number of the signal
+SOON_S = 0.01
 GRACE_S = 3.0  # for the main thread to save and say so
 
 
@@ -63,7 +64,7 @@ def _not_swallowed():
 
     def again(unraisable):
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            _thread.interrupt_main()
+            threading.Timer(SOON_S, _interrupt).start()  # here it would be lost again
         else:
             before(unraisable)
 
@@ -72,6 +73,14 @@ def _not_swallowed():
         yield
     finally:
         sys.unraisablehook = before
+
+
+def _interrupt() -> None:
+    """What Ctrl-C does, from another thread; it ends a wait of the main one, too."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 @contextlib.contextmanager
