@@ -144,8 +144,9 @@ class Looker:
         if self.loudest is None and self.settings.differences:
             seeds = range(rounding.SHAKES)
             runs = self.check.values.rounded(self.xs, self.y_bar, seeds)
-            known = runs is not None and np.isfinite(runs).all()
-            self.loudest = float(np.abs(runs).max()) if known else 0.0
+            self.loudest = 0.0
+            if runs is not None and np.isfinite(runs).all():
+                self.loudest = float(np.abs(runs).max())
         return self.loudest or 0.0
 
     def _rounding(self, leaf):

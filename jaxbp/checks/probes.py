@@ -136,9 +136,7 @@ def locate(members, excess):
 def _exact(direction, dtype):
     """`direction` as `dtype` holds it, in 64-bit; too large entries at its largest."""
     most = largest_number(dtype)
-    parts = np.asarray(direction)
-    if np.iscomplexobj(parts):
-        parts = np.clip(parts.real, -most, most) + 1j * np.clip(parts.imag, -most, most)
-    else:
-        parts = np.clip(parts, -most, most)
+    parts = np.clip(np.real(direction), -most, most)
+    if np.iscomplexobj(direction):
+        parts = parts + 1j * np.clip(np.imag(direction), -most, most)
     return wide(parts.astype(dtype))
