@@ -14,7 +14,7 @@ from .closeness import inner, wide
 SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive,
 SUPPORT = 3  # steps of all ladders, shorter than those taken, put it in doubt
 LONGER = 2.0  # and a longer one, where it is so many times longer at least
-NODES, DEGREE = 12, 5  # of the judged gradient between the ends, and of its smooth part
+NODES, DEGREE = 16, 5  # of the gradient between the ends, and of its smooth part
 INNER = 0.8  # of a step: kinks beyond do not move the difference
 
 
@@ -22,13 +22,18 @@ class Closer:
     """The looks at one point, as other steps see them.
 
     Args:
-      looker: Looker. gradient: xs -> the judged gradient, list of arrays.
+      looker: Looker. gradient: xs -> an exact gradient, list of arrays.
     """
 
     def __init__(self, looker, gradient):
         self.looker, self.xs, self.gradient = looker, looker.xs, gradient
 
     def __call__(self, looks):
+        """Each look as other steps, and the gradient between their ends, confirm it,
+        refute it, or leave it in doubt."""
+        return self._resolved(self.heard(looks))
+
+    def heard(self, looks):
         """Each look as other steps confirm it, refute it, or leave it in doubt.
 
         One ladder of steps may straddle kinks beside the point by bad luck, or be too
@@ -39,11 +44,10 @@ class Closer:
         """
         asked = [self._other_steps(look.probe) for look in looks]
         found = iter(self.looker.look([probe for probes in asked for probe in probes]))
-        heard = [
+        return [
             self._heard(look, [next(found) for _ in probes])
             for look, probes in zip(looks, asked, strict=True)
         ]
-        return self._resolved(heard)
 
     def _other_steps(self, probe):
         """The direction of a probe shorter, and as long as the leaf's size or 1."""
@@ -72,7 +76,7 @@ class Closer:
         return best
 
     def _resolved(self, looks):
-        """`looks`, in doubt where the judged gradient swings between the ends of the
+        """`looks`, in doubt where the gradient swings between the ends of the
         steps: of a leaf, those that disagree most, until one is not."""
         looks = list(looks)
         excesses = [0.0 if look.doubted else self.looker.excess(look) for look in looks]
@@ -107,7 +111,7 @@ class Closer:
         smooth = np.polynomial.polynomial.polyfit(at, here, DEGREE)
         left = here - np.polynomial.polynomial.polyval(at, smooth)
         swing = np.sqrt(np.sum(left**2) / (NODES - DEGREE - 1))
-        return bool(swing > abs(look.value - look.found.value) / 2)
+        return bool(swing > abs(look.value - look.found.value) / 3)
 
 
 def _supports(look, gap, slope):

@@ -48,8 +48,8 @@ class Point:
         self.louder: list | None = None  # slacks, once rounding was measured
         self.size = _terms(y_bar, y)
         self.looker = Looker(check, xs, y_bar, self.judged, self.slacks, self.size)
-        judged = self.report.judged
-        self.closer = Closer(self.looker, lambda xs: check.gradient(judged, xs, y_bar))
+        told = next((n for n in bars if n != YOURS), YOURS)  # compiled, and exact
+        self.closer = Closer(self.looker, lambda xs: check.gradient(told, xs, y_bar))
 
     def where(self, leaf, **more):
         return {"leaf": leaf, "point": self.number, "judged": self.report.judged} | more
@@ -105,14 +105,20 @@ class Point:
             heard = self.looker.look([looks[i].probe for i in doubtful])
             for i, look in zip(doubtful, heard, strict=True):
                 looks[i] = look
-            doubtful = self._doubtful(looks)
-        shorter = self.closer([looks[i] for i in doubtful])
-        for i, look in zip(doubtful, shorter, strict=True):
-            looks[i] = look
+        looks = self._closer(looks)
         told = {k.probe.leaf for k in looks if self._tells(k)}
         blind = {k.probe.leaf for k in looks} - told
         if blind and self.check.settings.differences:
-            looks += self.looker.look(self._by_own_size(sorted(blind)))
+            further = self.looker.look(self._by_own_size(sorted(blind)))
+            looks += self._closer(further)
+        return looks
+
+    def _closer(self, looks):
+        """`looks`, where those that disagree are as the closer look finds them."""
+        doubtful = self._doubtful(looks)
+        found = self.closer([looks[i] for i in doubtful])
+        for i, look in zip(doubtful, found, strict=True):
+            looks[i] = look
         return looks
 
     def _doubtful(self, looks):
@@ -307,7 +313,7 @@ class Point:
         def excess(parts):
             probes = [directions.along(probe.leaf, x, part, self.rng) for part in parts]
             forwards = row.witness != DIFFERENCES
-            looks = self.closer(self.looker.look(probes, forwards))
+            looks = self.closer.heard(self.looker.look(probes, forwards))
             for part, look in zip(parts, looks, strict=True):
                 rows = self.looker.rows(self.where(row.leaf), look)
                 here = [r for r in rows if r.witness == row.witness]
