@@ -25,13 +25,13 @@ numbers), `worked` (an exercise, every number), `problems` (functions and data),
 primitive), `errors`. The command line is `jaxbp --help`.
 """
 
+from . import early as _early  # noqa: F401 (first: what Ctrl-C does while all comes)
+
+# isort: split
+
 import functools
 import importlib
 from typing import Any
-
-from . import early as _early  # noqa: F401 (first: what Ctrl-C does while JAX comes)
-
-# isort: split
 
 from jax import checkpoint
 

@@ -1,13 +1,17 @@
 """Ctrl-C while the command is still being imported: JAX alone takes a second.
 
 The package is imported before the command's own code runs, so that this is the first
-thing that it imports. As a library it leaves signals alone.
+thing that it imports, and itself imports what Python has at hand by then: only Python's
+own start comes before. As a library it leaves signals alone.
 """
 
 import os
-import signal
 import sys
-import threading
+
+try:  # `signal` itself takes a moment to import, in which it would not be watched
+    import _signal as signal  # pyright: ignore
+except ImportError:
+    import signal
 
 STATUS = 130
 
@@ -27,10 +31,12 @@ def _leave(*_):
 
 def watch() -> None:
     """Ends a command that is interrupted before it begins, at once and in one line."""
-    main = threading.current_thread() is threading.main_thread()
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if main and usual and is_command():
-        signal.signal(signal.SIGINT, _leave)
+    if usual and is_command():
+        try:
+            signal.signal(signal.SIGINT, _leave)
+        except ValueError:  # another thread than the main one imports the package
+            pass
 
 
 def begun() -> None:

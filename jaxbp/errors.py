@@ -112,12 +112,18 @@ def note_numpy(error: BaseException, name: str) -> None:
         error.add_note(said)
 
 
-def nearest(name, known, count=3):
-    """The sentence that helps after a wrong name: its nearest matches in `known`."""
+def nearest(name, known, count=3, suffix=""):
+    """The sentence that helps after a wrong name: its nearest matches in `known`.
+
+    Args:
+      suffix: that all may have; it makes no two names alike.
+    """
     import difflib  # only on the way to an error
 
     known = sorted(set(known))
-    close = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
+    stems = [k.removesuffix(suffix) for k in known]
+    name = name.removesuffix(suffix)
+    close = difflib.get_close_matches(name, stems, n=count, cutoff=0.6)
     if close:
-        return "Did you mean " + " or ".join(f"`{c}`" for c in close) + "?"
+        return "Did you mean " + " or ".join(f"`{c}{suffix}`" for c in close) + "?"
     return "Known: " + ", ".join(f"`{k}`" for k in known) + "."

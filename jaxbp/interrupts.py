@@ -7,6 +7,7 @@ say what it saved; then, or when that moment is over, the process ends without s
 down. What is worth keeping is on the disk by then.
 """
 
+import _thread
 import contextlib
 import os
 import signal
@@ -17,13 +18,14 @@ from typing import NoReturn
 
 LAST_WORDS: list[str] = []  # what is kept, as long as it is
 STATUS = 130  # 128 and the number of the signal
+SOON_S = 0.01
 GRACE_S = 3.0  # for the main thread to save and say so
 
 
 @contextlib.contextmanager
 def interruptible():
     """Around a command: what Ctrl-C does while it runs."""
-    with _watched():
+    with _watched(), _not_swallowed():
         try:
             yield
         except KeyboardInterrupt as interrupt:
@@ -52,6 +54,33 @@ def leave(*lines: str) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(STATUS)
+
+
+@contextlib.contextmanager
+def _not_swallowed():
+    """An interrupt that comes while Python collects garbage is raised again: there it
+    would be printed, and ignored."""
+    before = sys.unraisablehook
+
+    def again(unraisable):
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            threading.Timer(SOON_S, _interrupt).start()  # here it would be lost again
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _interrupt() -> None:
+    """What Ctrl-C does, from another thread; it ends a wait of the main one, too."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 @contextlib.contextmanager

@@ -1,9 +1,39 @@
 """Files to be written: whether they can be is found out before the work, not after."""
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import InvalidArgument
+
+_ANSWERS: list = []  # where the answer goes, while all else goes to standard error
+
+
+@contextlib.contextmanager
+def own_streams() -> Iterator[None]:
+    """Around a command: what it turned aside is where it was, after it."""
+    before = sys.stdout
+    try:
+        yield
+    finally:
+        sys.stdout = before
+        _ANSWERS.clear()
+
+
+def turn_aside() -> None:
+    """What is printed from here on, by the user's file or function, goes to standard
+    error: the answer alone goes to standard output, for a program to read."""
+    _ANSWERS.append(sys.stdout)
+    sys.stdout = sys.stderr
+
+
+def answer(text: str) -> None:
+    """Prints to standard output, which is then as it was."""
+    if _ANSWERS:
+        sys.stdout = _ANSWERS.pop()
+    print(text)
 
 
 def check_writable(

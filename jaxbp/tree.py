@@ -1,6 +1,7 @@
 """Pytree arithmetic and the checks that pytrees pass at the public door."""
 
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,8 @@ import numpy as np
 
 from . import ir
 from .errors import DtypeMismatch, ShapeMismatch, StructureMismatch
+
+SPELLED = 200  # characters of a tree's structure that a message holds
 
 
 def path_name(name: str, path) -> str:
@@ -46,6 +49,19 @@ class Parted:
         return self.structure.unflatten([next(rest) if o else x for x, o in pairs])
 
 
+def spelled(tree) -> str:
+    """The structure of a tree as one writes it, `*` for a leaf: `{'b': *, 'w': *}`.
+
+    Args:
+      tree: a tree, or its structure.
+    """
+    is_structure = isinstance(tree, jax.tree_util.PyTreeDef)
+    structure = tree if is_structure else jax.tree.structure(tree)
+    text = str(structure).removeprefix("PyTreeDef(").removesuffix(")")
+    text = re.sub(r"CustomNode\((\w+)\[.*?\], ", r"\1(", text)
+    return text if len(text) <= SPELLED else f"{text[:SPELLED]}..."
+
+
 def is_array(leaf) -> bool:
     """Whether a leaf is an array or a number, and so can be computed with."""
     return hasattr(leaf, "dtype") or isinstance(leaf, bool | int | float | complex)
@@ -71,8 +87,7 @@ def _difference(name: str, tree, like_name: str, like) -> str:
     for path in came:
         if path not in expected and expected:
             return f"`{name}{path}` has no counterpart in `{like_name}`"
-    structures = (jax.tree.structure(one) for one in (like, tree))
-    return "expected {}, has {}".format(*structures)
+    return f"expected {spelled(like)}, has {spelled(tree)}"
 
 
 def same_types(name: str, tree, avals, like_name: str) -> None:
@@ -156,8 +171,8 @@ def flags(name: str, prefix, structure) -> list[bool]:
     parts = structure.children()
     if children == [prefix] or len(children) != len(parts):
         raise StructureMismatch(
-            f"`{name}` must be a tree of bools and a prefix of {structure}, but has "
-            f"{prefix!r} there."
+            f"`{name}` must be a tree of bools and a prefix of {spelled(structure)}, "
+            f"but has {prefix!r} there."
         )
     pairs = zip(children, parts, strict=True)
     return [flag for child, part in pairs for flag in flags(name, child, part)]

@@ -206,11 +206,11 @@ def _claimed(rows, carry):
 def plot(rows, axes):
     panels = [
         (carry, column, words)
+        for carry in CARRIES
         for column, words in (
             ("ratio", "time over the loop's"),
             ("xla_temp_bytes", "bytes of XLA's temporaries"),
         )
-        for carry in CARRIES
     ]
     for axis, (carry, column, words) in zip(axes, panels, strict=True):
         plots.lines(axis, numbered(rows, carry=carry), "trips", column, METHODS)
@@ -234,7 +234,7 @@ study = Study(
         *("predicted_s", "trace_s", "compile_s"),
     ),
     plot=plot,
-    panels=(2, 3),
+    panels=(3, 2),
     summary=summary,
     claim=claim,
 )

@@ -42,6 +42,7 @@ from jaxbp.problems import blocks
 from jaxbp.problems.blocks import Sizes
 from jaxbp.scale.at_use import gathered_at_use
 from jaxbp.study import GAP, Study, crossed, distinct, numbered, run
+from jaxbp.study.labels import LABEL_POINTS
 from jaxbp.training.placement import state_specs, step_on
 from jaxbp.training.state import initial_state
 
@@ -337,6 +338,8 @@ def claim(rows):
 
 def plot(rows, axes):
     """Bytes and memory of a step by devices; on paper work beside links."""
+    from matplotlib.ticker import EngFormatter, StrMethodFormatter
+
     # the transformer, where it is
     program = max(row["program"] for row in numbered(rows, what="step"))
     first = next(iter(DEVICES))
@@ -358,8 +361,16 @@ def plot(rows, axes):
         (axes[1], "devices", "memory of a device (bytes)"),
         (axes[2], f"devices ({first}, on paper)", "work and links of a step (s)"),
     ):
-        axis.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
-        axis.legend(frameon=False, fontsize="small")
+        axis.set(xscale="log", yscale="log", xlabel=x)
+        axis.set_title(y)
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+        axis.legend(frameon=False, fontsize=LABEL_POINTS)
+    for axis in axes[:2]:  # devices double; bytes are told in MB, not in powers
+        devices = sorted({x for line in axis.lines for x in line.get_xdata()})
+        axis.set_xticks(devices, devices)
+        axis.xaxis.set_minor_formatter("")
+        for place in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            place(EngFormatter(unit="B"))
 
 
 COUNTS = [8 * 2**k for k in range(10)]
@@ -386,7 +397,7 @@ study = Study(
         *("wall_s", "wall_is"),
     ),
     plot=plot,
-    panels=3,
+    panels=(2, 2),
     summary=summary,
     claim=claim,
     counts=True,

@@ -6,7 +6,7 @@ whether two modes are transposes of one another; not whether either is right.
 
 import numpy as np
 
-from .closeness import inner, wide
+from .closeness import inner, norm, wide
 
 
 def adjoint_gap(y_bar, y_dot, x_bar, x_dot):
@@ -43,11 +43,8 @@ def adjoint_sums(looks, forward, x_bar):
 
 
 def _paired(bars, dots):
-    """The pairing over all leaves and the 2-norm of its terms, safe from overflow."""
-    total, norm = 0.0, 0.0
-    for bar, dot in zip(bars, dots, strict=True):
-        total += inner(bar, dot)
-        terms = np.abs(wide(bar) * wide(dot))
-        largest = terms.max(initial=0.0) or 1.0
-        norm = float(np.hypot(norm, largest * np.sqrt(np.sum((terms / largest) ** 2))))
-    return total, norm
+    """The pairing over all leaves and the 2-norm of its terms."""
+    pairs = list(zip(bars, dots, strict=True))
+    terms = [np.ravel(wide(bar) * wide(dot)) for bar, dot in pairs]
+    total = sum(inner(bar, dot) for bar, dot in pairs)
+    return total, norm(np.concatenate(terms or [np.zeros(0)]))

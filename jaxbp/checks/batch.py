@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import ir
-from .closeness import inner, wide
+from .closeness import inner, norm, wide
 from .eager import NEEDS_VALUES, compiled_quickly
 from .perturbed import perturbed
 
@@ -226,6 +226,15 @@ class Slopes:
             return list(self.alone(xs, y_bar, probes)[:, 0])
         return list(found[:, self.number])
 
+    def uncompiled(self, xs, y_bar, probe):
+        """The same for one of `probes`, operation by operation."""
+        leaf, direction = probe
+        dots = [np.zeros_like(x) for x in xs]
+        dots[leaf] = direction.astype(xs[leaf].dtype)
+        y_bar = [jnp.asarray(b) for b in y_bar]
+        point, dots = (self.alone.subject.device(a) for a in (xs, dots))
+        return np.asarray(self.alone.lane(point, dots, y_bar), np.float64)[0]
+
 
 class Together:
     """The forward modes of all systems as one program, which knows f's values once and
@@ -267,13 +276,14 @@ def _paired(y_bar, ys):
     """(2,): <y_bar, y> and the 2-norm of its terms, in the widest dtype there is."""
     if not any(ir.is_tracer(y) for y in ys):
         pairs = list(zip(y_bar, map(np.asarray, ys), strict=True))
-        squares = sum(np.sum(np.abs(wide(b) * wide(y)) ** 2) for b, y in pairs)
-        return sum(inner(b, y) for b, y in pairs), float(squares) ** 0.5
-    total = squares = jnp.zeros(())
-    for bar, y in zip(y_bar, ys, strict=True):
-        terms = jnp.real(_widened(bar) * _widened(y))
-        total, squares = total + terms.sum(), squares + (terms**2).sum()
-    return jnp.stack([total, jnp.sqrt(squares)])
+        terms = [np.ravel(wide(b) * wide(y)) for b, y in pairs]
+        return sum(inner(b, y) for b, y in pairs), norm(np.concatenate(terms))
+    pairs = zip(y_bar, ys, strict=True)
+    terms = [jnp.real(_widened(b) * _widened(y)).ravel() for b, y in pairs]
+    terms = jnp.concatenate(terms)
+    largest = jnp.max(jnp.abs(terms), initial=0.0)  # squares would overflow
+    shares = terms / jnp.where(largest > 0, largest, 1)
+    return jnp.stack([terms.sum(), largest * jnp.sqrt((shares**2).sum())])
 
 
 def _widened(x):

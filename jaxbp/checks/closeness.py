@@ -80,6 +80,21 @@ def underflow(dtype):
     return float(ml_dtypes.finfo(wider).smallest_normal)
 
 
+@functools.cache
+def largest_number(dtype):
+    """The largest finite number of `dtype`."""
+    return float(ml_dtypes.finfo(dtype).max)
+
+
+def norm(terms):
+    """The 2-norm of an array of any shape, safe from overflow; 0 of none."""
+    sizes = np.abs(terms)
+    most = float(sizes.max(initial=0.0))
+    if not 0 < most < np.inf:
+        return most
+    return most * float(np.sqrt(np.sum((sizes / most) ** 2)))
+
+
 def rtol(dtype):
     """Relative disagreement that rounding explains between two exact derivatives.
 

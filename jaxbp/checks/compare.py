@@ -101,8 +101,8 @@ def displaced(check, point):
         if all(np.isfinite(wide(leaf)).all() for leaf in y):
             return xs
     check.report.notes.append(
-        f"{place(point)} was left out: `f` was not finite at 8 tries nearer and "
-        "nearer to the point given."
+        f"{place(point)} was left out: `{check.name}` was not finite at 8 tries nearer "
+        "and nearer to the point given."
     )
     return None
 

@@ -12,7 +12,7 @@ from .judge import judge_slope
 from .point import Point
 from .refusal import reason
 from .report import Report
-from .rows import DIFFER, NOT_FINITE, YOURS, Row, place
+from .rows import DIFFER, NOT_FINITE, UNDECIDED, YOURS, Row, place
 from .witness import Given, by_forward_mode
 
 MOST_BY_FORWARD = 4096  # elements whose gradient forward mode alone may assemble
@@ -39,8 +39,7 @@ class Comparison:
         self.has_custom_rules = bench.has_custom_rules
         self.reverses, self.forwards = dict(bench.reverses), dict(bench.forwards)
         self.refusals = dict(bench.refusals)
-        f = self.subject.f
-        self.name = getattr(f, "__name__", type(f).__name__)
+        self.name = self.subject.name
         leaves = [
             (leaf.name, "" if leaf.obstacle else leaf.describe(), leaf.obstacle)
             for leaf in self.subject.leaves
@@ -55,7 +54,7 @@ class Comparison:
             raise InvalidArgument("give `grad` or `value_and_grad`, not both.")
         if not self.subject.scalar:
             raise InvalidArgument(
-                "`grad` is a gradient of a real scalar, but `f` returns "
+                f"`grad` is a gradient of a real scalar, but `{self.name}` returns "
                 f"{[(y.shape, str(y.dtype)) for y in self.subject.y]}. "
                 "Check y_bar times f for a fixed y_bar instead."
             )
@@ -142,6 +141,10 @@ class Comparison:
         """What a forward mode says along directions; None once it has refused."""
         return self.ask(name, self.forwards, self.forwards[name], *operands)
 
+    def push_uncompiled(self, name, xs, y_bar, probe):
+        """(slope, 2-norm of its terms) along one direction, operation by operation."""
+        return self.forwards[name].uncompiled(xs, y_bar, probe)
+
     def ask(self, name, table, witness, *operands):
         """What a witness answers, or None once it has refused; noted, not hidden."""
         try:
@@ -157,6 +160,21 @@ class Comparison:
             be = "was" if len(names) == 1 else "were"
             self.report.notes.append(f"{', '.join(names)} {be} left out. {why}")
         self.report.explain_undecided()
+        if self.report.verdict == UNDECIDED and self.report.undecided:
+            self.report.notes.append(self._what_would_tell())
+
+    def _what_would_tell(self):
+        """Where to look next if nothing could be told here."""
+        ways = ["another point"]
+        if min(map(epsilon, self.dtypes)) > epsilon(np.float64):
+            ways.append("64-bit (`jax.config.update('jax_enable_x64', True)`)")
+        if self.has_custom_rules:
+            ways.append(
+                "`jaxbp.check_rules`, which holds each custom rule to its function's "
+                "own operations"
+            )
+        *first, last = ways
+        return f"What may tell: {', '.join(first)}{' or ' * bool(first)}{last}."
 
     def _reasons(self):
         """reason -> names of those who refused with it."""

@@ -6,7 +6,15 @@ import numpy as np
 
 from . import rounding
 from .batch import moved
-from .closeness import difference_rtol, epsilon, inner, rtol, underflow, wide
+from .closeness import (
+    difference_rtol,
+    epsilon,
+    inner,
+    largest_number,
+    rtol,
+    underflow,
+    wide,
+)
 from .differences import (
     UNKNOWN,
     Slope,
@@ -21,6 +29,7 @@ from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
 
 MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is allowed
 ROUNDED = 4.0  # rounding at random by whole units, at its largest, over its usual size
+SHORTENED = 0.25, 0.5  # powers of the largest number: by such a direction is divided
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
 
@@ -61,6 +70,7 @@ class Looker:
         self.x_bar, self.slacks, self.value_size = x_bar, slacks, value_size
         self.known = [np.where(np.isfinite(b), b, 0) for b in map(wide, x_bar)]
         self.dtypes, self.settings, self.noise = check.dtypes, check.settings, {}
+        self.loudest: float | None = None  # rounding of the value, once it is asked for
         self.steepest = max(
             (np.abs(b * sizes_of(x, one_by_one=True)).max(initial=0.0))
             for b, x in zip(self.known, xs, strict=True)
@@ -76,13 +86,14 @@ class Looker:
             looks.append(Look(probe, value, found, self._slack(probe), said))
         return looks
 
-    def _slack(self, probe):
-        slack = rounding.across(self.slacks, probe.direction, probe.leaf)
+    def _slack(self, probe, slacks=None):
+        slacks = self.slacks if slacks is None else slacks
+        slack = rounding.across(slacks, probe.direction, probe.leaf)
         return slack + self.settings.atol * float(np.abs(probe.direction).sum())
 
-    def slackened(self, look):
-        """The look with the slack that is known by now."""
-        return replace(look, slack=self._slack(look.probe))
+    def slackened(self, look, slacks):
+        """The look where rounding does so much to the gradient's elements."""
+        return replace(look, slack=self._slack(look.probe, slacks))
 
     def _slopes(self, probes):
         """Slopes from values, without what rounding x + h d did to the direction."""
@@ -93,7 +104,7 @@ class Looker:
         asked = [(probe.leaf, probe.direction) for probe in probes]
         found = self.check.values(self.xs, self.y_bar, asked, both)
         sides = [
-            np.split(changes - self._strayed(probe, steps), 2)
+            np.split(_kept(changes, self._strayed(probe, steps)), 2)
             for probe, steps, changes in zip(probes, both, found, strict=True)
         ]
         self._learn_noise(probes, ladders, sides)
@@ -122,15 +133,21 @@ class Looker:
     def hear_rounding(self):
         """Raise the noise to what f's own rounding makes of its value, where that is
         known; gives whether any of it was too low."""
-        if not self.settings.differences:
-            return False
-        runs = self.check.values.rounded(self.xs, self.y_bar, range(rounding.SHAKES))
-        if runs is None or not np.isfinite(runs).all():
-            return False
-        least = float(np.abs(runs).max()) / ROUNDED
+        least = self.largest_rounding() / ROUNDED
         low = [leaf for leaf, noise in self.noise.items() if noise < least]
         self.noise |= dict.fromkeys(low, least)
         return bool(low)
+
+    def largest_rounding(self):
+        """The most that rounding was seen to change f's value when every operation
+        rounds at random; 0 where that is not known."""
+        if self.loudest is None and self.settings.differences:
+            seeds = range(rounding.SHAKES)
+            runs = self.check.values.rounded(self.xs, self.y_bar, seeds)
+            self.loudest = 0.0
+            if runs is not None and np.isfinite(runs).all():
+                self.loudest = float(np.abs(runs).max())
+        return self.loudest or 0.0
 
     def _rounding(self, leaf):
         """What the coarsest dtype between the leaf and the output rounds of a value."""
@@ -151,11 +168,43 @@ class Looker:
         said = [{} for _ in probes]
         asked = [(probe.leaf, probe.direction) for probe in probes]
         for name in list(self.check.forwards):
-            answers = self.check.push(name, self.xs, self.y_bar, asked)
-            for place, (value, terms) in enumerate(answers or []):
+            answers = self._without_overflow(name, asked)
+            for place, (value, terms) in enumerate(answers):
                 lost = rounding.lost(self.dtypes[probes[place].leaf])
                 said[place][name] = float(value), lost * float(terms)
         return said
+
+    def _without_overflow(self, name, asked):
+        """What a forward mode says; along shorter directions where it is not finite.
+
+        A tangent is linear in the direction, but one as long as x may overflow, of
+        float16 at 100 already, where the gradient is far from it.
+        """
+        answers = list(self.check.push(name, self.xs, self.y_bar, asked) or [])
+        for share in SHORTENED:
+            bad = [k for k, said in enumerate(answers) if not np.isfinite(said[0])]
+            if not bad:
+                break
+            powers = [2.0 ** int(share * self._octaves(asked[k][0])) for k in bad]
+            shorter = [
+                (asked[k][0], asked[k][1] / power)
+                for k, power in zip(bad, powers, strict=True)
+            ]
+            found = self.check.push(name, self.xs, self.y_bar, shorter) or []
+            for k, power, said in zip(bad, powers, found, strict=False):
+                answers[k] = np.asarray(said) * power
+        for k, said in enumerate(answers):
+            if not np.isfinite(said[0]):  # XLA multiplies constants first: 1e20 twice
+                answers[k] = self.check.push_uncompiled(
+                    name, self.xs, self.y_bar, asked[k]
+                )
+                if not np.isfinite(answers[k][0]):
+                    break
+        return answers
+
+    def _octaves(self, leaf):
+        """From 1 to the largest number of the coarsest dtype on a leaf's way."""
+        return np.frexp(largest_number(self.dtypes[leaf]))[1]
 
     # Verdicts ----------------------------------------------------------------------
 
@@ -255,6 +304,12 @@ class Looker:
         in_doubt = look.doubted or gap <= allowed + MORE * hidden
         in_doubt = in_doubt and row.verdict == DIFFER
         return replace(row, verdict=UNDECIDED) if in_doubt else row
+
+
+def _kept(changes, astray):
+    """Changes less what came of the rounding of x + h d; NaN where one is no number."""
+    finite = np.isfinite(changes) & np.isfinite(astray)
+    return np.where(finite, changes, 0) - np.where(finite, astray, np.nan)
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,21 @@ def pattern(wrong, right, error, x, lengths):
     if not (np.isfinite(wrong).all() and np.isfinite(right).all()):
         return ""
     same = lambda a, b: bool(np.all(np.abs(a - b) <= error))  # noqa: E731
+    # What is the same to rounding as the right one is no mistake of it.
+    mistaken = lambda a: same(wrong, a) and not same(right, a)  # noqa: E731
     if not np.any(wrong):
         return "It is zero: a term or an argument was dropped."
     ratio = _constant_ratio(wrong, right, error)
     if ratio is not None:
         return _named_ratio(ratio, lengths)
-    if np.iscomplexobj(right) and same(wrong, right.conj()):
+    if np.iscomplexobj(right) and mistaken(right.conj()):
         return "It is the conjugate of the right one."
-    if right.ndim == 2 and right.shape[0] == right.shape[1] and same(wrong, right.T):
+    square = right.ndim == 2 and right.shape[0] == right.shape[1]
+    if square and mistaken(right.T):
         return "It is the right one transposed."
     for axis, length in enumerate(right.shape):
         for shift in (1, -1) if length > 1 else ():
-            if same(wrong, np.roll(right, shift, axis)):
+            if mistaken(np.roll(right, shift, axis)):
                 return f"It is the right one shifted by {shift} along axis {axis}."
     return _where_wrong(wrong, right, error, x)
 

@@ -7,7 +7,8 @@ import numpy as np
 from . import probes as directions
 from . import rounding
 from .adjoint import adjoint_sums
-from .closeness import epsilon, inner, wide
+from .closeness import epsilon, inner, norm, wide
+from .closer import Closer
 from .finding import explain
 from .judge import judge_elements, judge_slope
 from .looks import Looker
@@ -23,9 +24,7 @@ from .rows import (
     worst,
 )
 
-SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive,
-SUPPORT = 3  # steps of all ladders, shorter than those taken, put it in doubt
-LONGER = 2.0  # and a longer one, where it is so many times longer at least
+JUMP = 4.0  # times what rounding was seen to do to f: less is no jump of f
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
 ELEMENTS = 8  # that differ most are set beside the differences
 
@@ -46,8 +45,11 @@ class Point:
         self.names, self.dtypes = check.subject.names, check.dtypes
         self.judged = bars[self.report.judged]
         self.slacks, self.measured = self._slacks(), {}
+        self.louder: list | None = None  # slacks, once rounding was measured
         self.size = _terms(y_bar, y)
         self.looker = Looker(check, xs, y_bar, self.judged, self.slacks, self.size)
+        told = next((n for n in bars if n != YOURS), YOURS)  # compiled, and exact
+        self.closer = Closer(self.looker, lambda xs: check.gradient(told, xs, y_bar))
 
     def where(self, leaf, **more):
         return {"leaf": leaf, "point": self.number, "judged": self.report.judged} | more
@@ -76,6 +78,10 @@ class Point:
         ]
         looks = self._settled(self._again(self.looker.look(wanted)))
         self._name_jumps(looks)
+        seen = {k.probe.leaf for k in looks if np.isfinite(k.found.value)}
+        if self.check.settings.differences:
+            blind = {k.probe.leaf for k in looks} - seen
+            self.report.blind |= {(self.names[j], self.number) for j in blind}
         for j, x in enumerate(self.xs):
             if x.size:
                 self._compare_leaf(j, [k for k in looks if k.probe.leaf == j])
@@ -85,7 +91,7 @@ class Point:
         """Note where the point sits on a discontinuity of f."""
         for j, name in enumerate(self.names):
             jumps = [k.found.jump for k in looks if k.probe.leaf == j and k.found.jump]
-            if jumps:
+            if jumps and max(jumps) > JUMP * self.looker.largest_rounding():
                 self.report.notes.append(
                     f"f is discontinuous in `{name}` at {place(self.number)}: it "
                     f"changes by {max(jumps):.3g} however short the step, and has no "
@@ -99,60 +105,24 @@ class Point:
             heard = self.looker.look([looks[i].probe for i in doubtful])
             for i, look in zip(doubtful, heard, strict=True):
                 looks[i] = look
-            doubtful = self._doubtful(looks)
-        shorter = self._closer([looks[i] for i in doubtful])
-        for i, look in zip(doubtful, shorter, strict=True):
-            looks[i] = look
+        looks = self._closer(looks)
         told = {k.probe.leaf for k in looks if self._tells(k)}
         blind = {k.probe.leaf for k in looks} - told
         if blind and self.check.settings.differences:
-            looks += self.looker.look(self._by_own_size(sorted(blind)))
+            further = self.looker.look(self._by_own_size(sorted(blind)))
+            looks += self._closer(further)
+        return looks
+
+    def _closer(self, looks):
+        """`looks`, where those that disagree are as the closer look finds them."""
+        doubtful = self._doubtful(looks)
+        found = self.closer([looks[i] for i in doubtful])
+        for i, look in zip(doubtful, found, strict=True):
+            looks[i] = look
         return looks
 
     def _doubtful(self, looks):
         return [i for i, look in enumerate(looks) if self.looker.excess(look) > 1]
-
-    def _closer(self, looks):
-        """Each look as other steps confirm it, refute it, or leave it in doubt.
-
-        One ladder of steps may straddle kinks beside the point by bad luck, or be too
-        short for f's noise. Another is heard if its own error is smaller than the
-        disagreement: a look that is refuted by noise alone is in doubt, not refuted.
-        So is one beside which the others, or shorter steps, find other slopes: f swings
-        between the steps.
-        """
-        asked = [self._other_steps(look.probe) for look in looks]
-        found = iter(self.looker.look([probe for probes in asked for probe in probes]))
-        return [
-            self._heard(look, [next(found) for _ in probes])
-            for look, probes in zip(looks, asked, strict=True)
-        ]
-
-    def _other_steps(self, probe):
-        """The direction of a probe shorter, and as long as the leaf's size or 1."""
-        x = self.xs[probe.leaf]
-        largest = float(np.abs(wide(x)[np.isfinite(wide(x))]).max(initial=1.0))
-        longer = abs(probe.scale) / largest
-        factors = [*SHORTER, longer] if longer * LONGER < 1 else SHORTER
-        other = [probe.shorter(factor, x.dtype) for factor in factors]
-        return [probe for probe in other if probe.direction.any()]
-
-    def _heard(self, look, others):
-        """The look itself or the one of `others` that decides on its disagreement."""
-        allowed = {id(k): self.looker.allowed(k) / abs(k.probe.scale) for k in others}
-        gap = abs(look.value - look.found.value) / abs(look.probe.scale)
-        heard = [other for other in others if allowed[id(other)] < gap / 2]
-        best = min([look, *heard], key=self.looker.excess)
-        slope = look.found.value / look.probe.scale
-        far = [
-            abs(other.found.value / other.probe.scale - slope) - allowed[id(other)]
-            for other in heard
-        ]
-        swings = any(distance > gap / 2 for distance in far)
-        swings |= sum(_supports(k, gap, slope) for k in [look, *others]) >= SUPPORT
-        if self.looker.excess(best) > 1 and (swings or not heard):
-            return replace(best, doubted=True)
-        return best
 
     def _settled(self, looks):
         """Looks with what rounding every operation does to the gradient, if two exact
@@ -166,18 +136,38 @@ class Point:
         ]
         apart = any(self._over(j, bars[j])[0].any() for bars in others
                     for j in range(len(self.xs)))  # fmt: skip
-        if not (apart or any(map(self.looker.forwards_differ, looks))
-                or any(row.failed for row in self._adjoints(looks))):  # fmt: skip
-            return looks
-        for name, bars in self.bars.items():
-            runs = self.check.rounded(name, self.xs, self.y_bar)
-            if runs:
-                found = rounding.slack([bars], [runs], self.dtypes)
-                pairs = zip(self.slacks, found, strict=True)
-                self.slacks = [np.maximum(*pair) for pair in pairs]
-                self.looker.slacks = self.slacks
-                return [self.looker.slackened(look) for look in looks]
-        return looks
+        apart |= any(map(self.looker.forwards_differ, looks))
+        apart |= any(row.failed for row in self._adjoints(looks))
+        if not apart:
+            return [self._by_rounding(look) or look for look in looks]
+        self.slacks = self.looker.slacks = self._louder()
+        return [self.looker.slackened(look, self.slacks) for look in looks]
+
+    def _by_rounding(self, look):
+        """The look with what rounding does to the gradient, if that explains why the
+        differences disagree in an element; of many, one that is wrong would drown."""
+        if len(look.probe.members) == 1 and self._disagrees(look):
+            louder = self.looker.slackened(look, self._louder())
+            return None if self.looker.excess(louder) > 1 else louder
+        return None
+
+    def _disagrees(self, look):
+        return not look.doubted and self.looker.excess(look) > 1
+
+    def _louder(self):
+        """The slacks, no less than what rounding does to the judged gradient, and to
+        one of the engines' where that is a user's: the two are compared."""
+        if self.louder is None:
+            self.louder = self.slacks
+            for name, bars in self.bars.items():
+                runs = self.check.rounded(name, self.xs, self.y_bar)
+                if runs:
+                    found = rounding.slack([bars], [runs], self.dtypes)
+                    pairs = zip(self.louder, found, strict=True)
+                    self.louder = [np.maximum(*pair) for pair in pairs]
+                    if name != YOURS:
+                        break
+        return self.louder
 
     def _over(self, j, bar):
         """Where a gradient of leaf `j` is farther from the judged than rounding puts
@@ -323,7 +313,7 @@ class Point:
         def excess(parts):
             probes = [directions.along(probe.leaf, x, part, self.rng) for part in parts]
             forwards = row.witness != DIFFERENCES
-            looks = self._closer(self.looker.look(probes, forwards))
+            looks = self.closer.heard(self.looker.look(probes, forwards))
             for part, look in zip(parts, looks, strict=True):
                 rows = self.looker.rows(self.where(row.leaf), look)
                 here = [r for r in rows if r.witness == row.witness]
@@ -339,6 +329,8 @@ class Point:
                 return replace(row, verdict=KINK)
             if row.excess < CERTAIN:
                 return replace(row, verdict=UNDECIDED)
+        elif self._by_rounding(last) is not None:
+            return replace(row, verdict=UNDECIDED)
         is_told = found.failed or len(part) == 1
         return _unless_barely(found) if is_told else row
 
@@ -362,26 +354,6 @@ class Point:
         return rows
 
 
-def _supports(look, gap, slope):
-    """How many steps shorter than the one taken say what the gradient says.
-
-    They do so to a quarter of the disagreement: on both sides, or between them where
-    they are those of a kink; or they lean to the gradient by more than twice their
-    noise, as where each shorter step leaves some of many kinks behind.
-
-    Args:
-      gap, slope: the disagreement, and the slope in dispute, per unit of the leaf.
-    """
-    unit, found, value = look.probe.scale, look.found, look.value
-    near, finer = gap / 4 * abs(unit), found.finer
-    alike = (np.abs(finer - value) < near).all(axis=1)
-    low, high = finer.min(axis=1) - near, finer.max(axis=1) + near
-    within = found.bent & (low < value) & (value < high)
-    central = finer.mean(axis=1)
-    lean = np.abs(central - slope * unit) - np.abs(central - value)
-    return int(np.sum(alike | within | (lean > 2 * found.level)))
-
-
 def _unless_barely(row):
     """A row of one element, undecided where it fails by a hair."""
     return replace(row, verdict=UNDECIDED) if row.excess < BARELY else row
@@ -389,6 +361,5 @@ def _unless_barely(row):
 
 def _terms(y_bar, y):
     """The 2-norm of the terms of <y_bar, y>, safe from overflow."""
-    norms = [np.abs(wide(a) * wide(b)) for a, b in zip(y_bar, y, strict=True)]
-    largest = max((n.max(initial=0.0) for n in norms), default=0.0) or 1.0
-    return float(largest * np.sqrt(sum(np.sum((n / largest) ** 2) for n in norms)))
+    terms = [(wide(a) * wide(b)).ravel() for a, b in zip(y_bar, y, strict=True)]
+    return norm(np.concatenate(terms or [np.zeros(0)]))

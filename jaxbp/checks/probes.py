@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .closeness import wide
+from .closeness import largest_number, wide
 from .differences import sizes_of
 
 
@@ -135,5 +135,8 @@ def locate(members, excess):
 
 def _exact(direction, dtype):
     """`direction` as `dtype` holds it, in 64-bit; too large entries at its largest."""
-    with np.errstate(over="ignore"):
-        return wide(np.asarray(direction).astype(dtype))
+    most = largest_number(dtype)
+    parts = np.clip(np.real(direction), -most, most)
+    if np.iscomplexobj(direction):
+        parts = parts + 1j * np.clip(np.imag(direction), -most, most)
+    return wide(parts.astype(dtype))

@@ -31,6 +31,8 @@ class Report(Shown):
       notes: list of str: witnesses that refused, points that were left out, NaNs, and
         where nothing could be told.
       points: number of points at which `f` was looked at.
+      blind: (leaf, point) where f is not finite a step away, to one side at least, so
+        that the differences see nothing.
       stochastic: whether two calls of `f` differ, so that nothing was compared.
     """
 
@@ -41,6 +43,7 @@ class Report(Shown):
     findings: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     points: int = 1
+    blind: set = field(default_factory=set)
     stochastic: bool = False
 
     @property
@@ -182,7 +185,8 @@ class Report(Shown):
     def explain_undecided(self):
         """Say of each leaf where nothing could be told, or where it sits on a kink."""
         for sentence, said in (
-            (NOTHING_TESTED, lambda rows: not self._at(rows)),
+            (NOTHING_SEEN, self._is_blind),
+            (NOTHING_TESTED, lambda rows: not (self._at(rows) or self._is_blind(rows))),
             (ON_A_KINK, lambda rows: self._at(rows) == KINK),
         ):
             alike = {}
@@ -191,6 +195,9 @@ class Report(Shown):
             for leaves, places in alike.items():
                 names = ", ".join(f"`{name}`" for name in leaves)
                 self.notes.append(sentence.format(names=names, place=listed(places)))
+
+    def _is_blind(self, rows):
+        return (rows[0].leaf, rows[0].point) in self.blind
 
     def _points_where(self, said):
         """point -> leaves whose rows there are as `said`, among those that agree."""
@@ -207,7 +214,11 @@ class Report(Shown):
 
 NOTHING_TESTED = (
     "The gradient by {names} is zero to rounding at {place}, or lost in the rounding "
-    "of f: a wrong one could not be told from a right one there."
+    "of f or of its own: a wrong one could not be told from a right one there."
+)
+NOTHING_SEEN = (
+    "The differences see nothing by {names} at {place}: a step away, to one side at "
+    "least, f overflows or is not defined."
 )
 ON_A_KINK = (
     "A branch of f sits on its edge for {names} at {place}: the one-sided slopes "

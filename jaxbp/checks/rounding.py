@@ -9,7 +9,7 @@ much as two right programs differ from each other.
 
 import numpy as np
 
-from .closeness import epsilon, quantum, wide
+from .closeness import epsilon, norm, quantum, wide
 
 SHAKES = 4
 SAFETY = 8.0  # a few shakes show less than the largest error
@@ -72,6 +72,4 @@ def _leaf_slack(bars, shaken_bars, dtype, alone):
 
 def across(slacks, direction, j):
     """What rounding may do to <x_bar, direction> in leaf number `j`: the 2-norm."""
-    terms = slacks[j] * np.abs(direction)
-    largest = terms.max(initial=0.0)
-    return float(largest * np.sqrt(np.sum((terms / (largest or 1.0)) ** 2)))
+    return norm(slacks[j] * np.abs(direction))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from .. import ir
+from .. import ir, tree
 from ..errors import InvalidArgument
 from .eager import jit_where_possible
 
@@ -57,6 +57,7 @@ class Subject:
       has_aux: whether `f` returns (y, aux).
 
     Attributes:
+      name: of `f`.
       leaves: list of Leaf of the chosen arguments, in order.
       x: list of numpy arrays: the values of the differentiable ones.
       names: list of str, the names of these.
@@ -69,6 +70,7 @@ class Subject:
 
     def __init__(self, f, args, kwargs=None, argnums=None, has_aux=False):
         self.f, self.args, self.kwargs = f, tuple(args), dict(kwargs or {})
+        self.name = getattr(f, "__name__", type(f).__name__)
         self.argnums, self.has_aux = _positions(argnums, len(self.args)), has_aux
         self.leaves, self.treedef = _leaves(f, self.args, self.argnums)
         self._where = [i for i, leaf in enumerate(self.leaves) if not leaf.obstacle]
@@ -122,8 +124,8 @@ class Subject:
         found = [(p, jnp.asarray(v)) for p, v in pairs if _obstacle(v) == ""]
         if not found:
             raise InvalidArgument(
-                "`f` must return at least one floating-point array, but returned "
-                f"{jax.tree.structure(y)} without any; nothing depends smoothly on x."
+                f"`{self.name}` must return at least one floating-point array, but "
+                f"returned {_kinds(y)}; nothing depends smoothly on x."
             )
         leaves = [_whole(leaf) for _, leaf in found]
         self.output_names = ["output" + jax.tree_util.keystr(path) for path, _ in found]
@@ -186,6 +188,13 @@ def _whole(y):
     if place is None:
         return y
     return jax.reshard(y, NamedSharding(place.mesh, PartitionSpec()))
+
+
+def _kinds(y):
+    """What is in an output, leaf by leaf; the first few."""
+    named = tree.named_leaves("output", y)
+    said = [f"`{name}`, which is {_obstacle(leaf)}" for name, leaf in named[:4]]
+    return ", ".join(said) + ", ..." * (len(named) > 4) or "nothing"
 
 
 def _positions(argnums, count):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ShapeMismatch, StructureMismatch
-from ..tree import same_structure
+from ..tree import same_structure, spelled
 from .eager import compiled_quickly, jit_where_possible
 from .perturbed import perturbed
 
@@ -150,10 +150,17 @@ def _flatten_like(treedef, given, has_aux):
         if jax.tree_util.all_leaves(leaves, is_leaf=lambda leaf: leaf is None):
             return leaves
     like = treedef.unflatten([0.0] * treedef.num_leaves)
+    if isinstance(given, tuple) and len(given) == 1 and not has_aux:
+        if jax.tree.structure(given[0]) == treedef:
+            raise StructureMismatch(
+                "the gradient given is a tuple of one, but the gradient by one "
+                "argument is like that argument itself, as jax.grad's. Return it "
+                "without the tuple."
+            )
     same_structure("gradient", given, "arguments", like)
     raise StructureMismatch(
-        f"the gradient given must have the structure of the arguments, {treedef}, "
-        f"but has {jax.tree.structure(given)}."
+        "the gradient given must have the structure of the arguments, "
+        f"{spelled(treedef)}, but has {spelled(given)}."
     )
 
 

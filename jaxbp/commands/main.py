@@ -16,6 +16,7 @@ from .. import early
 from ..display import tolerate
 from ..errors import JaxbpError, UnknownName, nearest
 from ..interrupts import interruptible
+from ..outputs import own_streams
 
 # How each is called, and what it does; its module is `commands/<first word>.py`.
 COMMANDS = {
@@ -73,7 +74,7 @@ def main(argv=None):
     for stream in (sys.stdout, sys.stderr):
         tolerate(stream)
     try:
-        with interruptible():
+        with interruptible(), own_streams():
             early.begun()
             status = _dispatch(argv)
             sys.stdout.flush()

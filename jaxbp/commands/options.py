@@ -14,7 +14,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from ..errors import InvalidArgument
-from ..outputs import check_writable
+from ..outputs import answer, check_writable, turn_aside
 
 # `--quick` without a `--no-quick` beside it.
 PLAIN_FLAGS = (FlagCreatePairsOff,)
@@ -158,10 +158,13 @@ class Output:
     html: File = None
 
     def check(self) -> None:
-        """Raises InvalidArgument unless it can be done: before the work begins."""
+        """Before the work begins: raises InvalidArgument unless it can be done. What
+        the user's code prints is kept apart from what a program shall read."""
         if self.json and self.csv:
             raise InvalidArgument("give `--json` or `--csv`, not both.")
         check_writable("--html", self.html, makes_folders=False)
+        if self.json or self.csv:
+            turn_aside()
 
     def give(self, report) -> None:
         """Prints a report, which has a page and `as_dicts`, and writes the file."""
@@ -169,9 +172,9 @@ class Output:
         from ..display import marked, records
 
         if self.json:
-            print(records.json_text(report.as_dicts()))
+            answer(records.json_text(report.as_dicts()))
         elif self.csv:
-            print(records.csv_text(report.as_dicts()))
+            answer(records.csv_text(report.as_dicts()))
         elif hasattr(report, "page"):
             display.show(report)
         else:

@@ -78,7 +78,11 @@ def _load_module(place):
 
 def _files_near(path):
     known = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
-    return nearest(path.name, known) if known else "Its folder holds no Python file."
+    return (
+        nearest(path.name, known, suffix=".py")
+        if known
+        else "Its folder holds no Python file."
+    )
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from ..transforms import arguments
 from ..walkers.live import run_live
 from .births import Walk
 from .finding import Finder
+from .held import without_held
 from .recording import Recording, Watcher
 from .report import NanReport
 from .watch import bad_places
@@ -36,7 +37,8 @@ def explain_nan(
 
     Args:
       f: scalar-valued, unless `cotangent` or `tangents` is given; pytrees in.
-      *args: pytrees of arrays. Under `jax.jit` the report is printed when the compiled
+      *args: pytrees; functions, sizes and integers inside a model stay as they are.
+        Under `jax.jit` the report is printed when the compiled
         function runs, and what is returned here is empty.
       argnums: which positional arguments to differentiate by.
       cotangent: what reverse mode starts from, like the output of `f`; 1 if left out.
@@ -58,7 +60,9 @@ def explain_nan(
     carries as `Options.loop_bytes` allows, 64 MiB of them if it is None, but the square
     root of their number at least.
     """
+    arguments.check_callable(f)
     name = arguments.name_of(f)
+    f, args = without_held(f, args, arguments.indices(argnums))
     if any(map(ir.is_tracer, jax.tree.leaves(args))):
         options = {"argnums": argnums, "has_aux": has_aux}
         seeds = {"cotangent": cotangent, "tangents": tangents}
@@ -99,6 +103,8 @@ def walked_back(f, args, argnums, cotangent, has_aux, caller):
 
     Raises: as `explain_nan`.
     """
+    arguments.check_callable(f)
+    f, args = without_held(f, args, arguments.indices(argnums))
     recording, _, flat = _run(f, args, argnums, has_aux, caller)
     seeds = _cotangents(flat, cotangent, recording, flat.name)
     return flat.name, recording, Walk(_program(recording), seeds)
@@ -107,7 +113,6 @@ def walked_back(f, args, argnums, cotangent, has_aux, caller):
 def _run(f, args, argnums, has_aux, caller):
     """The run of `f` on its values, the arguments by which it is differentiated, and
     it as a function of leaves."""
-    arguments.check_callable(f)
     argnums, name = arguments.indices(argnums), arguments.name_of(f)
     if any(map(ir.is_tracer, jax.tree.leaves(args))):
         raise InvalidArgument(

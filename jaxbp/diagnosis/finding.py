@@ -218,7 +218,7 @@ class Origin(NamedTuple):
     @property
     def said(self) -> str:
         """The operation and its line."""
-        line = self.equation.origin.call_line or "an unknown line"
+        line = ir.brief(self.equation.origin.call_line) or "an unknown line"
         steps = "".join(f", step {n} of {m}" for _, n, m in self.steps)
         return f"`{self.equation.name}` at {line}{steps}"
 
@@ -293,7 +293,7 @@ def _of_value(birth: Birth, origin: "Origin") -> Birth:
 
 def _met(birth: Birth, steps) -> str:
     """Where reverse mode meets a value, as seen from where it was made."""
-    said = f"`{birth.primitive}` at {birth.line or 'an unknown line'}"
+    said = f"`{birth.primitive}` at {ir.brief(birth.line) or 'an unknown line'}"
     if birth.steps == steps:
         return said
     return said + "".join(f", step {n} of {m}" for _, n, m in birth.steps)

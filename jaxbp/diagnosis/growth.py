@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import ir
 from ..display import Column, Line, Page, Shown, Table
 from ..errors import InvalidArgument
 from ..linear.base import add
@@ -103,8 +104,8 @@ class GrowthReport(Shown):
         kept = sorted(chosen, key=lambda row: -size[id(row)])[:SHOWN]
         shown = [row for row in self.rows if any(row is k for k in kept)]
         lines = tuple(
-            Line((r.primitive, _g(r.arrives), _g(r.leaves), _g(r.factor), r.line))
-            for r in shown
+            Line((r.primitive, *map(_g, (r.arrives, r.leaves, r.factor)), where))
+            for r, where in ((r, ir.brief(r.line)) for r in shown)
         )
         title = f"Cotangents on their way back through {self.name}"
         loops = [_loop_sentence(row) for row in self.rows if row.steps]
@@ -122,7 +123,7 @@ class GrowthReport(Shown):
         axes[0].set_xlabel("equation, in the order of the function")
         for axis, row in zip(axes[1:], loops, strict=True):
             axis.semilogy(range(len(row.steps)), _positive(row.steps), "-")
-            axis.set_xlabel(f"step of the {row.primitive} at {_short(row.line)}")
+            axis.set_xlabel(f"step of the {row.primitive} at {ir.brief(row.line)}")
         for axis in axes:
             axis.set_ylabel("‖cotangent‖")
         figure.suptitle(f"Cotangents on their way back through {self.name}")
@@ -137,7 +138,7 @@ def growth(
 
     Args:
       f: scalar-valued, unless `cotangent` is given; pytrees in.
-      *args: pytrees of arrays.
+      *args: pytrees; functions, sizes and integers inside a model stay as they are.
       argnums: which positional arguments to differentiate by.
       cotangent: what reverse mode starts from, like the output of `f`; 1 if left out.
       has_aux: `f` returns (output, aux).
@@ -196,8 +197,9 @@ def _distance(row: GrowthRow) -> float:
 
 def _loop_sentence(row: GrowthRow) -> str:
     first, last = row.steps[0], row.steps[-1]
+    line = ir.brief(row.line) or "an unknown line"
     return (
-        f"In the {row.primitive} at {row.line or 'an unknown line'} the carry's "
+        f"In the {row.primitive} at {line} the carry's "
         f"cotangent has the norm {_g(last)} at the last of {len(row.steps):,} steps "
         f"and {_g(first)} at the first."
     )
@@ -210,7 +212,3 @@ def _positive(norms):
 
 def _g(value: float) -> str:
     return f"{value:.3g}"
-
-
-def _short(line: str) -> str:
-    return line.partition(" (")[0].replace("\\", "/").rpartition("/")[2]

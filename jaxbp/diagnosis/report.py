@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import ir
 from ..display import Column, Line, Page, Shown, Table, Words
 
 
@@ -103,7 +104,7 @@ class Birth:
         """(what, said) for each thing that is known."""
         found = [("operation", f"`{self.primitive}`"), ("what happened", self.kind)]
         if self.within:
-            found.append(("within", self.within))
+            found.append(("within", ir.brief(self.within)))
         known = [_number(v) for v in self.operands if v is not None]
         if known:
             found.append(("operands", ", ".join(known)))
@@ -125,9 +126,10 @@ class Birth:
             found.append(("batch element", said))
         found += self._steps()
         if self.mask:
-            found.append(("dropped", f"the value, by the select at {self.mask}"))
+            select = ir.brief(self.mask)
+            found.append(("dropped", f"the value, by the select at {select}"))
         if self.inside:
-            found.append(("backward rule", self.inside))
+            found.append(("backward rule", ir.brief(self.inside)))
         if self.read_by:
             found.append(("met by", self.read_by))
         if self.origin:
@@ -193,13 +195,13 @@ class NanReport(Shown):
             return Page(f"The {self.derivative} of `{self.name}` is finite{value}.")
         parts: list = [Words(self._headline(), "bad")]
         for number, birth in enumerate(self.births, 1):
-            place = birth.line or "a line that is not known"
+            place = ir.brief(birth.line) or "a line that is not known"
             title = f"{number}. {place}"
             columns = Column("fact", left=True), Column("found", left=True, fold=True)
             lines = tuple(Line(fact) for fact in birth.facts())
             parts.append(Table(columns, lines, title))
             if birth.remedy:
-                at = birth.within or birth.inside
+                at = ir.brief(birth.within or birth.inside)
                 at = f", at {at}" if at else ""
                 parts.append(f"Instead{at}: {birth.remedy}")
             elif birth.see:

@@ -11,6 +11,7 @@ from ..display import Column, Line, Page, Shown, Table, Words
 from ..errors import InvalidArgument
 from ..transforms import arguments
 from .calls import RuleCall, rule_calls
+from .held import without_held
 from .judging import fault_of
 
 CALLS_OF_ONE = 8  # at one line: first and last of more, and some between
@@ -90,7 +91,7 @@ class RuleReport(Shown):
                 (
                     r.name,
                     r.kind,
-                    r.line,
+                    ir.brief(r.line),
                     str(r.calls),
                     Words(r.verdict, tones[r.verdict]),
                 )
@@ -114,7 +115,7 @@ def check_rules(
 
     Args:
       f: pytrees to pytrees; it runs on its values.
-      *args: pytrees of arrays.
+      *args: pytrees; functions and sizes inside a model stay as they are.
       expected: names of functions whose rules are meant to differ (straight-through,
         clipping, reversal); they are listed, and no failure.
       seed: of the cotangents and of the step at random.
@@ -132,6 +133,7 @@ def check_rules(
     arguments.check_callable(f)
     if isinstance(expected, str):
         expected = (expected,)
+    f, args = without_held(f, args)
     leaves, structure = jax.tree.flatten(args)
     name = arguments.name_of(f)
     if any(map(ir.is_tracer, leaves)):
@@ -186,7 +188,7 @@ def _spread(calls: list[RuleCall]) -> list[RuleCall]:
 
 
 def _sentence(row: RuleRow) -> str:
-    where = f" at {row.line}" if row.line else ""
+    where = f" at {ir.brief(row.line)}" if row.line else ""
     said = f"`{row.name}`{where}: "
     if row.verdict == UNSURE:
         return said + row.pattern

@@ -6,9 +6,10 @@ On a terminal a page fits the width, with no name, verdict or number lost; in a 
 a file it has none. Where a stream cannot write a sign, a plain one takes its place.
 """
 
+from .fit import filled
 from .page import Column, Line, Page, Shown, Table, Words
 from .plain import spelled, tolerate
-from .screen import as_html, as_text, show, waiting
+from .screen import as_html, as_text, show, waiting, width_here
 
 __all__ = [
     "Column",
@@ -19,8 +20,10 @@ __all__ = [
     "Words",
     "as_html",
     "as_text",
+    "filled",
     "show",
     "spelled",
     "tolerate",
     "waiting",
+    "width_here",
 ]

@@ -143,3 +143,21 @@ def _filled_up(pairs: Sequence[str], width: int) -> list[str]:
                 folded_text(pair, width).split("\n")
             )  # fmt: skip
     return lines
+
+
+def filled(
+    cells: Sequence[str], width: int | None, first: str, further: str, gap: str = "  "
+) -> list[str]:
+    """Cells side by side on as few lines as fit in `width`; on one where that is None.
+
+    Args:
+      first, further: what the first line and those after it begin with.
+    """
+    lines, started = [first], False
+    for cell in cells:
+        longer = lines[-1] + gap * started + cell
+        if started and width is not None and len(longer.rstrip()) > width:
+            longer = further + cell.lstrip()
+            lines.append("")
+        lines[-1], started = longer, True
+    return [line.rstrip() for line in lines]

@@ -51,13 +51,17 @@ def _is_utf(encoding: str) -> bool:
 def text_for_here(page: Page) -> str:
     """The text that `print` shows: as wide as the terminal, unwrapped where there is
     none, in the signs that standard output has."""
-    width = None
+    return page.text(width_here(), encoding_of(sys.stdout))
+
+
+def width_here() -> int | None:
+    """The columns of the terminal that standard output is; None where it is none."""
     if getattr(sys.stdout, "isatty", bool)():
         try:
-            width = os.get_terminal_size(sys.stdout.fileno()).columns or None
+            return os.get_terminal_size(sys.stdout.fileno()).columns or None
         except (OSError, ValueError):  # a stream that has no number
             pass
-    return page.text(width, encoding_of(sys.stdout))
+    return None
 
 
 def page_text(page: Page, width: int | None, encoding: str) -> str:

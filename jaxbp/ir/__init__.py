@@ -53,6 +53,7 @@ from .replay import replay as replay
 from .replay import shape_of as shape_of
 from .replay import traced as traced
 from .sources import Origin as Origin
+from .sources import brief as brief
 from .sources import call_line_of as call_line_of
 from .sources import here as here
 from .sources import is_ours as is_ours

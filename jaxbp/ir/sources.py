@@ -44,6 +44,15 @@ def line_of(info) -> str:
     return ""
 
 
+def brief(line: str) -> str:
+    """A line as it is shown: without the folders, but those within a package that is
+    installed."""
+    _, path = re.match(r"([A-Za-z]:)?(.*)", line, re.DOTALL).groups()  # pyright: ignore
+    path, colon, rest = path.replace("\\", "/").partition(":")
+    *_, within = _INSTALLED.split(path)
+    return (within if within != path else path.rpartition("/")[2]) + colon + rest
+
+
 def call_line_of(info) -> str:
     """The same; where that is within an installed package, of the user's line that
     calls into it, if there is one. "" if no line is known."""

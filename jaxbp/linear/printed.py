@@ -1,9 +1,11 @@
 """A linear program as text: one line an edge."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from .. import ir
+from ..display import filled, width_here
 from .base import Edge
 from .primitive import ThroughPrimitive
 from .program import LinearProgram, Structure
@@ -18,13 +20,18 @@ def printed(program: LinearProgram) -> str:
     names = _names(structure)
     rows = [_row(program, edge, names) for edge in structure.edges]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines = [
+        line
+        for row in rows
+        for line in filled([*map(str.ljust, row, widths)], width_here(), "  ", "      ")
+    ]
     ends = ", ".join(_end(slot, names, structure) for slot in structure.ins)
     given = ", ".join(_end(slot, names, structure) for slot in structure.outs)
     borrowed = sorted(foreign(structure))
     note = [f"JAX's own rules: {', '.join(borrowed)}"] if borrowed else []
     head = f"LinearProgram: ({ends}) -> ({given}), {_tape(program.tape)}"
-    return "\n".join([head, *note, *["  " + line for line in lines]])
+    head = filled(re.split(r"(?<=,) ", head), width_here(), "", "    ", " ")
+    return "\n".join([*head, *note, *lines])
 
 
 def foreign(structure: Structure) -> set[str]:

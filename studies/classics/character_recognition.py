@@ -136,7 +136,7 @@ classic = Classic(
     draw=draw,
     answer=answer,
     panels=(1, 3),
-    inches=(4.6, 4.2),
+    inches=(3.5, 3.4),
 )
 
 if __name__ == "__main__":

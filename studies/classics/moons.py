@@ -179,7 +179,7 @@ def answer(numbers):
     return (
         f"All {STEPS} losses agree to {gap:.0e} between layers and engine; the last is "
         f"{numbers['loss 99, layers']:.6f}, with {numbers['accuracy']:.0%} right. A "
-        f"step on the scalar tape takes {times} of times as long as the compiled one."
+        f"step on the scalar tape takes {times} as long as the compiled one."
     )
 
 
@@ -217,7 +217,7 @@ classic = Classic(
     quick_known={"loss 1, scalar tape": None},
     draw=draw,
     answer=answer,
-    panels=(1, 3),
+    panels=(2, 2),
 )
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def draw(drawn, axes):
         f"{peaks[1]:.3f} at |x| = {peaks[0]:.2f}", peaks, (2.1, 0.335), color=plots.INK
     )
     titles = ("f(x)", "f'(x): all 1 at the origin", "largest f minus smallest f")
-    for axis, title in zip(axes, titles, strict=True):
+    for axis, title in zip(axes, titles, strict=False):
         axis.set(title=title, xlabel="x", xlim=(-5, 5))
 
 
@@ -129,7 +129,7 @@ classic = Classic(
     known=KNOWN,
     draw=draw,
     answer=answer,
-    panels=(1, 3),
+    panels=(2, 2),
 )
 
 if __name__ == "__main__":

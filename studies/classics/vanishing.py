@@ -213,7 +213,7 @@ classic = Classic(
     },
     draw=draw,
     answer=answer,
-    panels=(1, 3),
+    panels=(2, 2),
 )
 
 if __name__ == "__main__":

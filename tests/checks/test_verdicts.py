@@ -25,6 +25,21 @@ def sine_with_slope(factor):
     return sine
 
 
+def test_what_a_gradient_or_a_function_should_have_returned_is_said_in_words():
+    def counts(x):
+        return {"a": jnp.argmax(x), "b": (3, True)}
+
+    with pytest.raises(InvalidArgument, match=r"`counts` must .* which is int") as said:
+        check(counts, jnp.ones(3))
+    assert "PyTreeDef" not in str(said.value)
+    with pytest.raises(StructureMismatch, match="tuple of one.*without the tuple"):
+        check(jnp.sum, jnp.ones(3), grad=lambda x: (jnp.ones(3),))
+    with pytest.raises(InvalidArgument, match="but `twice` returns"):
+        twice = lambda x: 2 * x  # noqa: E731
+        twice.__name__ = "twice"
+        check(twice, jnp.ones(3), grad=jnp.ones_like)
+
+
 # Right gradients that were called wrong ---------------------------------------------
 
 

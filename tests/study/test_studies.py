@@ -10,6 +10,7 @@ import pytest
 from jaxbp.errors import DataError
 from jaxbp.study import Options, command, is_gap, measure, plots, tables
 from jaxbp.study.catalogue import load_study, study_files
+from jaxbp.study.labels import LABEL_POINTS
 from jaxbp.timing import Roofs
 from jaxbp.timing.roofs import Curve, Steps
 
@@ -18,6 +19,7 @@ ONE = Curve((1.0, 2.0), (1e-9, 2e-9))
 STEPS = Steps(ONE, ONE)
 ROOFS = Roofs(1e11, 1e10, STEPS, STEPS, 1e9, 1e9, 1e-6)  # measured ones take seconds
 OPTIONAL = {"device_peak_bytes"}  # a CPU's allocator tells none
+README_PIXELS = 838  # that a figure is shown wide
 SKIPPED = {"engine_speed", "prediction"}  # has a test of its own; measures nothing
 
 
@@ -54,6 +56,8 @@ def test_a_study_measures_its_cases(name, monkeypatch):
         warnings.simplefilter("error")
         figure = plots.draw(study.plot, rows, study.panels, study.headline)
     assert any(axis.lines or axis.images for axis in figure.axes)
+    pixels = README_PIXELS / figure.get_size_inches()[0] / 72 * LABEL_POINTS
+    assert pixels >= 8.9  # high: the smallest text of a figure as GitHub shows it
 
 
 def test_prediction_reads_and_judges_the_rows_of_others(tmp_path):

@@ -1,0 +1,134 @@
+"""A disagreement with the differences, looked at again: by other steps, and between.
+
+A wrong verdict is worse than none: what is called a disagreement must stand when f is
+looked at along other ladders of steps, and must not be hidden between their ends.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .batch import moved
+from .closeness import inner, wide
+
+SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive,
+SUPPORT = 3  # steps of all ladders, shorter than those taken, put it in doubt
+LONGER = 2.0  # and a longer one, where it is so many times longer at least
+NODES, DEGREE = 16, 5  # of the gradient between the ends, and of its smooth part
+INNER = 0.8  # of a step: kinks beyond do not move the difference
+
+
+class Closer:
+    """The looks at one point, as other steps see them.
+
+    Args:
+      looker: Looker. gradient: xs -> an exact gradient, list of arrays.
+    """
+
+    def __init__(self, looker, gradient):
+        self.looker, self.xs, self.gradient = looker, looker.xs, gradient
+
+    def __call__(self, looks):
+        """Each look as other steps, and the gradient between their ends, confirm it,
+        refute it, or leave it in doubt."""
+        return self._resolved(self.heard(looks))
+
+    def heard(self, looks):
+        """Each look as other steps confirm it, refute it, or leave it in doubt.
+
+        One ladder of steps may straddle kinks beside the point by bad luck, or be too
+        short for f's noise. Another is heard if its own error is smaller than the
+        disagreement: a look that is refuted by noise alone is in doubt, not refuted.
+        So is one beside which the others, or shorter steps, find other slopes: f swings
+        between the steps.
+        """
+        asked = [self._other_steps(look.probe) for look in looks]
+        found = iter(self.looker.look([probe for probes in asked for probe in probes]))
+        return [
+            self._heard(look, [next(found) for _ in probes])
+            for look, probes in zip(looks, asked, strict=True)
+        ]
+
+    def _other_steps(self, probe):
+        """The direction of a probe shorter, and as long as the leaf's size or 1."""
+        x = self.xs[probe.leaf]
+        largest = float(np.abs(wide(x)[np.isfinite(wide(x))]).max(initial=1.0))
+        longer = abs(probe.scale) / largest
+        factors = [*SHORTER, longer] if longer * LONGER < 1 else SHORTER
+        other = [probe.shorter(factor, x.dtype) for factor in factors]
+        return [probe for probe in other if probe.direction.any()]
+
+    def _heard(self, look, others):
+        """The look itself or the one of `others` that decides on its disagreement."""
+        allowed = {id(k): self.looker.allowed(k) / abs(k.probe.scale) for k in others}
+        gap = abs(look.value - look.found.value) / abs(look.probe.scale)
+        heard = [other for other in others if allowed[id(other)] < gap / 2]
+        best = min([look, *heard], key=self.looker.excess)
+        slope = look.found.value / look.probe.scale
+        far = [
+            abs(other.found.value / other.probe.scale - slope) - allowed[id(other)]
+            for other in heard
+        ]
+        swings = any(distance > gap / 2 for distance in far)
+        swings |= sum(_supports(k, gap, slope) for k in [look, *others]) >= SUPPORT
+        if self.looker.excess(best) > 1 and (swings or not heard):
+            return replace(best, doubted=True)
+        return best
+
+    def _resolved(self, looks):
+        """`looks`, in doubt where the gradient swings between the ends of the
+        steps: of a leaf, those that disagree most, until one is not."""
+        looks = list(looks)
+        excesses = [0.0 if look.doubted else self.looker.excess(look) for look in looks]
+        certain: set = set()
+        for k in np.argsort(-np.array(excesses), kind="stable") if looks else ():
+            leaf = looks[k].probe.leaf
+            if excesses[k] <= 1 or leaf in certain:
+                continue
+            if self._swings(looks[k]):
+                looks[k] = replace(looks[k], doubted=True)
+            else:
+                certain.add(leaf)
+        return looks
+
+    def _swings(self, look):
+        """Whether the gradient between the ends of a step is no smooth function, but
+        swings by as much as it disagrees with the difference of these ends.
+
+        A sine whose periods are shorter than any step that stands out of f's noise is
+        averaged out by all of these: their difference says nothing of its slope.
+        """
+        j, d = look.probe.leaf, look.probe.direction
+        at = np.polynomial.chebyshev.chebpts1(NODES)
+        here = []
+        for t in at * INNER * look.found.step:
+            xs = list(self.xs)
+            xs[j] = moved(xs[j], d, t)
+            here.append(inner(self.gradient(xs)[j], d))
+        here = np.array(here)
+        if not np.isfinite(here).all():
+            return False
+        smooth = np.polynomial.polynomial.polyfit(at, here, DEGREE)
+        left = here - np.polynomial.polynomial.polyval(at, smooth)
+        swing = np.sqrt(np.sum(left**2) / (NODES - DEGREE - 1))
+        return bool(swing > abs(look.value - look.found.value) / 3)
+
+
+def _supports(look, gap, slope):
+    """How many steps shorter than the one taken say what the gradient says.
+
+    They do so to a quarter of the disagreement: on both sides, or between them where
+    they are those of a kink; or they lean to the gradient by more than twice their
+    noise, as where each shorter step leaves some of many kinks behind.
+
+    Args:
+      gap, slope: the disagreement, and the slope in dispute, per unit of the leaf.
+    """
+    unit, found, value = look.probe.scale, look.found, look.value
+    near, finer = gap / 4 * abs(unit), found.finer
+    alike = (np.abs(finer - value) < near).all(axis=1)
+    low, high = finer.min(axis=1) - near, finer.max(axis=1) + near
+    within = found.bent & (low < value) & (value < high)
+    central = finer.mean(axis=1)
+    lean = np.abs(central - slope * unit) - np.abs(central - value)
+    return int(np.sum(alike | within | (lean > 2 * found.level)))

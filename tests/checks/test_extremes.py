@@ -1,0 +1,99 @@
+"""Numbers near the largest and gradients below their own rounding: no false alarm."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxbp import check
+from jaxbp.checks.closeness import norm
+from jaxbp.checks.pattern import pattern
+
+
+def squares(x):
+    return jnp.sum(x**2)
+
+
+def root_of_huge(x):
+    return jnp.sum((1e20 * x) ** 2) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "dtype"),
+    [
+        (squares, [100.0, 200.0, 3.0], jnp.float16),  # a tangent as long as x: inf
+        (jnp.exp, 11.0, jnp.float16),
+        (root_of_huge, [0.01, 0.02], jnp.float32),  # XLA multiplies 1e20 by itself
+        (lambda x: squares(1e9 * x) * 1e9, [1e4, 2e5], jnp.float32),
+    ],
+)
+def test_tangents_that_overflow_are_asked_shorter(f, x, dtype):
+    x = jnp.array(x, dtype)
+    report = check(f, x, points=2)
+    assert report, str(report)
+    assert all(np.isfinite(row.other) for row in report.rows if row.point == 0)
+
+
+def test_a_wrong_gradient_beside_the_largest_number_is_found():
+    x = jnp.array([3e38], jnp.float32)
+    report = check(jnp.sum, x, grad=lambda x: 2 * jnp.ones_like(x), points=1)
+    assert report.verdict == "differ" and "2 times the right" in str(report)
+    assert norm(np.array([3e200, -4e200])) == pytest.approx(5e200)
+    assert norm(np.zeros(0)) == 0 and norm(np.array([np.inf])) == np.inf
+
+
+def test_where_no_step_can_be_taken_it_says_so():
+    """The next numbers of float32 lie outside the domain."""
+    at_the_edge = check(jnp.arcsin, jnp.float32(0.9999999), points=1)
+    assert at_the_edge.verdict == "cannot tell" and not at_the_edge.failures
+    assert "differences see nothing by `x`" in str(at_the_edge)
+    assert "zero to rounding" not in str(at_the_edge)
+    assert "What may tell: another point or 64-bit" in at_the_edge.notes[-1]
+
+
+def versine(x):
+    return jnp.sum((1 - jnp.cos(x)) / x**2)
+
+
+def series(x):
+    return -x / 12 + x**3 / 180
+
+
+@pytest.mark.parametrize("grad", [series, None])
+def test_an_engine_that_rounds_more_than_yours_is_no_witness(grad):
+    """At 1e-3 the true derivative is -8e-5, and JAX says 46."""
+    for x in (jnp.float32(1e-3), jnp.array([1e-3, 2e-3], jnp.float32)):
+        report = check(versine, x, grad=grad)
+        assert report.verdict == "cannot tell", str(report)
+        assert "shifted" not in str(report) and "discontinuous" not in str(report)
+    x = jnp.float32(0.5)
+    assert check(versine, x, grad=series, rtol=1e-3)
+    assert check(versine, x, grad=lambda x: -series(x)).verdict == "differ"
+
+
+def coarse_beside_sine(slope):
+    @jax.custom_jvp
+    def sine(x):
+        return jnp.sin(x)
+
+    sine.defjvp(lambda p, t: (jnp.sin(p[0]), slope * jnp.cos(p[0]) * t[0]))
+    return lambda x: x.astype(jnp.bfloat16).astype(x.dtype) + sine(x)
+
+
+def test_a_sine_that_every_visible_step_averages_out():
+    """The steps that move bfloat16(1e6) are thousands of periods long."""
+    x = jnp.array(1e6 + 0.7)
+    assert check(coarse_beside_sine(1.0), x).verdict != "differ"
+    assert check(coarse_beside_sine(1.0), jnp.array(0.7)).verdict != "differ"
+
+
+def test_no_mistake_is_named_of_what_is_the_same_to_rounding():
+    right, error = np.array([1.0, 1.0 + 1e-7, 1.0]), np.full(3, 1e-6)
+    x = np.arange(3.0)
+    assert "shifted" not in pattern(right + [3e-7, 0, 5e-6], right, error, x, {3})
+    square = np.full((2, 2), 2.0)
+    wrong = square + np.array([[0, 0], [0, 5e-6]])
+    said = pattern(wrong, square, np.full((2, 2), 1e-6), np.ones((2, 2)), {2})
+    assert "transposed" not in said and "shifted" not in said
+    turned = np.array([3.0, 1.0, 2.0])
+    assert "shifted by 1" in pattern(turned, np.array([1.0, 2.0, 3.0]), error, x, {3})
