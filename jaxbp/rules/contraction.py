@@ -1,12 +1,14 @@
 """Dot products and convolutions: linear in each operand with the other held."""
 
+import functools
+
 import numpy as np
 from jax import lax
 
 from .. import ir
 from ..linear.labels import Form
 from ..linear.primitive import dot_labels
-from . import mesh
+from . import grouped, mesh
 from .registry import bilinear
 
 # dot_general. Axes of an operand are batched (b), contracted (c) or kept (k); the
@@ -149,6 +151,18 @@ def _convolved(x, kernel, specs, **params):
 
 
 def _conv_left(y_bar, x0, x1, **params):
+    if not grouped.for_image(y_bar, x1, params):
+        return _image_bar(y_bar, x1, x0=x0, **params)
+    x_bar = lax.platform_dependent(
+        y_bar,
+        x1,
+        cpu=functools.partial(grouped.image_gradient, x0=x0, **params),
+        default=functools.partial(_image_bar, x0=x0, **params),
+    )
+    return ir.cast(x_bar, x0.dtype)
+
+
+def _image_bar(y_bar, x1, *, x0, **params):
     lhs, rhs, out = params["dimension_numbers"]
     groups, batches = params["feature_group_count"], params["batch_group_count"]
     image, kernel, output, low = _all_sizes(y_bar, x0, x1, params)
@@ -175,6 +189,18 @@ def _conv_left(y_bar, x0, x1, **params):
 def _conv_right(y_bar, x0, x1, **params):
     if y_bar.size == 0:
         return ir.zeros(x1)
+    if not grouped.for_kernel(y_bar, x1, params):
+        return _kernel_bar(y_bar, x0, x1=x1, **params)
+    x_bar = lax.platform_dependent(
+        y_bar,
+        x0,
+        cpu=functools.partial(grouped.kernel_gradient, x1=x1, **params),
+        default=functools.partial(_kernel_bar, x1=x1, **params),
+    )
+    return ir.cast(x_bar, x1.dtype)
+
+
+def _kernel_bar(y_bar, x0, *, x1, **params):
     lhs, rhs, out = params["dimension_numbers"]
     image, kernel, output, low = _all_sizes(y_bar, x0, x1, params)
     x_bar = _convolved(
