@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import numpy as np
 from jax import lax
 
@@ -151,7 +152,7 @@ def _convolved(x, kernel, specs, **params):
 
 
 def _conv_left(y_bar, x0, x1, **params):
-    if not grouped.for_image(y_bar, x1, params):
+    if not (grouped.is_grouped(y_bar, params) and grouped.is_alone(x1, params)):
         return _image_bar(y_bar, x1, x0=x0, **params)
     x_bar = lax.platform_dependent(
         y_bar,
@@ -189,15 +190,40 @@ def _image_bar(y_bar, x1, *, x0, **params):
 def _conv_right(y_bar, x0, x1, **params):
     if y_bar.size == 0:
         return ir.zeros(x1)
-    if not grouped.for_kernel(y_bar, x1, params):
+    if not grouped.is_grouped(y_bar, params):
         return _kernel_bar(y_bar, x0, x1=x1, **params)
+    alone = grouped.is_alone(x1, params)
+    find = grouped.kernel_gradient if alone else _kernel_by_groups
     x_bar = lax.platform_dependent(
         y_bar,
         x0,
-        cpu=functools.partial(grouped.kernel_gradient, x1=x1, **params),
+        cpu=functools.partial(find, x1=x1, **params),
         default=functools.partial(_kernel_bar, x1=x1, **params),
     )
     return ir.cast(x_bar, x1.dtype)
+
+
+def _kernel_by_groups(y_bar, x0, *, x1, **params):
+    lhs, rhs, out = params["dimension_numbers"]
+    groups = params["feature_group_count"]
+    params |= {"feature_group_count": 1}
+    shape = list(x1.shape)
+    shape[rhs[0]] //= groups
+    own = jax.ShapeDtypeStruct(shape, y_bar.dtype)
+
+    def step(carry, group):
+        parts = [
+            lax.dynamic_slice_in_dim(array, group * size, size, axis)
+            for array, axis in ((y_bar, out[1]), (x0, lhs[1]))
+            for size in [array.shape[axis] // groups]
+        ]
+        return carry, _kernel_bar(*parts, x1=own, **params)
+
+    _, found = lax.scan(step, (), np.arange(groups, dtype=np.int32))
+    found = lax.transpose(
+        found, [*range(1, rhs[0] + 1), 0, *range(rhs[0] + 1, found.ndim)]
+    )
+    return lax.reshape(found, x1.shape)
 
 
 def _kernel_bar(y_bar, x0, *, x1, **params):

@@ -41,7 +41,7 @@ def test_values_are_those_of_the_convolution(case):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-11), ours, theirs)
 
 
-def test_platforms_without_it_have_the_convolution():
+def test_platforms_without_them_have_the_convolution():
     def f(kernel):
         x = jnp.ones((1, 8, 4))
         return jnp.sum(
@@ -58,12 +58,16 @@ def test_platforms_without_it_have_the_convolution():
     assert "batch_group_count = 2" not in here
 
 
-def test_kernels_of_many_places_have_the_convolution():
+def test_what_is_had_by_groups():
     params = dict(
         dimension_numbers=((0, 2, 1), (2, 1, 0), (0, 2, 1)),
         feature_group_count=2, batch_group_count=1, lhs_dilation=(1,),
     )  # fmt: skip
-    y_bar, kernel = jnp.ones((1, 9, 4)), jnp.ones((grouped.FEW_PLACES, 2, 4))
-    assert grouped.for_kernel(y_bar, kernel, params)
-    assert not grouped.for_kernel(y_bar, jnp.ones((65, 2, 4)), params)
-    assert not grouped.for_kernel(y_bar.astype(jnp.bfloat16), kernel, params)
+    y_bar, few, many = jnp.ones((1, 9, 4)), jnp.ones((64, 2, 4)), jnp.ones((65, 2, 4))
+    assert grouped.is_grouped(y_bar, params)
+    assert not grouped.is_grouped(y_bar.astype(jnp.bfloat16), params)
+    assert not grouped.is_grouped(y_bar, params | {"feature_group_count": 1})
+    assert not grouped.is_alone(few, params)
+    params |= {"feature_group_count": 4}
+    assert grouped.is_alone(few[:, :1], params)
+    assert not grouped.is_alone(many[:, :1], params)
