@@ -57,68 +57,60 @@ def _offsets(kernel_shape, params):
     """Where each place of the kernel lies for the first output, in order."""
     dilation = params["rhs_dilation"]
     for place in np.ndindex(*kernel_shape):
-        yield place, [p * d for p, d in zip(place, dilation, strict=True)]
+        yield [p * d for p, d in zip(place, dilation, strict=True)]
 
 
 def kernel_gradient(y_bar, x0, *, x1, **params):
     """Cotangent of the kernel, of type `x1`, where each channel is a group."""
     lhs, rhs, out = params["dimension_numbers"]
-    strides = params["window_strides"]
     y = _in_order(y_bar, out)
     x = _in_order(ir.cast(x0, y.dtype), lhs)
-    x = _padded(x, [(low, high, 0) for low, high in params["padding"]])
-    reach = [(n - 1) * s + 1 for n, s in zip(y.shape[1:-1], strides, strict=True)]
-    axes = tuple(range(y.ndim - 1))
     order = (*rhs[2:], rhs[1], rhs[0])
     shape = [x1.shape[axis] for axis in order]
+    wide, begins = _shifts(y, x.shape[1:-1], shape[:-2], params)
 
-    def step(carry, starts):
-        part = lax.dynamic_slice(x, list(starts), (x.shape[0], *reach, x.shape[-1]))
-        part = lax.slice(part, [0] * y.ndim, part.shape, (1, *strides, 1))
-        return carry, lax.reduce_sum(lax.mul(part, y), axes)
+    def step(carry, begin):
+        here = lax.dynamic_slice(wide, list(begin), x.shape)
+        return carry, lax.reduce_sum(lax.mul(here, x), tuple(range(x.ndim - 1)))
 
-    offsets = [(0, *starts, 0) for _, starts in _offsets(shape[:-2], params)]
-    _, found = lax.scan(step, (), np.array(offsets, np.int32))
+    starts = [(0, *begin, 0) for begin in begins]
+    _, found = lax.scan(step, (), np.array(starts, np.int32))
     return _back(lax.reshape(found, shape), order)
 
 
 def image_gradient(y_bar, x1, *, x0, **params):
-    """Cotangent of the image, of type `x0`, where each channel is a group.
-
-    Shifts are slices of one array; without a barrier it would be padded for each.
-    """
+    """Cotangent of the image, of type `x0`, where each channel is a group."""
     lhs, rhs, out = params["dimension_numbers"]
     y = _in_order(y_bar, out)
     kernel = lax.transpose(ir.cast(x1, y.dtype), (*rhs[2:], rhs[1], rhs[0]))
+    weights = lax.reshape(kernel, (math.prod(kernel.shape[:-1]), kernel.shape[-1]))
     sizes = [x0.shape[axis] for axis in lhs[2:]]
-    offsets = list(_offsets(kernel.shape[:-2], params))
-    last = offsets[-1][1]
-    wide = [n + a for n, a in zip(sizes, last, strict=True)]
-    (y,) = ir.barrier([_placed(y, last, wide, params)])
+    wide, begins = _shifts(y, sizes, kernel.shape[:-2], params)
     moved = []
-    for place, starts in offsets:
-        begin = [a - b for a, b in zip(last, starts, strict=True)]
+    for place, begin in enumerate(begins):
         ends = [a + n for a, n in zip(begin, sizes, strict=True)]
-        here = lax.slice(y, (0, *begin, 0), (y.shape[0], *ends, y.shape[-1]))
-        weights = lax.squeeze(_at(kernel, place), (0,))
-        weights = lax.broadcast_in_dim(weights, here.shape, (here.ndim - 1,))
-        moved.append(lax.mul(here, weights))
+        here = lax.slice(wide, (0, *begin, 0), (y.shape[0], *ends, y.shape[-1]))
+        weight = lax.index_in_dim(weights, place, keepdims=False)
+        weight = lax.broadcast_in_dim(weight, here.shape, (here.ndim - 1,))
+        moved.append(lax.mul(here, weight))
     x_bar = functools.reduce(lax.add, moved)
     return _back(x_bar, (lhs[0], *lhs[2:], lhs[1]))
 
 
-def _placed(y, starts, sizes, params):
-    """`y` where the image is read for it by the kernel's place at `starts`."""
+def _shifts(y, sizes, kernel_shape, params):
+    """An array whose slices of the image's size, one for each place of the kernel, are
+    `y` where it was computed from the image; and where these begin.
+
+    Without a barrier compilers would pad `y` for each of them.
+    """
     strides, padding = params["window_strides"], params["padding"]
-    rows = zip(starts, sizes, y.shape[1:-1], strides, padding, strict=True)
+    offsets = list(_offsets(kernel_shape, params))
+    last = offsets[-1]
     config = [
-        (start - low, n + low - start - (m - 1) * s - 1, s - 1)
-        for start, n, m, s, (low, _) in rows
+        (end - low, n + low - (m - 1) * s - 1, s - 1)
+        for end, n, m, s, (low, _) in zip(
+            last, sizes, y.shape[1:-1], strides, padding, strict=True
+        )
     ]
-    return _padded(y, config)
-
-
-def _at(kernel, place):
-    for at in place:
-        kernel = lax.index_in_dim(kernel, at, keepdims=False)
-    return kernel
+    (wide,) = ir.barrier([_padded(y, config)])
+    return wide, [[b - a for a, b in zip(at, last, strict=True)] for at in offsets]
