@@ -29,7 +29,7 @@ class Over:
         return self.by.shape
 
 
-def _factors(slope, params, residuals) -> tuple:
+def _factors(slope, params, residuals) -> tuple[Any, ...]:
     found = slope(*residuals) if params is None else slope(*residuals, params=params)
     return found if type(found) is tuple else (found,)
 
@@ -48,15 +48,15 @@ def _scaled(slope, params, x, *residuals):
     return functools.reduce(_times, _joined(_factors(slope, params, residuals)), x)
 
 
-def _joined(factors) -> list:
+def _joined(factors) -> list[Any]:
     """The product of the others, and then the factors to divide by: what the slopes of
     a quotient share is not one more array to keep."""
-    over = [factor for factor in factors if type(factor) is Over]
+    over: list[Any] = [factor for factor in factors if type(factor) is Over]
     rest = [factor for factor in factors if type(factor) is not Over]
     return [functools.reduce(operator.mul, rest), *over] if rest else over
 
 
-def _times(x, factor):
+def _times(x, factor: Any):
     if type(factor) is Over:
         large = factor.shape == x.shape and ir.nbytes(ir.typeof(x)) >= _LARGE
         if large and factor.by.dtype == x.dtype:

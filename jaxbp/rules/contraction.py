@@ -1,12 +1,15 @@
 """Dot products and convolutions: linear in each operand with the other held."""
 
+import functools
+
+import jax
 import numpy as np
 from jax import lax
 
 from .. import ir
 from ..linear.labels import Form
 from ..linear.primitive import dot_labels
-from . import mesh
+from . import grouped, mesh
 from .registry import bilinear
 
 # dot_general. Axes of an operand are batched (b), contracted (c) or kept (k); the
@@ -128,7 +131,39 @@ def _group_to(value, axis, groups, target):
     return lax.reshape(lax.transpose(split, rest), final)
 
 
+def _convolved(x, kernel, specs, **params):
+    """The convolution with axes in the order that XLA's library for CPUs takes (batch,
+    space, features; space, in, out). Its compiler brings axes into that order itself,
+    but not within loops and branches: there it would go element by element. Compilers
+    for other devices take the transpositions into the convolution."""
+    lhs, rhs, out = specs
+    spatial = tuple(range(1, x.ndim - 1))
+    image, last = (0, x.ndim - 1, *spatial), x.ndim - 1
+    y = lax.conv_general_dilated(
+        lax.transpose(x, (lhs[0], *lhs[2:], lhs[1])),
+        lax.transpose(kernel, (*rhs[2:], rhs[1], rhs[0])),
+        dimension_numbers=lax.ConvDimensionNumbers(
+            image, (last, last - 1, *range(last - 1)), image
+        ),
+        **params,
+    )
+    order = (out[0], *out[2:], out[1])
+    return lax.transpose(y, [int(axis) for axis in np.argsort(order)])
+
+
 def _conv_left(y_bar, x0, x1, **params):
+    if not (grouped.is_grouped(y_bar, params) and grouped.is_alone(x1, params)):
+        return _image_bar(y_bar, x1, x0=x0, **params)
+    x_bar = lax.platform_dependent(
+        y_bar,
+        x1,
+        cpu=functools.partial(grouped.image_gradient, x0=x0, **params),
+        default=functools.partial(_image_bar, x0=x0, **params),
+    )
+    return ir.cast(x_bar, x0.dtype)
+
+
+def _image_bar(y_bar, x1, *, x0, **params):
     lhs, rhs, out = params["dimension_numbers"]
     groups, batches = params["feature_group_count"], params["batch_group_count"]
     image, kernel, output, low = _all_sizes(y_bar, x0, x1, params)
@@ -136,14 +171,14 @@ def _conv_left(y_bar, x0, x1, **params):
     after = image + kernel - 1 - output - before
     if groups * batches > 1:  # only one of the two may exceed 1
         x1 = _group_to(x1, rhs[0], groups * batches, rhs[1])
-    x_bar = lax.conv_general_dilated(
+    x_bar = _convolved(
         y_bar,
         ir.cast(lax.rev(x1, rhs[2:]), y_bar.dtype),
+        (out, _exchanged(rhs), lhs),
         window_strides=params["lhs_dilation"],
         padding=_padding(before, after),
         lhs_dilation=params["window_strides"],
         rhs_dilation=params["rhs_dilation"],
-        dimension_numbers=lax.ConvDimensionNumbers(out, _exchanged(rhs), lhs),
         feature_group_count=groups * batches,
         precision=params["precision"],
         preferred_element_type=params["preferred_element_type"],
@@ -155,18 +190,55 @@ def _conv_left(y_bar, x0, x1, **params):
 def _conv_right(y_bar, x0, x1, **params):
     if y_bar.size == 0:
         return ir.zeros(x1)
+    if not grouped.is_grouped(y_bar, params):
+        return _kernel_bar(y_bar, x0, x1=x1, **params)
+    if alone := grouped.is_alone(x1, params):
+        if set(params["window_strides"]) != {1}:  # XLA's is as good
+            return _kernel_bar(y_bar, x0, x1=x1, **params)
+    find = grouped.kernel_gradient if alone else _kernel_by_groups
+    x_bar = lax.platform_dependent(
+        y_bar,
+        x0,
+        cpu=functools.partial(find, x1=x1, **params),
+        default=functools.partial(_kernel_bar, x1=x1, **params),
+    )
+    return ir.cast(x_bar, x1.dtype)
+
+
+def _kernel_by_groups(y_bar, x0, *, x1, **params):
+    lhs, rhs, out = params["dimension_numbers"]
+    groups = params["feature_group_count"]
+    params |= {"feature_group_count": 1}
+    shape = list(x1.shape)
+    shape[rhs[0]] //= groups
+    own = jax.ShapeDtypeStruct(shape, y_bar.dtype)
+
+    def step(carry, group):
+        parts = [
+            lax.dynamic_slice_in_dim(array, group * size, size, axis)
+            for array, axis in ((y_bar, out[1]), (x0, lhs[1]))
+            for size in [array.shape[axis] // groups]
+        ]
+        return carry, _kernel_bar(*parts, x1=own, **params)
+
+    _, found = lax.scan(step, (), np.arange(groups, dtype=np.int32))
+    found = lax.transpose(
+        found, [*range(1, rhs[0] + 1), 0, *range(rhs[0] + 1, found.ndim)]
+    )
+    return lax.reshape(found, x1.shape)
+
+
+def _kernel_bar(y_bar, x0, *, x1, **params):
     lhs, rhs, out = params["dimension_numbers"]
     image, kernel, output, low = _all_sizes(y_bar, x0, x1, params)
-    x_bar = lax.conv_general_dilated(
+    x_bar = _convolved(
         ir.cast(x0, y_bar.dtype),
         y_bar,
+        (_exchanged(lhs), _exchanged(out), _exchanged(rhs)),
         window_strides=params["rhs_dilation"],
         padding=_padding(low, kernel + output - 1 - image - low),
         lhs_dilation=params["lhs_dilation"],
         rhs_dilation=params["window_strides"],
-        dimension_numbers=lax.ConvDimensionNumbers(
-            _exchanged(lhs), _exchanged(out), _exchanged(rhs)
-        ),
         feature_group_count=params["batch_group_count"],
         batch_group_count=params["feature_group_count"],
         precision=params["precision"],

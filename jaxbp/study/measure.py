@@ -3,6 +3,7 @@
 Right first, timed second, counted and predicted beside both.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -124,18 +125,16 @@ def against(
       `over_NAME`, `over_NAME_q25`, `over_NAME_q75` (the contender's time over its own,
       paired) and `same_NAME`: whether XLA made one program of both.
     """
-    budget = dict(rounds=rounds, budget_s=budget_s)
+    sampled = functools.partial(time_calls, rounds=rounds, budget_s=budget_s)
     contender = (built.compiled, args)
-    times = time_calls(
-        {"contender": contender, "baseline": (base.compiled, base.args)}, **budget
-    )
+    times = sampled({"contender": contender, "baseline": (base.compiled, base.args)})
     xla = xla_columns(built.compiled)
     if xla["xla_flops"] is not None:
         xla["xla_flops"] *= loop_steps
     row = built.columns() | time_columns(times["contender"], times["baseline"]) | xla
     if beside:
         others = {f"over_{name}": (o.compiled, args) for name, o in beside.items()}
-        times = time_calls({"contender": contender, **others}, **budget)
+        times = sampled({"contender": contender, **others})
         for name, other in beside.items():
             ratio = paired(times["contender"], times[f"over_{name}"])
             row |= {

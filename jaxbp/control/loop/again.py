@@ -118,7 +118,7 @@ class _Work:
         self.time, self.bytes, self.residuals = 0.0, 0, 0
 
     def add(
-        self, body, done=frozenset(), joined=(), moving=None, free=frozenset()
+        self, body, done=frozenset(), joined=(), moving=None, free: Set = frozenset()
     ) -> Sequence[bool] | None:
         """Adds a body's equations; None where it should not be run again.
 
