@@ -109,5 +109,6 @@ def told_within(point, plan: Plan, budget: int, taken: list, at: Callable) -> st
     tape = "" if found.again else "tape, "
     return (
         f"Within {budget:,} bytes: {found.way.name}{pieces}{again}; by XLA's plan "
-        f"{found.peak.total:,} bytes for arguments, {tape}Jacobian and what stands between."
+        f"{found.peak.total:,} bytes for arguments, {tape}Jacobian and what stands "
+        "between."
     )

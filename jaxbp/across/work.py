@@ -14,7 +14,6 @@ import numpy as np
 
 from .expand import is_stacked, is_static, one_by_one
 
-
 MANY = 2  # elements of a pass that is counted; numbers are passed by themselves
 
 
