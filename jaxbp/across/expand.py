@@ -202,22 +202,30 @@ def _scattered(terms: Sequence[Term], whole, shape, dtype):
     for term in terms:
         labels, value, places = _listed(term, dtype)
         flat = sum(at * stride for at, stride in zip(places, strides, strict=True))
-        found.append(
-            (jnp.broadcast_to(flat, value.shape).reshape(-1), value.reshape(-1))
-        )
+        known = isinstance(flat, np.ndarray | np.generic | int)
+        spread_to = np.broadcast_to if known else jnp.broadcast_to
+        found.append((spread_to(flat, value.shape).reshape(-1), value.reshape(-1)))
     places, values = (_joined_ends(parts) for parts in zip(*found, strict=True))
     if whole is None:
         whole = jnp.zeros(shape, dtype)
-    flat = whole.reshape(-1).at[places].add(values, mode="promise_in_bounds")
-    return flat.reshape(shape)
+    return _added_at(whole.reshape(-1), places, values).reshape(shape)
+
+
+def _added_at(vector, places, values):
+    """`vector.at[places].add(values)`, of places that are known to be inside: none is
+    compared with zero, in a kernel of its own."""
+    numbers = lax.ScatterDimensionNumbers((), (0,), (0,))
+    inside = lax.GatherScatterMode.PROMISE_IN_BOUNDS
+    return lax.scatter_add(vector, jnp.asarray(places[:, None]), values, numbers, mode=inside)
 
 
 def _joined_ends(parts: Sequence):
     """Vectors end to end. Few numbers are summed, each padded to its place: that is
     one pass with what computes them, where a concatenation is a kernel for each."""
     total = sum(part.size for part in parts)
-    known = all(isinstance(part, np.ndarray) for part in parts)
-    if known or len(parts) * total > FUSED_ENDS:
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate(parts)
+    if len(parts) * total > FUSED_ENDS:
         return lax.concatenate(list(parts), 0)
     whole, start = None, 0
     for part in parts:
