@@ -17,7 +17,7 @@ SPARSE = 16  # a term with one entry in so many is written into zeros
 FUSED = 3  # less diagonals are added to a matrix by comparing positions
 SMALL = 2**15  # entries of a matrix that one pass writes as soon as zeros
 FUSED_ENDS = 2**18  # numbers that are compared to join vectors in one pass
-CONSTANT = 4096  # positions that a compiled program may hold as a constant
+CONSTANT = 1 << 15  # positions that a compiled program may hold as a constant
 
 
 def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
@@ -208,15 +208,24 @@ def _scattered(terms: Sequence[Term], whole, shape, dtype):
     places, values = (_joined_ends(parts) for parts in zip(*found, strict=True))
     if whole is None:
         whole = jnp.zeros(shape, dtype)
-    return _added_at(whole.reshape(-1), places, values).reshape(shape)
+    return added_at(whole.reshape(-1), places, values).reshape(shape)
 
 
-def _added_at(vector, places, values):
+INSIDE = lax.GatherScatterMode.PROMISE_IN_BOUNDS
+
+
+def added_at(vector, places, values):
     """`vector.at[places].add(values)`, of places that are known to be inside: none is
     compared with zero, in a kernel of its own."""
     numbers = lax.ScatterDimensionNumbers((), (0,), (0,))
-    inside = lax.GatherScatterMode.PROMISE_IN_BOUNDS
-    return lax.scatter_add(vector, jnp.asarray(places[:, None]), values, numbers, mode=inside)
+    places = jnp.asarray(places[:, None])
+    return lax.scatter_add(vector, places, values, numbers, mode=INSIDE)
+
+
+def read_at(vector, places):
+    """`vector[places]`, likewise."""
+    numbers = lax.GatherDimensionNumbers((), (0,), (0,))
+    return lax.gather(vector, jnp.asarray(places[:, None]), numbers, (1,), mode=INSIDE)
 
 
 def _joined_ends(parts: Sequence):
