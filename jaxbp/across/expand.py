@@ -50,6 +50,12 @@ def is_stacked(terms: Sequence[Term], shape: Sequence[int]) -> bool:
     )
 
 
+def is_selected(entries: int, count: int) -> bool:
+    """Whether they are put there by comparing positions, in one pass with what computes
+    them."""
+    return count * entries <= FEW
+
+
 def is_sparse(term: Term, shape: Sequence[int]) -> bool:
     """Whether its entries are so few that they are written one by one."""
     return SPARSE * term.entries <= math.prod(shape) < 1 << 31
@@ -82,7 +88,7 @@ def _entries(terms, shape, dtype):
         value = jnp.asarray(number(term.factor, dtype), dtype).reshape(())
         found[flat] = lax.add(found[flat], value) if flat in found else value
     count = math.prod(shape)
-    if count * len(found) <= FEW:  # in one pass with what is written
+    if is_selected(len(found), count):
         whole, places = jnp.zeros(count, dtype), lax.iota(np.int32, count)
         for flat, value in found.items():
             whole = jnp.where(places == flat, value, whole)
