@@ -241,7 +241,7 @@ def _flops(edge, avals) -> float:
     it, x, y = edge.map, avals[edge.ins[0]], avals[edge.outs[0]]
     if it.form.kind == "contracts":
         numbers = (getattr(it, "params", None) or {}).get("dimension_numbers")
-        if numbers is None:
+        if numbers is None or hasattr(numbers, "lhs_spec"):  # a convolution's
             return 2.0 * math.prod(x.shape) * math.prod(y.shape)
         inside = math.prod([x.shape[axis] for axis in numbers[0][it.place]])
         return 2.0 * inside * math.prod(y.shape)

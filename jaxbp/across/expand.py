@@ -17,7 +17,7 @@ SPARSE = 16  # a term with one entry in so many is written into zeros
 FUSED = 3  # less diagonals are added to a matrix by comparing positions
 SMALL = 2**15  # entries of a matrix that one pass writes as soon as zeros
 FUSED_ENDS = 2**18  # numbers that are compared to join vectors in one pass
-CONSTANT = 4096  # positions that a compiled program may hold as a constant
+CONSTANT = 1 << 15  # positions that a compiled program may hold as a constant
 
 
 def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
@@ -48,6 +48,12 @@ def is_stacked(terms: Sequence[Term], shape: Sequence[int]) -> bool:
         and math.prod(shape) <= FEW
         and all(term.entries == 1 and is_static(term) for term in terms)
     )
+
+
+def is_selected(entries: int, count: int) -> bool:
+    """Whether they are put there by comparing positions, in one pass with what computes
+    them."""
+    return count * entries <= FEW
 
 
 def is_sparse(term: Term, shape: Sequence[int]) -> bool:
@@ -82,7 +88,7 @@ def _entries(terms, shape, dtype):
         value = jnp.asarray(number(term.factor, dtype), dtype).reshape(())
         found[flat] = lax.add(found[flat], value) if flat in found else value
     count = math.prod(shape)
-    if count * len(found) <= FEW:  # in one pass with what is written
+    if is_selected(len(found), count):
         whole, places = jnp.zeros(count, dtype), lax.iota(np.int32, count)
         for flat, value in found.items():
             whole = jnp.where(places == flat, value, whole)
@@ -202,22 +208,39 @@ def _scattered(terms: Sequence[Term], whole, shape, dtype):
     for term in terms:
         labels, value, places = _listed(term, dtype)
         flat = sum(at * stride for at, stride in zip(places, strides, strict=True))
-        found.append(
-            (jnp.broadcast_to(flat, value.shape).reshape(-1), value.reshape(-1))
-        )
+        known = isinstance(flat, np.ndarray | np.generic | int)
+        spread_to = np.broadcast_to if known else jnp.broadcast_to
+        found.append((spread_to(flat, value.shape).reshape(-1), value.reshape(-1)))
     places, values = (_joined_ends(parts) for parts in zip(*found, strict=True))
     if whole is None:
         whole = jnp.zeros(shape, dtype)
-    flat = whole.reshape(-1).at[places].add(values, mode="promise_in_bounds")
-    return flat.reshape(shape)
+    return added_at(whole.reshape(-1), places, values).reshape(shape)
+
+
+INSIDE = lax.GatherScatterMode.PROMISE_IN_BOUNDS
+
+
+def added_at(vector, places, values):
+    """`vector.at[places].add(values)`, of places that are known to be inside: none is
+    compared with zero, in a kernel of its own."""
+    numbers = lax.ScatterDimensionNumbers((), (0,), (0,))
+    places = jnp.asarray(places[:, None])
+    return lax.scatter_add(vector, places, values, numbers, mode=INSIDE)
+
+
+def read_at(vector, places):
+    """`vector[places]`, likewise."""
+    numbers = lax.GatherDimensionNumbers((), (0,), (0,))
+    return lax.gather(vector, jnp.asarray(places[:, None]), numbers, (1,), mode=INSIDE)
 
 
 def _joined_ends(parts: Sequence):
     """Vectors end to end. Few numbers are summed, each padded to its place: that is
     one pass with what computes them, where a concatenation is a kernel for each."""
     total = sum(part.size for part in parts)
-    known = all(isinstance(part, np.ndarray) for part in parts)
-    if known or len(parts) * total > FUSED_ENDS:
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate(parts)
+    if len(parts) * total > FUSED_ENDS:
         return lax.concatenate(list(parts), 0)
     whole, start = None, 0
     for part in parts:

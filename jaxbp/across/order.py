@@ -16,7 +16,7 @@ from .factor import is_number, is_product
 from .graph import Graph, Vertex
 from .report import Plan, Way
 from .term import Term
-from .work import Exhausted, Patience, Work
+from .work import SMALL_CALL, Exhausted, Patience, Work
 
 PRODUCTS = 4  # an edge, that all orders together may count, and
 MOST_PRODUCTS = 200  # so many more
@@ -39,14 +39,12 @@ def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> 
       modes: those of `MODES` that the function has.
       unfit: why there are these alone, if so.
     """
-    base_s = _primal_s(graph, fresh())
-    ways = [_mode(graph, fresh(), name) for name in modes]
-    ways = [way._replace(time_s=way.time_s + base_s) for way in ways]
+    base = _primal(graph, fresh())
+    ways = [_called(_mode(graph, fresh(), name), base) for name in modes]
     best = _better(ways, graph)
     if unfit:
         return Plan(tuple(ways), best, f"{best.name} mode: {unfit}")
     start, small = fresh(), graph.copy()
-    start.time_s += base_s
     begun = _collapsed(small, start)
     edges = sum(map(len, graph.ahead.values()))
     patience = Patience(MOST_PRODUCTS + PRODUCTS * edges)
@@ -55,9 +53,10 @@ def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> 
             continue
         work = fresh()
         work.patience = patience
-        work.limit_s = best.time_s - start.time_s
+        work.limit_s = best.time_s - start.time_s - base.time_s
         with contextlib.suppress(Exhausted):
-            ways.append(_eliminated(name, find, small.copy(), begun, start, work))
+            way = _eliminated(name, find, small.copy(), begun, start, work)
+            ways.append(_called(way, base))
     return _chosen(ways, best, graph)
 
 
@@ -65,7 +64,7 @@ def _chosen(ways: list[Way], mode: Way, graph: Graph) -> Plan:
     allowed = max(LARGEST, 4 * _entries(graph))
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
     best = min(orders, key=lambda way: way.time_s, default=None)
-    if best is None:
+    if best is None or best.time_s >= mode.time_s:
         reason = f"{mode.name} mode: no order that was looked at is faster"
         return Plan(tuple(ways), mode, reason)
     gain = mode.time_s / max(best.time_s, 1e-12)
@@ -147,10 +146,17 @@ def _mode(graph: Graph, work: Work, name: str) -> Way:
     )
 
 
-def _primal_s(graph: Graph, work: Work) -> float:
-    """A guess at a call, the function itself, and its local derivatives: the same in
-    all ways. It makes small programs alike, whose orders save what no clock sees."""
-    work.time_s += work.rates.call_s
+def _called(way: Way, base: Work) -> Way:
+    """With the function itself, and the call: it makes small programs alike, whose
+    orders save what no clock sees."""
+    small = way.flops + base.flops < SMALL_CALL
+    call_s = base.rates.small_call_s if small else base.rates.call_s
+    return way._replace(time_s=way.time_s + base.time_s + call_s)
+
+
+def _primal(graph: Graph, work: Work) -> Work:
+    """A guess at the function itself, and at its local derivatives: the same in all
+    ways."""
     for targets in graph.ahead.values():
         for block in targets.values():
             _swept(block, 1, "forward", work)
@@ -158,7 +164,7 @@ def _primal_s(graph: Graph, work: Work) -> float:
                 if not is_number(term.factor):
                     kept = [i for axis in term.out for i in axis.labels]
                     work.elements(SLOPE * math.prod([i.size for i in set(kept)]))
-    return work.time_s
+    return work
 
 
 def _swept(block: Block, count: int, mode: str, work: Work) -> None:

@@ -18,7 +18,7 @@ from .absorbed import absorbed
 from .block import Block
 from .colours import Reading, reading
 from .door import Point, gradient
-from .expand import SPARSE, _listed
+from .expand import SPARSE, _listed, added_at, read_at
 from .graph import graph_of
 from .order import planned
 from .pattern import Pattern, places_of
@@ -297,12 +297,11 @@ def _added(values, places, count: int, dtype):
     sources = _sources(where, count)
     if len(sources) > MOST_READ or (total is not None and SPARSE * len(where) < count):
         total = jnp.zeros(count, dtype) if total is None else total
-        at = total.at[where]
-        return at.add(jnp.concatenate(values), mode="promise_in_bounds")
+        return added_at(total, where, jnp.concatenate(values))
     none = () if (sources < len(where)).all() else (jnp.zeros(1, dtype),)
     found = jnp.concatenate([*values, *none])
     for source in sources:
-        total = add(total, found.at[source].get(mode="promise_in_bounds"))
+        total = add(total, read_at(found, source))
     return total
 
 

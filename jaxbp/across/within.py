@@ -1,8 +1,8 @@
-"""Whole Jacobians within a number of bytes: the first way that XLA's plan fits.
+"""Whole Jacobians within a number of bytes, as XLA plans them.
 
-the way planned                      with all its seeds, else as many as fit
-the modes, the faster one first      the same
-forward mode without a tape          the function runs again for each chunk
+the way planned                  if it fits with all its seeds
+the modes, in chunks             the one that is predicted to take the least time
+forward mode without a tape      where none fits: the function runs again for each chunk
 """
 
 from collections.abc import Callable, Iterator
@@ -22,18 +22,19 @@ class Fit(NamedTuple):
       way: a mode or an order.
       again: the function runs again for each chunk, and no tape is kept.
       size: seeds a sweep.
-      total: bytes, by XLA's plan.
+      peak: bytes by XLA's plan, and kernels.
     """
 
     function: Callable
     way: Way
     again: bool
     size: int
-    total: int
+    peak: chunks.Peak
 
 
 def fit(point: Any, plan: Plan, budget: int, taken: list, at: Callable) -> Fit:
-    """The first way that keeps within a budget.
+    """The way that is planned if it keeps within a budget, else the mode that is
+    predicted to take the least time in chunks that do.
 
     Args:
       point: the function at its arguments, recorded: a `door.Point`.
@@ -44,27 +45,42 @@ def fit(point: Any, plan: Plan, budget: int, taken: list, at: Callable) -> Fit:
     Raises:
       InvalidArgument: none keeps within it; the least that was found is named.
     """
-    least, refused = [], JaxbpError("no mode is there")
-    for way, again in dict.fromkeys(_ways(point, plan)):
+    fits, least, refused = [], [], JaxbpError("no mode is there")
+    for place, (way, again) in enumerate(_ways(point, plan)):
+        count, whole = point.count(way), not place
+        if again and not whole and fits:
+            break
+        if fits and way.time_s > min(map(_predicted_s, fits)):
+            continue
         made = partial(_made, at, point.holomorphic, way, again)
         peak = lambda size, made=made: chunks.peak_bytes(made(size), (taken,))  # noqa: E731
         try:
-            size, total = chunks.seeds_within(budget, peak, point.count(way))
+            found = {count: peak(count)} if whole else chunks.tried(budget, peak, count)
         except JaxbpError as error:  # a map has one direction alone
             refused = error
             continue
-        if size or not point.count(way):
-            return Fit(made(size), way, again, size, total)
-        least.append(total)
+        size = chunks.quickest(budget, found)
+        if size or found[count].total <= budget:
+            fits.append(Fit(made(size), way, again, size, found[size]))
+            if whole:
+                return fits[0]
+        least += [one.total for one in found.values()]
+    if fits:
+        return min(fits, key=_predicted_s)
     raise chunks.too_little(budget, min(least)) if least else refused
 
 
+def _predicted_s(one: Fit) -> float:
+    return one.way.time_s + one.peak.extra_s
+
+
 def _ways(point, plan: Plan) -> Iterator[tuple[Way, bool]]:
-    """Ways in the order in which they are tried, and whether each has no tape."""
+    """Ways in the order in which they are tried, and whether each has no tape; the
+    first with all its seeds alone."""
     modes = [way for way in plan.ways if not way.order]
-    loops = point.whole().loops  # then forward mode keeps no tape anyway
-    for way in [plan.chosen, *sorted(modes, key=lambda way: way.time_s)]:
-        yield way, loops and way.name == "forward"
+    loops = point.whole().loops  # then forward mode with all seeds keeps no tape anyway
+    yield plan.chosen, loops and plan.chosen.name == "forward"
+    yield from [(way, False) for way in sorted(modes, key=lambda way: way.time_s)]
     yield from [(way, True) for way in modes if way.name == "forward"]
 
 
@@ -93,5 +109,6 @@ def told_within(point, plan: Plan, budget: int, taken: list, at: Callable) -> st
     tape = "" if found.again else "tape, "
     return (
         f"Within {budget:,} bytes: {found.way.name}{pieces}{again}; by XLA's plan "
-        f"{found.total:,} bytes for arguments, {tape}Jacobian and what stands between."
+        f"{found.peak.total:,} bytes for arguments, {tape}Jacobian and what stands "
+        "between."
     )

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .expand import is_stacked, is_static, one_by_one
+from .expand import is_selected, is_stacked, is_static, one_by_one
 
-
+SMALL_CALL = 1000  # flops of a program, less than which XLA runs at once
 MANY = 2  # elements of a pass that is counted; numbers are passed by themselves
 
 
@@ -28,7 +28,8 @@ class Rates(NamedTuple):
       kernel_s: until a product has begun.
       entry_s: to add one entry at a place of its own.
       pass_s: of a pass, beside its elements: many are fused with their neighbours.
-      call_s: of a call of a compiled program, whatever it computes.
+      call_s: of a call of a compiled program, whatever it computes,
+      small_call_s: of one with few flops: XLA for CPUs runs it in the caller's thread.
     """
 
     flops_per_s: float
@@ -38,14 +39,15 @@ class Rates(NamedTuple):
     entry_s: float
     pass_s: float
     call_s: float
+    small_call_s: float
 
 
 def rates(platform: str) -> Rates:
     """Of a usual device of this kind; they compare ways, and time nothing."""
     if platform == "cpu":
         cores = min(os.cpu_count() or 1, 16)
-        return Rates(4e10 * cores, 1e10, 1.5e9 * cores, 2e-6, 1e-8, 1.5e-7, 1e-5)
-    return Rates(3e13, 1.5e12, 2e11, 5e-6, 1e-10, 5e-7, 1e-5)
+        return Rates(4e10 * cores, 1e10, 1.5e9 * cores, 2e-6, 1e-8, 1.5e-7, 1e-5, 3e-6)
+    return Rates(3e13, 1.5e12, 2e11, 5e-6, 1e-10, 5e-7, 1e-5, 1e-5)
 
 
 class Exhausted(Exception):
@@ -115,6 +117,8 @@ class Work:
         size = math.prod(shape)
         if is_stacked(terms, shape):
             self.elements(size)
+            if is_selected(len(terms), size):
+                self.flops += 2 * size * len(terms)
             return
         apart = {id(term) for term in one_by_one(terms, shape)}
         few = [t.entries for t in terms if id(t) in apart or not is_static(t)]

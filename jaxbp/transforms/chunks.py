@@ -3,7 +3,8 @@
 What a sweep needs beside the Jacobian, the tape and the arguments grows with the number
 of its seeds: each carries one tangent or cotangent of every value that is alive. How
 much, the compiler fuses as it likes: so it is asked, with all seeds first, then with as
-many as seem to fit. The Jacobian is written in place, chunk by chunk.
+many as seem to fit. Of those that fit the one is taken that starts the fewest kernels
+and touches the fewest bytes. The Jacobian is written in place, chunk by chunk.
 """
 
 import math
@@ -19,9 +20,16 @@ from jax import lax
 from .. import ir, tree
 from ..errors import InvalidArgument
 from ..settings import bytes_of
+from .dispatched import kernels_started
 
 TRIES = 3  # numbers of seeds between all and one that are compiled
 FULL = 0.8  # of the budget: no more seeds are looked for
+CACHE = 1 << 20  # bytes that stand in between; with more, fewer seeds are tried too,
+ENOUGH = 16  # but not less than these: a product of few columns is slow
+FEW = 2  # seeds whose loops XLA may compile into one kernel: tried too,
+MANY = 200  # where so many kernels are started
+START_S = 3e-7  # to start a kernel, and bytes touched first in a second: of a usual CPU
+FRESH = 5e9
 
 
 class Peak(NamedTuple):
@@ -30,10 +38,17 @@ class Peak(NamedTuple):
     Fields:
       fixed: of arguments and results.
       total: with all that stands between.
+      started: kernels in a run, each time that it is started.
     """
 
     fixed: int
     total: int
+    started: int = 0
+
+    @property
+    def extra_s(self) -> float:
+        """A guess at what the pieces take beside the work, which is the same in all."""
+        return self.started * START_S + (self.total - self.fixed) / FRESH
 
 
 def checked(budget_bytes: int | str | None) -> int | None:
@@ -70,7 +85,8 @@ def peak_bytes(fun: Callable, args: Sequence) -> Peak:
     program, held = ir.inner(jax.make_jaxpr(of)(*types))
     call = jax.jit(lambda held, given: jax.core.eval_jaxpr(program, held, *given))
     held = [ir.struct(ir.typeof(value)) for value in held]
-    plan = call.lower(held, types).compile().memory_analysis()
+    compiled = call.lower(held, types).compile()
+    plan = compiled.memory_analysis()
     if plan is None:
         raise InvalidArgument(
             f"`budget_bytes` cannot be kept on {jax.default_backend()}: its compiler "
@@ -78,57 +94,76 @@ def peak_bytes(fun: Callable, args: Sequence) -> Peak:
         )
     fixed = plan.argument_size_in_bytes + plan.output_size_in_bytes
     fixed -= plan.alias_size_in_bytes
-    return Peak(fixed, fixed + plan.temp_size_in_bytes)
+    started = kernels_started(compiled.as_text() or "")
+    return Peak(fixed, fixed + plan.temp_size_in_bytes, started)
 
 
-def seeds_within(budget: int, peak: Callable, count: int) -> tuple[int, int]:
-    """How many seeds a sweep may have so that XLA's peak keeps within a budget.
+def tried(budget: int, peak: Callable, count: int) -> dict[int, Peak]:
+    """Numbers of seeds a sweep, and XLA's peaks with them: all if that keeps within a
+    budget, else the most that were found to, and fewer, if they may be faster.
 
     Args:
       peak: peak(seeds a sweep) -> Peak.
       count: all of them.
 
-    Returns:
-      The number and its peak; 0 where not one fits, and the least peak that was found.
-
-    Cost: at most `TRIES` + 2 compilations; one where all fit.
+    Cost: at most `TRIES` + 4 compilations; one where all fit.
     """
-    totals = {count: peak(count)}
-    if totals[count].total <= budget:
-        return count, totals[count].total
-    low, high = (0, totals[count].fixed), (count, totals[count].total)
-    for _ in range(TRIES):
+    found = {count: peak(count)}
+    if found[count].total <= budget:
+        return found
+    low, high = (0, found[count].fixed), (count, found[count].total)
+    for turn in range(TRIES):
         if high[0] - low[0] <= 1 or (low[0] and low[1] > FULL * budget):
             break
-        # As if bytes grew with the seeds, from those that fit to those that do not.
+        # As if bytes grew with the seeds, from those that fit to those that do not;
+        # some less where that was too many.
         share = (budget - low[1]) / max(high[1] - low[1], 1)
-        size = low[0] + int((high[0] - low[0]) * min(max(share, 0.0), 1.0))
+        share = min(max(share, 0.0), 1.0) * (FULL if turn and not low[0] else 1.0)
+        size = low[0] + int((high[0] - low[0]) * share)
         size = min(max(size, low[0] + 1), high[0] - 1)
-        totals[size] = peak(size)
-        if totals[size].total <= budget:
-            low = size, totals[size].total
+        found[size] = peak(size)
+        if found[size].total <= budget:
+            low = size, found[size].total
         else:
-            high = size, totals[size].total
-    if not low[0] and high[0] > 1:
-        totals[1] = peak(1)
-        low = (1 if totals[1].total <= budget else 0), totals[1].total
-    return low if low[0] else (0, min(p.total for p in totals.values()))
+            high = size, found[size].total
+    for size in _smaller(low[0], found):
+        if size not in found:
+            found[size] = peak(size)
+    return found
+
+
+def _smaller(most: int, found: dict[int, Peak]) -> list[int]:
+    """Fewer seeds than the most that fit, that are tried too."""
+    if not most:
+        return [1]
+    sizes, between = [], found[most].total - found[most].fixed
+    if between > CACHE:
+        sizes.append(max(int(most * CACHE / between), min(ENOUGH, most)))
+    if most > FEW and found[most].started > MANY:
+        sizes.append(FEW)
+    return sizes
+
+
+def quickest(budget: int, found: dict[int, Peak]) -> int:
+    """The number of seeds that keeps within the budget at the least cost; 0 if none."""
+    within = [size for size, peak in found.items() if peak.total <= budget]
+    return min(within, key=lambda size: found[size].extra_s, default=0)
 
 
 def fitted(ways: Sequence, count: int, budget: int, args: Sequence) -> Callable:
-    """The first of the functions `way(seeds a sweep)`, with as many seeds as keep
-    within a budget.
+    """The first of the functions `way(seeds a sweep)` that keeps within a budget, with
+    the number of seeds that seems quickest.
 
     Raises:
       InvalidArgument: in no way one fits; the least budget is named.
     """
     least = []
     for way in ways:
-        peak = lambda size, way=way: peak_bytes(way(size), args)  # noqa: E731
-        size, total = seeds_within(budget, peak, count)
-        if size or not count:
+        found = tried(budget, lambda size, way=way: peak_bytes(way(size), args), count)
+        size = quickest(budget, found)
+        if size or found[count].total <= budget:
             return way(max(size, 1))
-        least.append(total)
+        least += [peak.total for peak in found.values()]
     raise too_little(budget, min(least))
 
 

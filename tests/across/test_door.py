@@ -7,6 +7,7 @@ import pytest
 
 import jaxbp
 from jaxbp.across import order
+from jaxbp.errors import DtypeMismatch
 
 N = 12
 X = np.linspace(0.1, 1.0, N)
@@ -268,3 +269,22 @@ def test_a_loop_is_swept_once_for_all_its_outputs():
 def test_a_solve_for_a_vector_goes_forward():
     f = lambda x: jnp.linalg.solve(np.eye(N) * 4 + W * jnp.tanh(x)[None], x)  # noqa: E731
     assert jaxbp.jacobian(f).plan(X).chosen.name == "forward"
+
+
+def test_a_convolution_inside_a_branch():
+    def f(x, i):
+        return jax.lax.cond(i > 0, jnp.sin, lambda a: jnp.convolve(a, a)[:3], x)
+
+    x = jnp.linspace(0.2, 1.0, 3)
+    wanted = jax.jacfwd(f)(x, 0)
+    np.testing.assert_allclose(jaxbp.jacobian(f)(x, 0), wanted, rtol=1e-6)
+
+
+def test_functions_inside_a_model_are_refused_in_words():
+    model = {"w": jnp.ones((2, 3)), "activation": jnp.tanh}
+    f = lambda m, x: m["activation"](m["w"] @ x)  # noqa: E731
+    x = jnp.ones(3)
+    for of in (jaxbp.jacobian(f), jaxbp.jacobian(f).plan):
+        with pytest.raises(DtypeMismatch, match=r"activation.*partition"):
+            of(model, x)
+    assert jaxbp.jacobian(f, 1).plan(model, x).inputs == 3
