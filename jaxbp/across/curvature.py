@@ -84,10 +84,9 @@ def _derived(fun, argnums, options, what: str, keep: bool) -> Callable:
             if len(found.outs) != 1 or jnp.shape(found.outs[0]) != jnp.shape(x):
                 raise InvalidArgument(
                     f"the {what} is of a function from one array to one number, but "
-                    f"`{arguments.name_of(fun)}` takes "
-                    f"{arguments.describe(jax.tree.structure(x))} and its gradient has "
-                    f"the shapes {[jnp.shape(y) for y in found.outs]}, for an argument "
-                    f"of shape {jnp.shape(x)}."
+                    f"`{arguments.name_of(fun)}` was called with the shapes "
+                    f"{[jnp.shape(leaf) for leaf in jax.tree.leaves(x)]}, and its "
+                    f"gradient has {[jnp.shape(y) for y in found.outs]}."
                 )
             return _diagonal(found, keep)
 

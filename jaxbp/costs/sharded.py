@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.sharding import NamedSharding
 
+from .. import tree
 from ..linear.program import LinearProgram
 from .amount import UNBOUNDED, Amount, exactly
 from .collectives import Collective, moved_bytes
@@ -59,7 +60,7 @@ def collectives(
     Args:
       f: a function of arrays; jitted or not, with `jax.shard_map` in it or not.
       *args: pytrees of arrays that lie on a mesh, or `jax.ShapeDtypeStruct` with a
-        `sharding`.
+        `sharding`; functions and names inside a model stay as they are.
       out_shardings: a tree like the output of how it is to lie, as for `jax.jit`; None,
         whole or for parts of it, where it may lie as it comes.
       scatters: whether sums that are divided at once are reduce-scatters. Left out: not
@@ -70,9 +71,12 @@ def collectives(
 
     Cost: f is traced once.
     """
-    program, out = jax.make_jaxpr(f, return_shape=True)(*jax.tree.map(type_of, args))
+    given = tree.Parted(args)
+    program, out = jax.make_jaxpr(
+        lambda *leaves: f(*given.unflatten(leaves)), return_shape=True
+    )(*map(type_of, given.leaves))
     flat, outs = flatten(program), _outs(out, out_shardings)
-    place = placed(jax.tree.leaves(args), flat) or _on_one(flat)
+    place = placed(given.leaves, flat) or _on_one(flat)
     return divided(flat, place.lies, place.sizes, _scatters(scatters), outs).collectives
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxbp.errors import DtypeMismatch, ShapeMismatch, StructureMismatch
+from jaxbp.tree import spelled
 
 ValueAndGrad = Callable[..., tuple[jax.Array, Any]]  # (params, *batch) -> loss, grads
 Step = Callable[..., tuple[Any, Any, jax.Array]]
@@ -76,7 +77,7 @@ def check_gradients(params: Any, grads: Any) -> None:
     if jax.tree.structure(params) != jax.tree.structure(grads):
         raise StructureMismatch(
             f"the gradients must have the structure of the parameters, "
-            f"{jax.tree.structure(params)}, but have {jax.tree.structure(grads)}. Does "
+            f"{spelled(params)}, but have {spelled(grads)}. Does "
             f"`value_and_grad` return (loss, gradients)?"
         )
     leaves = jax.tree_util.tree_leaves_with_path(params)

@@ -142,9 +142,9 @@ def places_of(argnums, args, fun) -> tuple[int, ...]:
         raise InvalidArgument("`argnums` must name at least one argument, but is ().")
     if min(wanted) < -count or max(wanted) >= count:
         raise InvalidArgument(
-            f"`argnums` must name positional arguments of `{name_of(fun)}`, which was "
-            f"called with {count}, but is {argnums!r}. Pass the argument by position "
-            "to differentiate it."
+            f"`argnums` must name positional arguments, but is {argnums!r}, and "
+            f"`{name_of(fun)}` was called with {count} of them, counted from 0. Pass "
+            "the argument by position to differentiate it."
         )
     places = tuple([place % count for place in wanted])
     if len(set(places)) < len(places):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 
-from .. import ir, settings
+from .. import ir, settings, tree
 from ..errors import ShapeMismatch, StructureMismatch
 from ..settings import Options
 from . import arguments
@@ -106,7 +106,8 @@ def _check_scalar(structure, outs, fun, holomorphic):
     if structure != _SCALAR:
         raise StructureMismatch(
             f"grad is defined for scalar-valued functions, but `{name}` returned a "
-            f"tree {structure}. Return one scalar; has_aux=True lets others pass."
+            f"tree {tree.spelled(structure)}. Return one scalar; has_aux=True lets "
+            "others pass."
         )
     shape = ir.typeof(outs[0]).shape
     if shape != ():
