@@ -1,10 +1,15 @@
 """Where the windows of a pooling operation lie, and how to read and write there."""
 
+import functools
 import itertools
 import math
+from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
 from jax import lax
+
+from .. import ir
 
 
 def spans(sizes, dilation):
@@ -54,11 +59,41 @@ class Windows:
         """What stands at `place` of every window."""
         return lax.slice(wide, place, self._ends(place), self.strides)
 
-    def write(self, y, place):
-        """Zeros in padded form, with `y` at `place` of every window."""
-        ends = zip(place, self.sizes, self._ends(place), self.strides, strict=True)
-        config = [(first, size - end, stride - 1) for first, size, end, stride in ends]
-        return lax.pad(y, np.zeros((), y.dtype), config)
+    def back(self, chosen: Callable, *arrays: tuple):
+        """The sum, in padded form, of what each window brings to its places.
+
+        A window's places are those of a stride, counted `phase` (p mod s), some windows
+        further (p div s): of each phase the sums are slices of arrays that are padded
+        once, and the phases are laid beside one another.
+
+        Args:
+          chosen: chosen(number of the place, *arrays) -> what is brought there.
+          *arrays: (array with one element a window, what stands for no window).
+        """
+        reach = spans(self.widths, self.steps)
+        most = [(n - 1) // s for n, s in zip(reach, self.strides, strict=True)]
+        counts = [-(-n // s) for n, s in zip(self.sizes, self.strides, strict=True)]
+        spare = zip(most, counts, self.counts, strict=True)
+        config = [(far, count - n, 0) for far, count, n in spare]
+        wide = ir.barrier([lax.pad(array, none, config) for array, none in arrays])
+        phases: dict[tuple, list] = defaultdict(list)
+        for number, place in enumerate(self.places()):
+            further = zip(most, place, self.strides, strict=True)
+            begin = [far - p // s for far, p, s in further]
+            end = [b + count for b, count in zip(begin, counts, strict=True)]
+            phase = tuple([p % s for p, s in zip(place, self.strides, strict=True)])
+            here = [lax.slice(array, begin, end) for array in wide]
+            phases[phase].append(chosen(number, *here))
+        sums = {at: functools.reduce(lax.add, parts) for at, parts in phases.items()}
+        return functools.reduce(lax.add, [self._laid(*item) for item in sums.items()])
+
+    def _laid(self, phase, part):
+        """Zeros in padded form, with `part` a stride apart from `phase` on."""
+        each = zip(phase, part.shape, self.sizes, self.strides, strict=True)
+        config = [
+            (first, size - first - (n - 1) * s - 1, s - 1) for first, n, size, s in each
+        ]
+        return lax.pad(part, np.zeros((), part.dtype), config)
 
     def _ends(self, place):
         pairs = zip(place, spans(self.counts, self.strides), strict=True)
