@@ -10,6 +10,8 @@ The randomness is a hash of the bits of the value: it needs no keys, and costs a
 integer operations.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -67,7 +69,7 @@ class _Rounding:
             return list(FLOW[name](self, params, values))
         if name in CALLS or name in ir.CALLS or name in ir.CHECKPOINTS:
             return ir.evaluate_by(self, ir.called(params), values)
-        if name in EXACT:
+        if name in EXACT or _is_exact(eqn):
             return self._bound(eqn, values)
         if name in SUMS or name in STABLE:
             values = [self.moved(v, whole=name in STABLE) for v in values]
@@ -96,6 +98,26 @@ class _Rounding:
             bits = (bits ^ (bits >> jnp.uint32(15))) * jnp.uint32(factor)
         bits = (bits ^ (bits >> jnp.uint32(15))) >> jnp.uint32(8)
         return bits.astype(jnp.float32) * jnp.float32(2.0**-23) - jnp.float32(1)
+
+
+def _is_exact(eqn) -> bool:
+    """Whether an operation that mostly rounds does not here: the mean over an axis of
+    one element is that element, and their difference 0."""
+    name, given = eqn.primitive.name, eqn.invars[0].aval
+    if name in ("reduce_sum", "reduce_prod", "cumsum", "cumprod"):
+        axes = eqn.params["axes"] if "axes" in eqn.params else (eqn.params["axis"],)
+        return math.prod([given.shape[axis] for axis in axes]) == 1
+    if name == "convert_element_type":
+        types = given.dtype, eqn.params["new_dtype"]
+        floating = all(jnp.issubdtype(dtype, jnp.inexact) for dtype in types)
+        return floating and epsilon(types[1]) <= epsilon(types[0])
+    if name in ("add", "sub", "mul", "div"):
+        last = eqn.invars[-1:] if name in ("sub", "div") else eqn.invars
+        known = [abs(a.val) for a in last if isinstance(a, ir.Literal)]
+        if name in ("add", "sub"):
+            return 0 in known
+        return any(math.frexp(size)[0] == 0.5 for size in known)
+    return False
 
 
 def _scan(rounding, params, values):

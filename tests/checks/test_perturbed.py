@@ -54,3 +54,16 @@ def test_a_loop_that_waits_for_a_tolerance_ends():
         lambda x: jnp.abs(x * x - a) > 1e-7 * a, lambda x: (x + a / x) / 2, a
     )
     assert spread(newton, jnp.float32(2.0)) < 4 * EPS
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: 316 * (x - jnp.mean(x[None], 0)) + x,
+        lambda x: (x * 4 / 8 + 0.0).astype(jnp.float64),
+        lambda x: jnp.cumsum(x[None], 0) * jnp.prod(jnp.ones((1, 1), x.dtype)),
+    ],
+    ids=["mean_of_one", "powers_of_two", "sum_of_one"],
+)
+def test_what_is_exact_is_not_moved(f):
+    assert spread(f, jnp.linspace(0.5, 1.5, 5, dtype=jnp.float32)) < 2 * EPS
