@@ -157,9 +157,7 @@ class Values(_Lanes):
         """(n,) changes of <y_bar, f> when every operation of f rounds at random; None
         where nobody can have it do so."""
         if self._rounded is None:
-            self._rounded = compiled_quickly(
-                perturbed(lambda xs: self.subject.outputs(*xs))
-            )
+            self._rounded = perturbed(lambda xs: self.subject.outputs(*xs))
         here, point = self.subject.evaluate(xs), self.subject.device(xs)
         try:
             runs = [self._rounded(np.uint32(seed), point) for seed in seeds]

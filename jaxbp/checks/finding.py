@@ -61,7 +61,8 @@ def _sentence(point, row, values, wrong, found):
         return f"The differences speak against {listed(wrong)}."
     return (
         "Every derivative rule says so and the values of f say otherwise: look for a "
-        "wrong custom_vjp or custom_jvp rule, a stop_gradient, or a rounding inside f."
+        "wrong custom_vjp or custom_jvp rule (`jaxbp.check_rules` names it), a "
+        "stop_gradient, or a rounding inside f."
     )
 
 

@@ -10,14 +10,17 @@ The randomness is a hash of the bits of the value: it needs no keys, and costs a
 integer operations.
 """
 
+import functools
 import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from .. import ir
 from .closeness import epsilon
+from .eager import compiled_quickly
 
 # Operations whose results are some of their operands' numbers, or not floating.
 EXACT = frozenset(
@@ -47,14 +50,41 @@ def perturbed(function):
 
     Args:
       function: traceable, arrays to a pytree of arrays. seed: uint32 scalar.
+
+    Cost: traced once per types of the operands, and evaluated operation by operation:
+    compiled as one, a dozen operations for each would take longer than the few runs. A
+    program with loops or branches is compiled, as these would be at every run.
     """
+    programs = {}
 
     def run(seed, *operands):
-        program, shape = jax.make_jaxpr(function, return_shape=True)(*operands)
-        outs = ir.evaluate_by(_Rounding(seed), program, jax.tree.leaves(operands))
+        flat, structure = jax.tree.flatten(operands)
+        types = structure, tuple([jax.typeof(x) for x in flat])
+        if types not in programs:
+            programs[types] = _rounding(function, operands)
+        rounded, shape = programs[types]
+        outs = rounded(seed, *flat)
         return jax.tree.unflatten(jax.tree.structure(shape), outs)
 
     return run
+
+
+def _rounding(function, operands):
+    program, shape = jax.make_jaxpr(function, return_shape=True)(*operands)
+
+    def rounded(seed, *flat):
+        return ir.evaluate_by(_Rounding(seed), program, flat)
+
+    return (compiled_quickly(rounded) if _flows(program) else rounded), shape
+
+
+@ir.once_per_program
+def _flows(program) -> bool:
+    """Whether it holds loops or branches, however deep."""
+    return any(
+        eqn.primitive.name in FLOW or any(map(_flows, ir.inner_programs(eqn.params)))
+        for eqn in ir.inner(program)[0].eqns
+    )
 
 
 class _Rounding:
@@ -86,18 +116,26 @@ class _Rounding:
         if dtype is None or not jnp.issubdtype(dtype, jnp.inexact) or not jnp.size(y):
             return y
         self.site += 1
-        size = jnp.max(jnp.abs(y)).astype(dtype) if whole else y
-        step = jnp.asarray(epsilon(dtype), jnp.float32) * self._uniform(jnp.real(y))
-        return (y + (size * step.astype(dtype)).astype(dtype)).astype(dtype)
+        site = np.uint32(self.site * 0x9E3779B1 % 2**32)
+        return _moved(y, self.seed, site, whole)
 
-    def _uniform(self, y):
-        """float32 numbers within [-1, 1), a hash of the bits of `y`, seed and site."""
-        bits = lax.bitcast_convert_type(jnp.asarray(y).astype(jnp.float32), jnp.uint32)
-        bits = bits ^ (self.seed + jnp.uint32(self.site * 0x9E3779B1 % 2**32))
-        for factor in (0x85EBCA6B, 0xC2B2AE35):
-            bits = (bits ^ (bits >> jnp.uint32(15))) * jnp.uint32(factor)
-        bits = (bits ^ (bits >> jnp.uint32(15))) >> jnp.uint32(8)
-        return bits.astype(jnp.float32) * jnp.float32(2.0**-23) - jnp.float32(1)
+
+@functools.partial(jax.jit, static_argnums=3)
+def _moved(y, seed, site, whole):
+    dtype = y.dtype
+    size = jnp.max(jnp.abs(y)).astype(dtype) if whole else y
+    step = jnp.asarray(epsilon(dtype), jnp.float32) * _uniform(jnp.real(y), seed + site)
+    return (y + (size * step.astype(dtype)).astype(dtype)).astype(dtype)
+
+
+def _uniform(y, seed):
+    """float32 numbers within [-1, 1), a hash of the bits of `y` and the seed."""
+    bits = lax.bitcast_convert_type(jnp.asarray(y).astype(jnp.float32), jnp.uint32)
+    bits = bits ^ seed
+    for factor in (0x85EBCA6B, 0xC2B2AE35):
+        bits = (bits ^ (bits >> jnp.uint32(15))) * jnp.uint32(factor)
+    bits = (bits ^ (bits >> jnp.uint32(15))) >> jnp.uint32(8)
+    return bits.astype(jnp.float32) * jnp.float32(2.0**-23) - jnp.float32(1)
 
 
 def _is_exact(eqn) -> bool:

@@ -27,6 +27,7 @@ from .rows import (
 JUMP = 4.0  # times what rounding was seen to do to f: less is no jump of f
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
 ELEMENTS = 8  # that differ most are set beside the differences
+EXPLAINED = 8  # leaves: one wrong rule makes all before it wrong
 
 
 class Point:
@@ -204,15 +205,22 @@ class Point:
         ]
         if looks:
             known = any(row.failed for row in rows)
-            rows += self._beside_directions(name, looks, narrow=not known)
+            narrow = self._narrowed if self._is_explained(name) else _unless_certain
+            rows += self._beside_directions(name, looks, None if known else narrow)
         elif not rows:  # not finite, and no second gradient beside it
             where = self.where(name, witness=self.report.judged)
             rows.append(judge_elements(where, self.judged[j], self.judged[j], 1.0))
         self.report.rows.extend(rows)
         failed = [row for row in rows if row.failed]
-        if failed and name not in [f.leaf for f in self.report.findings]:
+        told = [finding.leaf for finding in self.report.findings]
+        if failed and name not in told and self._is_explained(name):
             row = max(failed, key=lambda row: (row.index is not None, row.excess))
             self.report.findings.append(explain(self, j, row))
+
+    def _is_explained(self, name):
+        """Whether what is wrong with a leaf is looked for: of the first that are."""
+        told = [finding.leaf for finding in self.report.findings]
+        return name in told or len(told) < EXPLAINED
 
     def _beside_reverse(self, name, j, other, bar):
         x_bar, dtype, settings = self.judged[j], self.dtypes[j], self.check.settings
@@ -294,7 +302,7 @@ class Point:
         for pairs in by_witness.values():
             row = worst([row for row, _ in pairs])
             look = next(look for other, look in pairs if other is row)
-            found.append(self._narrowed(row, look) if narrow and row.failed else row)
+            found.append(narrow(row, look) if narrow and row.failed else row)
         return found
 
     def _narrowed(self, row, look):
@@ -352,6 +360,11 @@ class Point:
             where["judged"] = f"{system} reverse"
             rows.append(judge_slope(where, None, 1.0, right, left, allowed))
         return rows
+
+
+def _unless_certain(row, look):
+    """A row of a group, undecided where a closer look might find it right."""
+    return row if row.excess >= CERTAIN else replace(row, verdict=UNDECIDED)
 
 
 def _unless_barely(row):

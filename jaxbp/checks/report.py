@@ -27,7 +27,7 @@ class Report(Shown):
       leaves: list of (name, description, obstacle) of all leaves looked at; the
         obstacle says why a leaf has no derivative.
       rows: list of Row.
-      findings: list of Finding, one per leaf that fails.
+      findings: list of Finding, one for each of the first leaves that fail.
       notes: list of str: witnesses that refused, points that were left out, NaNs, and
         where nothing could be told.
       points: number of points at which `f` was looked at.
@@ -132,10 +132,12 @@ class Report(Shown):
             outputs = ", ".join(dict.fromkeys(row.leaf for row in self.failures))
             return f"{self.name}: no gradient to compare: {outputs} is not finite."
         if self.failures:
-            places = dict.fromkeys(f.leaf for f in self.findings) or dict.fromkeys(
-                row.leaf for row in self.failures
-            )
-            return f"{self.name}: NOT in agreement: {', '.join(places)}."
+            failed = dict.fromkeys(row.leaf for row in self.failures)
+            places = dict.fromkeys(f.leaf for f in self.findings) or failed
+            others = {name for name, *_ in self.leaves}.intersection(failed)
+            count = len(others.difference(places))
+            more = f" and {count} more, in the table" if count else ""
+            return f"{self.name}: NOT in agreement: {', '.join(places)}{more}."
         if not self.looked_at:
             return f"{self.name}: {EMPTY}: no leaf has an element."
         if self.undecided:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ShapeMismatch, StructureMismatch
 from ..tree import same_structure, spelled
-from .eager import compiled_quickly, jit_where_possible
+from .eager import jit_where_possible
 from .perturbed import perturbed
 
 
@@ -53,9 +53,7 @@ class Reverse:
             return y, pull(list(y_bar))
 
         self._run = jit_where_possible(y_and_x_bar)
-        self._rounded = compiled_quickly(
-            perturbed(lambda xs, y_bar: y_and_x_bar(xs, y_bar)[1])
-        )
+        self._rounded = perturbed(lambda xs, y_bar: y_and_x_bar(xs, y_bar)[1])
 
     def __call__(self, xs, y_bar):
         y, x_bar = self._run(self.subject.device(xs), _arrays(y_bar))
@@ -103,7 +101,7 @@ class Given:
         self.treedef = subject.treedef
         if len(subject.argnums) == 1:  # as jax.grad: the gradient itself, no tuple
             self.treedef = self.treedef.children()[0]
-        self._rounded = compiled_quickly(perturbed(self._leaves))
+        self._rounded = perturbed(self._leaves)
 
     def __call__(self, xs, y_bar):
         own = self.subject.device(list(xs))  # not the kept ones: it may donate them
@@ -150,12 +148,17 @@ def _flatten_like(treedef, given, has_aux):
         if jax.tree_util.all_leaves(leaves, is_leaf=lambda leaf: leaf is None):
             return leaves
     like = treedef.unflatten([0.0] * treedef.num_leaves)
-    if isinstance(given, tuple) and len(given) == 1 and not has_aux:
+    if isinstance(given, tuple) and given and not has_aux:
         if jax.tree.structure(given[0]) == treedef:
+            count = len(given)
             raise StructureMismatch(
-                "the gradient given is a tuple of one, but the gradient by one "
-                "argument is like that argument itself, as jax.grad's. Return it "
-                "without the tuple."
+                f"the gradient given is a tuple of {count}, but the gradient by one "
+                "argument is like that argument itself, as jax.grad's. "
+                + (
+                    "Return it without the tuple."
+                    if count == 1
+                    else f"For {count} arguments pass `argnums={tuple(range(count))}`."
+                )
             )
     same_structure("gradient", given, "arguments", like)
     raise StructureMismatch(

@@ -97,3 +97,19 @@ def test_no_mistake_is_named_of_what_is_the_same_to_rounding():
     assert "transposed" not in said and "shifted" not in said
     turned = np.array([3.0, 1.0, 2.0])
     assert "shifted by 1" in pattern(turned, np.array([1.0, 2.0, 3.0]), error, x, {3})
+
+
+def test_of_many_wrong_leaves_the_first_are_explained():
+    """One wrong rule makes every leaf before it wrong."""
+
+    @jax.custom_jvp
+    def sine(x):
+        return jnp.sin(x)
+
+    sine.defjvp(lambda x, x_dot: (sine(*x), 2 * jnp.cos(x[0]) * x_dot[0]))
+    x = {f"x{i:02}": jnp.float64(0.1 * i + 0.3) for i in range(11)}
+    report = check(lambda x: sum(map(sine, x.values())), x)
+    assert report.verdict == "differ" and len(report.findings) == 8
+    assert "and 3 more, in the table" in report.headline
+    assert {row.leaf for row in report.failures} >= {f"x['x{i:02}']" for i in range(11)}
+    assert "`jaxbp.check_rules` names it" in str(report)

@@ -32,8 +32,10 @@ def test_what_a_gradient_or_a_function_should_have_returned_is_said_in_words():
     with pytest.raises(InvalidArgument, match=r"`counts` must .* which is int") as said:
         check(counts, jnp.ones(3))
     assert "PyTreeDef" not in str(said.value)
-    with pytest.raises(StructureMismatch, match="tuple of one.*without the tuple"):
+    with pytest.raises(StructureMismatch, match="tuple of 1, .*without the tuple"):
         check(jnp.sum, jnp.ones(3), grad=lambda x: (jnp.ones(3),))
+    with pytest.raises(StructureMismatch, match=r"pass `argnums=\(0, 1\)`"):
+        check(jnp.vdot, jnp.ones(3), jnp.ones(3), grad=lambda x, y: (y, x))
     with pytest.raises(InvalidArgument, match="but `twice` returns"):
         twice = lambda x: 2 * x  # noqa: E731
         twice.__name__ = "twice"
