@@ -267,7 +267,10 @@ def plot(rows, axes):
                  color=plots.COLOURS[COLOURS["jaxbp"]])  # fmt: skip
     counted.set_yticks(range(len(names)), [])
     counted.invert_yaxis()
-    for axis, what in ((timed, "time (squares: JAX)"), (counted, "counted flops")):
+    for axis, what in (
+        (timed, "time (squares: JAX, timed apart)"),
+        (counted, "counted flops"),
+    ):
         axis.axvline(5, color=plots.COLOURS["vermilion"], linewidth=1)
         axis.axvline(1, color=plots.INK, linewidth=0.8)
         axis.set(xscale="log")
