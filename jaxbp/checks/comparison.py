@@ -76,7 +76,8 @@ class Comparison:
             return
         self.report.judged = next(iter(bars))
         self._compare_given_value(point, xs, y)
-        Point(self, point, xs, y, y_bar, bars).compare(count)
+        with np.errstate(over="ignore", invalid="ignore"):  # near the largest number
+            Point(self, point, xs, y, y_bar, bars).compare(count)
 
     # What witnesses are asked ------------------------------------------------------
 
