@@ -37,12 +37,10 @@ import jaxbp
 from jaxbp import costs, scale, timing
 from jaxbp.costs.published import DEVICES
 from jaxbp.costs.subject import PricedFunction
-from jaxbp.drawing.palette import COLOURS, INK
 from jaxbp.problems import blocks
 from jaxbp.problems.blocks import Sizes
 from jaxbp.scale.at_use import gathered_at_use
-from jaxbp.study import GAP, Study, crossed, distinct, numbered, run
-from jaxbp.study.labels import LABEL_POINTS
+from jaxbp.study import GAP, Study, crossed, distinct, numbered, plots, run
 from jaxbp.training.placement import state_specs, step_on
 from jaxbp.training.state import initial_state
 
@@ -338,8 +336,6 @@ def claim(rows):
 
 def plot(rows, axes):
     """Bytes and memory of a step by devices; on paper work beside links."""
-    from matplotlib.ticker import EngFormatter, StrMethodFormatter
-
     # the transformer, where it is
     program = max(row["program"] for row in numbered(rows, what="step"))
     first = next(iter(DEVICES))
@@ -353,24 +349,18 @@ def plot(rows, axes):
         ):
             own = [row for row in own if row[name]]  # one device moves nothing
             places = [row["devices"] for row in own], [row[name] for row in own]
-            axis.plot(*places, "o-", color=COLOURS[colour], label=layout)
+            axis.plot(*places, "o-", color=plots.COLOURS[colour], label=layout)
     works = {r["devices"]: r["work_s"] for r in paper}  # the same in all layouts
-    axes[2].plot(list(works), list(works.values()), color=INK, label="work")
+    axes[2].plot(list(works), list(works.values()), color=plots.INK, label="work")
     for axis, x, y in (
         (axes[0], "devices", "bytes a device sends, a step"),
         (axes[1], "devices", "memory of a device (bytes)"),
         (axes[2], f"devices ({first}, on paper)", "work and links of a step (s)"),
     ):
-        axis.set(xscale="log", yscale="log", xlabel=x)
-        axis.set_title(y)
-        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
-        axis.legend(frameon=False, fontsize=LABEL_POINTS)
-    for axis in axes[:2]:  # devices double; bytes are told in MB, not in powers
-        devices = sorted({x for line in axis.lines for x in line.get_xdata()})
-        axis.set_xticks(devices, devices)
-        axis.xaxis.set_minor_formatter("")
-        for place in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-            place(EngFormatter(unit="B"))
+        plots.over_sizes(axis, x, y, "log")
+        axis.legend(frameon=False, fontsize=plots.LABEL_POINTS)
+    for axis in axes[:2]:
+        plots.in_bytes(axis)
 
 
 COUNTS = [8 * 2**k for k in range(10)]

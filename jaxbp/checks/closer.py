@@ -15,7 +15,7 @@ SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive,
 SUPPORT = 3  # steps of all ladders, shorter than those taken, put it in doubt
 LONGER = 2.0  # and a longer one, where it is so many times longer at least
 NODES, DEGREE = 16, 5  # of the gradient between the ends, and of its smooth part
-ENOUGH = 8  # leaves that are found wrong: one wrong rule makes many so
+EXPLAINED = 8  # leaves that are found wrong: one wrong rule makes many so
 INNER = 0.8  # of a step: kinks beyond do not move the difference
 
 
@@ -84,7 +84,7 @@ class Closer:
         certain: set = set()
         for k in np.argsort(-np.array(excesses), kind="stable") if looks else ():
             leaf = looks[k].probe.leaf
-            if excesses[k] <= 1 or leaf in certain or len(certain) == ENOUGH:
+            if excesses[k] <= 1 or leaf in certain or len(certain) == EXPLAINED:
                 continue
             if self._swings(looks[k]):
                 looks[k] = replace(looks[k], doubted=True)

@@ -8,7 +8,7 @@ from . import probes as directions
 from . import rounding
 from .adjoint import adjoint_sums
 from .closeness import epsilon, inner, norm, wide
-from .closer import Closer
+from .closer import EXPLAINED, Closer
 from .finding import explain
 from .judge import judge_elements, judge_slope
 from .looks import Looker
@@ -27,7 +27,6 @@ from .rows import (
 JUMP = 4.0  # times what rounding was seen to do to f: less is no jump of f
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
 ELEMENTS = 8  # that differ most are set beside the differences
-EXPLAINED = 8  # leaves: one wrong rule makes all before it wrong
 
 
 class Point:

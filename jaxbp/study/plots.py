@@ -276,6 +276,14 @@ def over_sizes(axis, x_label: str, title: str, y: str = "linear") -> None:
         axis.set_ylim(bottom=0)
 
 
+def in_bytes(axis) -> None:
+    """Bytes along y as kB, MB and GB, not as powers of ten."""
+    from matplotlib.ticker import EngFormatter
+
+    for place in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+        place(EngFormatter(unit="B"))
+
+
 def note(axis, text: str, x: float = 0.02, y: float = 0.97) -> None:
     """A remark inside the axes, at its top left unless told otherwise."""
     axis.text(

@@ -13,11 +13,10 @@ from collections.abc import Sequence, Set
 from typing import Any
 
 import jax
-import numpy as np
 
 from ... import ir
 from ...walkers.walker import Walker
-from .invariants import is_number
+from .invariants import is_compact, is_number
 
 
 @ir.once_per_program
@@ -32,9 +31,7 @@ def divided(body, invariants: frozenset):
     for eqn in body.eqns:
         flags = [isinstance(a, ir.Literal) or a in same for a in eqn.invars]
         if all(flags):
-            variables = _variables_of(eqn.invars)
-            small = _bytes(eqn.outvars) <= 2 * _bytes(variables)
-            if small and not eqn.effects and not is_number(eqn):
+            if is_compact(eqn) and not eqn.effects and not is_number(eqn):
                 same.update(eqn.outvars)  # it is done before the loop: `hoist`
         elif eqn.primitive.name == "scan" and any(flags) and not eqn.effects:
             parts = _parts(eqn, flags)
@@ -53,7 +50,7 @@ def _parts(eqn, flags: Sequence[bool]) -> list | None:
     if first is None:
         return None
     pieces, made = first
-    if _bytes(made.outvars) > 2 * _bytes(_variables_of(made.invars)):
+    if not is_compact(made):
         return None
     return [made, loop.rest(pieces, made)]
 
@@ -260,11 +257,7 @@ def _in(known: Set):
 
 
 def _is_float(var) -> bool:
-    return np.issubdtype(var.aval.dtype, np.inexact)
-
-
-def _bytes(variables: Sequence) -> int:
-    return sum(ir.nbytes(v.aval) for v in variables)
+    return ir.differentiable(var.aval)
 
 
 def _variables(types: Sequence) -> list[Any]:

@@ -36,7 +36,7 @@ def hoist(walker: Walker, body, env: dict) -> tuple[Any, frozenset[int], dict]:
         ready = bool(variables) and all(v in env for v in variables)
         if ready and is_number(eqn) and any(env[v][1] is not None for v in variables):
             continue
-        if ready and _bytes(eqn.outvars) <= 2 * _bytes(variables):
+        if ready and is_compact(eqn):
             alike = _alike(eqn, same, made)
             if alike is None or not all(var in env for var in alike):
                 walker.equation(eqn, env)
@@ -83,6 +83,13 @@ def _renamed(body, same: tuple):
 def _bytes(variables: Sequence) -> int:
     avals = [v.aval for v in variables if hasattr(v.aval, "shape")]
     return sum(math.prod(a.shape) * a.dtype.itemsize for a in avals)
+
+
+def is_compact(eqn) -> bool:
+    """Whether what it makes takes hardly more bytes than what it reads, so that it is
+    better kept than done at every step."""
+    read = [a for a in eqn.invars if not isinstance(a, ir.Literal)]
+    return _bytes(eqn.outvars) <= 2 * _bytes(read)
 
 
 def is_number(eqn) -> bool:
