@@ -10,6 +10,7 @@ import numpy as np
 
 from .batch import moved
 from .closeness import inner, wide
+from .differences import SAFETY
 
 SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive,
 SUPPORT = 3  # steps of all ladders, shorter than those taken, put it in doubt
@@ -71,7 +72,9 @@ class Closer:
             for other in heard
         ]
         swings = any(distance > gap / 2 for distance in far)
-        swings |= sum(_supports(k, gap, slope) for k in [look, *others]) >= SUPPORT
+        rounded = SAFETY * self.looker.largest_rounding(unknown=np.inf)
+        steps = sum(_supports(k, gap, slope, rounded) for k in [look, *others])
+        swings |= steps >= SUPPORT
         if self.looker.excess(best) > 1 and (swings or not heard):
             return replace(best, doubted=True)
         return best
@@ -115,15 +118,18 @@ class Closer:
         return bool(swing > abs(look.value - look.found.value) / 3)
 
 
-def _supports(look, gap, slope):
+def _supports(look, gap, slope, rounded):
     """How many steps shorter than the one taken say what the gradient says.
 
     They do so to a quarter of the disagreement: on both sides, or between them where
     they are those of a kink; or they lean to the gradient by more than twice their
-    noise, as where each shorter step leaves some of many kinks behind.
+    noise, as where each shorter step leaves some of many kinks behind; or they change
+    nothing where the slope in dispute would, by more than f is rounded: the stairs of
+    a round or a floor seen from afar.
 
     Args:
       gap, slope: the disagreement, and the slope in dispute, per unit of the leaf.
+      rounded: the least change of f's value that is not its rounding.
     """
     unit, found, value = look.probe.scale, look.found, look.value
     near, finer = gap / 4 * abs(unit), found.finer
@@ -132,4 +138,6 @@ def _supports(look, gap, slope):
     within = found.bent & (low < value) & (value < high)
     central = finer.mean(axis=1)
     lean = np.abs(central - slope * unit) - np.abs(central - value)
-    return int(np.sum(alike | within | (lean > 2 * found.level)))
+    still = found.still[np.abs(slope * unit) * found.still > rounded]
+    resting = len(still) if abs(value) < near else 0
+    return int(np.sum(alike | within | (lean > 2 * found.level))) + resting

@@ -54,6 +54,8 @@ class Slope:
       bent: (n,) at which of these the one-sided slopes stand apart beyond their noise,
         and no less than at the longer step before, as beside a kink.
       level: (n,) the noise of these slopes as it was read, without a factor of safety.
+      still: the steps that change the value to neither side, nor does any shorter one,
+        if these may be as long as the root of epsilon: the stairs of a round, perhaps.
     """
 
     value: float
@@ -69,6 +71,7 @@ class Slope:
     finer: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     bent: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     level: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    still: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def reach(self):
@@ -155,7 +158,7 @@ def slope(steps, ahead, behind, floor, rounding=None):
         steepest=_steepest(h, ahead, behind), step=float(h[rung]),
         finer=np.stack([ahead / h, -behind / h], 1)[loud],
         bent=_bent(h, apart, noise)[loud],
-        level=noise[loud] / SAFETY,
+        level=noise[loud] / SAFETY, still=_stairs(h, ahead, behind),
     )  # fmt: skip
 
 
@@ -243,14 +246,26 @@ def moves_at_last(ahead, behind):
     return bool(ahead.size and (ahead[-1] != 0 or behind[-1] != 0))
 
 
+def _still(h, ahead, behind):
+    """The steps from the longest on below which none changes the value."""
+    moved = np.flatnonzero((ahead != 0) | (behind != 0))
+    return h[moved[-1] + 1 :] if moved.size else h
+
+
+def _stairs(h, ahead, behind):
+    """The still steps, if the shortest that is not is longer than the root of
+    epsilon."""
+    still = _still(h, ahead, behind)
+    first = max(len(h) - len(still) - 1, 0)
+    return still if h[first] >= np.sqrt(h[-1] / 8) else h[:0]
+
+
 def _is_flat(h, ahead, behind, rounding):
     """Whether no step changed the value beyond its rounding, or none at all up to about
     the root of epsilon: as a count, or a unit far from where it begins to act."""
-    moved = np.maximum(np.abs(ahead), np.abs(behind))
-    still = np.flatnonzero(moved > 0)
-    first = still[-1] + 1 if still.size else 0
-    long = first < len(h) and h[first] >= np.sqrt(h[-1] / 8)
-    return bool(moved.max() <= rounding or long)
+    largest = max(np.abs(ahead).max(), np.abs(behind).max())
+    longest = _still(h, ahead, behind)[:1]
+    return bool(largest <= rounding or (longest >= np.sqrt(h[-1] / 8)).any())
 
 
 def _is_rough(ahead, behind, rounding):

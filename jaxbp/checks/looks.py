@@ -25,6 +25,7 @@ from .differences import (
     slope,
 )
 from .judge import judge_slope, over
+from .probes import bounded
 from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
 
 MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is allowed
@@ -77,7 +78,11 @@ class Looker:
         )
 
     def look(self, probes, forwards=True):
-        """list of Look, one for each Probe."""
+        """list of Look, one for each Probe; along a shorter one, if that overflows."""
+        probes = [
+            bounded(probe, self.x_bar[probe.leaf], self.xs[probe.leaf].dtype)
+            for probe in probes
+        ]
         slopes = self._slopes(probes)
         pushed = self._pushed(probes) if forwards else [{}] * len(probes)
         looks = []
@@ -138,16 +143,16 @@ class Looker:
         self.noise |= dict.fromkeys(low, least)
         return bool(low)
 
-    def largest_rounding(self):
+    def largest_rounding(self, unknown=0.0):
         """The most that rounding was seen to change f's value when every operation
-        rounds at random; 0 where that is not known."""
+        rounds at random; `unknown` where it cannot be run so."""
         if self.loudest is None and self.settings.differences:
             seeds = range(rounding.SHAKES)
             runs = self.check.values.rounded(self.xs, self.y_bar, seeds)
-            self.loudest = 0.0
-            if runs is not None and np.isfinite(runs).all():
-                self.loudest = float(np.abs(runs).max())
-        return self.loudest or 0.0
+            is_known = runs is not None and np.isfinite(runs).all()
+            self.loudest = float(np.abs(runs).max()) if is_known else np.nan
+        is_known = self.loudest is not None and np.isfinite(self.loudest)
+        return self.loudest if is_known else unknown
 
     def _rounding(self, leaf):
         """What the coarsest dtype between the leaf and the output rounds of a value."""

@@ -14,6 +14,8 @@ import numpy as np
 from .closeness import largest_number, wide
 from .differences import sizes_of
 
+OCTAVES = 1000  # of the 1024 that float64 has, for sums over all directions
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -47,6 +49,22 @@ class Probe:
     def shorter(self, factor, dtype):
         """The same direction with entries smaller by `factor`."""
         return Probe(self.leaf, self.members, _exact(self.direction / factor, dtype))
+
+
+def bounded(probe, x_bar, dtype):
+    """The direction, so much shorter that its product with the gradient is finite.
+
+    Args:
+      x_bar: the gradient of the probe's leaf. dtype: that of the leaf.
+    """
+    sizes = (x_bar.ravel()[probe.members], probe.direction.ravel()[probe.members])
+    largest = [np.abs(a[np.isfinite(a)]).max(initial=0.0) for a in map(wide, sizes)]
+    octaves = (
+        sum(int(np.frexp(size)[1]) for size in largest)
+        + len(probe.members).bit_length()
+    )
+    excess = octaves - OCTAVES
+    return probe.shorter(2.0**excess, dtype) if excess > 0 else probe
 
 
 def cover(leaf, x, x_bar, count, rng, steep=True):

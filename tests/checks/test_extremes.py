@@ -87,6 +87,22 @@ def test_a_sine_that_every_visible_step_averages_out():
     assert check(coarse_beside_sine(1.0), jnp.array(0.7)).verdict != "differ"
 
 
+@pytest.mark.parametrize("near", [-0.41, 0.2, 0.49])
+def test_stairs_far_from_zero(near):
+    """Steps of a part of 1e6 climb many; shorter ones find the level that they see."""
+    for stairs in (jnp.round, jnp.ceil, lambda x: jnp.round(x) + 0 * jnp.sin(x)):
+        assert check(stairs, jnp.array(1e6 + near)).verdict != "differ"
+    wrong = check(lambda x: x - 1e6, jnp.array(1e6 + near), grad=jnp.zeros_like)
+    assert wrong.verdict == "differ"
+
+
+@pytest.mark.parametrize("x", [709.5, 709.7, [709.5, 1.0, 2.0]])
+def test_a_gradient_that_overflows_along_a_direction_as_long_as_x(x):
+    assert check(lambda x: jnp.exp(x).sum(), jnp.array(x))
+    wrong = check(lambda x: jnp.exp(x).sum(), jnp.array(x), grad=lambda x: -jnp.exp(x))
+    assert wrong.verdict == "differ"
+
+
 def test_no_mistake_is_named_of_what_is_the_same_to_rounding():
     right, error = np.array([1.0, 1.0 + 1e-7, 1.0]), np.full(3, 1e-6)
     x = np.arange(3.0)
