@@ -111,7 +111,8 @@ def against(
     Args:
       base: what is timed beside it.
       built: the contender, from `timing.stages` with `args`.
-      rounds, budget_s: as in `time_calls`, of either contest.
+      rounds, budget_s: as in `time_calls`, of either contest; one of short calls goes
+        on for more rounds until half of the budget is spent.
       loop_steps: as in `contest`.
       beside: name -> another contender. They are timed with the contender in turns of
         their own: a slow call that came before, with the memory that it went through,
@@ -125,7 +126,9 @@ def against(
       `over_NAME`, `over_NAME_q25`, `over_NAME_q75` (the contender's time over its own,
       paired) and `same_NAME`: whether XLA made one program of both.
     """
-    sampled = functools.partial(time_calls, rounds=rounds, budget_s=budget_s)
+    sampled = functools.partial(
+        time_calls, rounds=rounds, budget_s=budget_s, least_s=budget_s / 2
+    )
     contender = (built.compiled, args)
     times = sampled({"contender": contender, "baseline": (base.compiled, base.args)})
     xla = xla_columns(built.compiled)

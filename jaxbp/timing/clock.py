@@ -9,6 +9,7 @@ Source: ADBench, docs/Methodology.md (minimum measurable time, minimum of sample
 """
 
 import gc
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -105,6 +106,7 @@ def time_calls(
     *,
     rounds: int = ROUNDS,
     budget_s: float = float("inf"),
+    least_s: float = 0.0,
     min_sample_s: float = MIN_SAMPLE_S,
 ) -> dict[str, Timing]:
     """Steady run time of every contender, sampled in turn.
@@ -114,6 +116,8 @@ def time_calls(
         XLA folds what `f` closes over.
       rounds: samples of each contender.
       budget_s: stop early when this much time went by, after 3 rounds at least.
+      least_s: go on after `rounds` until this much time went by: a handful of samples
+        of 2 ms fits into one disturbance of the machine.
       min_sample_s: a sample repeats its call until it lasts this long.
 
     Returns:
@@ -125,7 +129,7 @@ def time_calls(
         name: partial(sample_s, f, args, calls_needed(f, args, min_sample_s))
         for name, (f, args) in calls.items()
     }
-    return interleave(samplers, rounds=rounds, budget_s=budget_s)
+    return interleave(samplers, rounds=rounds, budget_s=budget_s, least_s=least_s)
 
 
 def interleave(
@@ -133,6 +137,7 @@ def interleave(
     *,
     rounds: int = ROUNDS,
     budget_s: float = float("inf"),
+    least_s: float = 0.0,
 ) -> dict[str, Timing]:
     """Ask every sampler for its seconds in turn, A B A B, for some rounds."""
     if rounds < LEAST_ROUNDS:
@@ -141,10 +146,13 @@ def interleave(
             f"but is {rounds}."
         )
     samples = {name: [] for name in samplers}
-    stop_s = time.perf_counter() + budget_s
+    start_s = time.perf_counter()
     with no_collection():
-        for done in range(rounds):
-            if done >= LEAST_ROUNDS and time.perf_counter() > stop_s:
+        for done in itertools.count():
+            elapsed_s = time.perf_counter() - start_s
+            if done >= rounds and elapsed_s >= least_s:
+                break
+            if done >= LEAST_ROUNDS and elapsed_s > budget_s:
                 break
             for name, sampler in samplers.items():
                 samples[name].append(sampler())

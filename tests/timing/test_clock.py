@@ -83,6 +83,15 @@ def test_the_budget_ends_sampling_after_three_rounds():
     assert len(taken["a"].samples_s) == 3
 
 
+def test_short_calls_go_on_until_the_least_time_is_spent(clock):
+    short, long = (clock.lasting(5e-3), (1.0,)), (clock.lasting(2.0), (1.0,))
+    taken = time_calls({"f": short}, rounds=3, least_s=0.5, budget_s=1.0)
+    assert 0.49 < sum(taken["f"].samples_s) < 0.52  # samples of one call
+    assert len(time_calls({"f": long}, rounds=3, least_s=0.5)["f"].samples_s) == 3
+    short_of_it = time_calls({"f": short}, rounds=3, least_s=1.0, budget_s=0.1)
+    assert 0.09 < sum(short_of_it["f"].samples_s) < 0.12  # the budget ends it
+
+
 def test_too_few_rounds_are_refused():
     with pytest.raises(InvalidArgument, match="`rounds` must be at least 3.*is 2"):
         time_calls({"a": (jnp.sin, (1.0,))}, rounds=2)
