@@ -109,7 +109,7 @@ def test_nan_in_one_witness_only_is_named():
     assert finding.sentence == "Not finite in yours alone."
 
 
-COUNT, WRONG = 100_000, 77_777
+COUNT, WRONG = 100_000, 7_777
 
 
 def sines_with_rule(cosine):
@@ -129,14 +129,16 @@ def one_wrong(x):
     return jnp.cos(x).at[WRONG].add(jnp.asarray(1, x.dtype))
 
 
-@pytest.mark.parametrize("dtype", [jnp.float64, jnp.float32])
-def test_one_element_of_a_hundred_thousand_in_a_rule(dtype):
+@pytest.mark.parametrize(
+    ("dtype", "count"), [(jnp.float64, COUNT), (jnp.float32, COUNT // 10)]
+)
+def test_one_element_of_very_many_in_a_rule(dtype, count):
     """Every exact witness believes the rule; only the numbers tell, by halving."""
-    x = jnp.asarray(np.random.default_rng(0).normal(size=COUNT), dtype)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=count), dtype)
     assert compare(sines_with_rule(jnp.cos), (x,), (JAX,), points=1)
     report = compare(sines_with_rule(one_wrong), (x,), (JAX,), points=1)
     assert not report and report.failures[0].witness == "differences"
-    if dtype == jnp.float64:  # float32 sums of 1e5 terms hide which of a few it is
+    if dtype == jnp.float64:  # float32 sums of 1e4 terms hide which of a few it is
         assert report.findings[0].element == f"x[{WRONG}]"
         assert "custom_vjp" in report.findings[0].sentence
 
