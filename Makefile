@@ -8,7 +8,8 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 	"$$p" -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+# Modules are compiled where they are first imported: most never are.
+PIP := $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check
 STUDY ?= forward_vs_reverse
 PROGRAMS ?= 20000
 SEED ?= 0

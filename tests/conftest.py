@@ -5,6 +5,7 @@ because a float32 was quietly widened. Warnings are errors (pyproject.toml).
 """
 
 import atexit
+import gc
 import os
 import pathlib
 import shutil
@@ -47,6 +48,11 @@ COMPILED_QUICKLY = set(
     "evaluation fuzz ir layers linear problems rules scale studies study training "
     "transforms walkers".split()
 )
+
+
+# Programs by the thousand live in JAX's caches: every 700 objects is too often to go
+# through them.
+gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.fixture(autouse=True)
