@@ -85,8 +85,9 @@ def main(argv=None):
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
+        where = error.filename or "standard output"  # files say their names themselves
         _silence_stdout()
-        print(f"The output cannot be written: {error.strerror}.", file=sys.stderr)
+        print(f"{where} cannot be written: {error.strerror.lower()}.", file=sys.stderr)
         raise SystemExit(2) from None
     except JaxbpError as error:
         if "--traceback" in argv:

@@ -14,7 +14,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from ..errors import InvalidArgument
-from ..outputs import answer, check_writable, turn_aside
+from ..outputs import answer, check_writable, turn_aside, writing
 
 # `--quick` without a `--no-quick` beside it.
 PLAIN_FLAGS = (FlagCreatePairsOff,)
@@ -182,7 +182,25 @@ class Output:
         if self.html is not None:
             title = f"jaxbp: {getattr(report, 'name', type(report).__name__)}"
             page = marked.document(report._repr_html_(), title)
-            self.html.write_text(page, encoding="utf-8")
+            with writing("--html", self.html):
+                self.html.write_text(page, encoding="utf-8")
+
+
+def check_picture(path: Path | None) -> None:
+    """Before the work begins: InvalidArgument unless `--picture` can be drawn there."""
+    from ..drawing.picture import check_format
+
+    check_format(path)
+    check_writable("--picture", path, makes_folders=False)
+
+
+def draw(picture: Callable, path: Path | None) -> None:
+    """Writes what `picture` makes, if `--picture` was given."""
+    if path is not None:
+        from ..drawing.picture import save
+
+        with writing("--picture", path):
+            save(picture(), path)
 
 
 # Options of a shared kind are told without a prefix: `--shapes`, not `--call.shapes`.

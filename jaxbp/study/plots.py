@@ -14,6 +14,7 @@ from textwrap import fill
 from typing import Any
 
 from ..drawing.palette import COLOURS, INK
+from ..outputs import writing
 from ..timing.clock import UNSTABLE
 from .base import is_gap
 from .labels import DIRECT, LABEL_POINTS, spread_labels
@@ -86,7 +87,7 @@ def save(figure, folder: Path) -> list[Path]:
     """Write figure.svg and figure.png; the SVG's bytes depend on the rows alone."""
     import matplotlib
 
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), writing("results", folder):
         figure.savefig(folder / "figure.svg", metadata={"Date": None})
         figure.savefig(folder / "figure.png")
     return [folder / "figure.svg", folder / "figure.png"]

@@ -172,6 +172,25 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(folder, capsys,
     assert "must be a place that can be written, but /proc/x" in shown.err
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+@pytest.mark.parametrize("option", ["--html", "--picture"])
+def test_a_file_on_a_full_disk_is_named(folder, capsys, option):
+    (folder / "page.svg").symlink_to("/dev/full")
+    assert status("trace", "model_out.py:loss", option, "page.svg") == 2
+    said = capsys.readouterr().err.strip()
+    assert f"`{option}` must be a place that can be written, but page.svg" in said
+    assert "no space left on device" in said and "\n" not in said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+def test_standard_output_on_a_full_disk_is_named(folder):
+    with open("/dev/full", "wb") as full:
+        process = started("--help", stdout=full, stderr=subprocess.PIPE)
+    told = process.communicate(timeout=60)[1].decode()
+    assert told == "standard output cannot be written: no space left on device.\n"
+    assert process.returncode == 2
+
+
 @pytest.mark.parametrize("option", ["--html", "--picture"])
 def test_no_folder_is_made_for_a_report(folder, capsys, option):
     assert status("tape", "model_out.py:loss", option, "new/page.svg") == 2
