@@ -217,7 +217,7 @@ def draw(drawn, axes):
             best + 1, curve[best], "o", color=plots.COLOURS[colour], zorder=3,
             markersize=7, markeredgecolor="black",
         )  # fmt: skip
-    title = f"30 % wrong labels: {len(test)} starts, each stopped early at its dot"
+    title = f"30 % wrong labels, {len(test)} starts; dots: stopped early"
     axes[5].set(title=title)
     for axis in axes:
         axis.set(xlabel="epoch", ylabel="test accuracy")
