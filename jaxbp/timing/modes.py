@@ -20,6 +20,10 @@ from jaxbp.timing.contenders import OURS, THEIRS, Contender, Subject, name_of
 
 MARK = "~"  # stands behind a time that is not to be relied on
 PAIRED = "Ratios: medians of paired runs, round by round; not quotients of these times."
+REMEDY = (
+    "Repeat it when the machine has nothing else to do, or with more samples: more "
+    "`rounds` within a greater `budget_s`."
+)
 REFUSALS = (JaxbpError, NotImplementedError, TypeError, ValueError)
 
 
@@ -77,6 +81,7 @@ class TimeReport(Shown):
             apart = f"{MARK} quartiles more than {UNSTABLE:g} apart"
             said = "this row proves nothing, nor does a ratio to it"
             remarks.append(Words(f"{apart}, measured twice: {said}."))
+            remarks.append(Words(REMEDY))
         if any(row.over_f is not None for row in self.rows):
             remarks.append(Words(PAIRED, "dim"))
         return Page(

@@ -94,6 +94,7 @@ def test_an_unsteady_row_is_measured_again_and_marked(monkeypatch):
     assert taken == [7, 7]
     assert {row.what for row in report.rows if row.unstable} == {"pullback"}
     assert "2 s ~" in str(report) and "measured twice" in str(report)
+    assert "Repeat it when the machine has nothing else to do" in str(report)
 
 
 @pytest.mark.parametrize(
