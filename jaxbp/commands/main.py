@@ -60,9 +60,9 @@ def help_text() -> str:
         "jaxbp: derivatives you can read, check, price, and then use.\n\n"
         f"usage: jaxbp COMMAND [options]\n\ncommands:\n{lines}\n\n"
         f"examples:\n{EXAMPLES}\n"
-        "Numbers have 32 bits, as JAX's have; `--x64`, or a 64-bit type in --shapes,\n"
-        "makes them 64. `jaxbp COMMAND --help` has the options. `jaxbp --version` tells\n"
-        "the versions."
+        "Numbers have 32 bits, as JAX's have; `--x64`, or a 64-bit type in --shapes, makes\n"
+        "them 64. `jaxbp COMMAND --help` has the options. `jaxbp --version` tells the\n"
+        "versions."
     )
 
 
