@@ -60,9 +60,8 @@ def help_text() -> str:
         "jaxbp: derivatives you can read, check, price, and then use.\n\n"
         f"usage: jaxbp COMMAND [options]\n\ncommands:\n{lines}\n\n"
         f"examples:\n{EXAMPLES}\n"
-        "Numbers have 32 bits, as JAX's have; `--x64`, or a 64-bit type in --shapes, makes\n"
-        "them 64. `jaxbp COMMAND --help` has the options. `jaxbp --version` tells the\n"
-        "versions."
+        "Numbers have 32 bits, as JAX's have, or 64 by `--x64` or a type in --shapes.\n"
+        "`jaxbp COMMAND --help` has the options. `jaxbp --version` tells the versions."
     )
 
 

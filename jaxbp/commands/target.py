@@ -117,9 +117,14 @@ def _called_with(args):
 
 
 def _hint(error):
-    """What to do about the errors that a NumPy function meets in a traced one."""
+    """What to do where a traced value is taken for one that is known."""
     if isinstance(error, jax.errors.TracerArrayConversionError):
         return " NumPy cannot compute with traced values: write jnp for np there."
+    if isinstance(error, jax.errors.ConcretizationTypeError):
+        return (
+            " A traced value has no number yet: branch by jnp.where or lax.cond, or "
+            "give it as a Python number that is not differentiated."
+        )
     return ""
 
 

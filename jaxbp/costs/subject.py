@@ -78,7 +78,9 @@ class PricedFunction:
             pairs = zip(leaves, self.moves, strict=True)
             now = [next(rest) if moves else leaf for leaf, moves in pairs]
             out = self.f(*self.structure.unflatten(now))
-            return out[0] if self.has_aux else out
+            out = out[0] if self.has_aux else out
+            arguments.check_arrays("output", out, self.name)
+            return out
 
         pairs = zip(leaves, self.moves, strict=True)
         return function, tuple(leaf for leaf, moves in pairs if moves)

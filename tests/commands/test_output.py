@@ -208,6 +208,16 @@ def test_no_folder_is_made_for_a_report(folder, capsys, option):
         (["train", "digits", "--learning-rate", "-1"], "`learning_rate` must be a"),
         (["train", "digits", "--hidden", "0"], "`hidden` must be 1 or more"),
         (["classics", "worked", "--json", "--latex"], "give one of --markdown"),
+        (["check", "model_out.py:loss", "--argnums", "a"], "takes whole numbers, such"),
+        (
+            ["cost", "model_out.py:loss", "--while-trips", "1.5"],
+            "it takes a whole number",
+        ),
+        (
+            ["jacobian", "model_out.py:nothing", "--args", "1.0"],
+            "Does it end in `return`?",
+        ),
+        (["nan", "model_out.py:nothing", "--args", "1.0"], "Does it end in `return`?"),
         (["chekc"], "Did you mean `check`?"),
         (["zzz"], "Known: `check`, `classics`, `cost`"),
     ],
