@@ -9,6 +9,7 @@ a disagreement), 2 wrong input, 75 another process of the run is lost, 130 inter
 import errno
 import importlib
 import os
+import re
 import sys
 import traceback
 
@@ -88,7 +89,8 @@ def main(argv=None):
             raise
         where = error.filename or "standard output"  # files say their names themselves
         _silence_stdout()
-        print(f"{where} cannot be written: {error.strerror.lower()}.", file=sys.stderr)
+        why = (error.strerror or "").lower()
+        print(f"{where} cannot be written: {why}.", file=sys.stderr)
         raise SystemExit(2) from None
     except JaxbpError as error:
         if "--traceback" in argv:
@@ -114,6 +116,7 @@ def _dispatch(argv) -> int:
     names = [call.split()[0] for call in COMMANDS]
     if argv[0] not in names:
         inner = [call for call in COMMANDS if argv[0] in call.split()[1:]]
+        inner += [word for word in re.split("[-_]", argv[0]) if word in names]
         known = f"Did you mean `{inner[0]}`?" if inner else nearest(argv[0], names)
         raise UnknownName(f"no command `{argv[0]}`. {known}")
     command = importlib.import_module(f".{argv[0]}", __package__)

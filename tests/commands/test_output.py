@@ -219,6 +219,7 @@ def test_no_folder_is_made_for_a_report(folder, capsys, option):
         ),
         (["nan", "model_out.py:nothing", "--args", "1.0"], "Does it end in `return`?"),
         (["chekc"], "Did you mean `check`?"),
+        (["explain_nan"], "Did you mean `nan`?"),
         (["zzz"], "Known: `check`, `classics`, `cost`"),
     ],
 )
