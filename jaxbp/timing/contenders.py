@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from jaxbp import offered, tree
 from jaxbp.errors import InvalidArgument, note_numpy
+from jaxbp.transforms import arguments
 
 OURS, THEIRS = "jaxbp", "jax"
 JAX = {"value_and_grad": jax.value_and_grad, "jvp": jax.jvp, "vjp": jax.vjp}
@@ -76,7 +77,8 @@ class Subject:
         triples = zip(leaves, self._parted.leaves, self._sizes, strict=True)
         leaves = [given if is_size else leaf for leaf, given, is_size in triples]
         out = self._f(*self._parted.unflatten(leaves))
-        out = out[0] if self._has_aux else out
+        if self._has_aux:
+            out, _ = arguments.parted_aux(out, name_of(self._f))
         return jax.tree.map(jnp.asarray, out)  # a number of Python has no dtype
 
     def contenders(self) -> list[Contender]:

@@ -35,12 +35,7 @@ class LeafFunction:
             note_numpy(error, self.name)
             raise
         if self.has_aux:
-            if not isinstance(out, (tuple, list)) or len(out) != 2:
-                raise InvalidArgument(
-                    "with has_aux=True the function must return a pair (output, aux), "
-                    f"but `{self.name}` returned {describe(out)}."
-                )
-            out, aux = out
+            out, aux = parted_aux(out, self.name)
         flat, self.structure = jax.tree.flatten(out)
         extras, self.aux_structure = jax.tree.flatten(aux)
         check_arrays("output", out, self.name)
@@ -49,6 +44,20 @@ class LeafFunction:
     def aux(self, extras):
         """The aux pytree from its leaves."""
         return self.aux_structure.unflatten(extras)
+
+
+def parted_aux(out, function_name) -> tuple:
+    """Output and aux of a function that returns both.
+
+    Raises:
+      InvalidArgument: it is no pair: the first element of an array is no output.
+    """
+    if not isinstance(out, (tuple, list)) or len(out) != 2:
+        raise InvalidArgument(
+            "with has_aux=True the function must return a pair (output, aux), but "
+            f"`{function_name}` returned {describe(out)}."
+        )
+    return tuple(out)
 
 
 def check_arrays(name, values, function_name):
