@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InvalidArgument, JaxbpError, UnknownName, nearest
-from ..transforms.arguments import describe
+from ..tree import describe
 
 DTYPES = {
     "bool": "bool", "bf16": "bfloat16", "f16": "float16", "f32": "float32",

@@ -79,7 +79,7 @@ class PricedFunction:
             now = [next(rest) if moves else leaf for leaf, moves in pairs]
             out = self.f(*self.structure.unflatten(now))
             if self.has_aux:
-                out, _ = arguments.parted_aux(out, self.name)
+                out, _ = tree.parted_aux(out, self.name)
             arguments.check_arrays("output", out, self.name)
             return out
 

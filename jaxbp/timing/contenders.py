@@ -11,7 +11,6 @@ import jax.numpy as jnp
 
 from jaxbp import offered, tree
 from jaxbp.errors import InvalidArgument, note_numpy
-from jaxbp.transforms import arguments
 
 OURS, THEIRS = "jaxbp", "jax"
 JAX = {"value_and_grad": jax.value_and_grad, "jvp": jax.jvp, "vjp": jax.vjp}
@@ -78,7 +77,7 @@ class Subject:
         leaves = [given if is_size else leaf for leaf, given, is_size in triples]
         out = self._f(*self._parted.unflatten(leaves))
         if self._has_aux:
-            out, _ = arguments.parted_aux(out, name_of(self._f))
+            out, _ = tree.parted_aux(out, name_of(self._f))
         return jax.tree.map(jnp.asarray, out)  # a number of Python has no dtype
 
     def contenders(self) -> list[Contender]:
