@@ -155,7 +155,7 @@ def draw(drawn, axes):
             markevery=(4 + k, 12),
             markerfacecolor=plots.COLOURS[colour], markersize=5, linewidth=1,
         )  # fmt: skip
-    title = "norm over the last: linear (lines), tanh (marks)"
+    title = "norm of the gradient: linear (lines), tanh (marks)"
     axes[0].set(yscale="log", xlabel="steps back", title=title)
     colours = {f"LSTM, forget bias {b:g}": c for b, c in FORGET.items()}
     for name, colour in {RNN: "black", **colours}.items():
