@@ -126,4 +126,6 @@ def nearest(name, known, count=3, suffix=""):
     close = difflib.get_close_matches(name, stems, n=count, cutoff=0.6)
     if close:
         return "Did you mean " + " or ".join(f"`{c}{suffix}`" for c in close) + "?"
+    if not known:
+        return "There is none."
     return "Known: " + ", ".join(f"`{k}`" for k in known) + "."

@@ -69,6 +69,18 @@ def check_writable(
         raise _unwritable(option, path, error) from error
 
 
+@contextlib.contextmanager
+def writing(option: str, path: str | os.PathLike) -> Iterator[None]:
+    """Around the writing of a file that is known only now not to hold it, as on a disk
+    that is full: InvalidArgument, in one line, with the file's name."""
+    try:
+        yield
+    except BrokenPipeError:  # a pipe whose reader has seen enough
+        raise
+    except OSError as error:
+        raise _unwritable(option, Path(path), error) from error
+
+
 def check_folder(option: str, path: str | os.PathLike) -> None:
     """The same for a folder, which is made."""
     path = Path(path)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import ir
-from .errors import DtypeMismatch, ShapeMismatch, StructureMismatch
+from .errors import DtypeMismatch, InvalidArgument, ShapeMismatch, StructureMismatch
 
 SPELLED = 200  # characters of a tree's structure that a message holds
 
@@ -22,6 +22,25 @@ def named_leaves(name: str, tree) -> list[tuple[str, object]]:
     """(name, leaf) of every leaf of `tree`."""
     found, _ = jax.tree_util.tree_flatten_with_path(tree)
     return [(path_name(name, path), leaf) for path, leaf in found]
+
+
+def describe(value) -> str:
+    """Type and value, as a message tells what came."""
+    return f"{type(value).__name__} {value!r}"[:120]
+
+
+def parted_aux(out, function_name: str) -> tuple:
+    """Output and aux of a function that returns both.
+
+    Raises:
+      InvalidArgument: it is no pair: the first element of an array is no output.
+    """
+    if not isinstance(out, (tuple, list)) or len(out) != 2:
+        raise InvalidArgument(
+            "with has_aux=True the function must return a pair (output, aux), but "
+            f"`{function_name}` returned {describe(out)}."
+        )
+    return tuple(out)
 
 
 class Parted:

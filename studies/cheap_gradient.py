@@ -254,28 +254,27 @@ def plot(rows, axes):
     theirs = {row["network"]: row for row in numbered(others, method="jax")}
     names = [row["network"].replace("_", " ") for row in ours]
     timed, counted = axes
-    timed.figure.set_size_inches(11, 3 + 0.16 * len(names))
+    timed.figure.set_size_inches(9, 2 + 0.19 * len(names))
     both = [(i, row, theirs[row["network"]]) for i, row in enumerate(ours)
             if row["network"] in theirs]  # fmt: skip
     for place, row, other in both:
         timed.hlines(place, row["ratio"], other["ratio"], color=plots.INK, alpha=0.25)
     places = [place for place, *_ in both]
-    timed.plot([other["ratio"] for *_, other in both], places, "s",
-               color=plots.COLOURS[COLOURS["jax"]], label="JAX")  # fmt: skip
+    timed.plot([other["ratio"] for *_, other in both], places, "s", markersize=7,
+               color=plots.COLOURS[COLOURS["jax"]],
+               label="JAX, timed apart")  # fmt: skip
     plots.ratio_dots(timed, names, ours, "ratio", COLOURS["jaxbp"])
     counted.plot([row["flops_ratio"] for row in ours], range(len(ours)), "o",
                  color=plots.COLOURS[COLOURS["jaxbp"]])  # fmt: skip
     counted.set_yticks(range(len(names)), [])
-    counted.invert_yaxis()
-    for axis, what in (
-        (timed, "time (squares: JAX, timed apart)"),
-        (counted, "counted flops"),
-    ):
-        axis.axvline(5, color=plots.COLOURS["vermilion"], linewidth=1)
+    timed.plot([], [], "o", color=plots.COLOURS[COLOURS["jaxbp"]], label="jaxbp")
+    for axis, what in ((timed, "time"), (counted, "counted flops")):
+        axis.axvline(5, color=plots.COLOURS["vermilion"], linewidth=1, label="5 times")
         axis.axvline(1, color=plots.INK, linewidth=0.8)
-        axis.set(xscale="log")
-        axis.tick_params(axis="y", labelsize=7)
-        axis.set_title(f"{what} of f and gradient / f; the line is at 5")
+        axis.set(xscale="log", ylim=(len(names) - 0.5, -0.5))
+        axis.tick_params(axis="y", labelsize=plots.LABEL_POINTS)
+        axis.set_title(f"{what} of f and gradient / f")
+    timed.legend(loc="upper right")
 
 
 def cases(base, sweeps, programs, size, settings):

@@ -68,6 +68,10 @@ QUICK = FULL | QUICK_SETTINGS | dict(budget_flops=1e10, budget_bytes=2**30)
 
 GROWN = ("width", "depth", "batch")
 
+# Of peaks that are the same, the one drawn last is named for all.
+ON_TOP = {
+    "layers": "", "engine reverse": "", "jax.grad": "jax.grad, layers,\nengine reverse"
+}  # fmt: skip
 METHODS = {  # name: colour in the figure
     "f": "grey",
     "layers": "green",
@@ -282,8 +286,7 @@ def plot(rows, axes):
             draw(flops_axis, chosen, "counted_flops", ALIKE[method], colour, marker="")
         draw(flops_axis, chosen, "xla_flops", "", colour, linestyle="", marker="x")
         if method != "one pushforward":
-            named = {"engine reverse": "engine reverse, jax.grad", "jax.grad": ""}
-            label = named.get(method, method)
+            label = ON_TOP.get(method, method)
             draw(memory_axis, chosen, "xla_peak_bytes", label, colour)
     tape = numbered(width_rows, method="engine reverse")
     draw(memory_axis, tape, "tape_bytes", "tape, counted", "blue", linestyle=":")

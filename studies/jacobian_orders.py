@@ -35,7 +35,7 @@ from jaxbp.study import (
     plots,
     run,
 )
-from jaxbp.study.unstable import steady, told
+from jaxbp.study.unstable import is_doubtful, steady, told
 from jaxbp.timing import paired, stages, time_calls
 
 MINUTES = 3.0
@@ -238,6 +238,12 @@ def plot(rows, axes):
         )
         ratios.hlines(places, low, high, color=own, alpha=0.35, linewidth=3)
         ratios.plot(values, places, mark, color=own, label=label)
+        doubtful = [
+            row | {"place": place}
+            for row, place in zip(shown, places, strict=True)
+            if is_doubtful(row, column)
+        ]
+        plots.mark_unstable(ratios, doubtful, column, "place", colour, marker=mark)
     ratios.axvline(1, color=plots.INK, linewidth=0.8)
     ratios.set_xscale("log")
     ratios.set_yticks(places, [row["family"] for row in shown])
@@ -253,6 +259,8 @@ def plot(rows, axes):
             at, [row[column] for row in known], "o",
             color=plots.COLOURS[colour], label=label,
         )  # fmt: skip
+        doubtful = [row for row in known if is_doubtful(row, "ratio")]
+        plots.mark_unstable(predicted, doubtful, "ratio", column, colour)
     if shown:
         ends = [pick(row["ratio"] for row in shown) for pick in (min, max)]
         predicted.plot(ends, ends, color=plots.INK, linewidth=0.8)

@@ -253,8 +253,11 @@ def plot(rows, axes):
         plots.line(chunks, sizes, times, label, colour)
     plots.over_sizes(chunks, "columns at a time", "a Jacobian in chunks: time (ms)")
     held = [row["xla_temp_bytes"] / 2**20 for row in shown]
-    plots.line(memory, sizes, held, "temporaries", "vermilion")
-    plots.over_sizes(memory, "columns at a time", "the same: memory, XLA's plan (MiB)")
+    plots.line(memory, sizes, held, "", "vermilion")
+    plots.note(memory, "the last: all at once, without a loop", 0.35, 0.1)
+    plots.over_sizes(
+        memory, "columns at a time", "the same: temporaries of XLA's plan (MiB)"
+    )
 
 
 def line(axis, rows, column, label, colour):

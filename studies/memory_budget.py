@@ -44,6 +44,7 @@ MINUTES = 6.0
 SHARES = [0.85, 0.7, 0.5, 0.35]
 POLICIES = {"plain": "black", "every layer": "orange", "products saved": "vermilion"}
 BUDGET = "blue"
+SIZES = {"plain": 11, "every layer": 7.5}  # of points that lie on each other
 
 
 # Programs: layers one after the other, each wrapped as a policy has it. ---------------
@@ -281,8 +282,15 @@ def plot(rows, axes):
         ]
         fixed = [row for row in shown if row["method"] in POLICIES]
         colours = {"budget": BUDGET, **POLICIES}
-        plots.lines(axis, [*budgets, *fixed], "share", "ratio", colours, marker="o")
-        axis.set(xlabel="share of the plain gradient's bytes", xlim=(0.2, 1.3))
+        largest = max([1.0, *(row["share"] for row in fixed)])
+        for method, colour in colours.items():  # the larger below: none is covered
+            plots.lines(
+                axis, [*budgets, *fixed], "share", "ratio", {method: colour},
+                markersize=SIZES.get(method, 4.5),
+            )  # fmt: skip
+        axis.set(
+            xlabel="share of the plain gradient's bytes", xlim=(0.2, 1.3 * largest)
+        )
         axis.set_ylim(bottom=0)
         axis.set_title(f"{program}: time over f's")
     axes[-1].axis("off")

@@ -140,7 +140,13 @@ def plot(rows, axes):
     times.plot(ends, ends, color=plots.INK, linewidth=0.8)
     for off in (0.5, 2):
         times.plot(ends, off * ends, color=plots.INK, linewidth=0.6, linestyle=":")
-    times.legend(fontsize=6.5, frameon=False, loc="upper left")
+    figure = times.figure  # below: points lie everywhere inside
+    figure.legend(
+        *times.get_legend_handles_labels(), loc="outside lower left", ncols=5,
+        fontsize=plots.LABEL_POINTS, frameon=False,
+    )  # fmt: skip
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.8)
     plots.log_log(times, "measured (s)", "predicted (s);  dotted: twice, half")
     pairs = duels(rows)
     if pairs:

@@ -284,9 +284,8 @@ def plot(rows, axes):
     (axes,) = axes
     found = numbered(rows)
     names = list(dict.fromkeys(row["problem"] for row in found))
-    for peer, colour, mark in zip(
-        PEERS, ("blue", "orange", "green", "sky"), "osD^", strict=True
-    ):
+    looks = zip(("blue", "orange", "green", "sky"), "osD^", (8, 4.5, 6, 6), strict=True)
+    for peer, (colour, mark, size) in zip(PEERS, looks, strict=True):
         own = [row for row in found if row["peer"] == peer]
         places = [names.index(row["problem"]) for row in own]
         axes.hlines(
@@ -297,7 +296,7 @@ def plot(rows, axes):
         )  # fmt: skip
         axes.plot(
             [row["ratio"] for row in own], places, mark,
-            color=plots.COLOURS[colour], label=peer,
+            color=plots.COLOURS[colour], label=peer, markersize=size,
         )  # fmt: skip
     axes.axvline(1, color=plots.INK, linewidth=0.8)
     axes.set_xscale("log")

@@ -240,6 +240,7 @@ def plot(rows, axes):
     for axis, (family, column, title) in zip(axes, panels, strict=True):
         plots.lines(axis, numbered(rows, family=family), "length", column, colours)
         plots.over_sizes(axis, UNIT[family], f"{family}: {title}", "log")
+        plots.in_bytes(axis)
 
 
 def cases(lengths, settings):

@@ -239,13 +239,14 @@ def plot(rows, axes):
             line for line in summary(rows)["Alarms, by error"] if line["dtype"] == dtype
         ]
         places = range(len(lines))
-        for column, colour, mark in (
-            ("found", "blue", "o"),
-            ("check_grads", "vermilion", "s"),
+        for column, colour, mark, size in (  # one on the other: both are seen
+            ("check_grads", "vermilion", "s", 8),
+            ("found", "blue", "o", 4.5),
         ):
             share = [line[column] / line["of"] for line in lines]
             label = "check_rules" if column == "found" else column
-            axis.plot(share, places, mark, color=plots.COLOURS[colour], label=label)
+            own = plots.COLOURS[colour]
+            axis.plot(share, places, mark, color=own, label=label, markersize=size)
         axis.set_yticks(list(places), [line["error"] for line in lines])
         axis.invert_yaxis()
         axis.set_xlim(-0.05, 1.05)

@@ -335,7 +335,7 @@ def _check_arrays(fun: Callable, primals) -> None:
         if not tree.is_array(leaf) and not hasattr(leaf, "__jax_array__"):
             raise DtypeMismatch(
                 f"`{name}` of `{arguments.name_of(fun)}` must be an array or a number, "
-                f"but is {arguments.describe(leaf)}. Differentiate by the arrays of "
+                f"but is {tree.describe(leaf)}. Differentiate by the arrays of "
                 "the model alone: `arrays, rest = equinox.partition(model, "
                 "equinox.is_inexact_array)`, and in the function `model = "
                 "equinox.combine(arrays, rest)`; or leave it out of `argnums`."

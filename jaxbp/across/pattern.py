@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import tree
 from ..errors import InvalidArgument
-from ..transforms import arguments
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,7 +68,7 @@ class Pattern:
         if array.ndim != 2:
             raise InvalidArgument(
                 "`pattern` must be a jaxbp.sparse.Pattern, a boolean or a sparse "
-                f"matrix, but is {arguments.describe(matrix)}."
+                f"matrix, but is {tree.describe(matrix)}."
             )
         rows, columns = np.nonzero(array)
         return places_of(rows, columns, array.shape)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 
-from .. import ir
+from .. import ir, tree
 from ..costs.subject import NEEDS_VALUES, type_of
 from ..errors import InvalidArgument
 from ..settings import bytes_of
@@ -197,7 +197,7 @@ class _Traced:
 def _said(leaf) -> str:
     if hasattr(leaf, "dtype"):
         return f"of dtype {leaf.dtype}"
-    return arguments.describe(leaf)
+    return tree.describe(leaf)
 
 
 def _is_array(leaf) -> bool:

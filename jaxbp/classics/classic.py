@@ -19,7 +19,7 @@ import jax
 from jaxbp import display, timing
 from jaxbp.classics.known import Known
 from jaxbp.interrupts import interruptible
-from jaxbp.outputs import check_folder
+from jaxbp.outputs import check_folder, writing
 from jaxbp.study import plots, provenance, tables
 from jaxbp.study.base import Row
 from jaxbp.study.catalogue import results_folder
@@ -139,7 +139,8 @@ def publish(outcome: Outcome, drawn: Any, told: dict) -> None:
     rows = [row | {"computed": repr(row["computed"])} for row in outcome.rows]
     texts = (tables.csv_text(rows), report(outcome), json.dumps(told, indent=2) + "\n")
     for name, text in zip(FILES, texts, strict=True):
-        (folder / name).write_text(text)
+        with writing("results", folder / name):
+            (folder / name).write_text(text)
     figure = plots.draw(
         classic.draw, drawn, classic.panels, classic.question, classic.inches
     )

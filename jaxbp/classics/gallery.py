@@ -7,6 +7,7 @@ from pathlib import Path
 from jaxbp.classics.classic import Classic, Outcome, execute, show
 from jaxbp.errors import UnknownName, nearest
 from jaxbp.interrupts import last_words
+from jaxbp.outputs import writing
 from jaxbp.study import tables
 from jaxbp.study.base import Row
 from jaxbp.study.catalogue import (
@@ -89,7 +90,8 @@ def run_classics(name: str, quick: bool = False) -> int:
     outcomes = list(run_all(all_classics(), quick))
     if not quick:
         page = studies_folder() / "classics" / "README.md"
-        page.write_text(gallery(outcomes))
+        with writing("results", page):
+            page.write_text(gallery(outcomes))
     return told(outcomes)
 
 

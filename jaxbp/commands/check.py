@@ -1,7 +1,7 @@
 """`jaxbp check pkg.mod:fn`: is its gradient right? 0 if all witnesses agree."""
 
 from ..errors import InvalidArgument
-from .options import Flag, Number, Output, Text, TheCall, TheOutput, parsed
+from .options import Flag, Names, Number, Output, Text, TheCall, TheOutput, parsed
 
 STATUS = {"agree": 0, "differ": 1, "cannot tell": 3}
 
@@ -21,7 +21,7 @@ def check(
     rtol: Number = None,
     atol: float = 0.0,
     rules: Flag = False,
-    expected: tuple[str, ...] = (),
+    expected: Names = (),
     output: TheOutput = Output(),  # noqa: B008
 ) -> str:
     """Is the gradient of a function right?

@@ -38,6 +38,7 @@ def jacobian(
     """
     from .. import across
     from ..display import waiting
+    from ..errors import InvalidArgument
 
     output.check()
     f, args = call.load(typed=not measure)
@@ -47,4 +48,9 @@ def jacobian(
         with call.blamed(f"planning the {what} of `{call.function}`", args):
             planned = door(f, call.wanted(0), call.has_aux, budget_bytes=budget)
             report = planned.plan(*args, measure=measure)  # pyright: ignore
+    if not report.outputs:
+        raise InvalidArgument(
+            f"`{call.function}` must return arrays, or it has no {what}, but its "
+            "output holds no number. Does it end in `return`?"
+        )
     output.give(report)

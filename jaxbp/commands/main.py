@@ -9,6 +9,7 @@ a disagreement), 2 wrong input, 75 another process of the run is lost, 130 inter
 import errno
 import importlib
 import os
+import re
 import sys
 import traceback
 
@@ -60,6 +61,7 @@ def help_text() -> str:
         "jaxbp: derivatives you can read, check, price, and then use.\n\n"
         f"usage: jaxbp COMMAND [options]\n\ncommands:\n{lines}\n\n"
         f"examples:\n{EXAMPLES}\n"
+        "Numbers have 32 bits, as JAX's have, or 64 by `--x64` or a type in --shapes.\n"
         "`jaxbp COMMAND --help` has the options. `jaxbp --version` tells the versions."
     )
 
@@ -85,8 +87,10 @@ def main(argv=None):
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
+        where = error.filename or "standard output"  # files say their names themselves
         _silence_stdout()
-        print(f"The output cannot be written: {error.strerror}.", file=sys.stderr)
+        why = (error.strerror or "").lower()
+        print(f"{where} cannot be written: {why}.", file=sys.stderr)
         raise SystemExit(2) from None
     except JaxbpError as error:
         if "--traceback" in argv:
@@ -112,6 +116,7 @@ def _dispatch(argv) -> int:
     names = [call.split()[0] for call in COMMANDS]
     if argv[0] not in names:
         inner = [call for call in COMMANDS if argv[0] in call.split()[1:]]
+        inner += [word for word in re.split("[-_]", argv[0]) if word in names]
         known = f"Did you mean `{inner[0]}`?" if inner else nearest(argv[0], names)
         raise UnknownName(f"no command `{argv[0]}`. {known}")
     command = importlib.import_module(f".{argv[0]}", __package__)

@@ -8,13 +8,14 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.constructors import PrimitiveConstructorSpec
 
 from ..errors import InvalidArgument
-from ..outputs import answer, check_writable, turn_aside
+from ..outputs import answer, check_writable, turn_aside, writing
 
 # `--quick` without a `--no-quick` beside it.
 PLAIN_FLAGS = (FlagCreatePairsOff,)
@@ -23,11 +24,34 @@ Flag = Annotated[bool, arg(help_behavior_hint="")]
 Maybe = Annotated[bool | None, arg(metavar="True|False", help_behavior_hint="")]
 Text = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
-Number = Annotated[float | None, arg(metavar="FLOAT", help_behavior_hint="")]
-Count = Annotated[int | None, arg(metavar="INT", help_behavior_hint="")]
+
+
+def _number(kind: type, metavar: str, what: str, nargs: int | Literal["*"] = 1):
+    """How numbers that may be left out are read; another word is told in plain ones."""
+
+    def read(words: list[str]):
+        try:
+            found = tuple(map(kind, words))
+        except ValueError:
+            raise ValueError(f"it takes {what}, but {' '.join(words)} came") from None
+        return found[0] if nargs == 1 else found
+
+    return PrimitiveConstructorSpec(
+        nargs=nargs, metavar=metavar, instance_from_str=read,
+        is_instance=lambda given: given is None or isinstance(given, kind | tuple),
+        str_from_instance=lambda given: [str(given)],
+    )  # fmt: skip
+
+
+_UNTOLD = arg(help_behavior_hint="")
+Number = Annotated[float | None, _number(float, "FLOAT", "a number"), _UNTOLD]
+Count = Annotated[int | None, _number(int, "INT", "a whole number"), _UNTOLD]
 Places = Annotated[
-    tuple[int, ...] | None, arg(metavar="INT ...", help_behavior_hint="")
+    tuple[int, ...] | None,
+    _number(int, "INT ...", "whole numbers, such as 0 2", "*"),
+    _UNTOLD,
 ]
+Names = Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="")]
 
 
 def parsed(function: Callable, argv: Sequence[str], prog: str) -> Any:
@@ -182,7 +206,25 @@ class Output:
         if self.html is not None:
             title = f"jaxbp: {getattr(report, 'name', type(report).__name__)}"
             page = marked.document(report._repr_html_(), title)
-            self.html.write_text(page, encoding="utf-8")
+            with writing("--html", self.html):
+                self.html.write_text(page, encoding="utf-8")
+
+
+def check_picture(path: Path | None) -> None:
+    """Before the work begins: InvalidArgument unless `--picture` can be drawn there."""
+    from ..drawing.picture import check_format
+
+    check_format(path)
+    check_writable("--picture", path, makes_folders=False)
+
+
+def draw(picture: Callable, path: Path | None) -> None:
+    """Writes what `picture` makes, if `--picture` was given."""
+    if path is not None:
+        from ..drawing.picture import save
+
+        with writing("--picture", path):
+            save(picture(), path)
 
 
 # Options of a shared kind are told without a prefix: `--shapes`, not `--call.shapes`.

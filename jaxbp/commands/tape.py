@@ -1,6 +1,16 @@
 """`jaxbp tape pkg.mod:fn`: what does reverse mode keep, why, and until when?"""
 
-from .options import File, Flag, Output, Text, TheCall, TheOutput, parsed
+from .options import (
+    File,
+    Flag,
+    Output,
+    Text,
+    TheCall,
+    TheOutput,
+    check_picture,
+    draw,
+    parsed,
+)
 
 
 def run(argv) -> int:
@@ -39,11 +49,8 @@ def tape(
       output: How to show it.
     """
     from .. import costs
-    from ..drawing.picture import check_format, save
-    from ..outputs import check_writable
 
-    check_format(picture)
-    check_writable("--picture", picture, makes_folders=False)
+    check_picture(picture)
     output.check()
     f, args = call.load(typed=True)
     with call.blamed(f"tracing `{call.function}`", args):
@@ -53,8 +60,7 @@ def tape(
         if budget is not None:
             report = _within(call, f, args, budget, report, output, measure)
     output.give(report)
-    if picture is not None:
-        save(report.picture(), picture)
+    draw(report.picture, picture)
 
 
 def _within(call, f, args, budget, plain, output, measure):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InvalidArgument, JaxbpError, UnknownName, nearest
+from ..tree import describe
 
 DTYPES = {
     "bool": "bool", "bf16": "bfloat16", "f16": "float16", "f32": "float32",
@@ -117,9 +118,16 @@ def _called_with(args):
 
 
 def _hint(error):
-    """What to do about the errors that a NumPy function meets in a traced one."""
+    """What to do about errors that do not say it."""
     if isinstance(error, jax.errors.TracerArrayConversionError):
         return " NumPy cannot compute with traced values: write jnp for np there."
+    if isinstance(error, ImportError) and "relative import" in str(error):
+        return " Name it by its module, `pkg.mod:fn`, from the folder that holds pkg."
+    if isinstance(error, jax.errors.ConcretizationTypeError):
+        return (
+            " A traced value has no number yet: branch by jnp.where or lax.cond, or "
+            "give it as a Python number that is not differentiated."
+        )
     return ""
 
 
@@ -222,8 +230,8 @@ def _example(function_name, given):
             given = given()
     if not isinstance(given, tuple | list):
         raise InvalidArgument(
-            "`example_args` must be a tuple, one entry per argument, but is a "
-            f"{type(given).__name__}."
+            "`example_args` must be a tuple, one entry per argument, but is "
+            f"{describe(given)}. Of one argument it is `(x,)`."
         )
     return tuple(given)
 

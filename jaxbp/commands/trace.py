@@ -1,6 +1,6 @@
 """`jaxbp trace pkg.mod:fn`: every value, tangent and cotangent on the way."""
 
-from .options import File, Output, Text, TheCall, TheOutput, parsed
+from .options import File, Output, Text, TheCall, TheOutput, check_picture, draw, parsed
 
 
 def run(argv) -> int:
@@ -38,11 +38,8 @@ def trace(
       output: How to show it.
     """
     from .. import evaluation
-    from ..drawing.picture import check_format, save
-    from ..outputs import check_writable
 
-    check_format(picture)
-    check_writable("--picture", picture, makes_folders=False)
+    check_picture(picture)
     output.check()
     f, args = call.load()
     seeds = _seeds(call.function, tangents, cotangents)
@@ -52,8 +49,7 @@ def trace(
             argnums=call.argnums,
         )  # fmt: skip
     output.give(found)
-    if picture is not None:
-        save(found.picture(), picture)
+    draw(found.picture, picture)
 
 
 def _seeds(function: str, tangents: str | None, cotangents: str | None) -> dict:

@@ -1,6 +1,6 @@
 """`jaxbp classics worked --net my.toml`: a small network computed by hand."""
 
-from .options import Count, File, Output, TheOutput, parsed
+from .options import Count, File, Output, TheOutput, check_picture, draw, parsed
 
 
 def run(argv) -> int:
@@ -37,14 +37,11 @@ def worked(
     from dataclasses import replace
 
     from .. import worked
-    from ..drawing.picture import check_format, save
     from ..errors import InvalidArgument
-    from ..outputs import check_writable
 
     if markdown + latex + output.json + output.csv > 1:
         raise InvalidArgument("give one of --markdown, --latex, --json and --csv.")
-    check_format(picture)
-    check_writable("--picture", picture, makes_folders=False)
+    check_picture(picture)
     output.check()
     if steps is not None and steps < 1:
         raise InvalidArgument(f"`--steps` must be 1 or more, but is {steps}.")
@@ -54,5 +51,4 @@ def worked(
         print(found.markdown() if markdown else found.latex())
     else:
         output.give(found)
-    if picture is not None:
-        save(found.picture(), picture)
+    draw(found.picture, picture)

@@ -78,7 +78,10 @@ class PricedFunction:
             pairs = zip(leaves, self.moves, strict=True)
             now = [next(rest) if moves else leaf for leaf, moves in pairs]
             out = self.f(*self.structure.unflatten(now))
-            return out[0] if self.has_aux else out
+            if self.has_aux:
+                out, _ = tree.parted_aux(out, self.name)
+            arguments.check_arrays("output", out, self.name)
+            return out
 
         pairs = zip(leaves, self.moves, strict=True)
         return function, tuple(leaf for leaf, moves in pairs if moves)

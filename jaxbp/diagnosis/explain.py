@@ -146,6 +146,11 @@ def _cotangents(flat, cotangent, recording, name) -> dict:
     if cotangent is None:
         if len(outs) != 1 or ir.typeof(outs[0]).shape != ():
             shapes = ", ".join(str(ir.typeof(y).shape) for y in outs)
+            if not outs:
+                raise InvalidArgument(
+                    f"`{name}` must return arrays, but its output holds none. Does it "
+                    "end in `return`?"
+                )
             raise InvalidArgument(
                 f"`{name}` must return one scalar, or `cotangent` must be given, but "
                 f"its output has the shapes {shapes}: it must be like the output."

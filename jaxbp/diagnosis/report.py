@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import ir
 from ..display import Column, Line, Page, Shown, Table, Words
+from .shortened import shortened
 
 
 class Remedy(NamedTuple):
@@ -26,8 +27,10 @@ class Remedy(NamedTuple):
     limit: str = ""
 
     def __str__(self) -> str:
-        of = f" for `{self.old}`" if self.old else ""
-        return f"`{self.new}`{of}{self.why}"
+        told = shortened(self.old, self.new)
+        given = f"with `{told.letter}` = `{told.text}`, " if told.letter else ""
+        of = f" for `{told.old}`" if told.old else ""
+        return f"{given}`{told.new}`{of}{self.why}"
 
 
 @dataclass

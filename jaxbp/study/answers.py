@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from jaxbp.outputs import writing
 from jaxbp.study import tables
 from jaxbp.study.base import Row, Study
 from jaxbp.study.catalogue import load_study, study_files
@@ -35,7 +36,8 @@ def write_index(results: Path) -> Path:
     for name in study_files():
         for file in sorted(results.glob(f"{name}/*/rows.csv")):
             parts.append(section(load_study(name), file, results))
-    (results / FILE).write_text("\n\n".join(parts) + "\n")
+    with writing("results", results / FILE):
+        (results / FILE).write_text("\n\n".join(parts) + "\n")
     return results / FILE
 
 

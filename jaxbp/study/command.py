@@ -17,7 +17,7 @@ from jaxbp import display, timing
 from jaxbp.display import Page, Words
 from jaxbp.errors import DataError, JaxbpError
 from jaxbp.interrupts import interruptible, last_words
-from jaxbp.outputs import check_folder
+from jaxbp.outputs import check_folder, writing
 from jaxbp.scale import Place, launched
 from jaxbp.study import answers, plots, provenance, tables
 from jaxbp.study.base import GAP, Case, Options, Row, Study, is_gap
@@ -243,7 +243,8 @@ def publish(study: Study, rows: list[Row], told: dict, folder: Path) -> list[Pat
         "provenance.json": json.dumps(told, indent=2) + "\n",
     }
     for name, content in written.items():
-        (folder / name).write_text(content)
+        with writing("results", folder / name):
+            (folder / name).write_text(content)
     figure = plots.draw(study.plot, rows, study.panels, study.headline)
     return [*(folder / name for name in written), *plots.save(figure, folder)]
 

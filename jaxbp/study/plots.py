@@ -14,6 +14,7 @@ from textwrap import fill
 from typing import Any
 
 from ..drawing.palette import COLOURS, INK
+from ..outputs import writing
 from ..timing.clock import UNSTABLE
 from .base import is_gap
 from .labels import DIRECT, LABEL_POINTS, spread_labels
@@ -86,7 +87,7 @@ def save(figure, folder: Path) -> list[Path]:
     """Write figure.svg and figure.png; the SVG's bytes depend on the rows alone."""
     import matplotlib
 
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), writing("results", folder):
         figure.savefig(folder / "figure.svg", metadata={"Date": None})
         figure.savefig(folder / "figure.png")
     return [folder / "figure.svg", folder / "figure.png"]
@@ -179,12 +180,12 @@ def quartile_bars(axis, rows: Sequence, x: str, y: str, colour: str) -> None:
     axis.vlines(at, *ends, color=COLOURS[colour], alpha=0.4, linewidth=1.2)
 
 
-def mark_unstable(axis, rows: Sequence, x: str, y: str, colour: str) -> None:
-    """Hollow points for rows that prove nothing."""
+def mark_unstable(axis, rows: Sequence, x: str, y: str, colour: str, **style) -> None:
+    """Hollow points for rows that prove nothing; `style` as of the points marked."""
     for row in rows:
         axis.plot(
-            [row[x]], [row[y]], "o", color=COLOURS[colour], markerfacecolor="white",
-            gid=UNSTABLE_POINT, zorder=3,
+            [row[x]], [row[y]], color=COLOURS[colour], markerfacecolor="white",
+            gid=UNSTABLE_POINT, zorder=3, **{"marker": "o", **style},
         )  # fmt: skip
 
 
@@ -277,11 +278,12 @@ def over_sizes(axis, x_label: str, title: str, y: str = "linear") -> None:
 
 
 def in_bytes(axis) -> None:
-    """Bytes along y as kB, MB and GB, not as powers of ten."""
-    from matplotlib.ticker import EngFormatter
+    """Bytes along a logarithmic y as kB, MB and GB, not as powers of ten."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-    for place in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-        place(EngFormatter(unit="B"))
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 5, 6, 8)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter(EngFormatter(unit="B"))
 
 
 def note(axis, text: str, x: float = 0.02, y: float = 0.97) -> None:

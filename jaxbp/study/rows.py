@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jaxbp.errors import DataError
+from jaxbp.outputs import writing
 from jaxbp.study.base import Case, Row
 from jaxbp.study.grid import case_key
 
@@ -55,9 +56,10 @@ class Journal:
             "row": row,
         }
         line = json.dumps(entry, default=plain) + "\n"
-        self.file.write(line.encode())
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        with writing("results", self.path):
+            self.file.write(line.encode())
+            self.file.flush()
+            os.fsync(self.file.fileno())
         self.rows[entry["key"]] = json.loads(line)["row"]
         self.measured_s += measured_s
 

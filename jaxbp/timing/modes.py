@@ -16,10 +16,21 @@ from jaxbp.display import Column, Line, Page, Shown, Table, Words
 from jaxbp.errors import InvalidArgument, JaxbpError
 from jaxbp.timing.clock import ROUNDS, UNSTABLE, Timing, paired, seconds, time_calls
 from jaxbp.timing.compilation import Stages, stages
-from jaxbp.timing.contenders import OURS, THEIRS, Contender, Subject, name_of
+from jaxbp.timing.contenders import (
+    OURS,
+    THEIRS,
+    Contender,
+    Subject,
+    load_engines,
+    name_of,
+)
 
 MARK = "~"  # stands behind a time that is not to be relied on
 PAIRED = "Ratios: medians of paired runs, round by round; not quotients of these times."
+REMEDY = (
+    "Repeat it when the machine has nothing else to do, or with more samples: more "
+    "`rounds` within a greater `budget_s`."
+)
 REFUSALS = (JaxbpError, NotImplementedError, TypeError, ValueError)
 
 
@@ -31,7 +42,8 @@ class TimeRow:
       what: "f", "gradient" (of a scalar f, with its value), "pushforward" or "pullback"
         (both with the value, along ones).
       by: "jaxbp" or "jax"; "" of f itself.
-      trace_s, compile_s: of the first call; lowering counts as compiling.
+      trace_s, compile_s: of the first call; lowering counts as compiling. What a
+        process loads for its first derivative is left out.
       time_s, time_q25_s, time_q75_s: of a call: median and quartiles.
       over_f: paired ratio to f's time, median.
       beside_jax: of a row of ours, paired ratio to JAX's.
@@ -77,6 +89,7 @@ class TimeReport(Shown):
             apart = f"{MARK} quartiles more than {UNSTABLE:g} apart"
             said = "this row proves nothing, nor does a ratio to it"
             remarks.append(Words(f"{apart}, measured twice: {said}."))
+            remarks.append(Words(REMEDY))
         if any(row.over_f is not None for row in self.rows):
             remarks.append(Words(PAIRED, "dim"))
         return Page(
@@ -157,6 +170,7 @@ def table(
     if not budget_s > 0:
         raise InvalidArgument(f"`budget_s` must be above 0, but is {budget_s}.")
     subject = Subject(f, args, argnums, has_aux)
+    load_engines()
     given = subject.moved, subject.held
     built: dict[Contender, Stages] = {}
     rows: dict[Contender, TimeRow] = {}

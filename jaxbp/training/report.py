@@ -70,7 +70,10 @@ def _cell(count, right) -> Words:
 def _miss_table(outcome, rows, total) -> Table:
     truth, read = outcome.split.test.targets, outcome.predicted
     pictures = Line(tuple(_picture(outcome.split.test.inputs[row]) for row in rows))
-    columns = (Column(f"{truth[row]} read as {read[row]}", left=True) for row in rows)
+    columns = (
+        Column(f"{truth[row]} read as {read[row]}", left=True, spare=place)
+        for place, row in enumerate(rows)
+    )
     title = f"{len(rows)} of {total} misread test images"
     return Table(tuple(columns), (pictures,), title)
 

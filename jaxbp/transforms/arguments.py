@@ -35,12 +35,7 @@ class LeafFunction:
             note_numpy(error, self.name)
             raise
         if self.has_aux:
-            if not isinstance(out, (tuple, list)) or len(out) != 2:
-                raise InvalidArgument(
-                    "with has_aux=True the function must return a pair (output, aux), "
-                    f"but `{self.name}` returned {describe(out)}."
-                )
-            out, aux = out
+            out, aux = tree.parted_aux(out, self.name)
         flat, self.structure = jax.tree.flatten(out)
         extras, self.aux_structure = jax.tree.flatten(aux)
         check_arrays("output", out, self.name)
@@ -59,7 +54,7 @@ def check_arrays(name, values, function_name):
         except TypeError as error:
             raise DtypeMismatch(
                 f"`{leaf_name}` of `{function_name}` must be an array or a number, but "
-                f"is {describe(leaf)}."
+                f"is {tree.describe(leaf)}."
             ) from error
 
 
@@ -93,13 +88,9 @@ def leaf_names(fun, args) -> list[str]:
     return [n for key, arg in bound.items() for n, _ in tree.named_leaves(key, arg)]
 
 
-def describe(value) -> str:
-    return f"{type(value).__name__} {value!r}"[:120]
-
-
 def check_callable(fun):
     if not callable(fun):
-        raise DtypeMismatch(f"`fun` must be callable, but is {describe(fun)}.")
+        raise DtypeMismatch(f"`fun` must be callable, but is {tree.describe(fun)}.")
 
 
 def named_after(fun: Callable, doc: str, argnums) -> Callable:
@@ -130,7 +121,7 @@ def indices(argnums) -> Any:
     except TypeError:
         raise InvalidArgument(
             f"`argnums` must be an integer or a sequence of integers, but is "
-            f"{describe(argnums)}."
+            f"{tree.describe(argnums)}."
         ) from None
 
 

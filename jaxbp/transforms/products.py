@@ -49,7 +49,7 @@ def jvp(
         if not isinstance(value, (tuple, list)):
             raise DtypeMismatch(
                 f"`{name}` must be a tuple or list of arguments, but is "
-                f"{arguments.describe(value)}. Write `({name[:-1]},)` for a single one."
+                f"{tree.describe(value)}. Write `({name[:-1]},)` for a single one."
             )
     if type(primals) is not type(tangents):
         raise StructureMismatch(

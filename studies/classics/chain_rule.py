@@ -208,7 +208,7 @@ classic = Classic(
     draw=draw,
     answer=answer,
     panels=(1, 2),
-    inches=(6.0, 4.4),
+    inches=(5.2, 4.2),
 )
 
 if __name__ == "__main__":

@@ -151,7 +151,8 @@ def draw(drawn, axes):
     places = np.arange(1, STARTS + 1)
     plots.line(axes[1], places, np.sort(found["length"]), "", "vermilion", marker="")
     middle = np.median(found["cosine"])
-    title = f"length over the gradient's (cosine {middle:.3f})"
+    plots.note(axes[1], f"cosine with the gradient {middle:.3f}\n(the median)")
+    title = "length over the gradient's"
     axes[1].set(title=title, xlabel="starts, sorted", yscale="log")
     axes[1].set_yticks([4, 5, 10, 20, 50, 100], ["4", "5", "10", "20", "50", "100"])
     axes[1].minorticks_off()

@@ -163,7 +163,8 @@ def draw(drawn, axes):
     steps = np.arange(1, len(by_lm) + 1)
     plots.line(axes[5], steps, by_lm, "Levenberg-Marquardt", "green")
     plots.line(axes[5], steps, by_gradient, "gradient", "grey")
-    axes[5].set(yscale="log", xlabel="steps", title="loss, a curve fitted")
+    axes[5].set(yscale="log", xlabel="steps", title="loss, a curve fitted",
+                xticks=steps[::2])  # fmt: skip
 
 
 def answer(numbers):

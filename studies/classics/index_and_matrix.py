@@ -132,7 +132,7 @@ def draw(drawn, axes):
         told = zip(names[column], grads[bias], strict=True)
         names[column] = [signed(f"{name}\ndb {slope:.2g}") for name, slope in told]
     backward = [(names[c], values[c]) for c in values]
-    title = "backward: dC/dW on edges, dC/db above units"
+    title = "backward: dC/dW on edges, dC/db at units"
     draw_network(axes[1], backward, [grads[w] for w in weights], title, digits=2)
 
 
@@ -172,7 +172,7 @@ classic = Classic(
     draw=draw,
     answer=answer,
     panels=(1, 2),
-    inches=(6.2, 4.6),
+    inches=(5.7, 4.6),
 )
 
 if __name__ == "__main__":

@@ -212,7 +212,7 @@ def draw(drawn, axes):
     ]
     slopes = [np.asarray(back[name]) for name in WEIGHTS]
     columns = list(zip((names[0], *told), numbers, strict=True))
-    title = "backward: deltas above units, dE/dw on edges"
+    title = "backward: deltas at units, dE/dw on edges"
     draw_network(axes[1], columns, slopes, title)
     draw_effects(axes[2], np.asarray(back["by_output"]))
     updates = np.arange(1, len(curves["gradient"]))
@@ -304,7 +304,7 @@ classic = Classic(
     draw=draw,
     answer=answer,
     panels=(2, 2),
-    inches=(6.2, 3.9),
+    inches=(5.2, 3.6),
 )
 
 if __name__ == "__main__":

@@ -129,14 +129,17 @@ def compute(quick):
     x32, labels32, params32 = data(np.float32)
     in32 = np.asarray(trainer(by_hand)(params32, x32, labels32)[1])
     numbers["all losses, float32 against float64"] = np.abs(in32 - losses).max()
-    numbers |= on_the_clock(losses, (params, x, labels), 1 if quick else SCALAR_STEPS)
+    timed, tape = on_the_clock(
+        losses, (params, x, labels), 1 if quick else SCALAR_STEPS
+    )
+    numbers |= timed
     w, b, points = fit_line()
     numbers |= {"line: slope": w, "line: offset": b}
-    return numbers, (x, labels, last, losses, (w, b, points))
+    return numbers, (x, labels, last, losses, tape, (w, b, points))
 
 
 def on_the_clock(losses, args, steps):
-    """The scalar tape's losses, and both times of a step."""
+    """Numbers of the scalar tape with both times of a step, and its losses."""
     tape, tape_s = on_the_tape(steps)
     numbers = {f"loss {k}, scalar tape": value for k, value in enumerate(tape)}
     train = trainer(by_hand)
@@ -148,11 +151,11 @@ def on_the_clock(losses, args, steps):
     numbers["first losses, scalar tape against layers"] = gaps.max()
     times = {"scalar tape": tape_s, "compiled arrays": array_s}
     numbers |= {f"seconds a step, {name}": each for name, each in times.items()}
-    return numbers | {"scalar tape over compiled arrays": tape_s / array_s}
+    return numbers | {"scalar tape over compiled arrays": tape_s / array_s}, tape
 
 
 def draw(drawn, axes):
-    x, labels, params, losses, (w, b, points) = drawn
+    x, labels, params, losses, tape, (w, b, points) = drawn
     grid = np.stack(
         np.meshgrid(np.linspace(-1.6, 2.6, 211), np.linspace(-1.2, 1.7, 146)), -1
     )
@@ -166,7 +169,11 @@ def draw(drawn, axes):
         axes[0].plot(*chosen.T, marker, color=colour, markersize=4.5)
     axes[0].set(title="the two classes and the learnt border", xticks=[], yticks=[])
     plots.line(axes[1], range(STEPS), losses, "", "blue", marker="")
-    axes[1].set(yscale="log", title="loss: layers, engine and JAX", xlabel="step")
+    axes[1].lines[-1].set_label("layers = engine = JAX")
+    axes[1].plot(range(len(tape)), tape, "s", color=plots.COLOURS["vermilion"],
+                 label=f"scalar tape, first {len(tape)} steps")  # fmt: skip
+    axes[1].legend()
+    axes[1].set(yscale="log", title="loss", xlabel="step")
     axes[2].plot(*zip(*points, strict=True), ".", color=plots.COLOURS["sky"])
     ends = np.array([-1, 1])
     axes[2].plot(ends, w * ends + b, color=plots.COLOURS["vermilion"])

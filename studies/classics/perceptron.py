@@ -118,7 +118,9 @@ def as_seen(axis, seen, marks):
     scatter(axis, flat, XOR, marks)
     axis.axvline(midway(across, XOR), color=plots.INK)
     for point, x in zip(flat, INPUTS, strict=True):
-        axis.annotate(f"{x[0]:g} {x[1]:g}", point, (9, -4), textcoords="offset points")
+        axis.annotate(
+            f"{x[0]:g} {x[1]:g}", point, (0, 8), textcoords="offset points", ha="center"
+        )
     axis.set(title="XOR as the hidden units see it: one line")
     axis.set(xlabel="along a perceptron's direction", ylabel="widest of the rest")
     axis.margins(0.25)

@@ -211,11 +211,12 @@ def draw(drawn, axes):
     starts = "blue", "sky", "green", "purple", "grey"
     for curve, colour in zip(test, starts, strict=False):
         axes[5].plot(epochs, curve, color=plots.COLOURS[colour], linewidth=1)
-    for curve, value in zip(test, loss, strict=True):
+    for curve, value, colour in zip(test, loss, starts, strict=False):
         best = value.argmin()
         axes[5].plot(
-            best + 1, curve[best], "o", color=plots.COLOURS["vermilion"], zorder=3
-        )
+            best + 1, curve[best], "o", color=plots.COLOURS[colour], zorder=3,
+            markersize=7, markeredgecolor="black",
+        )  # fmt: skip
     title = f"30 % wrong labels, {len(test)} starts; dots: stopped early"
     axes[5].set(title=title)
     for axis in axes:

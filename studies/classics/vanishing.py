@@ -149,10 +149,14 @@ def draw(drawn, axes):
     steps = np.arange(1, LENGTH + 1)
     for k, (rho, colour) in enumerate(RHOS.items()):
         plots.line(axes[0], steps, linear[k], f"rho {rho}", colour, marker="")
-        axes[0].plot(steps, squashed[k], ":", color=plots.COLOURS[colour])
-    axes[0].set(
-        yscale="log", xlabel="steps back", title="linear (lines) and tanh (dots)"
-    )
+    for k, (colour, mark) in enumerate(zip(RHOS.values(), "^so", strict=True)):
+        axes[0].plot(
+            steps, squashed[k], ":", color=plots.INK, marker=mark,
+            markevery=(4 + k, 12),
+            markerfacecolor=plots.COLOURS[colour], markersize=5, linewidth=1,
+        )  # fmt: skip
+    title = "norm of the gradient: linear (lines), tanh (marks)"
+    axes[0].set(yscale="log", xlabel="steps back", title=title)
     colours = {f"LSTM, forget bias {b:g}": c for b, c in FORGET.items()}
     for name, colour in {RNN: "black", **colours}.items():
         label = name.replace("forget bias", "bias")
@@ -161,8 +165,8 @@ def draw(drawn, axes):
     title = f"|d out / d x|, a median of {SEEDS}"
     axes[1].set(yscale="log", xlabel="steps back", title=title)
     plots.line(axes[2], CUTS[:-1], np.median(cuts, axis=0)[:-1], "", "blue")
-    title = f"relative error of the gradient, cut (T = {SHORT})"
-    axes[2].set(yscale="log", xlabel="steps kept", title=title)
+    title = f"relative error of a gradient cut short (all {SHORT}: 0)"
+    axes[2].set(yscale="log", xlabel="steps kept", title=title, xticks=CUTS[:-1])
 
 
 def answer(numbers):

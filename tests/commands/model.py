@@ -15,4 +15,8 @@ def helper(w):
     raise ValueError("a user's own mistake.")
 
 
+def nothing(w):
+    jnp.sum(w)  # and no `return`
+
+
 example_args = jnp.array([0.3, -0.7]), jnp.ones((3, 2))

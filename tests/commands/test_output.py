@@ -172,6 +172,25 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(folder, capsys,
     assert "must be a place that can be written, but /proc/x" in shown.err
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+@pytest.mark.parametrize("option", ["--html", "--picture"])
+def test_a_file_on_a_full_disk_is_named(folder, capsys, option):
+    (folder / "page.svg").symlink_to("/dev/full")
+    assert status("trace", "model_out.py:loss", option, "page.svg") == 2
+    said = capsys.readouterr().err.strip()
+    assert f"`{option}` must be a place that can be written, but page.svg" in said
+    assert "no space left on device" in said and "\n" not in said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+def test_standard_output_on_a_full_disk_is_named(folder):
+    with open("/dev/full", "wb") as full:
+        process = started("--help", stdout=full, stderr=subprocess.PIPE)
+    told = process.communicate(timeout=60)[1].decode()
+    assert told == "standard output cannot be written: no space left on device.\n"
+    assert process.returncode == 2
+
+
 @pytest.mark.parametrize("option", ["--html", "--picture"])
 def test_no_folder_is_made_for_a_report(folder, capsys, option):
     assert status("tape", "model_out.py:loss", option, "new/page.svg") == 2
@@ -189,7 +208,18 @@ def test_no_folder_is_made_for_a_report(folder, capsys, option):
         (["train", "digits", "--learning-rate", "-1"], "`learning_rate` must be a"),
         (["train", "digits", "--hidden", "0"], "`hidden` must be 1 or more"),
         (["classics", "worked", "--json", "--latex"], "give one of --markdown"),
+        (["check", "model_out.py:loss", "--argnums", "a"], "takes whole numbers, such"),
+        (
+            ["cost", "model_out.py:loss", "--while-trips", "1.5"],
+            "it takes a whole number",
+        ),
+        (
+            ["jacobian", "model_out.py:nothing", "--args", "1.0"],
+            "Does it end in `return`?",
+        ),
+        (["nan", "model_out.py:nothing", "--args", "1.0"], "Does it end in `return`?"),
         (["chekc"], "Did you mean `check`?"),
+        (["explain_nan"], "Did you mean `nan`?"),
         (["zzz"], "Known: `check`, `classics`, `cost`"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 
 import jaxbp
 from jaxbp.diagnosis import explain_nan
+from jaxbp.diagnosis.report import Remedy
 from jaxbp.errors import InvalidArgument
 from jaxbp.problems import accidents
 from jaxbp.problems.accidents import ACCIDENTS, CONTROLS, born_at
@@ -246,3 +247,18 @@ def test_few_bytes_for_a_loop():
     with jaxbp.options(loop_bytes=7 * 8 * 25):
         birth = explain_nan(f, 41.0).births[0]
     assert birth.steps == (("scan", 41, 100),)
+
+
+def test_a_long_operand_is_told_once():
+    long = "jnp.sum((a[:, None] - a[None, :]) ** 2, axis=-1)"
+    old, ok = f"jnp.sqrt({long} / x)", f"({long} / x) > 0"
+    new = f"jnp.where({ok}, jnp.sqrt(jnp.where({ok}, {long} / x, 1.0)), 0.0)"
+    told = str(Remedy(old, new, ", if meant"))
+    assert told == (
+        f"with `y` = `{long} / x`, `jnp.where(y > 0, jnp.sqrt(jnp.where(y > 0, y, "
+        "1.0)), 0.0)` for `jnp.sqrt(y)`, if meant"
+    )
+    short = Remedy("jnp.log(p)", "jnp.where(p > 0, jnp.log(p), 0.0)", "")
+    assert str(short) == "`jnp.where(p > 0, jnp.log(p), 0.0)` for `jnp.log(p)`"
+    wider = Remedy("", ".astype(jnp.float32)", ", on what was not")
+    assert str(wider) == "`.astype(jnp.float32)`, on what was not"

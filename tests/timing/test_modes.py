@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxbp import offered, timing
+from jaxbp import cost, offered, timing
 from jaxbp.display import records
 from jaxbp.errors import InvalidArgument
 from jaxbp.timing import modes
@@ -94,6 +94,7 @@ def test_an_unsteady_row_is_measured_again_and_marked(monkeypatch):
     assert taken == [7, 7]
     assert {row.what for row in report.rows if row.unstable} == {"pullback"}
     assert "2 s ~" in str(report) and "measured twice" in str(report)
+    assert "Repeat it when the machine has nothing else to do" in str(report)
 
 
 @pytest.mark.parametrize(
@@ -147,3 +148,12 @@ def test_ratios_are_explained_and_marked_with_their_times():
     ours, theirs = report.table().lines[1:]
     assert ours.cells[4:6] == ("2.00", "1.00 ~") and theirs.cells[4] == "2.00 ~"
     assert "medians of paired runs" in str(report)
+
+
+def test_an_output_without_aux_is_no_pair():
+    """The first element of an array, or of three, would be taken for the output."""
+    for f in (lambda x: x[:2], lambda x: (x.sum(), 1, 2)):
+        with pytest.raises(InvalidArgument, match="must return a pair"):
+            timing.table(f, jnp.ones(3), has_aux=True)
+        with pytest.raises(InvalidArgument, match="must return a pair"):
+            cost(f, jnp.ones(3), has_aux=True)
