@@ -119,7 +119,8 @@ class Subject:
     def outputs(self, *xs):
         """The floating leaves of f's output; traceable in `xs`."""
         y = self.f(*self.arguments(xs), **self.kwargs)
-        y = y[0] if self.has_aux else y
+        if self.has_aux:
+            y, _ = tree.parted_aux(y, self.name)
         pairs = jax.tree_util.tree_leaves_with_path(y)
         found = [(p, jnp.asarray(v)) for p, v in pairs if _obstacle(v) == ""]
         if not found:

@@ -278,6 +278,11 @@ def test_settings_that_make_no_sense_are_refused(setting):
         check(jnp.sin, 1.0, **setting)
 
 
+def test_the_first_element_of_an_array_is_no_output():
+    with pytest.raises(InvalidArgument, match="must return a pair"):
+        check(lambda x: jnp.sin(x[:2]), jnp.ones(3), has_aux=True)
+
+
 def test_rtol_and_atol_reach_differences_and_exact_derivatives():
     f, x = lambda x: jnp.sum(jnp.sin(x)), jnp.arange(1.0, 4)
     rough = lambda x: jnp.cos(x) * (1 + 1e-5)  # noqa: E731
