@@ -15,7 +15,8 @@ from .differences import SAFETY
 SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive,
 SUPPORT = 3  # steps of all ladders, shorter than those taken, put it in doubt
 LONGER = 2.0  # and a longer one, where it is so many times longer at least
-NODES, DEGREE = 16, 5  # of the gradient between the ends, and of its smooth part
+NODES, DEGREE = 32, 7  # of the gradient between the ends, and of its smooth part
+SWING = 0.2  # of a disagreement: more is left of the gradient where it swings
 EXPLAINED = 8  # leaves that are found wrong: one wrong rule makes many so
 INNER = 0.8  # of a step: kinks beyond do not move the difference
 
@@ -63,7 +64,7 @@ class Closer:
     def _heard(self, look, others):
         """The look itself or the one of `others` that decides on its disagreement."""
         allowed = {id(k): self.looker.allowed(k) / abs(k.probe.scale) for k in others}
-        gap = abs(look.value - look.found.value) / abs(look.probe.scale)
+        gap = _gap(look) / abs(look.probe.scale)
         heard = [other for other in others if allowed[id(other)] < gap / 2]
         best = min([look, *heard], key=self.looker.excess)
         slope = look.found.value / look.probe.scale
@@ -80,8 +81,8 @@ class Closer:
         return best
 
     def _resolved(self, looks):
-        """`looks`, in doubt where the gradient swings between the ends of the
-        steps: of a leaf, those that disagree most, until one is not."""
+        """`looks`, in doubt where the gradient between the ends of the steps explains
+        them: of a leaf, those that disagree most, until one is not."""
         looks = list(looks)
         excesses = [0.0 if look.doubted else self.looker.excess(look) for look in looks]
         certain: set = set()
@@ -89,33 +90,41 @@ class Closer:
             leaf = looks[k].probe.leaf
             if excesses[k] <= 1 or leaf in certain or len(certain) == EXPLAINED:
                 continue
-            if self._swings(looks[k]):
+            if self._explains(looks[k]):
                 looks[k] = replace(looks[k], doubted=True)
             else:
                 certain.add(leaf)
         return looks
 
-    def _swings(self, look):
-        """Whether the gradient between the ends of a step is no smooth function, but
-        swings by as much as it disagrees with the difference of these ends.
+    def _explains(self, look):
+        """Whether the gradient between the ends of a step accounts for the difference
+        of these ends, and the step is too long to tell the slope in its middle.
 
-        A sine whose periods are shorter than any step that stands out of f's noise is
-        averaged out by all of these: their difference says nothing of its slope.
+        It swings by as much as it disagrees: a sine whose periods are shorter than any
+        step that stands out of f's noise is averaged out by all of these. Or it is
+        smooth up to its value in the middle, and its mean is the difference.
         """
-        j, d = look.probe.leaf, look.probe.direction
-        at = np.polynomial.chebyshev.chebpts1(NODES)
-        here = []
-        for t in at * INNER * look.found.step:
+        (j, d), gap = (look.probe.leaf, look.probe.direction), _gap(look)
+        at, weights = np.polynomial.legendre.leggauss(NODES)
+        between = []
+        for t in at * look.found.step:
             xs = list(self.xs)
             xs[j] = moved(xs[j], d, t)
-            here.append(inner(self.gradient(xs)[j], d))
-        here = np.array(here)
-        if not np.isfinite(here).all():
+            between.append(inner(self.gradient(xs)[j], d))
+        between = np.array(between)
+        if not np.isfinite(between).all():
             return False
-        smooth = np.polynomial.polynomial.polyfit(at, here, DEGREE)
-        left = here - np.polynomial.polynomial.polyval(at, smooth)
-        swing = np.sqrt(np.sum(left**2) / (NODES - DEGREE - 1))
-        return bool(swing > abs(look.value - look.found.value) / 3)
+        near = np.abs(at) < INNER
+        smooth = np.polynomial.polynomial.polyfit(at[near], between[near], DEGREE)
+        left = between - np.polynomial.polynomial.polyval(at, smooth)
+        swing = np.sqrt(np.sum(left[near] ** 2) / (near.sum() - DEGREE - 1))
+        middle, mean = abs(smooth[0] - look.value), weights @ between / 2
+        is_mean = abs(mean - look.found.central) < gap / 4
+        return bool(swing > SWING * gap or (middle < SWING * gap and is_mean))
+
+
+def _gap(look):
+    return abs(look.value - look.found.value)
 
 
 def _supports(look, gap, slope, rounded):

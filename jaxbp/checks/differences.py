@@ -49,6 +49,7 @@ class Slope:
       steepest: the largest slope from the point to the end of a long step: a derivative
         is rounded by as much as it is large nearby, as 1 - tanh^2 of a saturated unit.
       step: that of the rung taken.
+      central: the central difference at that step, as the mean of the slopes between.
       finer: (n, 2) one-sided slopes of the steps shorter than the one taken, by which
         the value changes well beyond its rounding to both sides.
       bent: (n,) at which of these the one-sided slopes stand apart beyond their noise,
@@ -68,6 +69,7 @@ class Slope:
     rough: bool = False
     steepest: float = 0.0
     step: float = 0.0
+    central: float = np.nan
     finer: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     bent: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     level: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -155,7 +157,8 @@ def slope(steps, ahead, behind, floor, rounding=None):
         kink=bool(stays and half > max(KINK * error, LEAST_KINK * np.abs(apart).max())),
         jump=jump, flat=_is_flat(h, ahead, behind, FLAT * rounding),
         rough=is_rough,
-        steepest=_steepest(h, ahead, behind), step=float(h[rung]),
+        steepest=_steepest(h, ahead, behind),
+        step=float(h[rung]), central=float(central[rung]),
         finer=np.stack([ahead / h, -behind / h], 1)[loud],
         bent=_bent(h, apart, noise)[loud],
         level=noise[loud] / SAFETY, still=_stairs(h, ahead, behind),

@@ -31,6 +31,7 @@ from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
 MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is allowed
 ROUNDED = 4.0  # rounding at random by whole units, at its largest, over its usual size
 SHORTENED = 0.25, 0.5  # powers of the largest number: by such a direction is divided
+BESIDE = 2.0**-10  # of the size of x: where f rounds anew
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
 
@@ -71,6 +72,7 @@ class Looker:
         self.x_bar, self.slacks, self.value_size = x_bar, slacks, value_size
         self.known = [np.where(np.isfinite(b), b, 0) for b in map(wide, x_bar)]
         self.dtypes, self.settings, self.noise = check.dtypes, check.settings, {}
+        self.read = {}  # noise of leaves as the ladders showed it, before it was raised
         self.loudest: float | None = None  # rounding of the value, once it is asked for
         self.steepest = max(
             (np.abs(b * sizes_of(x, one_by_one=True)).max(initial=0.0))
@@ -139,9 +141,34 @@ class Looker:
         """Raise the noise to what f's own rounding makes of its value, where that is
         known; gives whether any of it was too low."""
         least = self.largest_rounding() / ROUNDED
-        low = [leaf for leaf, noise in self.noise.items() if noise < least]
+        low = {leaf: noise for leaf, noise in self.noise.items() if noise < least}
         self.noise |= dict.fromkeys(low, least)
+        self.read |= low
         return bool(low)
+
+    def hear_own_rounding(self, leaf):
+        """Lower the noise of a leaf to what the operations that depend on it do; gives
+        whether it was too high.
+
+        What is computed from other leaves alone rounds alike at x and beside it, and
+        does not reach a difference, however coarse it is.
+        """
+        seeds, there = range(rounding.SHAKES), list(self.xs)
+        x = wide(self.xs[leaf])
+        there[leaf] = (x + BESIDE * sizes_of(x, one_by_one=True)).astype(
+            self.xs[leaf].dtype
+        )
+        runs = [
+            self.check.values.rounded(xs, self.y_bar, seeds) for xs in (self.xs, there)
+        ]
+        if any(run is None or not np.isfinite(run).all() for run in runs):
+            return False
+        own = max(
+            float(np.abs(runs[1] - runs[0]).max()) / ROUNDED, self.read.get(leaf, 0.0)
+        )
+        is_high = own < self.noise[leaf]
+        self.noise[leaf] = min(own, self.noise[leaf])
+        return is_high
 
     def largest_rounding(self, unknown=0.0):
         """The most that rounding was seen to change f's value when every operation

@@ -102,9 +102,8 @@ class Point:
         """`looks`, where what disagrees or cannot tell was looked at by other steps."""
         doubtful = self._doubtful(looks)
         if doubtful and self.looker.hear_rounding():
-            heard = self.looker.look([looks[i].probe for i in doubtful])
-            for i, look in zip(doubtful, heard, strict=True):
-                looks[i] = look
+            self._look_again(looks, doubtful)
+            self._by_own_rounding(looks, doubtful)
         looks = self._closer(looks)
         told = {k.probe.leaf for k in looks if self._tells(k)}
         blind = {k.probe.leaf for k in looks} - told
@@ -112,6 +111,21 @@ class Point:
             further = self.looker.look(self._by_own_size(sorted(blind)))
             looks += self._closer(further)
         return looks
+
+    def _look_again(self, looks, places):
+        """Looks at some of them by the noise that is known now."""
+        heard = self.looker.look([looks[i].probe for i in places])
+        for i, look in zip(places, heard, strict=True):
+            looks[i] = look
+
+    def _by_own_rounding(self, looks, doubtful):
+        """Where f's rounding explains a disagreement, it must be that of the leaf."""
+        if len(self.xs) == 1:
+            return
+        calm = [i for i in doubtful if self.looker.excess(looks[i]) <= 1]
+        leaves = list(dict.fromkeys(looks[i].probe.leaf for i in calm))[:EXPLAINED]
+        high = {j for j in leaves if self.looker.hear_own_rounding(j)}
+        self._look_again(looks, [i for i in calm if looks[i].probe.leaf in high])
 
     def _closer(self, looks):
         """`looks`, where those that disagree are as the closer look finds them."""

@@ -103,6 +103,33 @@ def test_a_gradient_that_overflows_along_a_direction_as_long_as_x(x):
     assert wrong.verdict == "differ"
 
 
+def test_waves_between_the_steps_that_bfloat16_shows():
+    """Five numbers near 1,000: what is visible of bfloat16 is many periods long."""
+
+    def f(x):
+        waves = jnp.sum(jnp.sin(x) * jnp.cos(3 * x), axis=-1)
+        return (0.3 + 0.02 * waves).astype(jnp.bfloat16).astype(x.dtype) + 1e-6 * waves
+
+    for seed in (0, 14):
+        near = np.random.default_rng(seed).normal(size=5)
+        report = check(f, jnp.asarray(1000 + near, jnp.float32))
+        assert report.verdict != "differ"
+
+
+@pytest.mark.parametrize("factor", [1.001, 1.0])
+def test_what_another_leaf_rounds_does_not_hide_a_wrong_one(factor):
+    """The sum of `loud` is rounded by 0.1, and stays as it is where `quiet` moves."""
+    rule = jax.custom_jvp(lambda x: x * x)
+    rule.defjvp(lambda x, x_dot: (x[0] * x[0], 2 * factor * x[0] * x_dot[0]))
+
+    def f(loud, quiet):
+        return jnp.sum(loud**2).astype(quiet.dtype) + 1e-3 * jnp.sum(rule(quiet))
+
+    loud = jnp.linspace(100, 900, 40, dtype=jnp.float32)
+    report = check(f, loud, jnp.array([1.5, -0.4, 2.0]), argnums=(0, 1))
+    assert report.verdict == ("agree" if factor == 1 else "differ")
+
+
 def test_no_mistake_is_named_of_what_is_the_same_to_rounding():
     right, error = np.array([1.0, 1.0 + 1e-7, 1.0]), np.full(3, 1e-6)
     x = np.arange(3.0)
