@@ -6,7 +6,12 @@ from .. import ir
 from ..rules import registry
 from ..walkers.walker import ALLOCATING
 
-CALLS = ("jit", "closed_call", "one_function")  # of a program, and nothing else
+CALLS = (
+    "jit",
+    "closed_call",
+    "for_cpu",
+    "one_function",
+)  # of a program, and nothing else
 
 
 def spread(body, active: set, done=frozenset()) -> None:
