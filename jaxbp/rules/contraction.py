@@ -46,13 +46,15 @@ def _dot_transpose(y_bar, own, other, axes, other_axes, swapped, **params):
     order, turned = [*batch, *kept, *other_way], [*batch, *other_way, *kept]
     first = len(batch) + (0 if swapped else len(kept))
     y_axes = list(range(first, first + len(other_kept)))
-    sides = y_bar, other
+    left, right = y_bar, other
     axes = [(y_axes, other_kept), (list(range(len(batch))), list(other_batch))]
     if turned == sorted(turned):  # the other way round, nothing is left to transpose
-        order, sides, swapped = turned, sides[::-1], not swapped
+        order, swapped = turned, not swapped
+        left, right = right, left
         axes = [pair[::-1] for pair in axes]
     x_bar = product(
-        *sides,
+        left,
+        right,
         axes,
         precision=_other_way(params["precision"], swapped),
         preferred_element_type=params["preferred_element_type"],
