@@ -15,10 +15,10 @@ B = np.random.default_rng(1).normal(size=(256, 4, 3))
 
 
 def test_values_are_those_of_lapack():
-    for left, lower, transposed, unit in itertools.product((False, True), repeat=4):
+    for left, transposed in itertools.product((False, True), repeat=2):
         kind = {
-            "left_side": left, "lower": lower, "transpose_a": transposed,
-            "conjugate_a": False, "unit_diagonal": unit,
+            "left_side": left, "lower": left, "transpose_a": transposed,
+            "conjugate_a": False, "unit_diagonal": left != transposed,
         }  # fmt: skip
         b = B.swapaxes(1, 2) if left else B
         expected = lax.linalg.triangular_solve(A, b, **kind)
