@@ -48,7 +48,7 @@ def _dot_transpose(y_bar, own, other, axes, other_axes, swapped, **params):
     y_axes = list(range(first, first + len(other_kept)))
     left, right = y_bar, other
     axes = [(y_axes, other_kept), (list(range(len(batch))), list(other_batch))]
-    if turned == sorted(turned):  # the other way round, nothing is left to transpose
+    if order != sorted(order) and turned == sorted(turned):  # nothing to transpose then
         order, swapped = turned, not swapped
         left, right = right, left
         axes = [pair[::-1] for pair in axes]
