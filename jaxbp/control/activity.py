@@ -6,7 +6,12 @@ from .. import ir
 from ..rules import registry
 from ..walkers.walker import ALLOCATING
 
-CALLS = ("jit", "closed_call", "one_function")  # of a program, and nothing else
+CALLS = (
+    "jit",
+    "closed_call",
+    "for_cpu",
+    "one_function",
+)  # of a program, and nothing else
 
 
 def spread(body, active: set, done=frozenset()) -> None:
@@ -146,19 +151,44 @@ def mattering(
 
 
 def _needed(jaxpr, active: set, wanted: set[int], done=frozenset()) -> set:
-    outs = [jaxpr.outvars[i] for i in wanted]
-    needed = {atom for atom in outs if moves(atom, active)}
-    for place in range(len(jaxpr.eqns) - 1, -1, -1):
-        eqn = jaxpr.eqns[place]
-        if place in done or needed.isdisjoint(eqn.outvars):
-            continue
+    def asked(place, eqn, needed):
+        if place in done:
+            return None
         moved = [moves(atom, active) for atom in eqn.invars]
         if eqn.primitive.name in CALLS and not eqn.effects:
-            asked = frozenset(i for i, v in enumerate(eqn.outvars) if v in needed)
-            moved = _needed_operands(ir.called(eqn.params), tuple(moved), asked)
-        pairs = zip(eqn.invars, moved, strict=True)
-        needed.update(atom for atom, on in pairs if on)
-    return needed
+            outs = frozenset(i for i, v in enumerate(eqn.outvars) if v in needed)
+            moved = _needed_operands(ir.called(eqn.params), tuple(moved), outs)
+        return [a for a, on in zip(eqn.invars, moved, strict=True) if on]
+
+    outs = [jaxpr.outvars[i] for i in wanted]
+    return backwards(jaxpr, [a for a in outs if moves(a, active)], asked)[0]
+
+
+def backwards(jaxpr, wanted: Sequence, asked=None) -> tuple[set, set[int]]:
+    """What of a program its variables `wanted` come from.
+
+    Args:
+      asked: asked(place, equation, variables found so far) -> those of its operands
+        that are looked for; None: the equation is passed over. Default: all.
+
+    Returns:
+      The variables found, with those wanted; the places of the equations.
+    """
+    found, places = set(variables(wanted)), set()
+    for place in range(len(jaxpr.eqns) - 1, -1, -1):
+        eqn = jaxpr.eqns[place]
+        if found.isdisjoint(eqn.outvars):
+            continue
+        atoms = eqn.invars if asked is None else asked(place, eqn, found)
+        if atoms is not None:
+            places.add(place)
+            found.update(variables(atoms))
+    return found, places
+
+
+def variables(atoms: Sequence) -> list:
+    """The variables among variables and literals."""
+    return [a for a in atoms if not isinstance(a, ir.Literal)]
 
 
 def _needed_operands(program, moved, wanted) -> Sequence[bool]:

@@ -16,6 +16,7 @@ from .. import ir, settings
 from ..errors import InvalidArgument
 from ..linear.base import Edge, Params, filled
 from ..linear.call import Call, CompiledWalks
+from ..linear.for_cpu import for_cpu_p
 from ..linear.loop.one_function import one_function_p
 from ..linear.primitive import JointlyThroughPrimitive
 from ..linear.program import restricted
@@ -70,7 +71,7 @@ def _size(program) -> float:
 
 
 def _weight(eqn) -> float:
-    if eqn.primitive.name in ("jit", "one_function"):
+    if eqn.primitive.name in ("jit", "for_cpu", "one_function"):
         return _size(ir.called(eqn.params))
     traced = isinstance(registry.lookup(eqn.primitive), registry.General)
     return 1 + _FEW if traced or ir.inner_programs(eqn.params) else 1
@@ -202,6 +203,7 @@ def _linear_call_transpose(y_bars, *operands, transpose_thunk, **params):
 register("jit", jit_rule)
 register("closed_call", jit_rule)
 register(one_function_p, jit_rule)
+register(for_cpu_p, inline_rule)
 register("composite", inline_rule)
 register("xla_metadata_call", inline_rule)
 register("linear_call", linear_call_rule)

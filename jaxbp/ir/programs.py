@@ -73,7 +73,7 @@ def _is_program(value) -> bool:
 # Primitives that run the program they hold, once, and do nothing else.
 CALLS = (
     "jit", "pjit", "closed_call", "core_call", "composite", "custom_vmap_call",
-    "one_function", "xla_metadata_call",
+    "for_cpu", "one_function", "xla_metadata_call",
 )  # fmt: skip
 CHECKPOINTS = ("checkpoint", "remat", "remat2")
 

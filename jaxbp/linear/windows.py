@@ -6,6 +6,7 @@ cotangent of x is asked for. Then parts of one shape are added by a single scatt
 places constants where the reads were at constant places.
 """
 
+import functools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ MANY_PARTS = 8
 LEAST = 2048
 LEAST_IN_LOOP = 64  # there a part is added to what is carried, in one operation
 FEW, FEW_IN_LOOP = 3, 8  # parts at computed places are added one by one
+FEW_BESIDE, MANY_GAPS = 16, 15  # so few are laid with gaps so many times longer
 JOINED = 8  # pieces that are computed in the kernel that joins them,
 SMALL_PIECE = 64  # each of at most so many elements
 
@@ -119,7 +121,7 @@ def _added(x_bar, aval, parts: Sequence[Window], few: bool, known: bool):
     they are few, else by one scatter, whose places are constants where known."""
     if few:
         return _one_by_one(x_bar, aval, parts)
-    whole = _beside_one_another(aval, parts) if known else None
+    whole = _beside_one_another(x_bar, aval, parts) if known else None
     if whole is not None:
         return add(x_bar, whole)
     x_bar = ir.zeros(ir.tangent_aval(aval)) if x_bar is None else x_bar
@@ -148,35 +150,80 @@ def _joined(pieces: list, axis: int):
     return lax.concatenate(pieces, axis)
 
 
-def _beside_one_another(aval, parts: Sequence[Window]):
-    """The sum of parts that lie along one axis, most of it, as a concatenation: the
-    components of vectors, columns. None where they do not."""
+def _beside_one_another(x_bar, aval, parts: Sequence[Window]):
+    """The sum of parts that lie beside one another, on much of the whole, as a
+    concatenation: the components of vectors, columns, the elements of small matrices.
+    None where they do not."""
     shape, part = aval.shape, parts[0].y_bar.shape
     axes = [axis for axis, n in enumerate(part) if n != shape[axis]]
-    if len(axes) != 1:
-        return None
-    (axis,) = axes
-    width, found = part[axis], {}
+    found: dict = {}
     for starts, y_bar in parts:
-        begin = min(max(starts[axis], 0), shape[axis] - width)
-        found[begin] = add(found.get(begin), y_bar)
-    if len(found) * width * 2 < shape[axis]:
+        at = tuple([min(max(starts[a], 0), shape[a] - part[a]) for a in axes])
+        found[at] = add(found.get(at), y_bar)
+    if not axes or not _is_much(len(found), part, shape, x_bar is None):
         return None
-    pieces, end = [], 0
-    for begin in sorted(found):
-        if begin < end:
+    return _laid(found, axes, shape)
+
+
+def _is_much(count: int, part: tuple, shape: tuple, alone: bool) -> bool:
+    """Whether so many parts are enough of the whole for it to be written in one pass;
+    `alone`: it must be written, and nothing stands there."""
+    if alone and count <= FEW:
+        return True
+    gaps = MANY_GAPS if alone and count <= FEW_BESIDE else 1
+    return count * math.prod(part) * (1 + gaps) >= math.prod(shape)
+
+
+def _laid(parts: dict, axes: Sequence[int], shape: tuple):
+    """Parts by where they begin along `axes`, as an array of `shape` along these; None
+    where two overlap."""
+    if not axes:
+        return parts[()]
+    (axis, *others), slabs, found, end = axes, defaultdict(dict), [], 0
+    for (begin, *at), part in parts.items():
+        slabs[begin][tuple(at)] = part
+    for begin in sorted(slabs):
+        slab = None if begin < end else _laid(slabs[begin], others, shape)
+        if slab is None:
             return None
-        pieces += _nothing(part, axis, begin - end, parts[0].y_bar.dtype)
-        pieces.append(found[begin])
-        end = begin + width
-    pieces += _nothing(part, axis, shape[axis] - end, parts[0].y_bar.dtype)
-    return _joined(pieces, axis)
+        found.append((begin, slab))
+        end = begin + slab.shape[axis]
+    pieces = _with_gaps(found, axis, 0, shape[axis])
+    most = JOINED if len(found) > FEW else len(found)  # few with gaps: padded, too
+    if len(pieces) <= most or found[0][1].size <= SMALL_PIECE:
+        return _joined(pieces, axis)
+    return _padded(found, axis, shape[axis])
 
 
-def _nothing(part: tuple, axis: int, length: int, dtype) -> list:
-    """A gap between parts, if there is one."""
-    shape = (*part[:axis], length, *part[axis + 1 :])
-    return [lax.full(shape, 0, dtype)] if length else []
+def _with_gaps(slabs: Sequence[tuple], axis: int, end: int, last: int) -> list:
+    """Pairs of begin and slab as pieces from `end` to `last`, zeros between them."""
+    pieces = []
+    for begin, slab in slabs:
+        pieces += [*_nothing(slab, axis, begin - end), slab]
+        end = begin + slab.shape[axis]
+    return [*pieces, *_nothing(pieces[-1], axis, last - end)]
+
+
+def _padded(slabs: Sequence[tuple], axis: int, length: int):
+    """Slabs that are too many for one kernel, padded and added: then they are computed
+    in it, and none is held. Of very many some are joined before."""
+    size = 1 if len(slabs) <= FEW_BESIDE else JOINED // 2
+    found = []
+    for first in range(0, len(slabs), size):
+        group = slabs[first : first + size]
+        begin, (last, slab) = group[0][0], group[-1]
+        end = last + slab.shape[axis]
+        part = lax.concatenate(_with_gaps(group, axis, begin, end), axis)
+        config = [(0, 0, 0)] * part.ndim
+        config[axis] = (begin, length - end, 0)
+        found.append(lax.pad(part, np.zeros((), part.dtype), config))
+    return functools.reduce(lax.add, found)
+
+
+def _nothing(beside, axis: int, length: int) -> list:
+    """A gap beside a part, if there is one."""
+    shape = (*beside.shape[:axis], length, *beside.shape[axis + 1 :])
+    return [lax.full(shape, 0, beside.dtype)] if length else []
 
 
 def _one_by_one(x_bar, aval, parts: Sequence[Window]):

@@ -10,6 +10,7 @@ from .. import ir
 from ..linear.labels import Form
 from ..linear.primitive import dot_labels
 from . import grouped, mesh
+from .products import product
 from .registry import bilinear
 
 # dot_general. Axes of an operand are batched (b), contracted (c) or kept (k); the
@@ -41,13 +42,20 @@ def _dot_transpose(y_bar, own, other, axes, other_axes, swapped, **params):
     (contracted, batch), (other_contracted, other_batch) = axes, other_axes
     kept = kept_axes(len(own.shape), contracted, batch)
     other_kept = kept_axes(len(other.shape), other_contracted, other_batch)
-    order = [*batch, *kept, *in_order_of(contracted, other_contracted)]
+    other_way = in_order_of(contracted, other_contracted)
+    order, turned = [*batch, *kept, *other_way], [*batch, *other_way, *kept]
     first = len(batch) + (0 if swapped else len(kept))
     y_axes = list(range(first, first + len(other_kept)))
-    x_bar = lax.dot_general(
-        y_bar,
-        other,
-        ((y_axes, other_kept), (list(range(len(batch))), list(other_batch))),
+    left, right = y_bar, other
+    axes = [(y_axes, other_kept), (list(range(len(batch))), list(other_batch))]
+    if order != sorted(order) and turned == sorted(turned):  # nothing to transpose then
+        order, swapped = turned, not swapped
+        left, right = right, left
+        axes = [pair[::-1] for pair in axes]
+    x_bar = product(
+        left,
+        right,
+        axes,
         precision=_other_way(params["precision"], swapped),
         preferred_element_type=params["preferred_element_type"],
         out_sharding=mesh.reordered(own, order),

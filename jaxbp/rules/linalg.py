@@ -34,6 +34,7 @@ from .matrix import (
 )
 from .mixed import mixed
 from .registry import general
+from .substitution import solved
 
 # cholesky: A = L L^H is read from its lower triangle, A = Phi(A) + Phi(A)^H.
 #   A_dot = L_dot L^H + L L_dot^H,  so with M = L^-1 A_dot L^-H = N + N^H, where
@@ -192,7 +193,7 @@ def _triangle(a_dot, is_lower, strict):
 
 
 def _triangular_solve_transpose(x_bar, a, b, *, transpose_a, **params):
-    return triangular_solve_p.bind(a, x_bar, transpose_a=not transpose_a, **params)
+    return solved(a, x_bar, transpose_a=not transpose_a, **params)
 
 
 mixed(

@@ -6,6 +6,7 @@ Where an update is dropped because its place is out of bounds, its cotangent is 
 import functools
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -15,6 +16,7 @@ from .. import ir
 from ..errors import MissingRule
 from ..linear import in_place
 from ..linear.base import Edge, Params
+from ..linear.for_cpu import for_cpu
 from ..linear.labels import Form
 from ..linear.primitive import JointlyThroughPrimitive
 from .registry import MOVES, SCATTERS, General, Linear, general, linear, register
@@ -71,10 +73,25 @@ def _in_place(y_bar, x, indices, updates, params) -> bool:
     return in_place.is_part(updates.shape if one else (), x)
 
 
+def _read(y_bar, indices, updates, params):
+    """The cotangent of updates that are added. Compilers would compute that of their
+    places anew for each that reads it, so on CPUs the gather is a call of its own."""
+    if updates.size <= y_bar.size or ir.placed(ir.typeof(y_bar)):
+        return _gathered(y_bar, indices, updates, params)
+    how = Params(
+        {**params, "updates": jax.ShapeDtypeStruct(updates.shape, y_bar.dtype)}
+    )
+    return for_cpu(_gather, _gather, y_bar, indices, how=how)
+
+
+def _gather(y_bar, indices, *, how):
+    return _gathered(y_bar, indices, how["updates"], how)
+
+
 # scatter-add: the operand's cotangent passes, the update's is read at its place.
 def _add_transpose(y_bar, x, indices, updates, **params):
     if not _in_place(y_bar, x, indices, updates, params):
-        return [y_bar, None, _gathered(y_bar, indices, updates, params)]
+        return [y_bar, None, _read(y_bar, indices, updates, params)]
     window = in_place.window_of(x.shape, indices, updates.shape, params)
     if window is None:
         part = _gathered(y_bar, indices, updates, params, _read_at)
@@ -314,37 +331,64 @@ register("scatter-mul", _scatter_mul_rule)
 
 
 # scatter-max and -min: a place's tangent is the mean of the tangents of all that attain
-# its value: the operand's own and those of updates, as in JAX.
+# its value: the operand's own and those of updates, as in JAX. Where updates are many
+# they are counted place by place: then each gathers its place's cotangent alone.
 def _extreme(scatter):
     def jvp(primals, tangents, **params):
         x, indices, updates = primals
         x_dot, _, updates_dot = tangents
         y = _scattered(scatter, x, indices, updates, params)
-        own, share, rivals = _shares(x, y, indices, updates, params)
-        moved = None
-        if x_dot is not None:
-            at = _gathered(x_dot, indices, updates, params)
-            moved = lax.mul(at, lax.div(lax.sub(own, lax.full_like(own, 1)), rivals))
-        if updates_dot is not None:
-            gained = lax.mul(updates_dot, share)
-            moved = gained if moved is None else lax.add(moved, gained)
-        base = lax.full(x.shape, 0, x.dtype) if x_dot is None else x_dot
-        return y, _scattered(lax.scatter_add, base, indices, moved, params)
+        wins = lax.eq(updates, _gathered(y, indices, updates, params))
+        find = _means if x.size <= MANY_PLACES * updates.size else _moved
+        return y, find(x, y, indices, wins, x_dot, updates_dot, params)
 
     return jvp
 
 
-def _shares(x, y, indices, updates, params):
+MANY_PLACES = 4  # for an update: of more, those that it goes to are looked at alone
+
+
+def _means(x, y, indices, wins, x_dot, updates_dot, params):
+    """The tangent of `y`, from the number of those that win at each of its places."""
+    nothing, one = lax.full(x.shape, 0, x.dtype), lax.full_like(x, 1)
+    stays = lax.bitwise_or(lax.eq(x, y), lax.ne(x, x))
+    count = lax.convert_element_type(wins, x.dtype)
+    count = _scattered(lax.scatter_add, nothing, indices, count, params)
+    count = lax.add(count, lax.convert_element_type(stays, x.dtype))
+    total = nothing if x_dot is None else lax.select(stays, x_dot, nothing)
+    if updates_dot is not None:
+        gained = _masked(wins, updates_dot)
+        total = _scattered(lax.scatter_add, total, indices, gained, params)
+    return lax.mul(total, lax.div(one, lax.max(count, one)))
+
+
+def _moved(x, y, indices, wins, x_dot, updates_dot, params):
+    """The same, as what updates change at their places."""
+    own, share, rivals = _shares(x, y, indices, wins, params)
+    moved = None
+    if x_dot is not None:
+        at = _gathered(x_dot, indices, wins, params)
+        moved = lax.mul(at, lax.div(lax.sub(own, lax.full_like(own, 1)), rivals))
+    if updates_dot is not None:
+        gained = lax.mul(updates_dot, share)
+        moved = gained if moved is None else lax.add(moved, gained)
+    base = lax.full(x.shape, 0, x.dtype) if x_dot is None else x_dot
+    return _scattered(lax.scatter_add, base, indices, moved, params)
+
+
+def _shares(x, y, indices, wins, params):
     """Per update: the operand's and its own weight, and how many meet at its place."""
-    one, zero = lax.full_like(updates, 1), lax.full_like(updates, 0)
-    final = _gathered(y, indices, updates, params)
-    wins = lax.eq(updates, final)
-    stays = lax.eq(_gathered(x, indices, updates, params), final)
+    one, zero = lax.full(wins.shape, 1, x.dtype), lax.full(wins.shape, 0, x.dtype)
+    final = _gathered(y, indices, wins, params)
+    stays = lax.eq(_gathered(x, indices, wins, params), final)
+    alone = params["unique_indices"] or _places(indices, params) <= 1
 
     def met(weights):
+        if alone:
+            return weights
         nothing = lax.full(x.shape, 0, x.dtype)
         total = _scattered(lax.scatter_add, nothing, indices, weights, params)
-        return _gathered(total, indices, updates, params)
+        return _gathered(total, indices, wins, params)
 
     # Out of bounds nothing meets; the maximum with 1 keeps infinities out of there.
     winners = lax.add(met(lax.select(wins, one, zero)), lax.select(stays, one, zero))

@@ -10,12 +10,13 @@ at every step of the outer loop, and neither has a cotangent there.
 """
 
 from collections.abc import Sequence, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
 from ... import ir
 from ...walkers.walker import Walker
+from ..activity import backwards, variables
 from .invariants import is_compact, is_number
 
 
@@ -46,13 +47,20 @@ def divided(body, invariants: frozenset):
 def _parts(eqn, flags: Sequence[bool]) -> list | None:
     """The equation as two: of what is the same at every step, and of the rest."""
     loop = _Loop(eqn, flags)
-    first = loop.first()
-    if first is None:
+    division = loop.division()
+    if division is None:
         return None
-    pieces, made = first
-    if not is_compact(made):
-        return None
-    return [made, loop.rest(pieces, made)]
+    first = loop.first(division)
+    return [first, loop.rest(division, first)] if is_compact(first) else None
+
+
+class _Division(NamedTuple):
+    """What either loop does: places of outputs of the body, and variables of it."""
+
+    carried: list[int]  # the carries of the first loop: numbers, and counts
+    kept: list[int]  # the carries of the rest; counts may be carried by both
+    pieces: list  # what the first hands to the rest at each step
+    ys: list[int]  # what else the first stacks
 
 
 class _Loop:
@@ -64,155 +72,113 @@ class _Loop:
         held, carried = ir.scan_counts(eqn.params)
         self.held, self.carried = held, slice(held, held + carried)
         self.carries = self.jaxpr.invars[self.carried]
-        self.flags = list(flags)
-        self.same = self._fixed()
-        self.made = {v for e in self.jaxpr.eqns for v in e.outvars}
+        self.same, self.fixed = _fixed(self.jaxpr, list(flags), self.carried)
         self.numbers = {v for v in self.jaxpr.invars if _is_float(v)}
         for e in self.jaxpr.eqns:  # what does not follow from counts alone
-            if not self.numbers.isdisjoint(_variables_of(e.invars)):
+            if not self.numbers.isdisjoint(variables(e.invars)):
                 self.numbers.update(e.outvars)
 
-    def _fixed(self) -> set:
-        """The variables of the body that are the same at every step of the outer
-        loop, and which carries (`flags`)."""
-        while True:
-            pairs = zip(self.jaxpr.invars, self.flags, strict=True)
-            same = {v for v, on in pairs if on}.union(self.jaxpr.constvars)
-            for eqn in self.jaxpr.eqns:
-                if not eqn.effects and all(map(_in(same), eqn.invars)):
-                    same.update(eqn.outvars)
-            old = self.flags[self.carried]
-            pairs = zip(old, self.jaxpr.outvars, strict=False)
-            new = [on and _in(same)(atom) for on, atom in pairs]
-            if new == old:
-                return same
-            self.flags[self.carried] = new
-
-    def first(self):
-        """The variables whose values the rest reads, and the first loop; None where
-        there is nothing to be done once, or nothing else."""
+    def division(self) -> _Division | None:
+        """What is done once, and what is left; None where either is nothing."""
         outs, count = self.jaxpr.outvars, len(self.carries)
-        fixed = [i for i in range(count) if self.flags[self.held + i]]
         works = [
             i
-            for i in fixed
+            for i in self.fixed
             if _is_float(self.carries[i]) and outs[i] is not self.carries[i]
         ]
         varying = [a for a in outs if not _in(self.same)(a)]
         types = [v.aval for v in (*self.jaxpr.invars, *self.eqn.outvars)]
         if not works or not varying or any(map(ir.placed, types)):
             return None
-        self.kept = [i for i in range(count) if not self.flags[self.held + i]]
-        self.again = self._needed(varying, self.kept, fixed)
-        pieces = self._pieces()
-        # What it carries: numbers, and counts that these need.
-        carried = self._closure([i for i in fixed if i in works], pieces, fixed)
+        kept, read, places = self._left(varying)
+        pieces = self._pieces(kept, read, places)
         ys = [i for i in range(count, len(outs)) if _in(self.same)(outs[i])]
-        wanted = [*[outs[i] for i in carried], *pieces, *[outs[i] for i in ys]]
-        self.places = carried, ys
-        outvars = self._outvars(carried, pieces, ys)
-        return pieces, self._eqn(carried, wanted, [], outvars)
+        asked = [*pieces, *[outs[i] for i in ys]]
+        others = [i for i in self.fixed if i not in kept]
+        return _Division(self._closed({*works, *others}, asked), kept, pieces, ys)
 
-    def rest(self, pieces: Sequence, first):
+    def _left(self, varying) -> tuple[list[int], set, set[int]]:
+        """The rest: its carries, with counts that it needs; what it reads, and the
+        places of its equations."""
+        kept = {*range(len(self.carries))}.difference(self.fixed)
+        while True:
+            outs = [self.jaxpr.outvars[i] for i in kept]
+            read, places = backwards(self.jaxpr, [*varying, *outs], self._varies)
+            counts = [i for i in self.fixed if not _is_float(self.carries[i])]
+            more = {i for i in counts if self.carries[i] in read}
+            if more <= kept:
+                return sorted(kept), read, places
+            kept |= more
+
+    def _varies(self, place, eqn, read):
+        """The operands of an equation of the rest: one that varies, or of counts."""
+        outs = eqn.outvars
+        if all(v in self.same for v in outs):
+            if any(v in self.numbers and _is_float(v) for v in outs):
+                return None
+        return eqn.invars
+
+    def _pieces(self, kept, read: set, places: set[int]) -> list:
+        """Variables that the first loop hands to the rest, which does not have them."""
+        eqns = self.jaxpr.eqns
+        had = {v for place in places for v in eqns[place].outvars}
+        there = [v for i, v in enumerate(self.carries) if i not in kept]
+        there += [v for e in eqns for v in e.outvars if v not in had]
+        return [v for v in there if v in read and v in self.same]
+
+    def _closed(self, carried: set[int], asked) -> list[int]:
+        """Those of the same carries, with all that they and what is asked need."""
+        while True:
+            outs = [self.jaxpr.outvars[i] for i in carried]
+            read, _ = backwards(self.jaxpr, [*asked, *outs])
+            more = {i for i in self.fixed if self.carries[i] in read}
+            if more <= carried:
+                return sorted(carried)
+            carried |= more
+
+    def first(self, division: _Division):
+        """The loop of what is the same."""
+        carried, _, pieces, ys = division
+        length = self.eqn.params["length"]
+        types = [
+            jax.ShapeDtypeStruct((length, *v.aval.shape), v.aval.dtype) for v in pieces
+        ]
+        outvars = [
+            *[self.eqn.outvars[i] for i in carried],
+            *_variables(types),
+            *[self.eqn.outvars[i] for i in ys],
+        ]
+        outs = self.jaxpr.outvars
+        wanted = [*[outs[i] for i in carried], *pieces, *[outs[i] for i in ys]]
+        return self._eqn(carried, wanted, [], outvars)
+
+    def rest(self, division: _Division, first):
         """The second loop, which reads what the first gave."""
-        carried, ys = self.places
+        carried, kept, pieces, ys = division
         outs, count = self.jaxpr.outvars, len(self.carries)
-        kept = sorted({*self.kept, *self.again})
         others = [i for i in range(count, len(outs)) if i not in ys]
-        wanted = [*[outs[i] for i in kept], *[outs[i] for i in others]]
         start = len(carried)
-        stacks = list(
-            zip(pieces, first.outvars[start : start + len(pieces)], strict=True)
-        )
+        made = first.outvars[start : start + len(pieces)]
         spare = _variables([self.eqn.outvars[i].aval for i in kept])
         outvars = [
             spare[at] if i in carried else self.eqn.outvars[i]
             for at, i in enumerate(kept)
         ]
         outvars += [self.eqn.outvars[i] for i in others]
-        return self._eqn(kept, wanted, stacks, outvars)
-
-    def _needed(self, varying, kept, fixed) -> list[int]:
-        """Carries of counts that the rest carries, too; notes the equations of it."""
-        again: list[int] = []
-        while True:
-            outs = [self.jaxpr.outvars[i] for i in (*kept, *again)]
-            self.read, self.places_of_rest = self._back([*varying, *outs])
-            more = [
-                i
-                for i in fixed
-                if i not in again
-                and not _is_float(self.carries[i])
-                and self.carries[i] in self.read
-            ]
-            if not more:
-                return again
-            again += more
-
-    def _back(self, wanted) -> tuple[set, set[int]]:
-        """What the rest reads, and places of its equations: those that vary, and those
-        of counts and indices."""
-        read, places = set(_variables_of(wanted)), set()
-        for place in range(len(self.jaxpr.eqns) - 1, -1, -1):
-            eqn = self.jaxpr.eqns[place]
-            if read.isdisjoint(eqn.outvars):
-                continue
-            if all(v in self.same for v in eqn.outvars):
-                if any(v in self.numbers and _is_float(v) for v in eqn.outvars):
-                    continue
-            places.add(place)
-            read.update(_variables_of(eqn.invars))
-        return read, places
-
-    def _pieces(self) -> list:
-        """Variables that the first loop hands to the rest."""
-        computed = {
-            v for place in self.places_of_rest for v in self.jaxpr.eqns[place].outvars
-        }
-        there = self.made.union(
-            v for i, v in enumerate(self.carries) if i not in (*self.kept, *self.again)
-        )
-        return sorted(
-            (self.read & there & self.same) - computed, key=self._order().__getitem__
-        )
-
-    def _order(self) -> dict:
-        eqns = [v for e in self.jaxpr.eqns for v in e.outvars]
-        return {v: i for i, v in enumerate([*self.jaxpr.invars, *eqns])}
-
-    def _closure(self, carried, pieces, fixed) -> list[int]:
-        """The carries that those carried and the pieces need."""
-        outs, count = self.jaxpr.outvars, len(self.carries)
-        ys = [a for a in outs[count:] if _in(self.same)(a)]
-        while True:
-            read = {*pieces, *_variables_of([*[outs[i] for i in carried], *ys])}
-            for eqn in reversed(self.jaxpr.eqns):
-                if not read.isdisjoint(eqn.outvars):
-                    read.update(_variables_of(eqn.invars))
-            more = [i for i in fixed if i not in carried and self.carries[i] in read]
-            if not more:
-                rest = [i for i in fixed if i not in (*carried, *self.again)]
-                return sorted({*carried, *rest})
-            carried = [*carried, *more]
-
-    def _outvars(self, carried, pieces, ys) -> list:
-        length = self.eqn.params["length"]
-        types = [
-            jax.ShapeDtypeStruct((length, *v.aval.shape), v.aval.dtype) for v in pieces
-        ]
-        return [
-            *[self.eqn.outvars[i] for i in carried],
-            *_variables(types),
-            *[self.eqn.outvars[i] for i in ys],
-        ]
+        wanted = [outs[i] for i in (*kept, *others)]
+        return self._eqn(kept, wanted, list(zip(pieces, made, strict=True)), outvars)
 
     def _eqn(self, carried, wanted, stacks, outvars):
         """A scan over some carries that computes `wanted`; `stacks` are pairs of a
         variable of the body and the array of all steps'."""
-        jaxpr, places = self.jaxpr, self._steps(wanted, [v for v, _ in stacks])
-        read = {v for p in places for v in _variables_of(jaxpr.eqns[p].invars)}
-        read.update(_variables_of(wanted))
-        count = len(self.carries)
+        jaxpr, count = self.jaxpr, len(self.carries)
+        stacked = {v for v, _ in stacks}
+
+        def asked(place, eqn, read):
+            made = read.intersection(eqn.outvars)
+            return None if made <= stacked else eqn.invars
+
+        read, places = backwards(jaxpr, wanted, asked)
         pairs = list(zip(jaxpr.invars, self.eqn.invars, strict=True))
         held = [pair for pair in pairs[: self.held] if pair[0] in read]
         carry = [pairs[self.held + i] for i in carried]
@@ -237,19 +203,22 @@ class _Loop:
         operands = [operand for _, operand in given]
         return self.eqn.replace(invars=operands, outvars=outvars, params=params)
 
-    def _steps(self, wanted, given) -> set[int]:
-        """Places of the equations that compute `wanted`, some being given."""
-        read, places = set(_variables_of(wanted)).difference(given), set()
-        for place in range(len(self.jaxpr.eqns) - 1, -1, -1):
-            eqn = self.jaxpr.eqns[place]
-            if not read.isdisjoint(eqn.outvars):
-                places.add(place)
-                read.update(set(_variables_of(eqn.invars)).difference(given))
-        return places
 
-
-def _variables_of(atoms: Sequence) -> list:
-    return [a for a in atoms if not isinstance(a, ir.Literal)]
+def _fixed(jaxpr, flags: list, carried: slice) -> tuple[set, list[int]]:
+    """The variables of a body that are the same at every step of the outer loop, if its
+    inputs `flags` are, and its carries that stay so."""
+    while True:
+        pairs = zip(jaxpr.invars, flags, strict=True)
+        same = {v for v, on in pairs if on}.union(jaxpr.constvars)
+        for eqn in jaxpr.eqns:
+            if not eqn.effects and all(map(_in(same), eqn.invars)):
+                same.update(eqn.outvars)
+        old = flags[carried]
+        pairs = zip(old, jaxpr.outvars, strict=False)
+        new = [on and _in(same)(atom) for on, atom in pairs]
+        if new == old:
+            return same, [i for i, on in enumerate(new) if on]
+        flags[carried] = new
 
 
 def _in(known: Set):

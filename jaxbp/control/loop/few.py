@@ -22,7 +22,7 @@ _LEAST = 32  # steps
 # Equations of a step, and bytes that they read and write: with fewer its pull, which
 # reads and writes about twice as many, is compiled with the loop.
 _MANY, _MUCH = 56, 600
-_CALLS = ("jit", "closed_call", "custom_jvp_call", "one_function")
+_CALLS = ("jit", "closed_call", "custom_jvp_call", "for_cpu", "one_function")
 _TOGETHER = frozenset(
     "abs broadcast_in_dim concatenate convert_element_type copy cumsum dynamic_slice "
     "gather pad reduce_max reduce_min reduce_sum reshape rev select_n sign slice split "

@@ -52,7 +52,7 @@ _REDUCING = frozenset(
 )
 _PLAIN = frozenset([np.dtype(kind) for kind in "?bhilqBHILQfd"])
 _HOLDING = frozenset(
-    "closed_call cond custom_jvp_call custom_vjp_call jit one_function scan "
+    "closed_call cond custom_jvp_call custom_vjp_call for_cpu jit one_function scan "
     "while".split()
 )
 

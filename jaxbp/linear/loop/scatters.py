@@ -13,7 +13,7 @@ from jax import lax
 from ... import ir
 from .. import in_place
 
-_HOLDING = ("cond", "jit", "one_function", "scan", "while")
+_HOLDING = ("cond", "for_cpu", "jit", "one_function", "scan", "while")
 _KINDS = ("scatter", "scatter-add")
 
 
