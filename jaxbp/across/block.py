@@ -14,6 +14,7 @@ from .edges import Operator
 from .expand import columns, dense, of_array
 from .factor import Factor, is_number, is_product, summed, union
 from .places import Label
+from .singles import split
 from .term import Met, Term, composed, identity, meet, merged
 from .work import Work
 
@@ -45,9 +46,16 @@ def plus(block: Block, other: Block, work: Work) -> Block:
     return Block(terms, (*block.operators, *other.operators))
 
 
-def narrowed(block: Block, y: tuple, x: tuple, work: Work) -> Block:
-    """A plain array in the place of many terms, where it is small enough."""
-    if len(block.terms) <= MOST_TERMS or math.prod((*y, *x)) > LARGEST_PLAIN:
+def narrowed(block: Block, y: tuple, x: tuple, last: bool, work: Work) -> Block:
+    """A plain array in the place of many terms, where it is small enough.
+
+    Args:
+      last: nothing is multiplied with it any more: single entries stay apart.
+    """
+    size = math.prod((*y, *x))
+    if len(block.terms) <= MOST_TERMS or size > LARGEST_PLAIN:
+        return block
+    if last and not split(block.terms, (*y, *x))[1]:
         return block
     work.plain = True
     plain = of_array(array_of(Block(block.terms), y, x, work), y, x)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .expand import is_selected, is_stacked, is_static, one_by_one
+from .expand import one_by_one
+from .singles import comparisons, is_static, split
 
 SMALL_CALL = 1000  # flops of a program, less than which XLA runs at once
 MANY = 2  # elements of a pass that is counted; numbers are passed by themselves
@@ -115,10 +116,11 @@ class Work:
     def written(self, shape, terms) -> None:
         """The terms as one plain array."""
         size = math.prod(shape)
-        if is_stacked(terms, shape):
+        single, terms = split(terms, shape)
+        if single:
             self.elements(size)
-            if is_selected(len(terms), size):
-                self.flops += 2 * size * len(terms)
+            self.flops += 2 * comparisons(single, shape)
+        if not terms:
             return
         apart = {id(term) for term in one_by_one(terms, shape)}
         few = [t.entries for t in terms if id(t) in apart or not is_static(t)]
