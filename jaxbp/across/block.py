@@ -104,9 +104,14 @@ def _count(met: Met, work: Work) -> None:
         size = math.prod([label.size for label in union(a, b) if label in kept])
         work.product(2 * every, a.size + b.size + size)
         work.made(size)
-    elif not any(map(_is_one, (a, b))):
-        work.elements(math.prod([label.size for label in union(a, b)]))
-        work.made(math.prod([label.size for label in union(a, b) if label in kept]))
+        return
+    every = math.prod([label.size for label in union(a, b)])
+    size = math.prod([label.size for label in union(a, b) if label in kept])
+    if size < every:
+        work.summed()
+    if size < every or not any(map(_is_one, (a, b))):
+        work.elements(every)
+        work.made(size)
 
 
 def _is_one(factor: Factor) -> bool:

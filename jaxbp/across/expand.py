@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .factor import Factor, number, spread
+from .factor import Factor, spread
 from .places import Axis, Label, along
 from .singles import is_static, matrix, split
 from .term import Term
