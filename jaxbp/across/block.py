@@ -20,7 +20,8 @@ from .work import Work
 
 ROW = 2.5  # columns' worth of a row in time, in code without large products
 HEAVY = 8e3  # flops of a product, all columns together, from which on it is large
-MOST_TERMS = 16  # of a sum that is kept as one
+MOST_TERMS = 16  # of a sum that is kept as one,
+MOST_LAST = 64  # of one that is not multiplied any more
 LARGEST_PLAIN = 1 << 22  # elements of an array that takes their place
 DIAGONALS = Diagonal, Scaled, Broadcast
 
@@ -50,10 +51,11 @@ def narrowed(block: Block, y: tuple, x: tuple, last: bool, work: Work) -> Block:
     """A plain array in the place of many terms, where it is small enough.
 
     Args:
-      last: nothing is multiplied with it any more: single entries stay apart.
+      last: nothing is multiplied with it any more: more terms stay apart, so that
+        they are written at once.
     """
-    size = math.prod((*y, *x))
-    if len(block.terms) <= MOST_TERMS or size > LARGEST_PLAIN:
+    size, count = math.prod((*y, *x)), len(block.terms)
+    if count <= MOST_TERMS or size > LARGEST_PLAIN or (last and count <= MOST_LAST):
         return block
     if last and not split(block.terms, (*y, *x))[1]:
         return block

@@ -1,4 +1,4 @@
-"""Small matrices of single entries: each at its place, by rows, columns, or one line."""
+"""Small matrices of single entries, each at its place: rows, columns, or one line."""
 
 import jax
 import jax.numpy as jnp
