@@ -14,12 +14,14 @@ from .edges import Operator
 from .expand import columns, dense, of_array
 from .factor import Factor, is_number, is_product, summed, union
 from .places import Label
+from .singles import split
 from .term import Met, Term, composed, identity, meet, merged
 from .work import Work
 
 ROW = 2.5  # columns' worth of a row in time, in code without large products
 HEAVY = 8e3  # flops of a product, all columns together, from which on it is large
-MOST_TERMS = 16  # of a sum that is kept as one
+MOST_TERMS = 16  # of a sum that is kept as one,
+MOST_LAST = 64  # of one that is not multiplied any more
 LARGEST_PLAIN = 1 << 22  # elements of an array that takes their place
 DIAGONALS = Diagonal, Scaled, Broadcast
 
@@ -45,9 +47,17 @@ def plus(block: Block, other: Block, work: Work) -> Block:
     return Block(terms, (*block.operators, *other.operators))
 
 
-def narrowed(block: Block, y: tuple, x: tuple, work: Work) -> Block:
-    """A plain array in the place of many terms, where it is small enough."""
-    if len(block.terms) <= MOST_TERMS or math.prod((*y, *x)) > LARGEST_PLAIN:
+def narrowed(block: Block, y: tuple, x: tuple, last: bool, work: Work) -> Block:
+    """A plain array in the place of many terms, where it is small enough.
+
+    Args:
+      last: nothing is multiplied with it any more: more terms stay apart, so that
+        they are written at once.
+    """
+    size, count = math.prod((*y, *x)), len(block.terms)
+    if count <= MOST_TERMS or size > LARGEST_PLAIN or (last and count <= MOST_LAST):
+        return block
+    if last and not split(block.terms, (*y, *x))[1]:
         return block
     work.plain = True
     plain = of_array(array_of(Block(block.terms), y, x, work), y, x)
@@ -96,9 +106,14 @@ def _count(met: Met, work: Work) -> None:
         size = math.prod([label.size for label in union(a, b) if label in kept])
         work.product(2 * every, a.size + b.size + size)
         work.made(size)
-    elif not any(map(_is_one, (a, b))):
-        work.elements(math.prod([label.size for label in union(a, b)]))
-        work.made(math.prod([label.size for label in union(a, b) if label in kept]))
+        return
+    every = math.prod([label.size for label in union(a, b)])
+    size = math.prod([label.size for label in union(a, b) if label in kept])
+    if size < every:
+        work.summed()
+    if size < every or not any(map(_is_one, (a, b))):
+        work.elements(every)
+        work.made(size)
 
 
 def _is_one(factor: Factor) -> bool:

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .factor import Factor, number, spread
+from .factor import Factor, spread
 from .places import Axis, Label, along
+from .singles import is_static, matrix, split
 from .term import Term
 
-FEW = 4096  # entries of a matrix that is put together one by one
 SPARSE = 16  # a term with one entry in so many is written into zeros
 FUSED = 3  # less diagonals are added to a matrix by comparing positions
 SMALL = 2**15  # entries of a matrix that one pass writes as soon as zeros
@@ -24,11 +24,10 @@ def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
     """The sum of the terms, of the shape (*output, *input)."""
     if not terms or 0 in shape:
         return jnp.zeros(shape, dtype)
-    if is_stacked(terms, shape):
-        return _entries(terms, shape, dtype)
-    few = one_by_one(terms, shape)
-    whole: Any = None
-    for term in terms:
+    single, others = split(terms, shape)
+    whole: Any = matrix(single, shape, dtype) if single else None
+    few = one_by_one(others, shape)
+    for term in others:
         if not any(term is one for one in few):
             found = _placed(term, shape, dtype)
             whole = found if whole is None else whole + found
@@ -39,21 +38,6 @@ def _is_diagonal(term: Term) -> bool:
     """Whether all labels run along whole axes: no zeros are put around it."""
     axes = (*term.out, *term.of)
     return all(axis.whole is not None or axis.size == 1 for axis in axes)
-
-
-def is_stacked(terms: Sequence[Term], shape: Sequence[int]) -> bool:
-    """Whether a small matrix is put together entry by entry."""
-    return (
-        len(terms) > 1
-        and math.prod(shape) <= FEW
-        and all(term.entries == 1 and is_static(term) for term in terms)
-    )
-
-
-def is_selected(entries: int, count: int) -> bool:
-    """Whether they are put there by comparing positions, in one pass with what computes
-    them."""
-    return count * entries <= FEW
 
 
 def is_sparse(term: Term, shape: Sequence[int]) -> bool:
@@ -72,29 +56,6 @@ def one_by_one(terms: Sequence[Term], shape: Sequence[int]) -> list[Term]:
     if fused and len(few) < FUSED and all(map(_is_diagonal, few)):
         return []
     return few
-
-
-def is_static(term: Term) -> bool:
-    """Whether all its positions are numbers alone."""
-    return all(axis.index is None for axis in (*term.out, *term.of))
-
-
-def _entries(terms, shape, dtype):
-    """A small matrix of single entries, each at a known place."""
-    found: dict[int, Any] = {}
-    for term in terms:
-        places = [axis.start for axis in (*term.out, *term.of)]
-        flat = int(np.ravel_multi_index(places, shape)) if places else 0
-        value = jnp.asarray(number(term.factor, dtype), dtype).reshape(())
-        found[flat] = lax.add(found[flat], value) if flat in found else value
-    count = math.prod(shape)
-    if is_selected(len(found), count):
-        whole, places = jnp.zeros(count, dtype), lax.iota(np.int32, count)
-        for flat, value in found.items():
-            whole = jnp.where(places == flat, value, whole)
-        return whole.reshape(shape)
-    zero = jnp.zeros((), dtype)
-    return jnp.stack([found.get(i, zero) for i in range(count)]).reshape(shape)
 
 
 def _placed(term: Term, shape, dtype):

@@ -147,12 +147,18 @@ def _elementwise(a: Factor, b: Factor, dtype) -> Factor:
         return Factor(labels, jnp.where(where, given, jnp.zeros((), given.dtype)))
     if not a.labels and not b.labels and not _is_array(a) and not _is_array(b):
         return Factor((), a.array * b.array)
+    if not _is_array(a) or not _is_array(b):
+        times, value = (b.array, a) if _is_array(a) else (a.array, b)
+        whole = jnp.asarray(value.array, dtype)
+        return Factor(value.labels, lax.mul(whole, lax.full_like(whole, times)))
     mine, its = (jnp.asarray(spread(f, labels), dtype) for f in (a, b))
     return Factor(labels, lax.mul(*_alike(mine, its)))
 
 
 def _alike(*arrays) -> list:
     """Arrays of one rank, broadcast to one shape."""
+    if len({x.shape for x in arrays}) == 1:
+        return list(arrays)
     shape = jnp.broadcast_shapes(*[x.shape for x in arrays])
     return [jnp.broadcast_to(x, shape) for x in arrays]
 

@@ -54,7 +54,9 @@ class Graph:
             return
         there = self.ahead[source].get(target)
         block = block if there is None else plus(there, block, work)
-        block = narrowed(block, self.shapes[target], self.shapes[source], work)
+        last = source in self.inputs and target in self.outputs
+        shapes = self.shapes[target], self.shapes[source]
+        block = narrowed(block, *shapes, last, work)
         self.ahead[source][target] = self.behind[target][source] = block
 
     def prune(self) -> None:

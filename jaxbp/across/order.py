@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 
 from ..control.solve import Solve
+from ..linear.loop.loop import Loop
 from .block import HEAVY, ROW, Block, array_of, flops_inside, sweep_elements
 from .edges import Operator
 from .factor import is_number, is_product
@@ -93,8 +94,8 @@ def _better(ways: list[Way], graph: Graph) -> Way:
     Of scalar code, without large products and arrays, a row took two to three columns'
     time, in loops too, which keep what reverse mode needs. Of two alike elsewhere the
     reverse one: measured on a CPU it is as fast or up to a fifth faster (RK4,
-    networks), but not through solves for a vector, whose columns are
-    solved for together.
+    networks), but not through loops that give something at every step, nor through
+    solves for a vector, whose columns are solved for together.
     """
     every = _operators(graph)
     inside = max([flops_inside(o.map, o.x, o.y) for o in every], default=0.0)
@@ -104,11 +105,15 @@ def _better(ways: list[Way], graph: Graph) -> Way:
         return min(ways, key=lambda w: w.time_s * (ROW if w.name == "reverse" else 1))
     least_s = min(way.time_s for way in ways)
     alike = [way for way in ways if way.time_s <= TIE * least_s]
-    solves = any(
-        isinstance(getattr(o.map, "whole", o.map), Solve) and len(o.y.shape) == 1
-        for o in every
-    )
-    return alike[0] if solves else alike[-1]
+    return alike[0] if any(map(_is_ahead, every)) else alike[-1]
+
+
+def _is_ahead(operator: Operator) -> bool:
+    """Whether as many columns through it take less time than rows."""
+    whole = getattr(operator.map, "whole", operator.map)
+    if isinstance(whole, Loop):
+        return getattr(operator.map, "target", 0) >= len(whole.carry_avals)
+    return isinstance(whole, Solve) and len(operator.y.shape) == 1
 
 
 def _operators(graph: Graph) -> list[Operator]:
@@ -192,6 +197,8 @@ def _term_swept(term: Term, count: int, work: Work) -> None:
         work.elements(0.1 * count * every)
     else:
         work.elements(0.5 * count * every)
+        if inside - kept:
+            work.summed()
 
 
 # The orders -------------------------------------------------------------------

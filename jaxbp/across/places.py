@@ -117,7 +117,8 @@ def _along(array, own: Sequence[Label], labels: Sequence[Label]):
     """`array`, whose axes are `own`, against the grid of `labels`."""
     order = sorted(range(len(own)), key=lambda i: labels.index(own[i]))
     moved = array.transpose(order) if order != list(range(len(own))) else array
-    return moved.reshape([label.size if label in own else 1 for label in labels])
+    grid = tuple([label.size if label in own else 1 for label in labels])
+    return moved if moved.shape == grid else moved.reshape(grid)
 
 
 def _sum(index: Index | None, other: Index, step: int) -> Index:

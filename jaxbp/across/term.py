@@ -245,6 +245,9 @@ def _diagonal(after, before, first, second):
 
 def signature(term: Term) -> tuple:
     """Equal of terms whose entries stand at the same places."""
+    if not any([axis.steps or axis.index for axis in (*term.out, *term.of)]):
+        axes = (term.out, term.of)
+        return tuple([tuple([(a.size, a.start) for a in side]) for side in axes])
     names: dict[Label, int] = {}
 
     def named(label):

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .expand import is_selected, is_stacked, is_static, one_by_one
+from .expand import one_by_one
+from .singles import comparisons, is_static, split
 
 SMALL_CALL = 1000  # flops of a program, less than which XLA runs at once
 MANY = 2  # elements of a pass that is counted; numbers are passed by themselves
@@ -28,6 +29,7 @@ class Rates(NamedTuple):
       kernel_s: until a product has begun.
       entry_s: to add one entry at a place of its own.
       pass_s: of a pass, beside its elements: many are fused with their neighbours.
+      sum_s: of a sum along axes: what is computed of it is a pass of its own.
       call_s: of a call of a compiled program, whatever it computes,
       small_call_s: of one with few flops: XLA for CPUs runs it in the caller's thread.
     """
@@ -38,6 +40,7 @@ class Rates(NamedTuple):
     kernel_s: float
     entry_s: float
     pass_s: float
+    sum_s: float
     call_s: float
     small_call_s: float
 
@@ -46,8 +49,9 @@ def rates(platform: str) -> Rates:
     """Of a usual device of this kind; they compare ways, and time nothing."""
     if platform == "cpu":
         cores = min(os.cpu_count() or 1, 16)
-        return Rates(4e10 * cores, 1e10, 1.5e9 * cores, 2e-6, 1e-8, 1.5e-7, 1e-5, 3e-6)
-    return Rates(3e13, 1.5e12, 2e11, 5e-6, 1e-10, 5e-7, 1e-5, 1e-5)
+        fused = 1.5e9 * cores
+        return Rates(4e10 * cores, 1e10, fused, 2e-6, 1e-8, 1.5e-7, 4e-7, 1e-5, 3e-6)
+    return Rates(3e13, 1.5e12, 2e11, 5e-6, 1e-10, 5e-7, 2e-6, 1e-5, 1e-5)
 
 
 class Exhausted(Exception):
@@ -112,13 +116,18 @@ class Work:
         if count >= MANY:
             self.time_s += self.rates.pass_s
 
+    def summed(self) -> None:
+        """A pass adds up along axes."""
+        self.time_s += self.rates.sum_s
+
     def written(self, shape, terms) -> None:
         """The terms as one plain array."""
         size = math.prod(shape)
-        if is_stacked(terms, shape):
+        single, terms = split(terms, shape)
+        if single:
             self.elements(size)
-            if is_selected(len(terms), size):
-                self.flops += 2 * size * len(terms)
+            self.flops += 2 * comparisons(single, shape)
+        if not terms:
             return
         apart = {id(term) for term in one_by_one(terms, shape)}
         few = [t.entries for t in terms if id(t) in apart or not is_static(t)]

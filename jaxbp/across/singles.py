@@ -1,0 +1,104 @@
+"""Small matrices of single entries, which are what scalar code's Jacobians are.
+
+Each entry is computed where it is written, in one pass with what it is computed from.
+Under `vmap` that pass runs over the batch, and how it is written decides how much of
+the rest is computed again for every entry: lines side by side are branches of the pass,
+and within a line the entry is chosen by comparing positions.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from .factor import number
+from .term import Term
+
+MOST = 4096  # entries of a matrix that is put together so
+CHAIN = 1024  # comparisons in a line; beyond it is a concatenation of its entries
+FULL = 0.8  # of a matrix, that are entries, from which on it is laid by columns
+
+
+def is_static(term: Term) -> bool:
+    """Whether all its positions are numbers alone."""
+    return all(axis.index is None for axis in (*term.out, *term.of))
+
+
+def split(terms: Sequence[Term], shape: Sequence[int]):
+    """The single entries that are put together one by one, and the other terms."""
+    if not 1 < math.prod(shape) <= MOST:
+        return [], list(terms)
+    single = [term for term in terms if is_single(term)]
+    if not single:
+        return [], list(terms)
+    return single, [term for term in terms if not is_single(term)]
+
+
+def is_single(term: Term) -> bool:
+    """Whether it is one entry at a place that is a number."""
+    return not any([axis.steps or axis.index for axis in (*term.out, *term.of)])
+
+
+def comparisons(terms: Sequence[Term], shape: Sequence[int]) -> int:
+    """How many positions are compared to write single entries."""
+    count = math.prod(shape)
+    rows, columns = _sides(terms, shape)
+    if _by_columns(len(terms), rows, columns):
+        rows, columns = columns, rows
+    each = len(terms) * columns
+    return each if each <= CHAIN * rows else count
+
+
+def matrix(terms: Sequence[Term], shape: tuple[int, ...], dtype):
+    """Their sum, of the shape (*output, *input), in one pass.
+
+    Of few entries lines are rows: few are computed for each, and all of a row at once.
+    Where nearly all places are taken, columns were up to four times faster: each
+    entry's row is then one straight piece of code.
+    """
+    rows, columns = _sides(terms, shape)
+    found: list[list[Any]] = [[None] * columns for _ in range(rows)]
+    for term in terms:
+        places = [axis.start for axis in (*term.out, *term.of)]
+        row, column = divmod(int(np.ravel_multi_index(places, shape)), columns)
+        value = jnp.asarray(number(term.factor, dtype), dtype).reshape(())
+        there = found[row][column]
+        found[row][column] = value if there is None else lax.add(there, value)
+    turned = _by_columns(len(terms), rows, columns)
+    if turned:
+        found = [list(column) for column in zip(*found, strict=True)]
+    lines = [_line(line, dtype) for line in found]
+    if len(lines) == 1:
+        return lines[0].reshape(shape)
+    axis = 1 if turned else 0
+    laid = [lax.expand_dims(line, (axis,)) for line in lines]
+    return lax.concatenate(laid, axis).reshape(shape)
+
+
+def _sides(terms: Sequence[Term], shape: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns; of a single row or column one line."""
+    rows = math.prod(shape[: len(terms[0].out)])
+    columns = math.prod(shape) // rows
+    return (1, rows) if columns == 1 else (rows, columns)
+
+
+def _by_columns(entries: int, rows: int, columns: int) -> bool:
+    return rows > 1 and entries >= FULL * rows * columns
+
+
+def _line(values: list, dtype):
+    """A vector of numbers; None of those that are zero."""
+    count, given = len(values), [v for v in values if v is not None]
+    whole = lax.full((count,), 0, dtype)
+    if count * len(given) > CHAIN:
+        zero = jnp.zeros((), dtype)
+        return jnp.stack([zero if v is None else v for v in values])
+    places = lax.iota(np.int32, count)
+    for place, value in enumerate(values):
+        if value is not None:
+            here = lax.eq(places, lax.full_like(places, place))
+            whole = lax.select(here, lax.broadcast(value, (count,)), whole)
+    return whole
