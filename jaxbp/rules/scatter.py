@@ -78,9 +78,8 @@ def _read(y_bar, indices, updates, params):
     places anew for each that reads it, so on CPUs the gather is a call of its own."""
     if updates.size <= y_bar.size or ir.placed(ir.typeof(y_bar)):
         return _gathered(y_bar, indices, updates, params)
-    how = Params(
-        {**params, "updates": jax.ShapeDtypeStruct(updates.shape, y_bar.dtype)}
-    )
+    like = jax.ShapeDtypeStruct(updates.shape, y_bar.dtype)
+    how = Params({**params, "updates": like})
     return for_cpu(_gather, _gather, y_bar, indices, how=how)
 
 
