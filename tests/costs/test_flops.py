@@ -178,8 +178,8 @@ def test_every_primitive_with_a_rule_has_an_entry():
     inlined = {
         "call_hi_primitive", "closed_call", "composite", "custom_jvp_call", "jit",
         "custom_linear_solve", "custom_vjp_call", "custom_vmap_call", "eval_jaxpr",
-        "for_cpu", "linear_call", "one_function", "remat2", "remat_opt", "scan", "shard_map",
-        "while", "cond", "xla_metadata_call",
+        "linear_call", "one_function", "remat2", "remat_opt", "scan", "shard_map",
+        "for_cpu", "while", "cond", "xla_metadata_call",
     }  # fmt: skip
     refused = {"ffi_call", "io_callback", "pure_callback"}  # their work is not known
     # JAX transposes or refuses the one; recorders alone see the others whole.
