@@ -187,9 +187,10 @@ def claim(rows):
         return f"{said}."
     mib = [row["xla_temp_bytes"] / 2**20 for row in loop]
     steps = f"{loop[0]['length']} to {loop[-1]['length']} steps"
+    low, high = f"{min(mib):.3g}", f"{max(mib):.3g}"
+    takes = low if low == high else f"{low} to {high}"
     return (
-        f"{said}; a while loop's gradient takes {min(mib):.3g} to {max(mib):.3g} MiB "
-        f"of temporaries for {steps}."
+        f"{said}; a while loop's gradient takes {takes} MiB of temporaries for {steps}."
     )
 
 
@@ -219,12 +220,13 @@ def _price(rows, length):
 
 
 def _planned(rows, family, length):
-    """What XLA makes of it: its temporaries, of all methods."""
+    """What XLA makes of it: its temporaries with and without checkpoints."""
     shown = numbered(rows, family=family, length=length)
-    mib = [row["xla_temp_bytes"] / 2**20 for row in shown]
-    if max(mib) < 1.01 * min(mib):
-        return f" (XLA's temporaries are {mib[0]:.3g} MiB in all)"
-    return f" (XLA's temporaries: {min(mib):.3g} to {max(mib):.3g} MiB)"
+    mib = {row["method"]: row["xla_temp_bytes"] / 2**20 for row in shown}
+    kept, again = f"{mib['jaxbp']:.3g}", f"{mib['jaxbp, checkpoint']:.3g}"
+    if kept == again:
+        return f" (XLA's temporaries: {kept} MiB with checkpoints and without)"
+    return f" (XLA's temporaries: {kept} MiB, with checkpoints {again})"
 
 
 def plot(rows, axes):

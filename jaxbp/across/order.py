@@ -57,7 +57,8 @@ def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> 
         work.limit_s = best.time_s - start.time_s - base.time_s
         with contextlib.suppress(Exhausted):
             way = _eliminated(name, find, small.copy(), begun, start, work)
-            ways.append(_called(way, base))
+            if way.order not in [known.order for known in ways]:
+                ways.append(_called(way, base))
     return _chosen(ways, best, graph)
 
 
@@ -72,9 +73,12 @@ def _chosen(ways: list[Way], mode: Way, graph: Graph) -> Plan:
     if best.time_s <= CLEARLY * mode.time_s:
         reason = f"predicted {gain:.3g} times faster than {mode.name} mode"
         return Plan(tuple(ways), best, reason)
+    near = ""
+    if mode.time_s > min(way.time_s for way in ways if way.name in MODES):
+        near = ", by what was measured of modes this near to each other"
     reason = (
-        f"{mode.name} mode: the best order is predicted {gain:.3g} times faster, and "
-        f"is taken from {1 / CLEARLY:.3g} on"
+        f"{mode.name} mode{near}: the best order is predicted at {1 / gain:.3f} of its "
+        f"time, and is taken at {CLEARLY:g} or less"
     )
     return Plan(tuple(ways), mode, reason)
 

@@ -1,5 +1,6 @@
 """What is shown of a plan: the ways to a Jacobian, the choice, and why."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -92,7 +93,11 @@ class Plan(Shown):
                 f"{self.edges - len(self.operators)} of {self.edges} edges have labels"
             )
             words.append(Words(f"{known}; operators:", "dim"))
-            words += [Words(name, "dim", indent=2) for name in self.operators[:5]]
+            counted = Counter(self.operators).most_common()
+            words += [
+                Words(name + (f", {count} times" if count > 1 else ""), "dim", indent=2)
+                for name, count in counted[:5]
+            ]
         words += [Words(note) for note in self.notes]
         return Page(Words(headline, "bold"), self._table(), *words)
 

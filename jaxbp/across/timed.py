@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .door import Point
 
 ROUNDS = 7
-BUDGET_S = 5.0  # of sampling all ways; three rounds in any case
+BUDGET_S = 5.0  # of sampling all ways; three rounds in any case,
+LEAST_S = 0.3  # and so many of short ones
 PAIRED = "Measured: medians of runs taken in turn; tracing and compiling apart."
 
 
@@ -54,8 +55,8 @@ def timed(plan: Plan, at: Callable[..., "Point"], given: list, options) -> Plan:
             del built[way.name]
             notes.append(f"{way.name}: not measured, it differs from {_first(built)}")
     calls = {name: (one.compiled, tuple(given)) for name, one in built.items()}
-    times = time_calls(calls, rounds=ROUNDS, budget_s=BUDGET_S) if calls else {}
-    return _with_times(plan, {n: t.median_s for n, t in times.items()}, notes)
+    taken = dict(rounds=ROUNDS, budget_s=BUDGET_S, least_s=LEAST_S)
+    return _with_times(plan, time_calls(calls, **taken) if calls else {}, notes)
 
 
 def _distinct(plan: Plan) -> list[Way]:
@@ -89,21 +90,27 @@ def _first(built: dict) -> str:
     return f"{next(iter(built))} mode"
 
 
-def _with_times(plan: Plan, times: dict[str, float], notes: list[str]) -> Plan:
+def _with_times(plan: Plan, times: dict, notes: list[str]) -> Plan:
+    from ..timing import paired
+
     names = {way.order or way.name: way.name for way in _distinct(plan)}
+    medians = {name: timing.median_s for name, timing in times.items()}
     ways = [
-        way._replace(measured_s=times.get(names.get(way.order or way.name, "")))
+        way._replace(measured_s=medians.get(names.get(way.order or way.name, "")))
         for way in plan.ways
     ]
     chosen = ways[plan.ways.index(plan.chosen)]
     told = []
     if times and chosen.measured_s is not None:
-        best = min(times, key=lambda name: times[name])
+        best = min(medians, key=lambda name: medians[name])
         named = f"{best} mode" if best in MODES else best
-        over = chosen.measured_s / times[best]
+        own = names[chosen.order or chosen.name]
+        over = paired(times[own], times[best])
         told.append(
-            "Measured: the way taken is the fastest." if over == 1 else
-            f"Measured: the way taken needs {over:.3g} times the time of {named}."
+            "Measured: the way taken is the fastest." if own == best else
+            f"Measured: the way taken needs {over.median:.3g} times the time of {named}"
+            f" (quartiles {over.lower:.3g} to {over.upper:.3g}"
+            + (", far apart: measure it again)." if over.unstable else ").")
         )  # fmt: skip
         told.append(PAIRED)
     return dataclasses.replace(

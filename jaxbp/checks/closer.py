@@ -74,6 +74,7 @@ class Closer:
         ]
         swings = any(distance > gap / 2 for distance in far)
         rounded = SAFETY * self.looker.largest_rounding(unknown=np.inf)
+        swings |= look.found.unrest > rounded  # no noise of f's then
         steps = sum(_supports(k, gap, slope, rounded) for k in [look, *others])
         swings |= steps >= SUPPORT
         if self.looker.excess(best) > 1 and (swings or not heard):

@@ -13,6 +13,7 @@ from .point import Point
 from .refusal import reason
 from .report import Report
 from .rows import DIFFER, NOT_FINITE, UNDECIDED, YOURS, Row, place
+from .subject import hidden_arrays
 from .witness import Given, by_forward_mode
 
 MOST_BY_FORWARD = 4096  # elements whose gradient forward mode alone may assemble
@@ -46,6 +47,11 @@ class Comparison:
         ]
         judged = next(iter(self.reverses), YOURS)
         self.report = Report(self.name, judged, leaves, points=0)
+        self.report.notes += [
+            f"`{name}` is a {kind}, for JAX one leaf and no pytree: what it holds was "
+            "not looked at. `jax.tree_util.register_dataclass` makes it one."
+            for name, kind in hidden_arrays(self.subject.leaves)
+        ]
         self.value, self.refused = None, {}
 
     def judge_given(self, grad, value_and_grad):

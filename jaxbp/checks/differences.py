@@ -24,6 +24,7 @@ CONVERGES = 1.5  # times the ratio of the steps: noise times step does not shrin
 LEAST_CONVERGES = 6.0
 FLAT = 64  # times the rounding of one value: a smaller change is none
 ROUGH = 0.1  # of the largest change of a value
+UNREST = 0.02  # of it: so much noise may be swing
 HINGE = 4  # of the shortest steps that do not change a value
 DECADES = 1000.0  # that a ladder must span to tell a jump from rounding
 SAFETY = 8.0  # noise bars are so many times the noise read off a handful of values
@@ -50,6 +51,8 @@ class Slope:
         is rounded by as much as it is large nearby, as 1 - tanh^2 of a saturated unit.
       step: that of the rung taken.
       central: the central difference at that step, as the mean of the slopes between.
+      unrest: the noise of the value, as the ladder shows it, if that is a good part of
+        the largest change: it may be f's own swing; else 0.
       finer: (n, 2) one-sided slopes of the steps shorter than the one taken, by which
         the value changes well beyond its rounding to both sides.
       bent: (n,) at which of these the one-sided slopes stand apart beyond their noise,
@@ -70,6 +73,7 @@ class Slope:
     steepest: float = 0.0
     step: float = 0.0
     central: float = np.nan
+    unrest: float = 0.0
     finer: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     bent: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     level: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -126,7 +130,7 @@ def sizes_of(x, one_by_one):
     return np.where(finite, size, 0.0)
 
 
-def slope(steps, ahead, behind, floor, rounding=None):
+def slope(steps, ahead, behind, floor, rounding=None, strayed=0.0):
     """The slope from changes of the value along a ladder.
 
     Args:
@@ -135,6 +139,8 @@ def slope(steps, ahead, behind, floor, rounding=None):
         finite.
       floor: least noise of one value.
       rounding: what the dtype rounds of one, such as eps |f(x)| / 8; default `floor`.
+      strayed: the most that was taken off a change since x + h d was rounded; so much
+        is no jump of f.
 
     Returns:
       Slope.
@@ -144,12 +150,14 @@ def slope(steps, ahead, behind, floor, rounding=None):
         return UNKNOWN
     h, ahead, behind = steps[kept], ahead[kept], behind[kept]
     central, apart = (ahead - behind) / (2 * h), (ahead + behind) / h
-    noise = SAFETY * max(noise_level(h, ahead, behind), floor) / h
+    level = max(noise_level(h, ahead, behind), floor)
+    noise = SAFETY * level / h
     best, error, lasting, stays, rung = _least_error(h, central, apart, noise)
     rounding = floor if rounding is None else rounding
     loud = np.minimum(np.abs(ahead), np.abs(behind)) > FLAT * rounding
     loud[: rung + 1] = False
-    jump = _jump(h, ahead, behind, rounding / np.sqrt(h[-1]))
+    least_jump = max(rounding / np.sqrt(h[-1]), FLAT * strayed)
+    jump = _jump(h, ahead, behind, least_jump)
     half = abs(lasting) / 2
     is_rough = not jump and _is_rough(ahead, behind, FLAT * rounding)
     return Slope(
@@ -159,6 +167,7 @@ def slope(steps, ahead, behind, floor, rounding=None):
         rough=is_rough,
         steepest=_steepest(h, ahead, behind),
         step=float(h[rung]), central=float(central[rung]),
+        unrest=level * bool(level > UNREST * max(np.abs([ahead, behind]).max(), floor)),
         finer=np.stack([ahead / h, -behind / h], 1)[loud],
         bent=_bent(h, apart, noise)[loud],
         level=noise[loud] / SAFETY, still=_stairs(h, ahead, behind),

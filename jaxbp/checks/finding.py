@@ -29,10 +29,19 @@ def explain(point, j, row):
     elif row.witness == DIFFERENCES:
         wrong = [row.judged]
     sentence = _sentence(point, row, values, wrong, found)
-    said = "" if row.verdict == NOT_FINITE else _pattern(point, j, wrong, row)
+    blamed = wrong or _outvoted(row, values)
+    said = "" if row.verdict == NOT_FINITE else _pattern(point, j, blamed, row)
     return Finding(
         row.leaf, row.element, row.point, values, float(noise), sentence, said
     )
+
+
+def _outvoted(row, values):
+    """The gradient given, if all that is exact beside it says one thing."""
+    others = [v for n, v in values.items() if n not in (row.judged, DIFFERENCES)]
+    near = abs(row.value - row.other) / 4
+    alone = row.judged == YOURS and all(abs(v - row.other) <= near for v in others)
+    return [YOURS] if alone and row.witness != DIFFERENCES else []
 
 
 def _at(point, j, index):
@@ -48,13 +57,19 @@ def _sentence(point, row, values, wrong, found):
     """Who stands against whom, and the usual cause."""
     exact = [name for name in values if name != DIFFERENCES]
     if row.verdict == NOT_FINITE:
-        return _not_finite_sentence(values, exact, row)
+        return _not_finite_sentence(values, exact, row, found)
     if not wrong:
-        return _exact_sentence(values, exact, row)
+        return _exact_sentence(values, exact, row, found)
     if found is not None and found.kink:
         return (
             f"The differences speak against {listed(wrong)}: the one-sided "
             f"slopes are {number(found.left, 6)} and {number(found.right, 6)}."
+        )
+    if set(exact) - set(wrong) == {YOURS} and len(exact) > 2:
+        return (
+            "The differences and yours speak against every derivative rule: f holds a "
+            "stop_gradient, or a custom rule that its values do not bear out. "
+            "`differences=False` holds yours to the rules alone."
         )
     everybody = set(point.bars) <= set(wrong) or len(wrong) == len(exact)
     if not everybody or wrong == [YOURS]:
@@ -66,7 +81,7 @@ def _sentence(point, row, values, wrong, found):
     )
 
 
-def _exact_sentence(values, exact, row):
+def _exact_sentence(values, exact, row, found):
     """Two exact derivatives differ by more than rounding, by less than values show."""
     gap = abs(row.value - row.other)
     near = [n for n in exact if abs(values[n] - row.value) <= gap / 2]
@@ -74,13 +89,13 @@ def _exact_sentence(values, exact, row):
     said = f"{listed(near)} differ"
     if far:
         said = f"{listed(near)} differ{'s' * (len(near) == 1)} from {listed(far)}"
-    return (
-        f"{said} by more than rounding explains; the values of f are too coarse here "
-        "to tell who is right."
-    )
+    said += " by more than rounding explains"
+    if found is None or found.noise < gap / 2:  # the looks at f's values say it
+        return f"{said}."
+    return f"{said}; the values of f are too coarse here to tell who is right."
 
 
-def _not_finite_sentence(values, exact, row):
+def _not_finite_sentence(values, exact, row, found):
     bad = [name for name in exact if not np.isfinite(values[name])]
     if not bad:
         return (
@@ -89,9 +104,11 @@ def _not_finite_sentence(values, exact, row):
         )
     if len(bad) < len(exact):
         return f"Not finite in {listed(bad)} alone."
-    if len(values) > len(exact):
+    if found is not None:
+        told = found.noise < max(abs(found.value), found.steepest) / 4
+        slope = "f has a slope" if told else "f and its one-sided slopes are"
         return (
-            "No derivative rule is finite though f has a slope: look for 0 times inf, "
+            f"No derivative rule is finite though {slope}: look for 0 times inf, "
             "as in the norm of a zero vector, or a `where` that guards the value only; "
             "`jaxbp.explain_nan` says where."
         )

@@ -110,14 +110,13 @@ class Looker:
         both = [np.concatenate([h, -h]) for h in ladders]
         asked = [(probe.leaf, probe.direction) for probe in probes]
         found = self.check.values(self.xs, self.y_bar, asked, both)
-        sides = [
-            np.split(_kept(changes, self._strayed(probe, steps)), 2)
-            for probe, steps, changes in zip(probes, both, found, strict=True)
-        ]
+        astray = [self._strayed(*pair) for pair in zip(probes, both, strict=True)]
+        sides = [np.split(_kept(*pair), 2) for pair in zip(found, astray, strict=True)]
         self._learn_noise(probes, ladders, sides)
+        leaves = [probe.leaf for probe in probes]
         return [
-            slope(h, up, down, self.noise[probe.leaf], self._rounding(probe.leaf))
-            for probe, h, (up, down) in zip(probes, ladders, sides, strict=True)
+            slope(h, *pair, self.noise[j], self._rounding(j), _largest(off))
+            for j, h, pair, off in zip(leaves, ladders, sides, astray, strict=True)
         ]
 
     def _learn_noise(self, probes, ladders, sides):
@@ -336,6 +335,10 @@ class Looker:
         in_doubt = look.doubted or gap <= allowed + MORE * hidden
         in_doubt = in_doubt and row.verdict == DIFFER
         return replace(row, verdict=UNDECIDED) if in_doubt else row
+
+
+def _largest(values):
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
 def _kept(changes, astray):

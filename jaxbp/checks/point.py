@@ -26,6 +26,8 @@ from .rows import (
 
 JUMP = 4.0  # times what rounding was seen to do to f: less is no jump of f
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
+SHARE = 0.5  # of two gradients' sizes: one has nothing of the other
+FEW_DIGITS, SHARE_OF_FEW = 1e-4, 1 / 16  # so much is told of 16 bits, too
 ELEMENTS = 8  # that differ most are set beside the differences
 
 
@@ -93,9 +95,9 @@ class Point:
             jumps = [k.found.jump for k in looks if k.probe.leaf == j and k.found.jump]
             if jumps and max(jumps) > JUMP * self.looker.largest_rounding():
                 self.report.notes.append(
-                    f"f is discontinuous in `{name}` at {place(self.number)}: it "
-                    f"changes by {max(jumps):.3g} however short the step, and has no "
-                    "slope there."
+                    f"f changes by {max(jumps):.3g} however short the step of `{name}` "
+                    f"at {place(self.number)}: it is discontinuous there, or swings "
+                    "between neighbouring numbers, and no step sees a slope."
                 )
 
     def _again(self, looks):
@@ -120,8 +122,6 @@ class Point:
 
     def _by_own_rounding(self, looks, doubtful):
         """Where f's rounding explains a disagreement, it must be that of the leaf."""
-        if len(self.xs) == 1:
-            return
         calm = [i for i in doubtful if self.looker.excess(looks[i]) <= 1]
         leaves = list(dict.fromkeys(looks[i].probe.leaf for i in calm))[:EXPLAINED]
         high = {j for j in leaves if self.looker.hear_own_rounding(j)}
@@ -258,15 +258,17 @@ class Point:
     def _by_element(self, row, j, bar):
         """`row` of your gradient, unless an element of it has nothing of the other's,
         which its own rounding does not explain: what large entries of a leaf are
-        rounded by is no excuse for a small one."""
+        rounded by is no excuse for a small one, nor are the few digits of 16 bits."""
         if self.report.judged != YOURS or row.verdict not in (AGREE, UNDECIDED):
             return row
         _, gap, allowed, sizes = self._over(j, bar)
-        doubtful = (gap > allowed) & (gap > sizes / 2)
+        share = SHARE if epsilon(self.dtypes[j]) < FEW_DIGITS else SHARE_OF_FEW
+        doubtful = (gap > allowed) & (gap > share * sizes)
         if not doubtful.any():
             return row
         _, own, is_certain = self._measured(row.witness, j)
-        allowed = np.where(doubtful, allowed + own, np.inf)
+        few = epsilon(self.dtypes[j]) * sizes if share == SHARE_OF_FEW else allowed
+        allowed = np.where(doubtful, few + own, np.inf)
         where = self.where(row.leaf, witness=row.witness)
         found = judge_elements(where, self.judged[j], bar, allowed)
         if found.verdict == AGREE or (is_certain and found.excess > CERTAIN):

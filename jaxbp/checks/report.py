@@ -118,8 +118,14 @@ class Report(Shown):
         return list(dict.fromkeys(row.witness for row in self.rows))
 
     def worst(self, leaf, witness=None):
-        """The row of `leaf` that decides, against one witness or any; or None."""
+        """The row of `leaf` that decides, against one witness or any; or None.
+
+        Of a leaf that agrees it is one of the points where that could be told.
+        """
         rows = [r for r in self.rows if r.leaf == leaf]
+        if not any(row.failed for row in rows):
+            told = [row for here in _by_point(rows) if self._at(here) for row in here]
+            rows = told or rows
         return worst([r for r in rows if witness in (None, r.witness)])
 
     @property

@@ -126,5 +126,5 @@ def number(value, digits=9):
     """A value in at most `digits` significant digits; complex as a+bj."""
     if isinstance(value, complex) and value.imag:
         return f"{value.real:.{digits}g}{value.imag:+.{digits}g}j"
-    value = float(value.real)
+    value = float(value.real) + 0.0  # no zero with a sign
     return f"{value:.{digits}g}" if math.isfinite(value) else str(value)

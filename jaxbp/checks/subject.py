@@ -154,6 +154,17 @@ class Subject:
         return found
 
 
+def hidden_arrays(leaves):
+    """Names and types of leaves that are objects with arrays inside, and no pytrees."""
+    objects = [leaf for leaf in leaves if not tree.is_array(leaf.value)]
+    inside = [getattr(leaf.value, "__dict__", {}).values() for leaf in objects]
+    return [
+        (leaf.name, leaf.obstacle)
+        for leaf, values in zip(objects, inside, strict=True)
+        if not all(map(_obstacle, values))
+    ]
+
+
 def _alike(old, new):
     """Whether two leaves are of one type, and equal where they are held fixed."""
     if (old.name, old.obstacle, old.weak) != (new.name, new.obstacle, new.weak):

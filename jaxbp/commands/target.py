@@ -248,8 +248,9 @@ def parse_shapes(text):
         match = SPEC.match(text, at)
         if match is None or match[1] not in DTYPES:
             raise InvalidArgument(
-                f"`--shapes` must read like 'f32[3,4] i32[2] f64[]', but '{text[at:]}' "
-                f"came. Types: {', '.join(DTYPES)}."
+                f"`--shapes` must read like 'f32[3,4] i32[2] f64[]', but '{text}' "
+                f"came, which says nothing from '{text[at:]}' on. "
+                f"Types: {', '.join(DTYPES)}."
             )
         sizes = [int(n) for n in (match[2] or "").split(",") if n.strip()]
         specs.append((DTYPES[match[1]], tuple(sizes)))

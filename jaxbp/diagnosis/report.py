@@ -194,7 +194,9 @@ class NanReport(Shown):
         if self.later:
             return Page(f"`{self.name}`: {self.later}.")
         if not self:
-            value = ", though its value is not" if self.value_bad else ""
+            value = ", though its value is not"
+            value += ": `jaxbp.trace` shows where that turns"
+            value = value if self.value_bad else ""
             return Page(f"The {self.derivative} of `{self.name}` is finite{value}.")
         parts: list = [Words(self._headline(), "bad")]
         for number, birth in enumerate(self.births, 1):

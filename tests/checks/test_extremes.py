@@ -116,6 +116,27 @@ def test_waves_between_the_steps_that_bfloat16_shows():
         assert report.verdict != "differ"
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_wave_of_which_no_step_is_a_part(seed):
+    """Displaced by half its size, the epoch is thousands of periods away."""
+    t = jnp.linspace(59000.0, 59010.0, 20, dtype=jnp.float32)
+
+    def f(p):
+        return jnp.sum(jnp.sin(2 * jnp.pi * (t - p[0]) / p[1]) * p[2])
+
+    report = check(f, jnp.array([59001.3, 3.1, 1.2], jnp.float32), seed=seed)
+    assert report.verdict != "differ"
+
+
+def test_a_third_and_more_are_no_rounding_of_bfloat16():
+    w = jax.random.normal(jax.random.key(1), (4, 4), jnp.bfloat16)
+    f = lambda w: jnp.mean(jnp.tanh(w @ w.T) ** 2)  # noqa: E731
+    assert check(f, w, grad=jax.grad(f))
+    for factor in (1.5, 0.6):
+        wrong = lambda w, k=factor: (k * jax.grad(f)(w)).astype(w.dtype)  # noqa: E731
+        assert not check(f, w, grad=wrong)
+
+
 @pytest.mark.parametrize("factor", [1.001, 1.0])
 def test_what_another_leaf_rounds_does_not_hide_a_wrong_one(factor):
     """The sum of `loud` is rounded by 0.1, and stays as it is where `quiet` moves."""
