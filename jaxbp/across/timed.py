@@ -55,8 +55,10 @@ def timed(plan: Plan, at: Callable[..., "Point"], given: list, options) -> Plan:
             del built[way.name]
             notes.append(f"{way.name}: not measured, it differs from {_first(built)}")
     calls = {name: (one.compiled, tuple(given)) for name, one in built.items()}
-    taken = dict(rounds=ROUNDS, budget_s=BUDGET_S, least_s=LEAST_S)
-    return _with_times(plan, time_calls(calls, **taken) if calls else {}, notes)
+    if not calls:
+        return _with_times(plan, {}, notes)
+    times = time_calls(calls, rounds=ROUNDS, budget_s=BUDGET_S, least_s=LEAST_S)
+    return _with_times(plan, times, notes)
 
 
 def _distinct(plan: Plan) -> list[Way]:

@@ -115,8 +115,10 @@ class Looker:
         self._learn_noise(probes, ladders, sides)
         leaves = [probe.leaf for probe in probes]
         return [
-            slope(h, *pair, self.noise[j], self._rounding(j), _largest(off))
-            for j, h, pair, off in zip(leaves, ladders, sides, astray, strict=True)
+            slope(h, up, down, self.noise[j], self._rounding(j), _largest(off))
+            for j, h, (up, down), off in zip(
+                leaves, ladders, sides, astray, strict=True
+            )
         ]
 
     def _learn_noise(self, probes, ladders, sides):
@@ -152,19 +154,13 @@ class Looker:
         What is computed from other leaves alone rounds alike at x and beside it, and
         does not reach a difference, however coarse it is.
         """
-        seeds, there = range(rounding.SHAKES), list(self.xs)
-        x = wide(self.xs[leaf])
-        there[leaf] = (x + BESIDE * sizes_of(x, one_by_one=True)).astype(
-            self.xs[leaf].dtype
-        )
-        runs = [
-            self.check.values.rounded(xs, self.y_bar, seeds) for xs in (self.xs, there)
-        ]
-        if any(run is None or not np.isfinite(run).all() for run in runs):
+        x, there = self.xs[leaf], list(self.xs)
+        there[leaf] = moved(x, sizes_of(x, one_by_one=True), BESIDE)
+        here, beside = self._rounded(self.xs), self._rounded(there)
+        if here is None or beside is None:
             return False
-        own = max(
-            float(np.abs(runs[1] - runs[0]).max()) / ROUNDED, self.read.get(leaf, 0.0)
-        )
+        own = float(np.abs(beside - here).max()) / ROUNDED
+        own = max(own, self.read.get(leaf, 0.0))
         is_high = own < self.noise[leaf]
         self.noise[leaf] = min(own, self.noise[leaf])
         return is_high
@@ -172,13 +168,15 @@ class Looker:
     def largest_rounding(self, unknown=0.0):
         """The most that rounding was seen to change f's value when every operation
         rounds at random; `unknown` where it cannot be run so."""
-        if self.loudest is None and self.settings.differences:
-            seeds = range(rounding.SHAKES)
-            runs = self.check.values.rounded(self.xs, self.y_bar, seeds)
-            is_known = runs is not None and np.isfinite(runs).all()
-            self.loudest = float(np.abs(runs).max()) if is_known else np.nan
-        is_known = self.loudest is not None and np.isfinite(self.loudest)
-        return self.loudest if is_known else unknown
+        if self.loudest is None:
+            runs = self._rounded(self.xs) if self.settings.differences else None
+            self.loudest = np.nan if runs is None else float(np.abs(runs).max())
+        return unknown if np.isnan(self.loudest) else self.loudest
+
+    def _rounded(self, xs):
+        """Changes of f's value as every operation rounds at random; None if unknown."""
+        runs = self.check.values.rounded(xs, self.y_bar, range(rounding.SHAKES))
+        return runs if runs is not None and np.isfinite(runs).all() else None
 
     def _rounding(self, leaf):
         """What the coarsest dtype between the leaf and the output rounds of a value."""
