@@ -1,5 +1,6 @@
 """`jaxbp tape pkg.mod:fn`: what does reverse mode keep, why, and until when?"""
 
+from ..errors import InvalidArgument
 from .options import (
     File,
     Flag,
@@ -69,9 +70,13 @@ def _within(call, f, args, budget, plain, output, measure):
 
     places = call.wanted(0)
     kept = checkpointing.checkpointed(f, budget, places)
-    with display.waiting(f"planning {call.function} within {budget} ..."):
-        plan = kept.plan(*args, measure=measure)
-        within = costs.tape(kept, *args, argnums=places, has_aux=call.has_aux)
+    try:
+        with display.waiting(f"planning {call.function} within {budget} ..."):
+            plan = kept.plan(*args, measure=measure)
+            within = costs.tape(kept, *args, argnums=places, has_aux=call.has_aux)
+    except InvalidArgument:  # out of reach: what there is to save is shown all the same
+        output.give(plain)
+        raise
     if not (output.json or output.csv):
         display.show(plain.diff(within))
     return plan

@@ -209,7 +209,7 @@ def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: 
     centre = exp(mean([log(ratio) for ratio in ratios])) if ratios else 1.0
     axis.axvline(centre, color=colour, linewidth=1.2, linestyle=":")
     axis.set_yticks(places, names)
-    axis.set_xlabel(f"geometric mean {centre:.2f} (dotted)")
+    axis.set_xlabel(f"geometric mean of all {len(ratios)}: {centre:.2f} (dotted)")
     axis.invert_yaxis()
 
 
