@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from .factor import number
-from .term import Term
+from .term import Term, is_single
 
 MOST = 4096  # entries of a matrix that is put together so
 CHAIN = 1024  # comparisons in a line; beyond it is a concatenation of its entries
@@ -35,11 +35,6 @@ def split(terms: Sequence[Term], shape: Sequence[int]):
     if not single:
         return [], list(terms)
     return single, [term for term in terms if not is_single(term)]
-
-
-def is_single(term: Term) -> bool:
-    """Whether it is one entry at a place that is a number."""
-    return not any([axis.steps or axis.index for axis in (*term.out, *term.of)])
 
 
 def comparisons(terms: Sequence[Term], shape: Sequence[int]) -> int:

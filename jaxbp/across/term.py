@@ -243,9 +243,14 @@ def _diagonal(after, before, first, second):
 # Sums -------------------------------------------------------------------------
 
 
+def is_single(term: Term) -> bool:
+    """Whether it is one entry at a place that is a number."""
+    return not any([axis.steps or axis.index for axis in (*term.out, *term.of)])
+
+
 def signature(term: Term) -> tuple:
     """Equal of terms whose entries stand at the same places."""
-    if not any([axis.steps or axis.index for axis in (*term.out, *term.of)]):
+    if is_single(term):
         axes = (term.out, term.of)
         return tuple([tuple([(a.size, a.start) for a in side]) for side in axes])
     names: dict[Label, int] = {}

@@ -26,8 +26,8 @@ from .rows import (
 
 JUMP = 4.0  # times what rounding was seen to do to f: less is no jump of f
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
-SHARE = 0.5  # of two gradients' sizes: one has nothing of the other
-FEW_DIGITS, SHARE_OF_FEW = 1e-4, 1 / 16  # so much is told of 16 bits, too
+SHARE = 0.5  # of two gradients' sizes: one has nothing of the other,
+FEW_DIGITS, SHARE_OF_FEW = 1e-4, 1 / 16  # or, of types with such an epsilon, too little
 ELEMENTS = 8  # that differ most are set beside the differences
 
 
@@ -262,13 +262,14 @@ class Point:
         if self.report.judged != YOURS or row.verdict not in (AGREE, UNDECIDED):
             return row
         _, gap, allowed, sizes = self._over(j, bar)
-        share = SHARE if epsilon(self.dtypes[j]) < FEW_DIGITS else SHARE_OF_FEW
+        least, share = allowed, SHARE
+        if epsilon(self.dtypes[j]) > FEW_DIGITS:
+            least, share = epsilon(self.dtypes[j]) * sizes, SHARE_OF_FEW
         doubtful = (gap > allowed) & (gap > share * sizes)
         if not doubtful.any():
             return row
         _, own, is_certain = self._measured(row.witness, j)
-        few = epsilon(self.dtypes[j]) * sizes if share == SHARE_OF_FEW else allowed
-        allowed = np.where(doubtful, few + own, np.inf)
+        allowed = np.where(doubtful, least + own, np.inf)
         where = self.where(row.leaf, witness=row.witness)
         found = judge_elements(where, self.judged[j], bar, allowed)
         if found.verdict == AGREE or (is_certain and found.excess > CERTAIN):
