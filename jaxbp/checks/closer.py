@@ -16,6 +16,7 @@ SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive,
 SUPPORT = 3  # steps of all ladders, shorter than those taken, put it in doubt
 LONGER = 2.0  # and a longer one, where it is so many times longer at least
 NODES, DEGREE = 32, 7  # of the gradient between the ends, and of its smooth part
+PEAK = 12  # points, each four times as far, to the side of a narrow peak
 SWING = 0.2  # of a disagreement: more is left of the gradient where it swings
 EXPLAINED = 8  # leaves that are found wrong: one wrong rule makes many so
 INNER = 0.8  # of a step: kinks beyond do not move the difference
@@ -74,12 +75,13 @@ class Closer:
         ]
         swings = any(distance > gap / 2 for distance in far)
         rounded = SAFETY * self.looker.largest_rounding(unknown=np.inf)
-        swings |= look.found.unrest > rounded  # no noise of f's then
-        steps = sum(_supports(k, gap, slope, rounded) for k in [look, *others])
+        every = [look, *others]
+        swings |= any(k.found.unrest > rounded for k in every)  # no noise of f's then
+        steps = sum(_supports(k, gap, slope, rounded) for k in every)
         swings |= steps >= SUPPORT
-        if self.looker.excess(best) > 1 and (swings or not heard):
-            return replace(best, doubted=True)
-        return best
+        if self.looker.excess(best) <= 1:
+            return best
+        return replace(look, doubted=True) if swings or not heard else look
 
     def _resolved(self, looks):
         """`looks`, in doubt where the gradient between the ends of the steps explains
@@ -102,26 +104,41 @@ class Closer:
         of these ends, and the step is too long to tell the slope in its middle.
 
         It swings by as much as it disagrees: a sine whose periods are shorter than any
-        step that stands out of f's noise is averaged out by all of these. Or it is
-        smooth up to its value in the middle, and its mean is the difference.
+        step that stands out of f's noise is averaged out by all of these. Or its mean
+        is the difference, and it goes to its value in the middle without a jump.
         """
-        (j, d), gap = (look.probe.leaf, look.probe.direction), _gap(look)
+        gap = _gap(look)
         at, weights = np.polynomial.legendre.leggauss(NODES)
-        between = []
-        for t in at * look.found.step:
-            xs = list(self.xs)
-            xs[j] = moved(xs[j], d, t)
-            between.append(inner(self.gradient(xs)[j], d))
-        between = np.array(between)
+        between = self._between(look, at)
         if not np.isfinite(between).all():
             return False
         near = np.abs(at) < INNER
         smooth = np.polynomial.polynomial.polyfit(at[near], between[near], DEGREE)
         left = between - np.polynomial.polynomial.polyval(at, smooth)
-        swing = np.sqrt(np.sum(left[near] ** 2) / (near.sum() - DEGREE - 1))
-        middle, mean = abs(smooth[0] - look.value), weights @ between / 2
-        is_mean = abs(mean - look.found.central) < gap / 4
-        return bool(swing > SWING * gap or (middle < SWING * gap and is_mean))
+        if np.sqrt(np.sum(left[near] ** 2) / (near.sum() - DEGREE - 1)) > SWING * gap:
+            return True
+        if abs(weights @ between / 2 - look.found.central) >= gap / 4:
+            return False
+        return abs(smooth[0] - look.value) < SWING * gap or self._is_narrow(look)
+
+    def _is_narrow(self, look):
+        """Whether the gradient goes from its value in the middle to the slope in dispute
+        without a jump, to one side at least: a peak narrower than a step."""
+        distances = 0.25 ** np.arange(PEAK)[::-1]
+        for side in (distances, -distances):
+            way = np.array([look.value, *self._between(look, side), look.found.value])
+            if np.abs(np.diff(way)).max() < _gap(look) / 2:
+                return True
+        return False
+
+    def _between(self, look, at):
+        """The gradient along the look's direction at parts of its step."""
+        (j, d), found = (look.probe.leaf, look.probe.direction), []
+        for t in at * look.found.step:
+            xs = list(self.xs)
+            xs[j] = moved(xs[j], d, t)
+            found.append(inner(self.gradient(xs)[j], d))
+        return np.array(found)
 
 
 def _gap(look):

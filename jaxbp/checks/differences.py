@@ -28,6 +28,8 @@ UNREST = 0.02  # of it: so much noise may be swing
 HINGE = 4  # of the shortest steps that do not change a value
 DECADES = 1000.0  # that a ladder must span to tell a jump from rounding
 SAFETY = 8.0  # noise bars are so many times the noise read off a handful of values
+OFFSET = 0.75  # the power of the step's reciprocal by which no kink's slopes grow
+ASTRIDE = 0.25  # of the gap of one-sided slopes: a smaller move is none of theirs
 KINK = 0.25  # of the error bar: a larger share from one-sided slopes is a kink,
 LEAST_KINK = 1e-6  # if not tiny beside the largest gap of one-sided slopes seen
 
@@ -56,7 +58,7 @@ class Slope:
       finer: (n, 2) one-sided slopes of the steps shorter than the one taken, by which
         the value changes well beyond its rounding to both sides.
       bent: (n,) at which of these the one-sided slopes stand apart beyond their noise,
-        and no less than at the longer step before, as beside a kink.
+        and about as much as at the longer step before, as beside a kink.
       level: (n,) the noise of these slopes as it was read, without a factor of safety.
       still: the steps that change the value to neither side, nor does any shorter one,
         if these may be as long as the root of epsilon: the stairs of a round, perhaps.
@@ -169,7 +171,7 @@ def slope(steps, ahead, behind, floor, rounding=None, strayed=0.0):
         step=float(h[rung]), central=float(central[rung]),
         unrest=level * bool(level > UNREST * max(np.abs([ahead, behind]).max(), floor)),
         finer=np.stack([ahead / h, -behind / h], 1)[loud],
-        bent=_bent(h, apart, noise)[loud],
+        bent=_bent(h, central, apart, noise)[loud],
         level=noise[loud] / SAFETY, still=_stairs(h, ahead, behind),
     )  # fmt: skip
 
@@ -194,11 +196,16 @@ def _least_error(h, central, apart, noise):
     return extrapolated[best], error[best], lasting[best], stays, best
 
 
-def _bent(h, apart, noise):
-    """Where one-sided slopes stand apart by more than noise, and curvature, do it."""
+def _bent(h, central, apart, noise):
+    """Where one-sided slopes stand apart by more than noise and curvature do it, or
+    the error of the value at the point itself: that grows as the step shrinks, and
+    reaches the slopes between them not at all."""
     bent = np.abs(apart) > 2 * noise
     bent[:1] = False
-    bent[1:] &= np.abs(apart[1:]) * h[:-1] > 2 * np.abs(apart[:-1]) * h[1:]
+    growth = np.abs(apart[1:]) / np.maximum(np.abs(apart[:-1]), np.finfo(float).tiny)
+    ratio = h[:-1] / h[1:]
+    moved = np.abs(np.diff(central)) > ASTRIDE * np.abs(apart[1:])
+    bent[1:] &= (growth > 2 / ratio) & (moved | (growth < ratio**OFFSET))
     return bent
 
 

@@ -26,8 +26,10 @@ def explain(point, j, row):
             allowed = point.looker.allowed(look) / abs(unit)
             wrong = [n for n, v in values.items() if not _agrees(found, v, allowed)]
             values[DIFFERENCES], noise = found.value, found.noise
-    elif row.witness == DIFFERENCES:
-        wrong = [row.judged]
+    if found is None and row.witness == DIFFERENCES:  # along a direction
+        said, bound = values[row.judged], abs(row.value - row.other) / 4
+        exact = [name for name in point.bars if name in values]
+        wrong = [name for name in exact if abs(values[name] - said) <= bound]
     sentence = _sentence(point, row, values, wrong, found)
     blamed = wrong or _outvoted(row, values)
     said = "" if row.verdict == NOT_FINITE else _pattern(point, j, blamed, row)
@@ -39,9 +41,10 @@ def explain(point, j, row):
 def _outvoted(row, values):
     """The gradient given, if all that is exact beside it says one thing."""
     others = [v for n, v in values.items() if n not in (row.judged, DIFFERENCES)]
-    near = abs(row.value - row.other) / 4
-    alone = row.judged == YOURS and all(abs(v - row.other) <= near for v in others)
-    return [YOURS] if alone and row.witness != DIFFERENCES else []
+    if row.judged != YOURS or row.witness == DIFFERENCES:
+        return []
+    near = abs(values[YOURS] - others[0]) / 4
+    return [YOURS] if all(abs(v - others[0]) <= near for v in others) else []
 
 
 def _at(point, j, index):
@@ -84,7 +87,8 @@ def _sentence(point, row, values, wrong, found):
 def _exact_sentence(values, exact, row, found):
     """Two exact derivatives differ by more than rounding, by less than values show."""
     gap = abs(row.value - row.other)
-    near = [n for n in exact if abs(values[n] - row.value) <= gap / 2]
+    judged = values[row.judged]  # of a complex element, which no slope is
+    near = [n for n in exact if abs(values[n] - judged) <= gap / 2]
     far = [n for n in exact if n not in near]
     said = f"{listed(near)} differ"
     if far:

@@ -32,6 +32,7 @@ MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is all
 ROUNDED = 4.0  # rounding at random by whole units, at its largest, over its usual size
 SHORTENED = 0.25, 0.5  # powers of the largest number: by such a direction is divided
 BESIDE = 2.0**-10  # of the size of x: where f rounds anew
+ASTRAY = 0.25  # of a step: so far rounding may put its end from where it was to be
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
 
@@ -184,13 +185,18 @@ class Looker:
         return max(epsilon(dtype) * self.value_size / 8, underflow(dtype))
 
     def _strayed(self, probe, steps):
-        """<x_bar, where rounding put x + h d - (x + h d)>, for each step."""
+        """<x_bar, where rounding put x + h d - (x + h d)>, for each step; NaN where it
+        is put too far off for a gradient that may be wrong to tell what that did."""
         arrays = self.xs[probe.leaf], probe.direction, self.known[probe.leaf]
         x, d, x_bar = (a.ravel()[probe.members] for a in arrays)
         with np.errstate(over="ignore", invalid="ignore"):
             h = steps[:, None]
             astray = wide(moved(x, d, h)) - wide(x) - h * d
-            return np.real(np.sum(x_bar * astray, axis=1))
+            off = np.real(np.sum(x_bar * astray, axis=1))
+            far = np.linalg.norm(astray, axis=1) > ASTRAY * np.linalg.norm(
+                h * d, axis=1
+            )
+        return np.where(far, np.nan, off)
 
     def _pushed(self, probes):
         """name -> (slope, rounding) for each probe; who refuses is left out."""

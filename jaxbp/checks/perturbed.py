@@ -24,12 +24,14 @@ from .eager import compiled_quickly
 
 # Operations whose results are some of their operands' numbers, or not floating.
 EXACT = frozenset(
-    "abs argmax argmin broadcast_in_dim concatenate copy copy_p cummax cummin "
-    "device_put dynamic_slice dynamic_update_slice eq expand_dims floor ceil round ge "
-    "gather gt imag iota is_finite le lt max min ne neg pad real reduce_and reduce_max "
-    "reduce_min reduce_or reshape rev scatter select_and_gather_add select_n sign "
-    "slice sort split squeeze stop_gradient transpose unstack clamp complex conj "
-    "optimization_barrier top_k reduce_precision nextafter random_bits".split()
+    "abs argmax argmin bitcast_convert_type broadcast_in_dim concatenate copy copy_p "
+    "cummax cummin device_put dynamic_slice dynamic_update_slice eq expand_dims "
+    "floor ceil round ge gather gt imag iota is_finite le lt max min ne neg pad real "
+    "reduce_and reduce_max reduce_min reduce_or reduce_window_max reduce_window_min "
+    "rem reshape rev scatter scatter-max scatter-min scatter_max scatter_min "
+    "select_and_gather_add select_n sign slice sort split squeeze stop_gradient "
+    "transpose unstack clamp complex conj optimization_barrier top_k "
+    "reduce_precision nextafter random_bits".split()
 )
 # Operations whose terms round on the way.
 SUMS = frozenset(

@@ -12,6 +12,7 @@ from .closer import EXPLAINED, Closer
 from .finding import explain
 from .judge import judge_elements, judge_slope
 from .looks import Looker
+from .pooled import pooled
 from .rows import (
     AGREE,
     BARELY,
@@ -79,6 +80,7 @@ class Point:
             for probe in directions.cover(j, x, self.judged[j], count, self.rng, steep)
         ]
         looks = self._settled(self._again(self.looker.look(wanted)))
+        looks += pooled(self.looker, looks)
         self._name_jumps(looks)
         seen = {k.probe.leaf for k in looks if np.isfinite(k.found.value)}
         if self.check.settings.differences:
@@ -316,7 +318,8 @@ class Point:
                 by_witness.setdefault(row.witness, []).append((row, look))
         found = []
         for pairs in by_witness.values():
-            row = worst([row for row, _ in pairs])
+            rows = [row for row, _ in pairs]
+            row = worst([row for row in rows if row.fails_alone] or rows)
             look = next(look for other, look in pairs if other is row)
             found.append(narrow(row, look) if narrow and row.failed else row)
         return found
@@ -353,10 +356,11 @@ class Point:
                 return replace(row, verdict=KINK)
             if row.excess < CERTAIN:
                 return replace(row, verdict=UNDECIDED)
-        elif self._by_rounding(last) is not None:
+        elif last.doubted or self._by_rounding(last) is not None:
             return replace(row, verdict=UNDECIDED)
-        is_told = found.failed or len(part) == 1
-        return _unless_barely(found) if is_told else row
+        if found.excess < BARELY:
+            return _unless_barely(found) if len(part) == 1 else row
+        return found if found.failed or row.excess < CERTAIN else row
 
     def _adjoints(self, looks):
         """Rows of <y_bar, J x_dot> = <J^T y_bar, x_dot> within each system with both

@@ -50,6 +50,11 @@ class Row:
         return self.verdict in FAILURES
 
     @property
+    def fails_alone(self) -> bool:
+        """Whether it fails by one element, which need not be looked for then."""
+        return self.failed and self.index is not None and self.excess >= BARELY
+
+    @property
     def element(self) -> str:
         """The leaf with the index behind it, e.g. `params['W1'][3, 2]`."""
         if self.index is None:

@@ -32,7 +32,6 @@ elementwise("atanh", slope=lambda x: 1 / ((1 - x) * (1 + x)))
 elementwise("cbrt", slope=lambda y: lax.integer_pow(y, -2) / 3)
 elementwise("cos", slope=lambda x: -lax.sin(x))
 elementwise("cosh", slope=lambda x: lax.sinh(x))
-elementwise("digamma", slope=lambda x: lax.polygamma(jnp.ones_like(x), x))
 # The quotient itself serves the second slope; so does the numerator, where it is kept
 # (that of softmax is).
 elementwise(

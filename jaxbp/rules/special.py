@@ -4,6 +4,7 @@ A derivative that has no closed form among the primitives is refused by name whe
 asked for. Sources: NIST Digital Library of Mathematical Functions (DLMF), by number.
 """
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -55,6 +56,20 @@ def _bessel_i1e_slope(x, y):
 
 
 elementwise("bessel_i1e", slope=_bessel_i1e_slope)
+
+
+# The trigamma function, psi_1(x) = pi^2 / sin^2(pi x) - psi_1(1 - x), DLMF 5.15.6: what
+# XLA computes it by, Hurwitz's zeta function, is wrong below -9.
+def _trigamma(x):
+    negative = x < 0
+    right = lax.polygamma(jnp.ones_like(x), jnp.where(negative, 1 - x, x))
+    wave = lax.sin(
+        math.pi * jnp.where(negative, x - lax.round(x), jnp.ones_like(x) / 2)
+    )
+    return jnp.where(negative, lax.square(math.pi / wave) - right, right)
+
+
+elementwise("digamma", slope=_trigamma)
 
 
 # P(a, x) = integral from 0 to x of t^(a - 1) exp(-t) dt / Gamma(a), and Q = 1 - P.

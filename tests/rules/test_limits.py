@@ -109,3 +109,24 @@ def test_logsumexp_of_minus_infinity():
     assert np.isnan(gradient(-np.inf)) and np.all(
         np.isnan(gradient(jnp.full(2, -np.inf)))
     )
+
+
+TRIGAMMA = [  # x, psi', psi''
+    (-0.5, 8.93480220054467931, -0.828796644234319996),
+    (-8.7, 14.9708246297758559, -68.8493237997164786),
+    (-18.0555, 327.905061979058439, 11698.3313698609896),
+    (-30.25, 19.7066913419630481, 124.024049429090055),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("x", "first", "second"), TRIGAMMA)
+def test_digamma_below_zero(x, first, second, dtype):
+    """JAX's own is wrong below -8: it has 339,142 below zero at -9.0555."""
+    rtol = 1e-13 if dtype is np.float64 else 1e-4  # of x by its last place
+    twice = jaxbp.grad(jaxbp.grad(jax.lax.lgamma))
+    for derivative in (jaxbp.grad(jax.lax.digamma), jax.jit(twice)):
+        np.testing.assert_allclose(derivative(dtype(x)), first, rtol=rtol)
+        rtol_second = 1e-12 if dtype is np.float64 else 1e-3
+        found = jaxbp.grad(derivative)(dtype(x))
+        np.testing.assert_allclose(found, second, rtol=rtol_second)
