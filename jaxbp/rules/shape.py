@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 
 from .. import ir
-from ..linear.base import unbroadcast
+from ..linear.base import total, unbroadcast
 from ..linear.labels import IDENTITY, Form, Labels, along, identity, reshaped
 from .registry import MOVES, linear
 
@@ -24,7 +24,7 @@ def nothing(x, y_bar):
 
 def _broadcast_transpose(y_bar, x, *, shape, broadcast_dimensions, **params):
     added = [axis for axis in range(len(shape)) if axis not in broadcast_dimensions]
-    summed = lax.reduce_sum(y_bar, added) if added else y_bar
+    summed = total(y_bar, tuple(added)) if added else y_bar
     return unbroadcast(summed, x.shape)
 
 
