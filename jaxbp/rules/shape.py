@@ -128,7 +128,8 @@ def _slice_transpose(y_bar, x, *, start_indices, limit_indices, strides):
 
 
 def _slice_window(it, residuals):
-    return it.params["start_indices"] if it.params["strides"] is None else None
+    strides = it.params["strides"] or ()
+    return it.params["start_indices"] if all(n == 1 for n in strides) else None
 
 
 linear("slice", transpose=_slice_transpose, form=Form("moves", window=_slice_window))
