@@ -14,6 +14,7 @@ from jax.extend.core import set_current_trace as set_current_trace
 from jax.extend.core import take_current_trace as take_current_trace
 
 from .arithmetic import Arithmetic as Arithmetic
+from .known import known as known
 from .precision import cast as cast
 from .precision import in_precision as in_precision
 from .precision import precision_of as precision_of

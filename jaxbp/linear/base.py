@@ -12,6 +12,7 @@ element each element comes; `opened` which linear program is inside. What answer
 of these is an operator, known by its two directions alone.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -170,10 +171,30 @@ def unbroadcast(y_bar, shape: tuple[int, ...]):
     if y_bar.shape == shape:
         return y_bar
     if not shape:
-        return lax.reduce_sum(y_bar, tuple(range(y_bar.ndim)))
+        return total(y_bar, tuple(range(y_bar.ndim)))
     pairs = enumerate(zip(y_bar.shape, shape, strict=True))
     axes = tuple(i for i, (long, short) in pairs if long != short)
-    return lax.reshape(lax.reduce_sum(y_bar, axes), shape)
+    return lax.reshape(total(y_bar, axes), shape)
+
+
+FEW_TERMS = 4
+
+
+def total(x, axes: tuple[int, ...]):
+    """The sum along axes.
+
+    A few terms are added one by one: XLA for CPUs has a library for reductions, whose
+    operands are arrays first, and which takes ten times as long where several sums of
+    few terms meet in one kernel. Not the rows of a matrix: all that is done to a column
+    would go into that kernel, and the program take a third longer to compile.
+    """
+    few = len(axes) == 1 and 1 < x.shape[axes[0]] <= FEW_TERMS
+    rows = x.ndim <= 2 and axes[-1] == x.ndim - 1
+    if not few or rows or ir.placed(ir.typeof(x)):
+        return lax.reduce_sum(x, axes)
+    terms = range(x.shape[axes[0]])
+    parts = [lax.index_in_dim(x, i, axes[0], keepdims=False) for i in terms]
+    return functools.reduce(lax.add, parts)
 
 
 def broadcast(x_dot, shape: tuple[int, ...]):

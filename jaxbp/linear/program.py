@@ -107,7 +107,7 @@ class LinearProgram:
         at, ends = env.get, self.structure.ends()
         for edge in reversed(self.structure.edges):
             last = ends.pop()
-            if waiting.parts or waiting.reads:
+            if waiting:
                 waiting.before(edge, env)
             given = [at(slot) for slot in edge.outs]
             if given[0] is None and all(value is None for value in given):

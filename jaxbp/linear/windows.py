@@ -19,6 +19,7 @@ from jax import lax
 from .. import ir
 from . import in_place
 from .base import add
+from .tiles import Tile, covers
 
 # A part this many times smaller than the whole waits; of larger ones a compiler writes
 # the sum in one pass.
@@ -58,21 +59,31 @@ class Waiting:
         self.avals, self.in_loop = avals, in_loop
         self.parts: dict[int, list[Window]] = defaultdict(list)
         self.reads: dict[int, list] = {}  # what was read where nothing is written yet
+        self.tiles: dict[int, list[Tile]] = defaultdict(list)  # larger parts
+
+    def __bool__(self):
+        return bool(self.parts or self.reads or self.tiles)
 
     def takes(self, edge, residuals, y_bar) -> bool:
-        """Whether the pull of `y_bar` waits: a small part of the input was read."""
+        """Whether the pull of `y_bar` waits: a part of the input was read, at places
+        that are known where it is no small part."""
         find, slot = edge.map.form.window, edge.ins[0]
         whole = self.avals[slot]
         if find is None or ir.placed(whole):
             return False
         if y_bar.dtype != whole.dtype:  # wider, by a custom rule: it stays so
             return False
-        if not is_small_part(y_bar.shape, whole.shape, self.in_loop):
-            return False
         starts = find(edge.map, residuals)
-        if starts is not None:
+        if starts is None:
+            return False
+        if is_small_part(y_bar.shape, whole.shape, self.in_loop):
             self.parts[slot].append(Window(tuple(starts), y_bar))
-        return starts is not None
+            return True
+        small = self.in_loop and math.prod(whole.shape) < LEAST  # added in one kernel
+        if residuals or small or y_bar.size == 0:
+            return False
+        self.tiles[slot].append(Tile(tuple(starts), y_bar, edge.map))
+        return True
 
     def before(self, edge, env: dict) -> None:
         """Adds what waits for the outputs of an edge that will be pulled."""
@@ -94,6 +105,7 @@ class Waiting:
         Args:
           between: parts of the sum will be read, and it is written then.
         """
+        self._lay(slot, env)
         parts = self.parts.pop(slot, None)
         if not parts:
             return
@@ -114,6 +126,16 @@ class Waiting:
             most = 1 if known else FEW_IN_LOOP if self.in_loop else FEW
             few = len(group) <= most and not between
             env[slot] = _added(env.get(slot), self.avals[slot], group, few, known)
+
+    def _lay(self, slot: int, env: dict) -> None:
+        """Adds larger parts, those beside one another as one. A thin strip beside such
+        a part, as a roll reads it, is a small part, sooner added in its place."""
+        found, rest = covers(self.tiles.pop(slot, ()), self.avals[slot].shape)
+        for axis, cover in found:
+            whole = _joined([tile.y_bar for tile in cover], axis)
+            env[slot] = add(env.get(slot), whole)
+        for tile in rest:
+            env[slot] = add(env.get(slot), tile.map.pull_one((), tile.y_bar))
 
 
 def _added(x_bar, aval, parts: Sequence[Window], few: bool, known: bool):

@@ -20,6 +20,7 @@ from . import (
     ragged,
     reduction,
     scatter,
+    scatter_extremes,
     schur,
     shape,
     smooth,

@@ -1,5 +1,7 @@
 """Reductions: what is summed spreads back, what wins takes all."""
 
+import functools
+import itertools
 import math
 
 import jax
@@ -7,9 +9,10 @@ import numpy as np
 from jax import lax
 
 from .. import ir
+from ..linear.for_cpu import for_cpu
 from ..linear.labels import Form, summing
 from . import mesh
-from .registry import general, linear, rewritten
+from .registry import General, general, linear, register, rewritten
 
 
 def _kept(ndim, axes):
@@ -34,14 +37,16 @@ linear(
 
 
 # y = max x along axes. The tangent is the mean of the tangents at the places that
-# attain it (one place, unless there are ties).
+# attain it (one place, unless there are ties). They are counted as integers: exactly in
+# any dtype, and XLA for CPUs keeps no weight of theirs for it.
 def _extremum(reduce):
     def jvp(primals, tangents, *, axes, **params):
         (x,), (x_dot,) = primals, tangents
         y = reduce(x, axes)
         at = lax.eq(x, _spread(y, ir.typeof(x), axes))
         weight = lax.convert_element_type(at, x_dot.dtype)
-        count = lax.reduce_sum(weight, axes)
+        count = lax.reduce_sum(lax.convert_element_type(at, np.int32), axes)
+        count = lax.convert_element_type(count, x_dot.dtype)
         return y, lax.div(lax.reduce_sum(lax.mul(x_dot, weight), axes), count)
 
     return jvp
@@ -51,8 +56,6 @@ general("reduce_max", jvp=_extremum(lambda x, axes: lax.reduce_max(x, axes)))
 general("reduce_min", jvp=_extremum(lambda x, axes: lax.reduce_min(x, axes)))
 
 
-# Any other reduction is a tree of its pairwise operation: halves are combined until one
-# element is left, in log2(n) steps. Zeros among the factors of a product need no care.
 def _in_front(x, axes):
     """`x` with `axes` flattened into one leading axis."""
     kept = _kept(x.ndim, axes)
@@ -61,6 +64,83 @@ def _in_front(x, axes):
     return lax.reshape(moved, (count, *(x.shape[axis] for axis in kept)))
 
 
+# y = product of x along axes. The slope in a factor is the product of the others, and
+# nothing is divided: zeros among the factors need no care. Many factors are multiplied
+# in groups first; with o the product of the other groups, that of the other factors is
+# o times that of the others of the group. On CPUs each level is a call of its own:
+# compilers would compute the levels below it anew for each factor, in n^2 products.
+GROUP = 8
+
+
+class _Product(General):
+    """The products of others are computed where the rule is applied: `for_cpu` is not
+    for what is done to open tangents."""
+
+    def __call__(self, walker, primitive, values, dots, params):
+        (x,), axes = values, params["axes"]
+        if type(x) is ir.Hole or ir.typeof(x).size == 0:
+            others = ir.zeros(ir.typeof(x))
+        else:
+            others = _placed_back(_others(_in_front(x, axes)), ir.typeof(x), axes)
+        return walker.through(_product_jvp, [x, others], [dots[0], None], params)
+
+
+def _product_jvp(primals, tangents, *, axes, **params):
+    (x, others), (x_dot, _) = primals, tangents
+    y_dot = lax.reduce_sum(lax.mul(others, x_dot), axes)
+    return [lax.reduce_prod(x, axes)], [y_dot]
+
+
+def _placed_back(x, aval, axes):
+    """What `_in_front` gave, as it was."""
+    order = (*axes, *_kept(len(aval.shape), axes))
+    x = lax.reshape(x, [aval.shape[axis] for axis in order])
+    return lax.transpose(x, np.argsort(order))
+
+
+def _others(x):
+    """Per factor the product of the others, along the first axis of (n, ...)."""
+    count = x.shape[0]
+    if count <= GROUP:
+        return lax.concatenate(_excluding(_parts(x, count)), 0)
+    size = -(-count // GROUP)
+    end = [(0, size * GROUP - count, 0), *[(0, 0, 0)] * (x.ndim - 1)]
+    x = lax.pad(x, np.ones((), x.dtype), end)
+    if ir.placed(ir.typeof(x)):
+        found = _within(x, _others(_grouped(x)))
+    else:
+        others = _others(for_cpu(_grouped, _grouped, x))
+        found = for_cpu(_within, _within, x, others)
+    return lax.slice_in_dim(found, 0, count)
+
+
+def _parts(x, count: int) -> list:
+    size = x.shape[0] // count
+    return [lax.slice_in_dim(x, i * size, (i + 1) * size) for i in range(count)]
+
+
+def _grouped(x):
+    return functools.reduce(lax.mul, _parts(x, GROUP))
+
+
+def _within(x, others):
+    found = [lax.mul(others, part) for part in _excluding(_parts(x, GROUP))]
+    return lax.concatenate(found, 0)
+
+
+def _excluding(parts):
+    """For each of the parts the product of the others."""
+    one = lax.full_like(parts[0], 1)
+    before = [one, *itertools.accumulate(parts[:-1], lax.mul)]
+    after = [one, *itertools.accumulate(parts[:0:-1], lax.mul)]
+    return list(map(lax.mul, before, reversed(after)))
+
+
+register("reduce_prod", _Product(_product_jvp))
+
+
+# Any other reduction is a tree of its pairwise operation: halves are combined until one
+# element is left, in log2(n) steps.
 def _halved(combine, xs):
     """Arrays (n, ...) with n >= 1 combined along their first axis.
 
@@ -73,25 +153,6 @@ def _halved(combine, xs):
         seconds = [lax.slice_in_dim(x, half, count) for x in xs]
         xs = combine(firsts, seconds)
     return [lax.squeeze(x, (0,)) for x in xs]
-
-
-def _product(x, *, axes, **params):
-    factors = _in_front(x, axes)
-    if factors.shape[0] == 0:
-        return lax.full(factors.shape[1:], 1, x.dtype)
-    return _halved(_multiplied, [factors])[0]
-
-
-def _multiplied(firsts, seconds):
-    """Products of pairs; a second array that lacks an element ends with a 1."""
-    (first,), (second,) = firsts, seconds
-    if first.shape != second.shape:
-        end = [(0, 1, 0), *[(0, 0, 0)] * (second.ndim - 1)]
-        second = lax.pad(second, np.ones((), second.dtype), end)
-    return [lax.mul(first, second)]
-
-
-rewritten("reduce_prod", _product)
 
 
 def on_arrays(program, ndim):

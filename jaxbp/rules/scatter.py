@@ -19,10 +19,10 @@ from ..linear.base import Edge, Params
 from ..linear.for_cpu import for_cpu
 from ..linear.labels import Form
 from ..linear.primitive import JointlyThroughPrimitive
-from .registry import MOVES, SCATTERS, General, Linear, general, linear, register
+from .registry import MOVES, SCATTERS, General, Linear, linear, register
 
 
-def _gathered(y, indices, updates, params, gather=lax.gather):
+def gathered(y, indices, updates, params, gather=lax.gather):
     """What stands in `y` where a scatter with these parameters writes `updates`."""
     numbers = params["dimension_numbers"]
     windows = iter(numbers.update_window_dims)
@@ -49,7 +49,7 @@ def _gathered(y, indices, updates, params, gather=lax.gather):
     )
 
 
-def _scattered(scatter, x, indices, updates, params):
+def scattered(scatter, x, indices, updates, params):
     """`updates` brought into `x` by one of lax's scatters."""
     return scatter(
         x,
@@ -69,7 +69,7 @@ def _in_place(y_bar, x, indices, updates, params) -> bool:
     """Whether the cotangent of an array that is written to is updated in place."""
     if not ir.is_tracer(y_bar):
         return False
-    one = _places(indices, params) <= 1
+    one = meeting(indices, params) <= 1
     return in_place.is_part(updates.shape if one else (), x)
 
 
@@ -77,14 +77,14 @@ def _read(y_bar, indices, updates, params):
     """The cotangent of updates that are added. Compilers would compute that of their
     places anew for each that reads it, so on CPUs the gather is a call of its own."""
     if updates.size <= y_bar.size or ir.placed(ir.typeof(y_bar)):
-        return _gathered(y_bar, indices, updates, params)
+        return gathered(y_bar, indices, updates, params)
     like = jax.ShapeDtypeStruct(updates.shape, y_bar.dtype)
     how = Params({**params, "updates": like})
     return for_cpu(_gather, _gather, y_bar, indices, how=how)
 
 
 def _gather(y_bar, indices, *, how):
-    return _gathered(y_bar, indices, how["updates"], how)
+    return gathered(y_bar, indices, how["updates"], how)
 
 
 # scatter-add: the operand's cotangent passes, the update's is read at its place.
@@ -93,7 +93,7 @@ def _add_transpose(y_bar, x, indices, updates, **params):
         return [y_bar, None, _read(y_bar, indices, updates, params)]
     window = in_place.window_of(x.shape, indices, updates.shape, params)
     if window is None:
-        part = _gathered(y_bar, indices, updates, params, _read_at)
+        part = gathered(y_bar, indices, updates, params, _read_at)
         return [y_bar, None, part]
     part = in_place.read(y_bar, window.starts, window.shape, linear=True)
     return [y_bar, None, window.inside_alone(part, updates.shape)]
@@ -122,12 +122,12 @@ def _write_transpose(y_bar, x, indices, updates, **params):
             kept = window.chosen(in_place.zeros_after(part, part.dtype), part)
             x_bar = in_place.write(y_bar, kept, window.starts)
             return [x_bar, None, window.inside_alone(part, updates.shape)]
-        part = _gathered(y_bar, indices, updates, params, _read_at)
+        part = gathered(y_bar, indices, updates, params, _read_at)
         cleared = in_place.zeros_after(part, y_bar.dtype)
     else:
-        part = _gathered(y_bar, indices, updates, params)
+        part = gathered(y_bar, indices, updates, params)
         cleared = lax.full(updates.shape, 0, y_bar.dtype)
-    return [_scattered(lax.scatter, y_bar, indices, cleared, params), None, part]
+    return [scattered(lax.scatter, y_bar, indices, cleared, params), None, part]
 
 
 # When places may be written twice, which update stays is known only afterwards. Each
@@ -140,9 +140,9 @@ class _Overwriting:
 
     def bind(self, x_dot, indices, updates_dot, won, **params):
         cleared = lax.full(updates_dot.shape, 0, x_dot.dtype)
-        kept = _scattered(lax.scatter, x_dot, indices, cleared, params)
-        return _scattered(
-            lax.scatter_add, kept, indices, _masked(won, updates_dot), params
+        kept = scattered(lax.scatter, x_dot, indices, cleared, params)
+        return scattered(
+            lax.scatter_add, kept, indices, masked(won, updates_dot), params
         )
 
 
@@ -151,7 +151,7 @@ _OVERWRITING = _Overwriting()
 
 def _overwrite_transpose(y_bar, x, indices, updates, won, **params):
     x_bar, _, part = _write_transpose(y_bar, x, indices, updates, **params)
-    return [x_bar, None, _masked(won, part), None]
+    return [x_bar, None, masked(won, part), None]
 
 
 def _overwrite(walker, primitive, values, dots, params):
@@ -175,26 +175,34 @@ def _won(x, indices, updates, params):
         return _won_of_few(indices, updates, params)
     numbers = _numbered(updates, params)
     winners = lax.full(x.shape, 0, numbers.dtype)
-    winners = _scattered(lax.scatter, winners, indices, numbers, params)
-    return lax.eq(numbers, _gathered(winners, indices, updates, params))
+    winners = scattered(lax.scatter, winners, indices, numbers, params)
+    return lax.eq(numbers, gathered(winners, indices, updates, params))
 
 
 def _are_apart(x, indices, params) -> bool:
     """Whether windows that begin at different places do not meet, and are so few that
     all pairs of them are compared sooner than the whole is written."""
-    numbers, count = params["dimension_numbers"], _places(indices, params)
-    indexed = set(numbers.scatter_dims_to_operand_dims)
-    exact = params["mode"] != lax.GatherScatterMode.CLIP
-    whole = not numbers.operand_batching_dims and exact
+    exact, count = (
+        params["mode"] != lax.GatherScatterMode.CLIP,
+        meeting(indices, params),
+    )
     few = count * count <= max(math.prod(x.shape), 256)
-    return whole and few and indexed.issubset(numbers.inserted_window_dims)
+    return exact and few and _meet_whole(params)
+
+
+def _meet_whole(params) -> bool:
+    """Whether windows within the operand that begin at different places do not meet."""
+    numbers = params["dimension_numbers"]
+    indexed = set(numbers.scatter_dims_to_operand_dims)
+    apart = indexed.issubset(numbers.inserted_window_dims)
+    return apart and not numbers.operand_batching_dims
 
 
 def _won_of_few(indices, updates, params):
     """`_won` by comparing starts: the numbers meet in an array of their own."""
     windows = params["dimension_numbers"].update_window_dims
     rest = [axis for axis in range(len(updates.shape)) if axis not in windows]
-    count = _places(indices, params)
+    count = meeting(indices, params)
     at = lax.reshape(indices, (count, indices.shape[-1]))
     pairs = (count, count, at.shape[1])
     same = lax.eq(
@@ -222,7 +230,7 @@ def _numbered(updates, params):
     return lax.broadcast_in_dim(numbers, updates.shape, rest)
 
 
-def _masked(mask, x_dot):
+def masked(mask, x_dot):
     return lax.select(mask, x_dot, lax.full(x_dot.shape, 0, x_dot.dtype))
 
 
@@ -235,14 +243,29 @@ def _scatter_rule(walker, primitive, values, dots, params):
             "`scatter_apply` has no derivative, here as in JAX. Gather the values, "
             "apply the function, and scatter what comes out."
         )
-    once = params["unique_indices"] or _places(values[1], params) <= 1
+    once = params["unique_indices"] or meeting(values[1], params) <= 1
+    once = once or _are_known_apart(ir.typeof(values[0]), values[1], params)
     if once:
         params = params | {"unique_indices": True}
     chosen = _write_once if once else _overwrite
     return chosen(walker, primitive, values, dots, params)
 
 
-def _places(indices, params):
+def _are_known_apart(x, indices, params) -> bool:
+    """Whether all windows are known to lie inside, each at a place of its own."""
+    at = ir.known(indices) if _meet_whole(params) else None
+    if at is None:
+        return False
+    axes = list(params["dimension_numbers"].scatter_dims_to_operand_dims)
+    shape = np.array(x.shape)[axes]
+    at = at.reshape(-1, len(axes)).astype(np.int64)
+    if not ((at >= 0) & (at < shape)).all():
+        return False
+    places = np.ravel_multi_index(tuple(at.T), tuple(shape))
+    return np.unique(places).size == places.size
+
+
+def meeting(indices, params):
     """How many windows may meet one another."""
     batched = params["dimension_numbers"].scatter_indices_batching_dims
     shape = ir.typeof(indices).shape[:-1]
@@ -256,7 +279,7 @@ register("scatter", _scatter_rule, kind="moves")
 # updates of the same place: those before it times those after it, in order of places.
 # Nothing is divided, so it and all its derivatives are right where updates are 0.
 def _mul_transpose(y_bar, x_dot, indices, updates, **params):
-    return _scattered(lax.scatter_mul, y_bar, indices, updates, params)
+    return scattered(lax.scatter_mul, y_bar, indices, updates, params)
 
 
 _scale = Linear(_mul_transpose, (0,))
@@ -266,13 +289,13 @@ def _mul_jvp(primals, tangents, **params):
     x, indices, updates = primals
     x_dot, _, updates_dot = tangents
     y = scatter_mul_p.bind(x, indices, updates, **params)
-    if not params["unique_indices"] and _places(indices, params) > 1:
+    if not params["unique_indices"] and meeting(indices, params) > 1:
         slopes = _others(x, indices, updates, params)
     else:
-        slopes = _gathered(x, indices, updates, params)
+        slopes = gathered(x, indices, updates, params)
     nothing = lax.full(x.shape, 0, x.dtype)
     gained = lax.mul(slopes, updates_dot)
-    y_dot = _scattered(lax.scatter_add, nothing, indices, gained, params)
+    y_dot = scattered(lax.scatter_add, nothing, indices, gained, params)
     if x_dot is not None:
         y_dot = lax.add(y_dot, scatter_mul_p.bind(x_dot, indices, updates, **params))
     return y, y_dot
@@ -283,7 +306,7 @@ def _others(x, indices, updates, params):
     size = updates.size
     dtype = np.int32 if x.size < 2**31 - 1 else np.int64
     numbers = lax.add(lax.iota(dtype, x.size), np.ones((), dtype))
-    places = _gathered(lax.reshape(numbers, x.shape), indices, updates, params)
+    places = gathered(lax.reshape(numbers, x.shape), indices, updates, params)
     places, factors = lax.reshape(places, (size,)), lax.reshape(updates, (size,))
     dropped = lax.eq(places, lax.full_like(places, 0))
     factors = lax.select(dropped, lax.full_like(factors, 1), factors)
@@ -293,7 +316,7 @@ def _others(x, indices, updates, params):
     before = _products_before(factors, places)
     after = lax.rev(_products_before(*backwards), (0,))
     others = lax.mul(before, after)[jnp.argsort(order)]
-    at = _gathered(x, indices, updates, params)
+    at = gathered(x, indices, updates, params)
     return lax.mul(at, lax.reshape(others, updates.shape))
 
 
@@ -327,74 +350,3 @@ def _scatter_mul_rule(walker, primitive, values, dots, params):
 
 
 register("scatter-mul", _scatter_mul_rule)
-
-
-# scatter-max and -min: a place's tangent is the mean of the tangents of all that attain
-# its value: the operand's own and those of updates, as in JAX. Where updates are many
-# they are counted place by place: then each gathers its place's cotangent alone.
-def _extreme(scatter):
-    def jvp(primals, tangents, **params):
-        x, indices, updates = primals
-        x_dot, _, updates_dot = tangents
-        y = _scattered(scatter, x, indices, updates, params)
-        wins = lax.eq(updates, _gathered(y, indices, updates, params))
-        find = _means if x.size <= MANY_PLACES * updates.size else _moved
-        return y, find(x, y, indices, wins, x_dot, updates_dot, params)
-
-    return jvp
-
-
-MANY_PLACES = 4  # for an update: of more, those that it goes to are looked at alone
-
-
-def _means(x, y, indices, wins, x_dot, updates_dot, params):
-    """The tangent of `y`, from the number of those that win at each of its places."""
-    nothing, one = lax.full(x.shape, 0, x.dtype), lax.full_like(x, 1)
-    stays = lax.bitwise_or(lax.eq(x, y), lax.ne(x, x))
-    count = lax.convert_element_type(wins, x.dtype)
-    count = _scattered(lax.scatter_add, nothing, indices, count, params)
-    count = lax.add(count, lax.convert_element_type(stays, x.dtype))
-    total = nothing if x_dot is None else lax.select(stays, x_dot, nothing)
-    if updates_dot is not None:
-        gained = _masked(wins, updates_dot)
-        total = _scattered(lax.scatter_add, total, indices, gained, params)
-    return lax.mul(total, lax.div(one, lax.max(count, one)))
-
-
-def _moved(x, y, indices, wins, x_dot, updates_dot, params):
-    """The same, as what updates change at their places."""
-    own, share, rivals = _shares(x, y, indices, wins, params)
-    moved = None
-    if x_dot is not None:
-        at = _gathered(x_dot, indices, wins, params)
-        moved = lax.mul(at, lax.div(lax.sub(own, lax.full_like(own, 1)), rivals))
-    if updates_dot is not None:
-        gained = lax.mul(updates_dot, share)
-        moved = gained if moved is None else lax.add(moved, gained)
-    base = lax.full(x.shape, 0, x.dtype) if x_dot is None else x_dot
-    return _scattered(lax.scatter_add, base, indices, moved, params)
-
-
-def _shares(x, y, indices, wins, params):
-    """Per update: the operand's and its own weight, and how many meet at its place."""
-    one, zero = lax.full(wins.shape, 1, x.dtype), lax.full(wins.shape, 0, x.dtype)
-    final = _gathered(y, indices, wins, params)
-    stays = lax.eq(_gathered(x, indices, wins, params), final)
-    alone = params["unique_indices"] or _places(indices, params) <= 1
-
-    def met(weights):
-        if alone:
-            return weights
-        nothing = lax.full(x.shape, 0, x.dtype)
-        total = _scattered(lax.scatter_add, nothing, indices, weights, params)
-        return _gathered(total, indices, wins, params)
-
-    # Out of bounds nothing meets; the maximum with 1 keeps infinities out of there.
-    winners = lax.add(met(lax.select(wins, one, zero)), lax.select(stays, one, zero))
-    weight = lax.div(one, lax.max(winners, one))
-    own, share = lax.select(stays, weight, zero), lax.select(wins, weight, zero)
-    return own, share, lax.max(met(one), one)
-
-
-general("scatter-max", jvp=_extreme(lax.scatter_max))
-general("scatter-min", jvp=_extreme(lax.scatter_min))

@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 
 from .. import ir
-from ..linear.base import unbroadcast
+from ..linear.base import total, unbroadcast
 from ..linear.labels import IDENTITY, Form, Labels, along, identity, reshaped
 from .registry import MOVES, linear
 
@@ -24,7 +24,7 @@ def nothing(x, y_bar):
 
 def _broadcast_transpose(y_bar, x, *, shape, broadcast_dimensions, **params):
     added = [axis for axis in range(len(shape)) if axis not in broadcast_dimensions]
-    summed = lax.reduce_sum(y_bar, added) if added else y_bar
+    summed = total(y_bar, tuple(added)) if added else y_bar
     return unbroadcast(summed, x.shape)
 
 
@@ -128,7 +128,8 @@ def _slice_transpose(y_bar, x, *, start_indices, limit_indices, strides):
 
 
 def _slice_window(it, residuals):
-    return it.params["start_indices"] if it.params["strides"] is None else None
+    strides = it.params["strides"] or ()
+    return it.params["start_indices"] if all(n == 1 for n in strides) else None
 
 
 linear("slice", transpose=_slice_transpose, form=Form("moves", window=_slice_window))

@@ -195,3 +195,19 @@ def test_jit_finds_a_pullback_again():
             _, pushforward = jaxbp.linearize(case.function, *case.x)
             apply(pushforward, case.x)
         assert len(traced) == 1, case.name
+
+
+FEW = {"before": ((5, 1, 4), (5, 3, 4)), "last": ((5, 4, 1), (5, 4, 2)),
+       "missing": ((4,), (2, 4)), "two": ((1, 5, 1), (2, 5, 3))}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape, long", FEW.values(), ids=FEW)
+def test_few_terms_are_added_one_by_one(shape, long):
+    x = jnp.linspace(1, 2, int(np.prod(shape))).reshape(shape)
+    w = jnp.linspace(-1, 1, int(np.prod(long))).reshape(long)
+
+    def f(x):
+        return jnp.sum(jnp.sin(jnp.broadcast_to(x, long) * w))
+
+    np.testing.assert_allclose(jaxbp.grad(f)(x), jax.grad(f)(x), 1e-12)
+    np.testing.assert_allclose(jaxbp.hessian(f)(x), jax.hessian(f)(x), 1e-12, 1e-14)

@@ -1,0 +1,51 @@
+"""Slices beside one another: their cotangents are joined, not padded and added."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxbp
+
+FUNCTIONS = {
+    "rolled": lambda x: jnp.roll(x, 2, 0) * jnp.roll(jnp.sin(x), -1, 1),
+    "both ways": lambda x: jnp.roll(x, 1, 0) * x + jnp.roll(x, -1, 0) ** 2,
+    "split": lambda x: jnp.sin(x[:2]).sum(0) * x[2:].sum(0),
+    "in three": lambda x: x[:, :1] * x[:, 1:4].sum(1, keepdims=True) + x[:, 4:],
+    "overlapping": lambda x: x[:-1] * x[1:] ** 2 + x[:-1] * x[:1],
+    "of both axes": lambda x: (
+        x[:3].sum() * x[:, :1].sum() - x[3:].sum() * x[:, 1:].sum()
+    ),
+    "with reads": lambda x: (
+        x[:3] * x[3][None] + x[3:] * x[jnp.argmax(x.sum(1).ravel()) % 4][None]
+    ),
+    "by twos": lambda x: x[::2] * x[1::2] + x[:2],
+    "in a loop": lambda x: jax.lax.scan(
+        lambda c, _: (jnp.roll(jnp.sin(c), 1, 0) + c[:, :1], None), x, None, length=3
+    )[0],
+}
+
+
+@pytest.mark.parametrize("big", [False, True], ids=["small", "large"])
+@pytest.mark.parametrize("f", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_gradients_are_those_of_jax(f, big):
+    x = jnp.linspace(0.5, 2, 4 * 5).reshape(4, 5)
+    x = jnp.broadcast_to(x[..., None], (4, 5, 200)) if big else x
+
+    def loss(x):
+        return jnp.sum(jnp.sin(f(x)))
+
+    jvp = lambda ad: ad.jvp(ad.grad(loss), (x,), (jnp.cos(x),))[1]  # noqa: E731
+    for of in (lambda ad: ad.grad(loss)(x), jvp):
+        ours, theirs = (jax.jit(of, static_argnums=0)(ad) for ad in (jaxbp, jax))
+        np.testing.assert_allclose(ours, theirs, 1e-10, 1e-12)
+    if not big:
+        ours = jax.vmap(jaxbp.grad(loss))(jnp.stack([x, 2 * x]))
+        np.testing.assert_allclose(ours[0], jax.grad(loss)(x), 1e-10, 1e-12)
+
+
+@pytest.mark.parametrize("f", ["rolled", "split", "of both axes"])
+def test_nothing_is_padded(f):
+    x = jnp.ones((4, 5))
+    program = jax.make_jaxpr(jaxbp.grad(lambda x: jnp.sum(FUNCTIONS[f](x))))(x)
+    assert " pad[" not in str(program)
