@@ -13,6 +13,7 @@ from ..transforms import arguments, chunks
 from ..transforms.chunks import split_columns, split_rows
 from ..transforms.jacobians import assembled, jacfwd
 from ..transforms.products import Again, Pullback, linearized
+from .copies import copies
 from .order import MODES
 from .report import Plan, Way
 from .timed import timed
@@ -236,7 +237,8 @@ class Point:
         return self.linear.signature.out_structure.unflatten(self.outs)
 
     def whole(self) -> Whole:
-        return Whole(self.linear, self.modes)
+        found = copies([*jax.tree.leaves(self.primals), *self.outs])
+        return Whole(self.linear, self.modes, found)
 
     def result(self, budget: int | None):
         """What is asked for: a tree of the output, of trees of the inputs."""

@@ -59,11 +59,11 @@ def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> 
             way = _eliminated(name, find, small.copy(), begun, start, work)
             if way.order not in [known.order for known in ways]:
                 ways.append(_called(way, base))
-    return _chosen(ways, best, graph)
+    return _chosen(ways, best, graph, start.copies)
 
 
-def _chosen(ways: list[Way], mode: Way, graph: Graph) -> Plan:
-    allowed = max(LARGEST, 4 * _entries(graph))
+def _chosen(ways: list[Way], mode: Way, graph: Graph, copies: int) -> Plan:
+    allowed = max(LARGEST, 4 * copies * _entries(graph))
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
     best = min(orders, key=lambda way: way.time_s, default=None)
     if best is None or best.time_s >= mode.time_s:

@@ -32,10 +32,11 @@ class Whole:
       unfit: why no order of elimination is tried; empty if it is.
       modes: those that it has.
       loops: whether it keeps what forward mode does not need.
+      copies: how many examples are computed at once.
     """
 
-    def __init__(self, linear: Pullback, modes=MODES):
-        self.linear, self.modes = linear, modes
+    def __init__(self, linear: Pullback, modes=MODES, copies: int = 1):
+        self.linear, self.modes, self.copies = linear, modes, copies
         self.unfit = _unfit(linear)
         edges = linear.program.opened().structure.edges
         self.loops = any("loop" in type(edge.map).__module__ for edge in edges)
@@ -43,7 +44,7 @@ class Whole:
         avals = self.program.structure.avals
         dtype = avals[0].dtype if avals else np.dtype(np.float32)
         precision = _precision(self.program.structure.edges)
-        self.work: Callable[..., Work] = partial(Work, dtype, precision)
+        self.work: Callable[..., Work] = partial(Work, dtype, precision, copies=copies)
 
     def plan(self) -> Plan:
         """The ways, and the cheapest."""

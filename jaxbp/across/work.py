@@ -75,6 +75,7 @@ class Work:
 
     Attributes:
       plan: nothing is computed: what is done is counted.
+      copies: how many examples are computed at once, each of them counted.
       flops: of products, and one an element.
       time_s: predicted.
       kernels: matrix products and sweeps through operators.
@@ -83,8 +84,12 @@ class Work:
       plain: whether zeros were written inside, in the place of many terms.
     """
 
-    def __init__(self, dtype, precision: Any, plan: bool, found: Rates | None = None):
+    def __init__(
+        self, dtype, precision: Any, plan: bool, copies: int = 1,
+        found: Rates | None = None,
+    ):  # fmt: skip
         self.dtype, self.precision, self.plan = np.dtype(dtype), precision, plan
+        self.copies = copies
         self.rates = rates(jax.default_backend()) if found is None else found
         self.scale = max(1.0, self.dtype.itemsize / 4)
         self.flops, self.time_s, self.kernels, self.largest = 0.0, 0.0, 0, 0
@@ -102,6 +107,7 @@ class Work:
 
     def product(self, flops: float, elements: float) -> None:
         """A matrix product that reads and writes so many elements."""
+        flops, elements = self.copies * flops, self.copies * elements
         self.flops += flops
         self.heaviest = max(self.heaviest, flops)
         self.kernels += 1
@@ -111,6 +117,7 @@ class Work:
 
     def elements(self, count: float) -> None:
         """A fused pass."""
+        count = self.copies * count
         self.flops += count
         self.time_s += self.scale * count / self.rates.elements_per_s
         if count >= MANY:
@@ -126,22 +133,22 @@ class Work:
         single, terms = split(terms, shape)
         if single:
             self.elements(size)
-            self.flops += 2 * comparisons(single, shape)
+            self.flops += 2 * self.copies * comparisons(single, shape)
         if not terms:
             return
         apart = {id(term) for term in one_by_one(terms, shape)}
         few = [t.entries for t in terms if id(t) in apart or not is_static(t)]
         plain, entries = len(terms) - len(few), sum(few)
         self.elements(size * max(1.0, (1 + plain) / 2))
-        self.time_s += entries * self.rates.entry_s
+        self.time_s += self.copies * entries * self.rates.entry_s
 
     def made(self, count: int) -> None:
         """An array was made."""
-        self.largest = max(self.largest, count)
+        self.largest = max(self.largest, self.copies * count)
 
     def again(self) -> "Work":
         """A new count, of the same type and device."""
-        found = Work(self.dtype, self.precision, self.plan, self.rates)
+        found = Work(self.dtype, self.precision, self.plan, self.copies, self.rates)
         found.patience = self.patience
         return found
 
@@ -151,4 +158,4 @@ class Work:
         self.time_s += other.time_s
         self.kernels += other.kernels
         self.heaviest = max(self.heaviest, other.heaviest)
-        self.made(other.largest)
+        self.largest = max(self.largest, other.largest)
