@@ -20,6 +20,7 @@ from .work import Work
 
 ROW = 2.5  # columns' worth of a row in time, in code without large products
 HEAVY = 8e3  # flops of a product, all columns together, from which on it is large
+APART = 2  # times the flops' time of small products apart, one an example
 MOST_TERMS = 16  # of a sum that is kept as one,
 MOST_LAST = 64  # of one that is not multiplied any more
 LARGEST_PLAIN = 1 << 22  # elements of an array that takes their place
@@ -104,7 +105,8 @@ def _count(met: Met, work: Work) -> None:
     if is_product(a, b, tuple(kept)):
         every = math.prod([label.size for label in union(a, b)])
         size = math.prod([label.size for label in union(a, b) if label in kept])
-        work.product(2 * every, a.size + b.size + size)
+        often = APART if work.copies > 1 else 1
+        work.product(2 * often * every, a.size + b.size + size)
         work.made(size)
         return
     every = math.prod([label.size for label in union(a, b)])

@@ -35,9 +35,18 @@ def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
 
 
 def _is_diagonal(term: Term) -> bool:
-    """Whether all labels run along whole axes: no zeros are put around it."""
-    axes = (*term.out, *term.of)
-    return all(axis.whole is not None or axis.size == 1 for axis in axes)
+    """Whether its labels, or digits of them, fill all axes: no zeros are put around
+    it."""
+    return is_static(term) and all(map(_is_filled, (*term.out, *term.of)))
+
+
+def _is_filled(axis: Axis) -> bool:
+    base = 1
+    for label, step in sorted(axis.steps, key=lambda pair: abs(pair[1])):
+        if step != base:
+            return False
+        base *= label.size
+    return axis.start == 0 and base == axis.size
 
 
 def is_sparse(term: Term, shape: Sequence[int]) -> bool:

@@ -17,7 +17,7 @@ from .factor import is_number, is_product
 from .graph import Graph, Vertex
 from .report import Plan, Way
 from .term import Term
-from .work import SMALL_CALL, Exhausted, Patience, Work
+from .work import Exhausted, Patience, Work
 
 PRODUCTS = 4  # an edge, that all orders together may count, and
 MOST_PRODUCTS = 200  # so many more
@@ -26,12 +26,15 @@ CLEARLY = 0.9  # an order is taken where it needs at most so much of the better 
 LARGEST = 1 << 22  # elements that an array in the middle may always have
 INDEXED = 2  # elements' worth of one that is read or added at a place of its own
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of
+ROW_OF_MANY = 1.5  # as `block.ROW`, of many examples at once
 TIE = 1.02  # modes nearer than this in time are alike
 WIDE = 1 << 16  # elements of an array, all columns together, that is large
 MODES = ("forward", "reverse")
 
 
-def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> Plan:
+def planned(
+    graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "", again: bool = False
+) -> Plan:
     """The cheapest way.
 
     Args:
@@ -39,10 +42,12 @@ def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> 
       fresh: makes a new count.
       modes: those of `MODES` that the function has.
       unfit: why there are these alone, if so.
+      again: this is the Jacobian of a gradient.
     """
     base = _primal(graph, fresh())
-    ways = [_called(_mode(graph, fresh(), name), base) for name in modes]
-    best = _better(ways, graph)
+    alone = [_mode(graph, fresh(), name) for name in modes]
+    ways = [_called(way, base) for way in alone]
+    best = ways[alone.index(_better(alone, graph, base, again))]
     if unfit:
         return Plan(tuple(ways), best, f"{best.name} mode: {unfit}")
     start, small = fresh(), graph.copy()
@@ -92,24 +97,40 @@ def _entries(graph: Graph) -> int:
 # The modes --------------------------------------------------------------------
 
 
-def _better(ways: list[Way], graph: Graph) -> Way:
+def _better(ways: list[Way], graph: Graph, work: Work, again: bool) -> Way:
     """The mode of less time.
 
     Of scalar code, without large products and arrays, a row took two to three columns'
-    time, in loops too, which keep what reverse mode needs. Of two alike elsewhere the
-    reverse one: measured on a CPU it is as fast or up to a fifth faster (RK4,
-    networks), but not through loops that give something at every step, nor through
-    solves for a vector, whose columns are solved for together.
+    time, in loops too, which keep what reverse mode needs; of many examples at once
+    less than two, with products as well. Of two alike elsewhere the reverse one:
+    measured on a CPU it is as fast or up to a fifth faster (RK4, networks), but not
+    through loops that give something at every step, nor through solves for a vector,
+    whose columns are solved for together.
+
+    Args:
+      again: this is the Jacobian of a gradient. Its loops took up to three times as
+        long by columns, which run forth through loops that are kept and back.
     """
     every = _operators(graph)
     inside = max([flops_inside(o.map, o.x, o.y) for o in every], default=0.0)
     columns = min(_columns(graph, way.name) for way in ways)
     large = max(math.prod(shape) for shape in graph.shapes.values()) * columns
-    if max(inside * columns, *[way.heaviest for way in ways]) < HEAVY and large < WIDE:
-        return min(ways, key=lambda w: w.time_s * (ROW if w.name == "reverse" else 1))
+    heaviest = max(way.heaviest for way in ways) / work.copies
+    small = max(inside * columns, heaviest) < HEAVY and large < WIDE
+    loops = any(map(_is_loop, every))
+    if small and not (again and loops) or work.copies > 1 and not again:
+        row = ROW if work.copies == 1 else ROW_OF_MANY
+        rows = {"forward": 1.0, "reverse": row}
+        return min(ways, key=lambda way: rows[way.name] * _columns(graph, way.name))
     least_s = min(way.time_s for way in ways)
     alike = [way for way in ways if way.time_s <= TIE * least_s]
+    if again:
+        return alike[-1]
     return alike[0] if any(map(_is_ahead, every)) else alike[-1]
+
+
+def _is_loop(operator: Operator) -> bool:
+    return isinstance(getattr(operator.map, "whole", operator.map), Loop)
 
 
 def _is_ahead(operator: Operator) -> bool:
@@ -158,14 +179,13 @@ def _mode(graph: Graph, work: Work, name: str) -> Way:
 def _called(way: Way, base: Work) -> Way:
     """With the function itself, and the call: it makes small programs alike, whose
     orders save what no clock sees."""
-    small = way.flops + base.flops < SMALL_CALL
-    call_s = base.rates.small_call_s if small else base.rates.call_s
-    return way._replace(time_s=way.time_s + base.time_s + call_s)
+    return way._replace(time_s=way.time_s + base.time_s + base.rates.call_s)
 
 
 def _primal(graph: Graph, work: Work) -> Work:
     """A guess at the function itself, and at its local derivatives: the same in all
-    ways."""
+    ways. It is one pass after another, fused."""
+    work.rates = work.rates._replace(pass_s=0.0)
     for targets in graph.ahead.values():
         for block in targets.values():
             _swept(block, 1, "forward", work)

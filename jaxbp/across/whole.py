@@ -33,10 +33,14 @@ class Whole:
       modes: those that it has.
       loops: whether it keeps what forward mode does not need.
       copies: how many examples are computed at once.
+      again: whether it is the Jacobian of a gradient.
     """
 
-    def __init__(self, linear: Pullback, modes=MODES, copies: int = 1):
+    def __init__(
+        self, linear: Pullback, modes=MODES, copies: int = 1, again: bool = False
+    ):
         self.linear, self.modes, self.copies = linear, modes, copies
+        self.again = again
         self.unfit = _unfit(linear)
         edges = linear.program.opened().structure.edges
         self.loops = any("loop" in type(edge.map).__module__ for edge in edges)
@@ -51,7 +55,7 @@ class Whole:
         with jax.numpy_rank_promotion("allow"):
             graph = graph_of(self.program, self.work(True))
             fresh = partial(self.work, True)
-            plan = planned(graph, fresh, self.modes, self.unfit)
+            plan = planned(graph, fresh, self.modes, self.unfit, self.again)
             return self._told(plan, graph)
 
     def _told(self, plan: Plan, graph: Graph) -> Plan:
