@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .bands import banded
+from .bands import matrix as bands_matrix
 from .factor import Factor, spread
 from .places import Axis, Label, along
 from .singles import is_static, matrix, split
@@ -24,8 +26,12 @@ def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
     """The sum of the terms, of the shape (*output, *input)."""
     if not terms or 0 in shape:
         return jnp.zeros(shape, dtype)
-    single, others = split(terms, shape)
-    whole: Any = matrix(single, shape, dtype) if single else None
+    bands, others = banded(terms, shape)
+    whole: Any = bands_matrix(bands, shape, dtype) if bands else None
+    single, others = split(others, shape)
+    if single:
+        found = matrix(single, shape, dtype)
+        whole = found if whole is None else whole + found
     few = one_by_one(others, shape)
     for term in others:
         if not any(term is one for one in few):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from .bands import banded, distances
 from .expand import one_by_one
 from .singles import comparisons, is_static, split
 
@@ -141,6 +142,9 @@ class Work:
     def written(self, shape, terms) -> None:
         """The terms as one plain array."""
         size = math.prod(shape)
+        bands, terms = banded(terms, shape)
+        if bands:
+            self.elements(size * max(1.0, distances(bands) / 4))
         single, terms = split(terms, shape)
         if single:
             self.elements(size)
