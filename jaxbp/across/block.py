@@ -20,7 +20,7 @@ from .work import Work
 
 ROW = 2.5  # columns' worth of a row in time, in code without large products
 HEAVY = 8e3  # flops of a product, all columns together, from which on it is large
-APART = 2  # times the flops' time of small products apart, one an example
+APART = 3  # times the flops' time of small products apart, one an example
 MOST_TERMS = 16  # of a sum that is kept as one,
 MOST_LAST = 64  # of one that is not multiplied any more
 LARGEST_PLAIN = 1 << 22  # elements of an array that takes their place

@@ -23,11 +23,14 @@ PRODUCTS = 4  # an edge, that all orders together may count, and
 MOST_PRODUCTS = 200  # so many more
 MOST_TRIED = 120  # vertices among which the cheapest is looked for at every step
 CLEARLY = 0.9  # an order is taken where it needs at most so much of the better mode,
-DOUBT = 0.8  # of that for many examples at once, whose passes are foreseen less well
+DOUBT = 0.83  # of that for many examples at once, whose passes are foreseen less well
 LARGEST = 1 << 22  # elements that an array in the middle may always have
 INDEXED = 2  # elements' worth of one that is read or added at a place of its own
-SLOPE = 4  # elements' worth of computing a slope, and the value that it is of
+SLOPE = 4  # elements' worth of computing a slope, and the value that it is of; of many
+# examples at once that is one pass with what is multiplied with it
+SEEN = 0.25  # of the time of a call, that an order must save at least
 ROW_OF_MANY = 1.5  # as `block.ROW`, of many examples at once
+MUCH = 32  # times the flops of a large product, for many examples at once
 TIE = 1.02  # modes nearer than this in time are alike
 WIDE = 1 << 16  # elements of an array, all columns together, that is large
 MODES = ("forward", "reverse")
@@ -66,10 +69,11 @@ def planned(
             way = _eliminated(name, find, small.copy(), begun, start, work)
             if way.order not in [known.order for known in ways]:
                 ways.append(_called(way, base))
-    return _chosen(ways, best, graph, start.copies, why)
+    return _chosen(ways, best, graph, start, why)
 
 
-def _chosen(ways: list[Way], mode: Way, graph: Graph, copies: int, why: str) -> Plan:
+def _chosen(ways: list[Way], mode: Way, graph: Graph, work: Work, why: str) -> Plan:
+    copies, least_s = work.copies, SEEN * work.rates.call_s
     allowed = max(LARGEST, 4 * copies * _entries(graph))
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
     best = min(orders, key=lambda way: way.time_s, default=None)
@@ -81,12 +85,16 @@ def _chosen(ways: list[Way], mode: Way, graph: Graph, copies: int, why: str) -> 
         return Plan(tuple(ways), mode, reason)
     gain = mode.time_s / max(best.time_s, 1e-12)
     most = CLEARLY if copies == 1 else DOUBT * CLEARLY
-    if best.time_s <= most * mode.time_s:
+    saved_s = mode.time_s - best.time_s
+    if best.time_s <= most * mode.time_s and saved_s >= least_s:
         reason = f"predicted {gain:.3g} times faster than {mode.name} mode"
         return Plan(tuple(ways), best, reason)
+    what = f"{most:g} or less"
+    if best.time_s <= most * mode.time_s:
+        what += f" if that saves {least_s * 1e6:g} us or more"
     reason = (
         f"{mode.name} mode: the best order is predicted at {1 / gain:.3f} of its "
-        f"time, and is taken at {most:g} or less{near}"
+        f"time, and is taken at {what}{near}"
     )
     return Plan(tuple(ways), mode, reason)
 
@@ -124,7 +132,8 @@ def _better(ways: list[Way], graph: Graph, work: Work, again: bool) -> tuple[Way
     heaviest = max(way.heaviest for way in ways) / work.copies
     heavy = max(inside * min(counts.values()), heaviest) >= HEAVY or large >= WIDE
     loops = any(map(_is_loop, every))
-    if not again and work.copies > 1 or not heavy and not (again and loops):
+    many = work.copies > 1 and not again and heaviest < MUCH * HEAVY
+    if many or not heavy and not (again and loops):
         row = ROW if work.copies == 1 else ROW_OF_MANY
         weighed = {"forward": 1.0, "reverse": row}
         best = min(ways, key=lambda way: weighed[way.name] * counts[way.name])
@@ -138,7 +147,9 @@ def _better(ways: list[Way], graph: Graph, work: Work, again: bool) -> tuple[Way
     if len(alike) == 1:
         return alike[0], ""
     if again:
-        return alike[-1], "the modes are predicted alike, and of gradients rows took less"
+        return alike[
+            -1
+        ], "the modes are predicted alike, and of gradients rows took less"
     if any(map(_is_ahead, every)):
         return alike[0], (
             "the modes are predicted alike, and through loops that give something at "
@@ -182,9 +193,15 @@ def _mode(graph: Graph, work: Work, name: str) -> Way:
     count = _columns(graph, name)
     wholes = {id(getattr(o.map, "whole", o.map)): o for o in _operators(graph)}
     _swept(Block((), tuple(wholes.values())), count, name, work)
-    for targets in graph.ahead.values():
-        for block in targets.values():
-            _swept(Block(block.terms), count, name, work)
+    once, same = work.again(), set()
+    if work.copies > 1:
+        once.copies, same = 1, graph.constant(name == "reverse")
+    for source, targets in graph.ahead.items():
+        for target, block in targets.items():
+            begun = (source if name == "forward" else target) in same
+            alone = begun and (source, target) not in graph.varying
+            _swept(Block(block.terms), count, name, once if alone else work)
+    work.include(once)
     work.elements(_entries(graph))
     return Way(
         name,
@@ -213,7 +230,8 @@ def _primal(graph: Graph, work: Work) -> Work:
             for term in block.terms:
                 if not is_number(term.factor):
                     kept = [i for axis in term.out for i in axis.labels]
-                    work.elements(SLOPE * math.prod([i.size for i in set(kept)]))
+                    each = SLOPE if work.copies == 1 else 1
+                    work.elements(each * math.prod([i.size for i in set(kept)]))
     return work
 
 
