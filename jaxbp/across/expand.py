@@ -40,7 +40,7 @@ def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
     return _scattered(few, whole, shape, dtype) if few else whole
 
 
-def is_filled(term: Term) -> bool:
+def _is_filled(term: Term) -> bool:
     """Whether its labels, or digits of them, fill all axes: no zeros are put around
     it."""
     return is_static(term) and all(map(_fills, (*term.out, *term.of)))
@@ -68,7 +68,7 @@ def one_by_one(terms: Sequence[Term], shape: Sequence[int]) -> list[Term]:
     """
     few = [term for term in terms if is_sparse(term, shape)]
     fused = len(few) < len(terms) or math.prod(shape) <= SMALL
-    if fused and len(few) < FUSED and all(map(is_filled, few)):
+    if fused and len(few) < FUSED and all(map(_is_filled, few)):
         return []
     return few
 

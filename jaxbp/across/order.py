@@ -64,7 +64,7 @@ def planned(
             continue
         work = fresh()
         work.patience = patience
-        work.limit_s = best.time_s - start.time_s - base.time_s
+        work.limit_s = max(1, CLEARLY) * best.time_s - start.time_s - base.time_s
         with contextlib.suppress(Exhausted):
             way = _eliminated(name, find, small.copy(), begun, start, work)
             if way.order not in [known.order for known in ways]:
@@ -80,7 +80,7 @@ def _chosen(ways: list[Way], mode: Way, graph: Graph, work: Work, why: str) -> P
     if mode.time_s == min(way.time_s for way in ways if way.name in MODES):
         why = ""
     near = f", by {why}" if why else ""
-    if best is None or best.time_s >= mode.time_s:
+    if best is None or best.time_s >= max(1, CLEARLY) * mode.time_s:
         reason = f"{mode.name} mode: no order that was looked at is faster{near}"
         return Plan(tuple(ways), mode, reason)
     gain = mode.time_s / max(best.time_s, 1e-12)

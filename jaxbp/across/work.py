@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from .bands import banded, distances
-from .expand import is_filled, one_by_one
+from .expand import one_by_one
 from .singles import comparisons, is_static, split
 
 CACHE = 1 << 22  # bytes that a product finds in cache,
@@ -154,8 +154,7 @@ class Work:
         apart = {id(term) for term in one_by_one(terms, shape)}
         few = [t.entries for t in terms if id(t) in apart or not is_static(t)]
         plain, entries = len(terms) - len(few), sum(few)
-        padded = sum(not is_filled(t) for t in terms) if self.copies > 1 else 0
-        self.elements(size * max(1.0, (1 + plain + padded) / 2))
+        self.elements(size * max(1.0, (1 + plain) / 2))
         self.time_s += self.copies * entries * self.rates.entry_s
 
     def made(self, count: int) -> None:
