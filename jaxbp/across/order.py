@@ -129,7 +129,8 @@ def _better(ways: list[Way], graph: Graph, work: Work, again: bool) -> tuple[Way
     counts = {way.name: _columns(graph, way.name) for way in ways}
     large = max(math.prod(shape) for shape in graph.shapes.values())
     large *= min(counts.values())
-    heaviest = max(way.heaviest for way in ways) / work.copies
+    heaviest = max(way.heaviest for way in ways)
+    heaviest = heaviest if again else heaviest / work.copies
     heavy = max(inside * min(counts.values()), heaviest) >= HEAVY or large >= WIDE
     loops = any(map(_is_loop, every))
     many = work.copies > 1 and not again and heaviest < MUCH * HEAVY

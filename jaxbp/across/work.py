@@ -154,6 +154,8 @@ class Work:
         apart = {id(term) for term in one_by_one(terms, shape)}
         few = [t.entries for t in terms if id(t) in apart or not is_static(t)]
         plain, entries = len(terms) - len(few), sum(few)
+        if few:  # zeros, then a scatter
+            self.time_s += 2 * self.rates.kernel_s
         self.elements(size * max(1.0, (1 + plain) / 2))
         self.time_s += self.copies * entries * self.rates.entry_s
 
