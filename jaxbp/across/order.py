@@ -77,7 +77,8 @@ def _chosen(ways: list[Way], mode: Way, graph: Graph, work: Work, why: str) -> P
     allowed = max(LARGEST, 4 * copies * _entries(graph))
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
     best = min(orders, key=lambda way: way.time_s, default=None)
-    if mode.time_s == min(way.time_s for way in ways if way.name in MODES):
+    others = [way for way in ways if way.name in MODES and way is not mode]
+    if all(mode.time_s < way.time_s for way in others):
         why = ""
     near = f", by {why}" if why else ""
     if best is None or best.time_s >= max(1, CLEARLY) * mode.time_s:
