@@ -15,7 +15,8 @@ def _examples(value) -> int:
     count = 1
     while ir.is_tracer(value):
         inner = getattr(value, "val", None)
-        if ir.is_batched(value) and isinstance(value.batch_dim, int):
-            count *= inner.shape[value.batch_dim] if inner is not None else 1
+        axis = getattr(value, "batch_dim", None)
+        if inner is not None and isinstance(axis, int):
+            count *= inner.shape[axis]
         value = inner if inner is not None else getattr(value, "primal", None)
     return max(count, 1)

@@ -37,7 +37,8 @@ def jacobian(
     diagonals, masks, broadcasts, sums, slices, gathers, dense matrices. Its vertices
     are eliminated in the cheapest order, without multiplying with an identity; where
     that is not clearly cheaper than one of the two modes, that mode is taken. What it
-    depends on is shapes alone, so that it is settled when the Jacobian is traced.
+    depends on is shapes alone, and how many examples `jax.vmap` makes of them, so that
+    it is settled when the Jacobian is traced.
 
     Args:
       fun: a function of arrays or pytrees of them.
@@ -102,12 +103,12 @@ def hessian(
     options: Options | None = None,
 ) -> Callable:
     """A function that gives the Hessian: the Jacobian of the gradient, in the order
-    that is predicted cheapest, or forward mode over reverse mode.
+    that is predicted cheapest, or forward or reverse mode over reverse mode.
 
     Args and returns: as `jacobian`; per output leaf and two input leaves an array of
     shape (*output, *input, *input).
 
-    Cost: at most n pushforwards of the gradient for n inputs.
+    Cost: at most n pushforwards, or pullbacks, of the gradient for n inputs.
     """
     arguments.check_callable(fun)
     budget = chunks.checked(budget_bytes)
