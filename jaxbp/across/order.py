@@ -28,7 +28,7 @@ LARGEST = 1 << 22  # elements that an array in the middle may always have
 INDEXED = 2  # elements' worth of one that is read or added at a place of its own
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of; of many
 # examples at once that is one pass with what is multiplied with it
-SEEN = 0.25  # of the time of a call, that an order must save at least
+SEEN = 0.5  # of the time of a call, that an order must save at least
 ROW_OF_MANY = 1.5  # as `block.ROW`, of many examples at once
 MUCH = 32  # times the flops of a large product, for many examples at once
 TIE = 1.02  # modes nearer than this in time are alike

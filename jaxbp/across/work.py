@@ -18,7 +18,14 @@ from .singles import comparisons, is_static, split
 
 CACHE = 1 << 22  # bytes that a product finds in cache,
 IN_CACHE = 8  # times as fast as in main memory
+FOUND = 4  # kernels' worth of computing the places of entries
 MANY = 16  # elements of a pass that is counted; fewer are fused with their neighbours
+
+
+def _is_found_later(term) -> bool:
+    """Whether it stands at places that are not known yet."""
+    axes = (*term.out, *term.of)
+    return any(a.index is not None and a.index.array is None for a in axes)
 
 
 class Rates(NamedTuple):
@@ -154,8 +161,8 @@ class Work:
         apart = {id(term) for term in one_by_one(terms, shape)}
         few = [t.entries for t in terms if id(t) in apart or not is_static(t)]
         plain, entries = len(terms) - len(few), sum(few)
-        if few:  # zeros, then a scatter
-            self.time_s += 2 * self.rates.kernel_s
+        if few and any(map(_is_found_later, terms)):
+            self.time_s += FOUND * self.rates.kernel_s
         self.elements(size * max(1.0, (1 + plain) / 2))
         self.time_s += self.copies * entries * self.rates.entry_s
 
