@@ -22,6 +22,7 @@ from .work import Work
 ROW = 2.5  # columns' worth of a row in time, in code without large products
 HEAVY = 8e3  # flops of a product, all columns together, from which on it is large
 APART = 3  # times the flops' time of small products apart, one an example
+AGAIN = 1.7  # times the elements of a matrix that is a product element by element
 MOST_TERMS = 16  # of a sum that is kept as one,
 MOST_LAST = 64  # of one that is not multiplied any more
 LARGEST_PLAIN = 1 << 22  # elements of an array that takes their place
@@ -115,7 +116,9 @@ def _count(met: Met, work: Work) -> None:
     if size < every:
         work.summed()
     if size < every or not any(map(_is_one, (a, b))):
-        work.elements(every)
+        # of many examples they are computed again wherever the matrix is read
+        again = AGAIN if work.copies > 1 and len(union(a, b)) > 1 else 1
+        work.elements(again * every)
         work.made(size)
 
 

@@ -23,7 +23,7 @@ PRODUCTS = 4  # an edge, that all orders together may count, and
 MOST_PRODUCTS = 200  # so many more
 MOST_TRIED = 120  # vertices among which the cheapest is looked for at every step
 CLEARLY = 0.9  # an order is taken where it needs at most so much of the better mode,
-DOUBT = 0.83  # of that for many examples at once, whose passes are foreseen less well
+DOUBT = 0.85  # of that for many examples at once, whose passes are foreseen less well
 LARGEST = 1 << 22  # elements that an array in the middle may always have
 INDEXED = 2  # elements' worth of one that is read or added at a place of its own
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of; of many
@@ -261,8 +261,10 @@ def _term_swept(term: Term, count: int, work: Work) -> None:
     elif inside == kept:
         work.elements(0.1 * count * every)
     else:
-        work.elements(0.5 * count * every)
-        if inside - kept:
+        sums = inside - kept
+        each = 2.0 if sums and work.copies > 1 else 0.5
+        work.elements(each * count * every)
+        if sums:
             work.summed()
 
 

@@ -64,7 +64,7 @@ def rates(platform: str, copies: int = 1) -> Rates:
         flops, fused = 5e10 * cores, 3e9 * cores
         if copies == 1:
             return Rates(flops, 1e10, fused, 1e-6, 2.5e-9, 5e-8, 2.5e-7, 4e-6)
-        return Rates(flops, 1e10, fused, 1e-6, 4e-8, 1e-7, 4e-6, 4e-6)
+        return Rates(flops, 1e10, fused, 1e-6, 1.5e-8, 1e-7, 4e-6, 4e-6)
     return Rates(3e13, 1.5e12, 2e11, 5e-6, 1e-10, 5e-7, 2e-6, 1e-5)
 
 
