@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import ir
+from ..control.solve import Solve
 from ..linear.diagonal import Broadcast, Diagonal, Scaled
 from ..linear.parts import Part
 from .edges import Operator
@@ -20,6 +21,8 @@ from .work import Work
 
 ROW = 2.5  # columns' worth of a row in time, in code without large products
 HEAVY = 8e3  # flops of a product, all columns together, from which on it is large
+APART = 3  # times the flops' time of small products apart, one an example
+AGAIN = 1.7  # times the elements of a matrix that is a product element by element
 MOST_TERMS = 16  # of a sum that is kept as one,
 MOST_LAST = 64  # of one that is not multiplied any more
 LARGEST_PLAIN = 1 << 22  # elements of an array that takes their place
@@ -104,7 +107,8 @@ def _count(met: Met, work: Work) -> None:
     if is_product(a, b, tuple(kept)):
         every = math.prod([label.size for label in union(a, b)])
         size = math.prod([label.size for label in union(a, b) if label in kept])
-        work.product(2 * every, a.size + b.size + size)
+        often = APART if work.copies > 1 else 1
+        work.product(2 * often * every, a.size + b.size + size)
         work.made(size)
         return
     every = math.prod([label.size for label in union(a, b)])
@@ -112,7 +116,9 @@ def _count(met: Met, work: Work) -> None:
     if size < every:
         work.summed()
     if size < every or not any(map(_is_one, (a, b))):
-        work.elements(every)
+        # of many examples they are computed again wherever the matrix is read
+        again = AGAIN if work.copies > 1 and len(union(a, b)) > 1 else 1
+        work.elements(again * every)
         work.made(size)
 
 
@@ -226,7 +232,9 @@ def sweep_elements(operator: Operator) -> float:
     """What one column takes through an operator, as a number of fused elements: a
     guess, the same for all ways."""
     held = sum(getattr(r, "size", 1) for r in operator.residuals)
-    return 4.0 * (math.prod(operator.x.shape) + math.prod(operator.y.shape) + held)
+    solves = isinstance(getattr(operator.map, "whole", operator.map), Solve)
+    each = 1.0 if solves else 4.0  # by a library
+    return each * (math.prod(operator.x.shape) + math.prod(operator.y.shape) + held)
 
 
 def flops_inside(it, x, y) -> float:

@@ -13,6 +13,7 @@ from ..transforms import arguments, chunks
 from ..transforms.chunks import split_columns, split_rows
 from ..transforms.jacobians import assembled, jacfwd
 from ..transforms.products import Again, Pullback, linearized
+from .copies import copies
 from .order import MODES
 from .report import Plan, Way
 from .timed import timed
@@ -36,7 +37,8 @@ def jacobian(
     diagonals, masks, broadcasts, sums, slices, gathers, dense matrices. Its vertices
     are eliminated in the cheapest order, without multiplying with an identity; where
     that is not clearly cheaper than one of the two modes, that mode is taken. What it
-    depends on is shapes alone, so that it is settled when the Jacobian is traced.
+    depends on is shapes alone, and how many examples `jax.vmap` makes of them, so that
+    it is settled when the Jacobian is traced.
 
     Args:
       fun: a function of arrays or pytrees of them.
@@ -101,12 +103,12 @@ def hessian(
     options: Options | None = None,
 ) -> Callable:
     """A function that gives the Hessian: the Jacobian of the gradient, in the order
-    that is predicted cheapest, or forward mode over reverse mode.
+    that is predicted cheapest, or forward or reverse mode over reverse mode.
 
     Args and returns: as `jacobian`; per output leaf and two input leaves an array of
     shape (*output, *input, *input).
 
-    Cost: at most n pushforwards of the gradient for n inputs.
+    Cost: at most n pushforwards, or pullbacks, of the gradient for n inputs.
     """
     arguments.check_callable(fun)
     budget = chunks.checked(budget_bytes)
@@ -115,7 +117,7 @@ def hessian(
 
     @arguments.named_after(fun, "Hessian of {fun} by its arguments {argnums}.", argnums)
     def hessian_of(*args, **kwargs):
-        found = Point(slope, argnums, args, kwargs, has_aux, ("forward",))
+        found = Point(slope, argnums, args, kwargs, has_aux, again=True)
         found.check(holomorphic, False, "hessian")
         with settings.using(options):
             found.record()
@@ -124,7 +126,7 @@ def hessian(
         return (result, found.aux) if has_aux else result
 
     def plan(*args, measure: bool = False, **kwargs) -> Plan:
-        point = Point(slope, argnums, args, kwargs, has_aux, ("forward",))
+        point = Point(slope, argnums, args, kwargs, has_aux, again=True)
         check = lambda at: at.check(holomorphic, False, "hessian")  # noqa: E731
         found = traced_plan(point, check, options, measure, budget)
         return dataclasses.replace(found, what="Hessian")
@@ -184,12 +186,16 @@ class Point:
 
     Attributes, after `record`:
       linear: its derivative.
+      again: whether it is a gradient, whose Jacobian is a Hessian.
       outs, aux: its leaves, and what it gives beside them.
     """
 
-    def __init__(self, fun, argnums, args, kwargs, has_aux, modes=MODES):
+    def __init__(
+        self, fun, argnums, args, kwargs, has_aux, modes=MODES, again: bool = False
+    ):
         self.fun, self.argnums, self.has_aux = fun, argnums, has_aux
         self.args, self.kwargs, self.modes = args, kwargs, modes
+        self.again = again
         self.partial, self.primals = arguments.chosen(fun, argnums, args, kwargs)
         _check_arrays(fun, self.primals)
         self.linear: Pullback
@@ -199,9 +205,8 @@ class Point:
 
     def at(self, args) -> "Point":
         """The same at other arguments."""
-        return Point(
-            self.fun, self.argnums, args, self.kwargs, self.has_aux, self.modes
-        )
+        own = self.has_aux, self.modes, self.again
+        return Point(self.fun, self.argnums, args, self.kwargs, *own)
 
     def opened(self) -> tuple[list, Callable]:
         """The leaves of its arguments that are arrays, and the point at others like
@@ -236,7 +241,8 @@ class Point:
         return self.linear.signature.out_structure.unflatten(self.outs)
 
     def whole(self) -> Whole:
-        return Whole(self.linear, self.modes)
+        found = copies([*jax.tree.leaves(self.primals), *self.outs])
+        return Whole(self.linear, self.modes, found, self.again)
 
     def result(self, budget: int | None):
         """What is asked for: a tree of the output, of trees of the inputs."""

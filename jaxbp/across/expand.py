@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .bands import banded
+from .bands import matrix as bands_matrix
 from .factor import Factor, spread
 from .places import Axis, Label, along
 from .singles import is_static, matrix, split
@@ -24,8 +26,12 @@ def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
     """The sum of the terms, of the shape (*output, *input)."""
     if not terms or 0 in shape:
         return jnp.zeros(shape, dtype)
-    single, others = split(terms, shape)
-    whole: Any = matrix(single, shape, dtype) if single else None
+    bands, others = banded(terms, shape)
+    whole: Any = bands_matrix(bands, shape, dtype) if bands else None
+    single, others = split(others, shape)
+    if single:
+        found = matrix(single, shape, dtype)
+        whole = found if whole is None else whole + found
     few = one_by_one(others, shape)
     for term in others:
         if not any(term is one for one in few):
@@ -34,10 +40,19 @@ def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
     return _scattered(few, whole, shape, dtype) if few else whole
 
 
-def _is_diagonal(term: Term) -> bool:
-    """Whether all labels run along whole axes: no zeros are put around it."""
-    axes = (*term.out, *term.of)
-    return all(axis.whole is not None or axis.size == 1 for axis in axes)
+def _is_filled(term: Term) -> bool:
+    """Whether its labels, or digits of them, fill all axes: no zeros are put around
+    it."""
+    return is_static(term) and all(map(_fills, (*term.out, *term.of)))
+
+
+def _fills(axis: Axis) -> bool:
+    base = 1
+    for label, step in sorted(axis.steps, key=lambda pair: abs(pair[1])):
+        if step != base:
+            return False
+        base *= label.size
+    return axis.start == 0 and base == axis.size
 
 
 def is_sparse(term: Term, shape: Sequence[int]) -> bool:
@@ -53,7 +68,7 @@ def one_by_one(terms: Sequence[Term], shape: Sequence[int]) -> list[Term]:
     """
     few = [term for term in terms if is_sparse(term, shape)]
     fused = len(few) < len(terms) or math.prod(shape) <= SMALL
-    if fused and len(few) < FUSED and all(map(_is_diagonal, few)):
+    if fused and len(few) < FUSED and all(map(_is_filled, few)):
         return []
     return few
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from .block import Block, narrowed, plus, times
+from .copies import copies
 from .edges import Operator, term_of
 from .term import identity
 from .work import Work
@@ -26,6 +27,7 @@ class Graph:
       inputs, outputs: vertices; None of an output that depends on nothing.
       order: vertex -> its place in the order of evaluation.
       operators: edges known by their two directions alone.
+      varying: (vertex, vertex) of edges that hold another value for each example.
     """
 
     def __init__(self, shapes: dict, inputs: Sequence, outputs: Sequence, order: dict):
@@ -34,6 +36,7 @@ class Graph:
         self.shapes, self.inputs, self.outputs = shapes, inputs, outputs
         self.order = order
         self.operators: list = []
+        self.varying: set[tuple[Vertex, Vertex]] = set()
 
     def copy(self) -> "Graph":
         found = Graph(self.shapes, self.inputs, self.outputs, self.order)
@@ -58,6 +61,17 @@ class Graph:
         shapes = self.shapes[target], self.shapes[source]
         block = narrowed(block, *shapes, last, work)
         self.ahead[source][target] = self.behind[target][source] = block
+
+    def constant(self, backwards: bool) -> set[Vertex]:
+        """The vertices whose columns, or rows, are the same for all examples: nothing
+        that differs between them was passed yet."""
+        found = set(self.outputs if backwards else self.inputs)
+        near = self.ahead if backwards else self.behind
+        for vertex in reversed(self.inner) if backwards else self.inner:
+            edges = [(vertex, v) if backwards else (v, vertex) for v in near[vertex]]
+            if found.issuperset(near[vertex]) and self.varying.isdisjoint(edges):
+                found.add(vertex)
+        return found
 
     def prune(self) -> None:
         """Removes the vertices that no output depends on, or that depend on none of
@@ -125,7 +139,10 @@ def graph_of(program, work: Work) -> Graph:
     for edge in structure.edges:
         (source,), (target,) = edge.ins, edge.outs
         x, y = avals[source], avals[target]
-        found = term_of(edge, program.residuals(edge), x, y, work.plan)
+        held = program.residuals(edge)
+        if work.copies > 1 and copies(held) > 1:
+            graph.varying.add((source, target))
+        found = term_of(edge, held, x, y, work.plan)
         single = isinstance(found, Operator)
         block = Block((), (found,)) if single else Block((found,))
         if single:

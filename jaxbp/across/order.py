@@ -17,21 +17,28 @@ from .factor import is_number, is_product
 from .graph import Graph, Vertex
 from .report import Plan, Way
 from .term import Term
-from .work import SMALL_CALL, Exhausted, Patience, Work
+from .work import Exhausted, Patience, Work
 
 PRODUCTS = 4  # an edge, that all orders together may count, and
 MOST_PRODUCTS = 200  # so many more
 MOST_TRIED = 120  # vertices among which the cheapest is looked for at every step
-CLEARLY = 0.9  # an order is taken where it needs at most so much of the better mode
+CLEARLY = 0.9  # an order is taken where it needs at most so much of the better mode,
+DOUBT = 0.85  # of that for many examples at once, whose passes are foreseen less well
 LARGEST = 1 << 22  # elements that an array in the middle may always have
 INDEXED = 2  # elements' worth of one that is read or added at a place of its own
-SLOPE = 4  # elements' worth of computing a slope, and the value that it is of
+SLOPE = 4  # elements' worth of computing a slope, and the value that it is of; of many
+# examples at once that is one pass with what is multiplied with it
+SEEN = 0.5  # of the time of a call, that an order must save at least
+ROW_OF_MANY = 1.5  # as `block.ROW`, of many examples at once
+MUCH = 32  # times the flops of a large product, for many examples at once
 TIE = 1.02  # modes nearer than this in time are alike
 WIDE = 1 << 16  # elements of an array, all columns together, that is large
 MODES = ("forward", "reverse")
 
 
-def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> Plan:
+def planned(
+    graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "", again: bool = False
+) -> Plan:
     """The cheapest way.
 
     Args:
@@ -39,10 +46,13 @@ def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> 
       fresh: makes a new count.
       modes: those of `MODES` that the function has.
       unfit: why there are these alone, if so.
+      again: this is the Jacobian of a gradient.
     """
     base = _primal(graph, fresh())
-    ways = [_called(_mode(graph, fresh(), name), base) for name in modes]
-    best = _better(ways, graph)
+    alone = [_mode(graph, fresh(), name) for name in modes]
+    ways = [_called(way, base) for way in alone]
+    found, why = _better(alone, graph, base, again)
+    best = ways[alone.index(found)]
     if unfit:
         return Plan(tuple(ways), best, f"{best.name} mode: {unfit}")
     start, small = fresh(), graph.copy()
@@ -54,31 +64,38 @@ def planned(graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "") -> 
             continue
         work = fresh()
         work.patience = patience
-        work.limit_s = best.time_s - start.time_s - base.time_s
+        work.limit_s = max(1, CLEARLY) * best.time_s - start.time_s - base.time_s
         with contextlib.suppress(Exhausted):
             way = _eliminated(name, find, small.copy(), begun, start, work)
             if way.order not in [known.order for known in ways]:
                 ways.append(_called(way, base))
-    return _chosen(ways, best, graph)
+    return _chosen(ways, best, graph, start, why)
 
 
-def _chosen(ways: list[Way], mode: Way, graph: Graph) -> Plan:
-    allowed = max(LARGEST, 4 * _entries(graph))
+def _chosen(ways: list[Way], mode: Way, graph: Graph, work: Work, why: str) -> Plan:
+    copies, least_s = work.copies, SEEN * work.rates.call_s
+    allowed = max(LARGEST, 4 * copies * _entries(graph))
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
     best = min(orders, key=lambda way: way.time_s, default=None)
-    if best is None or best.time_s >= mode.time_s:
-        reason = f"{mode.name} mode: no order that was looked at is faster"
+    others = [way for way in ways if way.name in MODES and way is not mode]
+    if all(mode.time_s < way.time_s for way in others):
+        why = ""
+    near = f", by {why}" if why else ""
+    if best is None or best.time_s >= max(1, CLEARLY) * mode.time_s:
+        reason = f"{mode.name} mode: no order that was looked at is faster{near}"
         return Plan(tuple(ways), mode, reason)
     gain = mode.time_s / max(best.time_s, 1e-12)
-    if best.time_s <= CLEARLY * mode.time_s:
+    most = CLEARLY if copies == 1 else DOUBT * CLEARLY
+    saved_s = mode.time_s - best.time_s
+    if best.time_s <= most * mode.time_s and saved_s >= least_s:
         reason = f"predicted {gain:.3g} times faster than {mode.name} mode"
         return Plan(tuple(ways), best, reason)
-    near = ""
-    if mode.time_s > min(way.time_s for way in ways if way.name in MODES):
-        near = ", by what was measured of modes this near to each other"
+    what = f"{most:g} or less"
+    if best.time_s <= most * mode.time_s:
+        what += f" if that saves {least_s * 1e6:g} us or more"
     reason = (
-        f"{mode.name} mode{near}: the best order is predicted at {1 / gain:.3f} of its "
-        f"time, and is taken at {CLEARLY:g} or less"
+        f"{mode.name} mode: the best order is predicted at {1 / gain:.3f} of its "
+        f"time, and is taken at {what}{near}"
     )
     return Plan(tuple(ways), mode, reason)
 
@@ -92,24 +109,62 @@ def _entries(graph: Graph) -> int:
 # The modes --------------------------------------------------------------------
 
 
-def _better(ways: list[Way], graph: Graph) -> Way:
-    """The mode of less time.
+def _better(ways: list[Way], graph: Graph, work: Work, again: bool) -> tuple[Way, str]:
+    """The mode of less time, and why it is taken if its prediction does not say so.
 
     Of scalar code, without large products and arrays, a row took two to three columns'
-    time, in loops too, which keep what reverse mode needs. Of two alike elsewhere the
-    reverse one: measured on a CPU it is as fast or up to a fifth faster (RK4,
-    networks), but not through loops that give something at every step, nor through
-    solves for a vector, whose columns are solved for together.
+    time, in loops too, which keep what reverse mode needs; of many examples at once
+    less than two, with products as well. Of two alike elsewhere the reverse one:
+    measured on a CPU it is as fast or up to a fifth faster (RK4, networks), but not
+    through loops that give something at every step, nor through solves for a vector,
+    whose columns are solved for together.
+
+    Args:
+      again: this is the Jacobian of a gradient. Its loops took up to three times as
+        long by columns, which run forth through loops that are kept and back.
     """
+    if len(ways) == 1:
+        return ways[0], ""
     every = _operators(graph)
     inside = max([flops_inside(o.map, o.x, o.y) for o in every], default=0.0)
-    columns = min(_columns(graph, way.name) for way in ways)
-    large = max(math.prod(shape) for shape in graph.shapes.values()) * columns
-    if max(inside * columns, *[way.heaviest for way in ways]) < HEAVY and large < WIDE:
-        return min(ways, key=lambda w: w.time_s * (ROW if w.name == "reverse" else 1))
+    counts = {way.name: _columns(graph, way.name) for way in ways}
+    large = max(math.prod(shape) for shape in graph.shapes.values())
+    large *= min(counts.values())
+    heaviest = max(way.heaviest for way in ways)
+    heaviest = heaviest if again else heaviest / work.copies
+    heavy = max(inside * min(counts.values()), heaviest) >= HEAVY or large >= WIDE
+    loops = any(map(_is_loop, every))
+    many = work.copies > 1 and not again and heaviest < MUCH * HEAVY
+    if many or not heavy and not (again and loops):
+        row = ROW if work.copies == 1 else ROW_OF_MANY
+        weighed = {"forward": 1.0, "reverse": row}
+        best = min(ways, key=lambda way: weighed[way.name] * counts[way.name])
+        what = "of many examples at once" if work.copies > 1 else "of such small code"
+        return best, (
+            f"{counts['reverse']:,} rows against {counts['forward']:,} columns, where "
+            f"a row {what} took about {row:g} columns' time"
+        )
     least_s = min(way.time_s for way in ways)
     alike = [way for way in ways if way.time_s <= TIE * least_s]
-    return alike[0] if any(map(_is_ahead, every)) else alike[-1]
+    if len(alike) == 1:
+        return alike[0], ""
+    if again:
+        return alike[
+            -1
+        ], "the modes are predicted alike, and of gradients rows took less"
+    if any(map(_is_ahead, every)):
+        return alike[0], (
+            "the modes are predicted alike, and through loops that give something at "
+            "every step, and solves for a vector, columns took less"
+        )
+    return alike[-1], (
+        "the modes are predicted alike, and of networks and steps of ODEs rows took up "
+        "to a fifth less"
+    )
+
+
+def _is_loop(operator: Operator) -> bool:
+    return isinstance(getattr(operator.map, "whole", operator.map), Loop)
 
 
 def _is_ahead(operator: Operator) -> bool:
@@ -140,9 +195,15 @@ def _mode(graph: Graph, work: Work, name: str) -> Way:
     count = _columns(graph, name)
     wholes = {id(getattr(o.map, "whole", o.map)): o for o in _operators(graph)}
     _swept(Block((), tuple(wholes.values())), count, name, work)
-    for targets in graph.ahead.values():
-        for block in targets.values():
-            _swept(Block(block.terms), count, name, work)
+    once, same = work.again(), set()
+    if work.copies > 1:
+        once.copies, same = 1, graph.constant(name == "reverse")
+    for source, targets in graph.ahead.items():
+        for target, block in targets.items():
+            begun = (source if name == "forward" else target) in same
+            alone = begun and (source, target) not in graph.varying
+            _swept(Block(block.terms), count, name, once if alone else work)
+    work.include(once)
     work.elements(_entries(graph))
     return Way(
         name,
@@ -158,21 +219,21 @@ def _mode(graph: Graph, work: Work, name: str) -> Way:
 def _called(way: Way, base: Work) -> Way:
     """With the function itself, and the call: it makes small programs alike, whose
     orders save what no clock sees."""
-    small = way.flops + base.flops < SMALL_CALL
-    call_s = base.rates.small_call_s if small else base.rates.call_s
-    return way._replace(time_s=way.time_s + base.time_s + call_s)
+    return way._replace(time_s=way.time_s + base.time_s + base.rates.call_s)
 
 
 def _primal(graph: Graph, work: Work) -> Work:
     """A guess at the function itself, and at its local derivatives: the same in all
-    ways."""
+    ways. It is one pass after another, fused."""
+    work.rates = work.rates._replace(pass_s=0.0)
     for targets in graph.ahead.values():
         for block in targets.values():
             _swept(block, 1, "forward", work)
             for term in block.terms:
                 if not is_number(term.factor):
                     kept = [i for axis in term.out for i in axis.labels]
-                    work.elements(SLOPE * math.prod([i.size for i in set(kept)]))
+                    each = SLOPE if work.copies == 1 else 1
+                    work.elements(each * math.prod([i.size for i in set(kept)]))
     return work
 
 
@@ -200,8 +261,10 @@ def _term_swept(term: Term, count: int, work: Work) -> None:
     elif inside == kept:
         work.elements(0.1 * count * every)
     else:
-        work.elements(0.5 * count * every)
-        if inside - kept:
+        sums = inside - kept
+        each = 2.0 if sums and work.copies > 1 else 0.5
+        work.elements(each * count * every)
+        if sums:
             work.summed()
 
 

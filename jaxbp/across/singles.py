@@ -15,10 +15,14 @@ import numpy as np
 from jax import lax
 
 from .factor import number
+from .places import Axis
 from .term import Term, is_single
 
 MOST = 4096  # entries of a matrix that is put together so
+LINES = 8  # of a pass
 CHAIN = 1024  # comparisons in a line; beyond it is a concatenation of its entries
+SHORT = 16  # entries of a piece beside single ones that is written as they are,
+PIECES = 64  # of all of them together
 FULL = 0.8  # of a matrix, that are entries, from which on it is laid by columns
 
 
@@ -28,13 +32,33 @@ def is_static(term: Term) -> bool:
 
 
 def split(terms: Sequence[Term], shape: Sequence[int]):
-    """The single entries that are put together one by one, and the other terms."""
+    """The single entries that are put together one by one, and the other terms.
+
+    Short pieces beside them, such as the ones of a step x + dt f(x), are single entries
+    too: what is added to the matrix afterwards is a kernel of its own.
+    """
     if not 1 < math.prod(shape) <= MOST:
         return [], list(terms)
     single = [term for term in terms if is_single(term)]
     if not single:
         return [], list(terms)
-    return single, [term for term in terms if not is_single(term)]
+    others = [term for term in terms if not is_single(term)]
+    short = [term for term in others if is_static(term) and term.entries <= SHORT]
+    if len(short) == len(others) and sum(term.entries for term in short) <= PIECES:
+        return [*single, *[one for term in short for one in _pieces(term)]], []
+    return single, others
+
+
+def _pieces(term: Term) -> list[Term]:
+    """Its entries, each as a term."""
+    found = [term]
+    for label in term.placed:
+        found = [
+            one.put(label, Axis(label.size, at))
+            for one in found
+            for at in range(label.size)
+        ]
+    return found
 
 
 def comparisons(terms: Sequence[Term], shape: Sequence[int]) -> int:
@@ -43,7 +67,7 @@ def comparisons(terms: Sequence[Term], shape: Sequence[int]) -> int:
     rows, columns = _sides(terms, shape)
     if _by_columns(len(terms), rows, columns):
         rows, columns = columns, rows
-    each = len(terms) * columns
+    each = len(terms) * columns * _together(rows, columns, len(terms))
     return each if each <= CHAIN * rows else count
 
 
@@ -52,7 +76,8 @@ def matrix(terms: Sequence[Term], shape: tuple[int, ...], dtype):
 
     Of few entries lines are rows: few are computed for each, and all of a row at once.
     Where nearly all places are taken, columns were up to four times faster: each
-    entry's row is then one straight piece of code.
+    entry's row is then one straight piece of code. XLA for CPUs makes one pass of at
+    most `LINES` of them, so that rows of larger matrices share lines.
     """
     rows, columns = _sides(terms, shape)
     found: list[list[Any]] = [[None] * columns for _ in range(rows)]
@@ -63,14 +88,28 @@ def matrix(terms: Sequence[Term], shape: tuple[int, ...], dtype):
         there = found[row][column]
         found[row][column] = value if there is None else lax.add(there, value)
     turned = _by_columns(len(terms), rows, columns)
-    if turned:
-        found = [list(column) for column in zip(*found, strict=True)]
-    lines = [_line(line, dtype) for line in found]
-    if len(lines) == 1:
-        return lines[0].reshape(shape)
-    axis = 1 if turned else 0
-    laid = [lax.expand_dims(line, (axis,)) for line in lines]
-    return lax.concatenate(laid, axis).reshape(shape)
+    lines, width = (columns, rows) if turned else (rows, columns)
+    each = _together(lines, width, len(terms))
+    parts = [
+        [row[start : start + each] for row in found]
+        if turned
+        else found[start : start + each]
+        for start in range(0, lines, each)
+    ]
+    whole = [_line([v for row in part for v in row], dtype) for part in parts]
+    if len(whole) == 1:
+        return whole[0].reshape(shape)
+    laid = [
+        line.reshape(len(part), len(part[0]))
+        for line, part in zip(whole, parts, strict=True)
+    ]
+    return lax.concatenate(laid, 1 if turned else 0).reshape(shape)
+
+
+def _together(lines: int, width: int, entries: int) -> int:
+    """How many rows, or columns, make a line."""
+    each = -(-lines // LINES)
+    return each if each * each * width * entries <= CHAIN * lines else 1
 
 
 def _sides(terms: Sequence[Term], shape: Sequence[int]) -> tuple[int, int]:

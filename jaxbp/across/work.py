@@ -12,11 +12,20 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from .bands import banded, distances
 from .expand import one_by_one
 from .singles import comparisons, is_static, split
 
-SMALL_CALL = 1000  # flops of a program, less than which XLA runs at once
-MANY = 2  # elements of a pass that is counted; numbers are passed by themselves
+CACHE = 1 << 22  # bytes that a product finds in cache,
+IN_CACHE = 8  # times as fast as in main memory
+FOUND = 4  # kernels' worth of computing the places of entries
+MANY = 16  # elements of a pass that is counted; fewer are fused with their neighbours
+
+
+def _is_found_later(term) -> bool:
+    """Whether it stands at places that are not known yet."""
+    axes = (*term.out, *term.of)
+    return any(a.index is not None and a.index.array is None for a in axes)
 
 
 class Rates(NamedTuple):
@@ -30,8 +39,7 @@ class Rates(NamedTuple):
       entry_s: to add one entry at a place of its own.
       pass_s: of a pass, beside its elements: many are fused with their neighbours.
       sum_s: of a sum along axes: what is computed of it is a pass of its own.
-      call_s: of a call of a compiled program, whatever it computes,
-      small_call_s: of one with few flops: XLA for CPUs runs it in the caller's thread.
+      call_s: of a call of a compiled program, whatever it computes.
     """
 
     flops_per_s: float
@@ -42,16 +50,22 @@ class Rates(NamedTuple):
     pass_s: float
     sum_s: float
     call_s: float
-    small_call_s: float
 
 
-def rates(platform: str) -> Rates:
-    """Of a usual device of this kind; they compare ways, and time nothing."""
+def rates(platform: str, copies: int = 1) -> Rates:
+    """Of a usual device of this kind; they compare ways, and time nothing.
+
+    Those of a CPU are fitted to the measured times of all ways to 100 Jacobians and
+    Hessians (2 cores, logarithms, loops apart). Of many examples at once a pass is a
+    parallel loop, and is begun in several threads.
+    """
     if platform == "cpu":
         cores = min(os.cpu_count() or 1, 16)
-        fused = 1.5e9 * cores
-        return Rates(4e10 * cores, 1e10, fused, 2e-6, 1e-8, 1.5e-7, 4e-7, 1e-5, 3e-6)
-    return Rates(3e13, 1.5e12, 2e11, 5e-6, 1e-10, 5e-7, 2e-6, 1e-5, 1e-5)
+        flops, fused = 5e10 * cores, 3e9 * cores
+        if copies == 1:
+            return Rates(flops, 1e10, fused, 1e-6, 2.5e-9, 5e-8, 2.5e-7, 4e-6)
+        return Rates(flops, 1e10, fused, 1e-6, 1.5e-8, 1e-7, 4e-6, 4e-6)
+    return Rates(3e13, 1.5e12, 2e11, 5e-6, 1e-10, 5e-7, 2e-6, 1e-5)
 
 
 class Exhausted(Exception):
@@ -75,6 +89,7 @@ class Work:
 
     Attributes:
       plan: nothing is computed: what is done is counted.
+      copies: how many examples are computed at once, each of them counted.
       flops: of products, and one an element.
       time_s: predicted.
       kernels: matrix products and sweeps through operators.
@@ -83,9 +98,15 @@ class Work:
       plain: whether zeros were written inside, in the place of many terms.
     """
 
-    def __init__(self, dtype, precision: Any, plan: bool, found: Rates | None = None):
+    def __init__(
+        self, dtype, precision: Any, plan: bool, copies: int = 1,
+        found: Rates | None = None,
+    ):  # fmt: skip
         self.dtype, self.precision, self.plan = np.dtype(dtype), precision, plan
-        self.rates = rates(jax.default_backend()) if found is None else found
+        self.copies = copies
+        if found is None:
+            found = rates(jax.default_backend(), copies)
+        self.rates = found
         self.scale = max(1.0, self.dtype.itemsize / 4)
         self.flops, self.time_s, self.kernels, self.largest = 0.0, 0.0, 0, 0
         self.heaviest = 0.0
@@ -102,15 +123,20 @@ class Work:
 
     def product(self, flops: float, elements: float) -> None:
         """A matrix product that reads and writes so many elements."""
+        flops, elements = self.copies * flops, self.copies * elements
         self.flops += flops
         self.heaviest = max(self.heaviest, flops)
         self.kernels += 1
-        self.time_s += self.rates.kernel_s + self.scale * max(
-            flops / self.rates.flops_per_s, 4 * elements / self.rates.bytes_per_s
+        size = 4 * self.scale * elements
+        near = IN_CACHE if size <= CACHE else 1
+        self.time_s += self.rates.kernel_s + max(
+            self.scale * flops / self.rates.flops_per_s,
+            size / (near * self.rates.bytes_per_s),
         )
 
     def elements(self, count: float) -> None:
         """A fused pass."""
+        count = self.copies * count
         self.flops += count
         self.time_s += self.scale * count / self.rates.elements_per_s
         if count >= MANY:
@@ -123,25 +149,30 @@ class Work:
     def written(self, shape, terms) -> None:
         """The terms as one plain array."""
         size = math.prod(shape)
+        bands, terms = banded(terms, shape)
+        if bands:
+            self.elements(size * max(1.0, distances(bands) / 4))
         single, terms = split(terms, shape)
         if single:
             self.elements(size)
-            self.flops += 2 * comparisons(single, shape)
+            self.flops += 2 * self.copies * comparisons(single, shape)
         if not terms:
             return
         apart = {id(term) for term in one_by_one(terms, shape)}
         few = [t.entries for t in terms if id(t) in apart or not is_static(t)]
         plain, entries = len(terms) - len(few), sum(few)
+        if few and any(map(_is_found_later, terms)):
+            self.time_s += FOUND * self.rates.kernel_s
         self.elements(size * max(1.0, (1 + plain) / 2))
-        self.time_s += entries * self.rates.entry_s
+        self.time_s += self.copies * entries * self.rates.entry_s
 
     def made(self, count: int) -> None:
         """An array was made."""
-        self.largest = max(self.largest, count)
+        self.largest = max(self.largest, self.copies * count)
 
     def again(self) -> "Work":
         """A new count, of the same type and device."""
-        found = Work(self.dtype, self.precision, self.plan, self.rates)
+        found = Work(self.dtype, self.precision, self.plan, self.copies, self.rates)
         found.patience = self.patience
         return found
 
@@ -151,4 +182,4 @@ class Work:
         self.time_s += other.time_s
         self.kernels += other.kernels
         self.heaviest = max(self.heaviest, other.heaviest)
-        self.made(other.largest)
+        self.largest = max(self.largest, other.largest)

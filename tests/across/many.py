@@ -16,7 +16,7 @@ KEPT = 10  # chunks that share what was compiled
 def main(count: int, seed: int = 0) -> None:
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_disable_most_optimizations", True)  # each runs once or twice
-    order.CLEARLY = float("inf")
+    order.CLEARLY, order.SEEN = float("inf"), -float("inf")
     compared = tried = 0
     while compared < count:
         compared += trial(CHUNK, seed + tried // CHUNK)
