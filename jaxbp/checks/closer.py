@@ -122,7 +122,7 @@ class Closer:
         return abs(smooth[0] - look.value) < SWING * gap or self._is_narrow(look)
 
     def _is_narrow(self, look):
-        """Whether the gradient goes from its value in the middle to the slope in dispute
+        """Whether the gradient goes from its value in the middle to the other slope
         without a jump, to one side at least: a peak narrower than a step."""
         distances = 0.25 ** np.arange(PEAK)[::-1]
         for side in (distances, -distances):

@@ -318,8 +318,8 @@ class Point:
                 by_witness.setdefault(row.witness, []).append((row, look))
         found = []
         for pairs in by_witness.values():
-            rows = [row for row, _ in pairs]
-            row = worst([row for row in rows if row.fails_alone] or rows)
+            alone = [row for row, _ in pairs if row.fails_alone]
+            row = worst(alone or [row for row, _ in pairs])
             look = next(look for other, look in pairs if other is row)
             found.append(narrow(row, look) if narrow and row.failed else row)
         return found
@@ -347,20 +347,21 @@ class Point:
                 seen[part.tobytes()] = (here or [row])[0], look
             return [seen[part.tobytes()][0].excess for part in parts]
 
-        part = directions.locate(probe.members, excess)
+        is_certain = row.excess >= CERTAIN  # and a part that is less so is no better
+        part = directions.locate(probe.members, excess, CERTAIN if is_certain else 1.0)
         found, last = seen[part.tobytes()]
+        if last.doubted or (len(part) == 1 and self._by_rounding(last) is not None):
+            return replace(row, verdict=UNDECIDED)
         if len(part) > 1:
             halves = [seen[half.tobytes()][1] for half in np.array_split(part, 2)]
             reach = sum(half.found.reach for half in halves)
             if reach > abs(last.value - last.found.value) / 4:
                 return replace(row, verdict=KINK)
-            if row.excess < CERTAIN:
+            if not is_certain:
                 return replace(row, verdict=UNDECIDED)
-        elif last.doubted or self._by_rounding(last) is not None:
-            return replace(row, verdict=UNDECIDED)
         if found.excess < BARELY:
             return _unless_barely(found) if len(part) == 1 else row
-        return found if found.failed or row.excess < CERTAIN else row
+        return found if found.failed or not is_certain else row
 
     def _adjoints(self, looks):
         """Rows of <y_bar, J x_dot> = <J^T y_bar, x_dot> within each system with both

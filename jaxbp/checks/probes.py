@@ -129,13 +129,13 @@ def steepest(leaf, x, x_bar, one_by_one=False):
     return Probe(leaf, np.flatnonzero(direction), direction)
 
 
-def locate(members, excess):
+def locate(members, excess, enough=1.0):
     """The smallest group within `members` that still disagrees.
 
     Args:
       members: flat indices.
-      excess: list of index arrays -> list of gaps over what is allowed; above 1 means
-        disagreement.
+      excess: list of index arrays -> list of gaps over what is allowed.
+      enough: above it is disagreement.
 
     Returns:
       Flat indices; one, unless the disagreement sinks into the noise on the way.
@@ -145,7 +145,7 @@ def locate(members, excess):
     while len(members) > 1:
         halves = np.array_split(members, 2)
         found = excess(halves)
-        if not max(found) > 1:
+        if not max(found) > enough:
             break
         members = halves[int(np.argmax(found))]
     return members

@@ -45,7 +45,7 @@ def _cover(tiles: Sequence[Tile], axis: int, shape: tuple) -> list[Tile] | None:
             return None
         found.append(fitting[0])
         end += fitting[0].y_bar.shape[axis]
-    return found
+    return found or None  # of no elements
 
 
 def _differs_in(tile: Tile, axis: int, shape: tuple) -> bool:

@@ -1,4 +1,4 @@
-"""Wrong gradients that hide: in steps too short to be taken, in noise, in each other."""
+"""Wrong gradients that hide: in too short steps, in noise, in one another."""
 
 import jax
 import jax.numpy as jnp

@@ -49,3 +49,10 @@ def test_nothing_is_padded(f):
     x = jnp.ones((4, 5))
     program = jax.make_jaxpr(jaxbp.grad(lambda x: jnp.sum(FUNCTIONS[f](x))))(x)
     assert " pad[" not in str(program)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0,), (1,), ()])
+def test_arrays_of_no_elements(shape):
+    x = jnp.ones(shape)
+    gradient = jaxbp.grad(lambda x: jnp.sum(x[...] * x[: x.shape[0]] if x.ndim else x))
+    np.testing.assert_array_equal(gradient(x), 2 * x if x.ndim else x)
