@@ -148,19 +148,13 @@ def _better(ways: list[Way], graph: Graph, work: Work, again: bool) -> tuple[Way
     alike = [way for way in ways if way.time_s <= TIE * least_s]
     if len(alike) == 1:
         return alike[0], ""
+    took, best = "of networks and steps of ODEs rows took up to a fifth less", alike[-1]
     if again:
-        return alike[
-            -1
-        ], "the modes are predicted alike, and of gradients rows took less"
-    if any(map(_is_ahead, every)):
-        return alike[0], (
-            "the modes are predicted alike, and through loops that give something at "
-            "every step, and solves for a vector, columns took less"
-        )
-    return alike[-1], (
-        "the modes are predicted alike, and of networks and steps of ODEs rows took up "
-        "to a fifth less"
-    )
+        took = "of gradients rows took less"
+    elif any(map(_is_ahead, every)):
+        best = alike[0]
+        took = "of solves, and of loops that give each step's value, columns took less"
+    return best, f"the modes are predicted alike, and {took}"
 
 
 def _is_loop(operator: Operator) -> bool:

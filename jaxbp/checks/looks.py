@@ -31,7 +31,7 @@ from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
 MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is allowed
 ROUNDED = 4.0  # rounding at random by whole units, at its largest, over its usual size
 SHORTENED = 0.25, 0.5  # powers of the largest number: by such a direction is divided
-BESIDE = 2.0**-10  # of the size of x: where f rounds anew
+BESIDE = 2.0**-10, 2.0**-2  # of the size of x: where f rounds anew; 1 - x^2 by the last
 ASTRAY = 0.25  # of a step: so far rounding may put its end from where it was to be
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
@@ -155,12 +155,15 @@ class Looker:
         What is computed from other leaves alone rounds alike at x and beside it, and
         does not reach a difference, however coarse it is.
         """
-        x, there = self.xs[leaf], list(self.xs)
-        there[leaf] = moved(x, sizes_of(x, one_by_one=True), BESIDE)
-        here, beside = self._rounded(self.xs), self._rounded(there)
-        if here is None or beside is None:
+        x, here, own = self.xs[leaf], self._rounded(self.xs), None
+        for distance in BESIDE if here is not None else ():
+            there = list(self.xs)
+            there[leaf] = moved(x, sizes_of(x, one_by_one=True), distance)
+            beside = self._rounded(there)
+            if beside is not None:
+                own = max(own or 0.0, float(np.abs(beside - here).max()) / ROUNDED)
+        if own is None:
             return False
-        own = float(np.abs(beside - here).max()) / ROUNDED
         own = max(own, self.read.get(leaf, 0.0))
         is_high = own < self.noise[leaf]
         self.noise[leaf] = min(own, self.noise[leaf])

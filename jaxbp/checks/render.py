@@ -65,10 +65,13 @@ def _verdict(report, leaf) -> Words:
 
 def _legend(report) -> str:
     points = "1 point" if report.points == 1 else f"{report.points} points"
-    return (
-        f"Largest |x-y|/max(1,|x|+|y|) of {report.judged} from each witness over "
-        f"{points}; noise: the differences' own error there."
-    )
+    said = f"Largest |x-y|/max(1,|x|+|y|) of {report.judged} from each witness over "
+    said += points
+    if DIFFERENCES in report.witnesses:
+        said += "; noise: the differences' own error there"
+    if any(row.verdict == NOT_FINITE for row in report.rows):
+        said += ". Slopes along directions are set beside finite gradients only"
+    return f"{said}."
 
 
 def _adjoint_lines(report):

@@ -182,10 +182,8 @@ def _won(x, indices, updates, params):
 def _are_apart(x, indices, params) -> bool:
     """Whether windows that begin at different places do not meet, and are so few that
     all pairs of them are compared sooner than the whole is written."""
-    exact, count = (
-        params["mode"] != lax.GatherScatterMode.CLIP,
-        meeting(indices, params),
-    )
+    exact = params["mode"] != lax.GatherScatterMode.CLIP
+    count = meeting(indices, params)
     few = count * count <= max(math.prod(x.shape), 256)
     return exact and few and _meet_whole(params)
 
