@@ -46,10 +46,9 @@ def _together(looker, looks):
     values = np.array([look.value for look in looks])
     weights = values / errors / (errors / errors.min())
     weights /= np.abs(weights).max()
-    direction = sum(
-        weight * look.probe.direction
-        for weight, look in zip(weights, looks, strict=True)
-    )
+    direction = np.zeros_like(looks[0].probe.direction)
+    for weight, look in zip(weights, looks, strict=True):
+        direction += weight * look.probe.direction
     found = [look.found for look in looks]
     slope = float(weights @ [one.value for one in found])
     noise = norm(weights * [one.noise for one in found])

@@ -49,6 +49,7 @@ def test_an_interrupt_that_python_would_swallow_is_raised_again():
     """In a finalizer or a callback of the garbage collector it is printed and lost."""
     code = (
         "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # where ignored
         "from jaxbp.interrupts import interruptible\n"
         "class Lost:\n"
         "    def __del__(self):\n"
