@@ -19,6 +19,7 @@ from .closeness import epsilon, wide
 
 LONGEST = 0.25  # of the size of x
 RUNGS = 12  # at most; neighbours are a factor of 2, 4 or 16 apart
+LONGEST_RUNGS = 4  # of which all must agree for f to have little noise
 NOISE_RUNGS = 4  # the finest pairs of rungs from which the noise is read
 CONVERGES = 1.5  # times the ratio of the steps: noise times step does not shrink so
 LEAST_CONVERGES = 6.0
@@ -258,6 +259,15 @@ def _first_noisy(pairs, even, least):
         if finer and pairs[k - 1] > LEAST_CONVERGES * least[k - 1] * finer:
             return k
     return 0
+
+
+def spread_of_longest(steps, ahead, behind):
+    """What noise of a value, and truncation, do to the slopes of the longest steps: how
+    far these lie apart, times the shorter step. Infinite where too few are finite."""
+    h, central = steps[:LONGEST_RUNGS], ((ahead - behind) / (2 * steps))[:LONGEST_RUNGS]
+    apart = np.abs(np.diff(central)) * h[1:]
+    enough = len(apart) == LONGEST_RUNGS - 1 and np.isfinite(apart).all()
+    return float(apart.max()) if enough else np.inf
 
 
 def moves_at_last(ahead, behind):

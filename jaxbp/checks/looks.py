@@ -23,6 +23,7 @@ from .differences import (
     noise_level,
     sizes_of,
     slope,
+    spread_of_longest,
 )
 from .judge import judge_slope, over
 from .probes import bounded
@@ -116,7 +117,14 @@ class Looker:
         self._learn_noise(probes, ladders, sides)
         leaves = [probe.leaf for probe in probes]
         return [
-            slope(h, up, down, self.noise[j], self._rounding(j), _largest(off))
+            slope(
+                h,
+                up,
+                down,
+                self._floor(j, h, up, down),
+                self._rounding(j),
+                _largest(off),
+            )
             for j, h, (up, down), off in zip(
                 leaves, ladders, sides, astray, strict=True
             )
@@ -168,6 +176,16 @@ class Looker:
         is_high = own < self.noise[leaf]
         self.noise[leaf] = min(own, self.noise[leaf])
         return is_high
+
+    def _floor(self, leaf, steps, ahead, behind):
+        """The least noise of a value along a ladder: that of its leaf. Where that was
+        raised to what rounding at random does, no more than the longest steps show: by
+        it they could not agree so well, since f rounds anew at each of their ends."""
+        noise = self.noise[leaf]
+        if leaf not in self.read:
+            return noise
+        seen = spread_of_longest(steps, ahead, behind)
+        return min(noise, max(seen, self.read[leaf]))
 
     def largest_rounding(self, unknown=0.0):
         """The most that rounding was seen to change f's value when every operation

@@ -20,8 +20,8 @@ OCTAVES = 3  # of successive steps that must know
 def gradient_error(derive, args, dtype):
     """By leaf what rounding does to a gradient; None if that is unknown.
 
-    In float32 it is how far the gradient is from itself in 64-bit; in float64, how far
-    rounding every operation at random moves it.
+    It is how far rounding every operation at random moves it; in float32 no less than
+    how far it is from itself in 64-bit. A leaf in 64-bit beside others has the first.
 
     Args:
       derive: args -> gradient. args: tuple of pytrees. dtype: "float32" or "float64".
@@ -29,13 +29,13 @@ def gradient_error(derive, args, dtype):
     try:
         program = jax.make_jaxpr(derive)(*args)
         flat = jax.tree.leaves(args)
-        how = WIDE if dtype == "float32" else np.random.default_rng(0)
-        one, other = evaluate(program, flat), evaluate(program, flat, how)
+        hows = [(np.random.default_rng(0),), *[(WIDE,)] * (dtype == "float32")]
+        one, *others = (evaluate(program, flat, *way) for way in [(), *hows])
     except Exception:  # an operation that has no 64-bit form of its own
         return None
     return [
-        float(np.abs(np.asarray(a, b.dtype) - b).max(initial=0.0))
-        for a, b in zip(one, other, strict=True)
+        max(float(np.abs(np.asarray(a, b.dtype) - b).max(initial=0.0)) for b in moved)
+        for a, *moved in zip(one, *others, strict=True)
     ]
 
 
