@@ -20,8 +20,8 @@ OCTAVES = 3  # of successive steps that must know
 def gradient_error(derive, args, dtype):
     """By leaf what rounding does to a gradient; None if that is unknown.
 
-    It is how far rounding every operation at random moves it; in float32 no less than
-    how far it is from itself in 64-bit. A leaf in 64-bit beside others has the first.
+    In float32 it is how far the gradient is from itself in 64-bit; in float64, also of
+    a leaf beside others, how far rounding every operation at random moves it.
 
     Args:
       derive: args -> gradient. args: tuple of pytrees. dtype: "float32" or "float64".
@@ -29,14 +29,24 @@ def gradient_error(derive, args, dtype):
     try:
         program = jax.make_jaxpr(derive)(*args)
         flat = jax.tree.leaves(args)
-        hows = [(np.random.default_rng(0),), *[(WIDE,)] * (dtype == "float32")]
-        one, *others = (evaluate(program, flat, *way) for way in [(), *hows])
+        one, rounded = evaluate(program, flat), None
+        if any(_is_wide(x) for x in one):
+            rounded = evaluate(program, flat, np.random.default_rng(0))
+        wide = evaluate(program, flat, WIDE) if dtype == "float32" else one
     except Exception:  # an operation that has no 64-bit form of its own
         return None
     return [
-        max(float(np.abs(np.asarray(a, b.dtype) - b).max(initial=0.0)) for b in moved)
-        for a, *moved in zip(one, *others, strict=True)
+        max(_apart(a, b), _apart(a, rounded[j]) if _is_wide(a) else 0.0)
+        for j, (a, b) in enumerate(zip(one, wide, strict=True))
     ]
+
+
+def _is_wide(x):
+    return np.asarray(x).dtype in (np.float64, np.complex128)
+
+
+def _apart(a, b):
+    return float(np.abs(np.asarray(a, b.dtype) - b).max(initial=0.0))
 
 
 def values_know(f, args, j, member, slope, effect):
