@@ -308,8 +308,9 @@ class Looker:
     def _allowed_forward(self, look, name):
         """The gap to a forward mode that rounding explains."""
         other, terms = look.forwards[name]
-        relative = self.settings.rtol(self.dtypes[look.probe.leaf])
-        return relative * (abs(look.value) + abs(other)) + look.slack + terms
+        dtype = self.dtypes[look.probe.leaf]
+        gone = self.settings.rtol(dtype) * (abs(look.value) + abs(other))
+        return gone + look.slack + terms + underflow(dtype)
 
     def forwards_differ(self, look):
         """Whether a forward mode differs by more than that from the judged gradient."""
