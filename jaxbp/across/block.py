@@ -14,6 +14,7 @@ from ..linear.parts import Part
 from .edges import Operator
 from .expand import columns, dense, of_array
 from .factor import Factor, is_number, is_product, summed, union
+from .loops import whole_map
 from .places import Label
 from .singles import split
 from .term import Met, Term, composed, identity, meet, merged
@@ -232,7 +233,7 @@ def sweep_elements(operator: Operator) -> float:
     """What one column takes through an operator, as a number of fused elements: a
     guess, the same for all ways."""
     held = sum(getattr(r, "size", 1) for r in operator.residuals)
-    solves = isinstance(getattr(operator.map, "whole", operator.map), Solve)
+    solves = isinstance(whole_map(operator), Solve)
     each = 1.0 if solves else 4.0  # by a library
     return each * (math.prod(operator.x.shape) + math.prod(operator.y.shape) + held)
 

@@ -117,7 +117,7 @@ def hessian(
 
     @arguments.named_after(fun, "Hessian of {fun} by its arguments {argnums}.", argnums)
     def hessian_of(*args, **kwargs):
-        found = Point(slope, argnums, args, kwargs, has_aux, again=True)
+        found = Point(slope, argnums, args, kwargs, has_aux, hessian=True)
         found.check(holomorphic, False, "hessian")
         with settings.using(options):
             found.record()
@@ -126,7 +126,7 @@ def hessian(
         return (result, found.aux) if has_aux else result
 
     def plan(*args, measure: bool = False, **kwargs) -> Plan:
-        point = Point(slope, argnums, args, kwargs, has_aux, again=True)
+        point = Point(slope, argnums, args, kwargs, has_aux, hessian=True)
         check = lambda at: at.check(holomorphic, False, "hessian")  # noqa: E731
         found = traced_plan(point, check, options, measure, budget)
         return dataclasses.replace(found, what="Hessian")
@@ -186,16 +186,16 @@ class Point:
 
     Attributes, after `record`:
       linear: its derivative.
-      again: whether it is a gradient, whose Jacobian is a Hessian.
+      hessian: whether the function is a gradient.
       outs, aux: its leaves, and what it gives beside them.
     """
 
     def __init__(
-        self, fun, argnums, args, kwargs, has_aux, modes=MODES, again: bool = False
+        self, fun, argnums, args, kwargs, has_aux, modes=MODES, hessian: bool = False
     ):
         self.fun, self.argnums, self.has_aux = fun, argnums, has_aux
         self.args, self.kwargs, self.modes = args, kwargs, modes
-        self.again = again
+        self.hessian = hessian
         self.partial, self.primals = arguments.chosen(fun, argnums, args, kwargs)
         _check_arrays(fun, self.primals)
         self.linear: Pullback
@@ -205,7 +205,7 @@ class Point:
 
     def at(self, args) -> "Point":
         """The same at other arguments."""
-        own = self.has_aux, self.modes, self.again
+        own = self.has_aux, self.modes, self.hessian
         return Point(self.fun, self.argnums, args, self.kwargs, *own)
 
     def opened(self) -> tuple[list, Callable]:
@@ -242,7 +242,7 @@ class Point:
 
     def whole(self) -> Whole:
         found = copies([*jax.tree.leaves(self.primals), *self.outs])
-        return Whole(self.linear, self.modes, found, self.again)
+        return Whole(self.linear, self.modes, found, self.hessian)
 
     def result(self, budget: int | None):
         """What is asked for: a tree of the output, of trees of the inputs."""

@@ -15,6 +15,7 @@ from .block import HEAVY, ROW, Block, array_of, flops_inside, sweep_elements
 from .edges import Operator
 from .factor import is_number, is_product
 from .graph import Graph, Vertex
+from .loops import gives_at_every_step, whole_map
 from .report import Plan, Way
 from .term import Term
 from .work import Exhausted, Patience, Work
@@ -37,7 +38,11 @@ MODES = ("forward", "reverse")
 
 
 def planned(
-    graph: Graph, fresh: Callable[[], Work], modes, unfit: str = "", again: bool = False
+    graph: Graph,
+    fresh: Callable[[], Work],
+    modes,
+    unfit: str = "",
+    hessian: bool = False,
 ) -> Plan:
     """The cheapest way.
 
@@ -46,12 +51,12 @@ def planned(
       fresh: makes a new count.
       modes: those of `MODES` that the function has.
       unfit: why there are these alone, if so.
-      again: this is the Jacobian of a gradient.
+      hessian: this is the Jacobian of a gradient.
     """
     base = _primal(graph, fresh())
     alone = [_mode(graph, fresh(), name) for name in modes]
     ways = [_called(way, base) for way in alone]
-    found, why = _better(alone, graph, base, again)
+    found, why = _better(alone, graph, base, hessian)
     best = ways[alone.index(found)]
     if unfit:
         return Plan(tuple(ways), best, f"{best.name} mode: {unfit}")
@@ -109,7 +114,9 @@ def _entries(graph: Graph) -> int:
 # The modes --------------------------------------------------------------------
 
 
-def _better(ways: list[Way], graph: Graph, work: Work, again: bool) -> tuple[Way, str]:
+def _better(
+    ways: list[Way], graph: Graph, work: Work, hessian: bool
+) -> tuple[Way, str]:
     """The mode of less time, and why it is taken if its prediction does not say so.
 
     Of scalar code, without large products and arrays, a row took two to three columns'
@@ -120,7 +127,7 @@ def _better(ways: list[Way], graph: Graph, work: Work, again: bool) -> tuple[Way
     whose columns are solved for together.
 
     Args:
-      again: this is the Jacobian of a gradient. Its loops took up to three times as
+      hessian: this is the Jacobian of a gradient. Its loops took up to three times as
         long by columns, which run forth through loops that are kept and back.
     """
     if len(ways) == 1:
@@ -131,11 +138,11 @@ def _better(ways: list[Way], graph: Graph, work: Work, again: bool) -> tuple[Way
     large = max(math.prod(shape) for shape in graph.shapes.values())
     large *= min(counts.values())
     heaviest = max(way.heaviest for way in ways)
-    heaviest = heaviest if again else heaviest / work.copies
+    heaviest = heaviest if hessian else heaviest / work.copies
     heavy = max(inside * min(counts.values()), heaviest) >= HEAVY or large >= WIDE
     loops = any(map(_is_loop, every))
-    many = work.copies > 1 and not again and heaviest < MUCH * HEAVY
-    if many or not heavy and not (again and loops):
+    many = work.copies > 1 and not hessian and heaviest < MUCH * HEAVY
+    if many or not heavy and not (hessian and loops):
         row = ROW if work.copies == 1 else ROW_OF_MANY
         weighed = {"forward": 1.0, "reverse": row}
         best = min(ways, key=lambda way: weighed[way.name] * counts[way.name])
@@ -149,7 +156,7 @@ def _better(ways: list[Way], graph: Graph, work: Work, again: bool) -> tuple[Way
     if len(alike) == 1:
         return alike[0], ""
     took, best = "of networks and steps of ODEs rows took up to a fifth less", alike[-1]
-    if again:
+    if hessian:
         took = "of gradients rows took less"
     elif any(map(_is_ahead, every)):
         best = alike[0]
@@ -158,15 +165,13 @@ def _better(ways: list[Way], graph: Graph, work: Work, again: bool) -> tuple[Way
 
 
 def _is_loop(operator: Operator) -> bool:
-    return isinstance(getattr(operator.map, "whole", operator.map), Loop)
+    return isinstance(whole_map(operator), Loop)
 
 
 def _is_ahead(operator: Operator) -> bool:
     """Whether as many columns through it take less time than rows."""
-    whole = getattr(operator.map, "whole", operator.map)
-    if isinstance(whole, Loop):
-        return getattr(operator.map, "target", 0) >= len(whole.carry_avals)
-    return isinstance(whole, Solve) and len(operator.y.shape) == 1
+    solves = isinstance(whole_map(operator), Solve) and len(operator.y.shape) == 1
+    return solves or gives_at_every_step(operator)
 
 
 def _operators(graph: Graph) -> list[Operator]:
@@ -187,7 +192,7 @@ def _columns(graph: Graph, name: str) -> int:
 def _mode(graph: Graph, work: Work, name: str) -> Way:
     """A mode; a map of several inputs or outputs is swept once for all."""
     count = _columns(graph, name)
-    wholes = {id(getattr(o.map, "whole", o.map)): o for o in _operators(graph)}
+    wholes = {id(whole_map(o)): o for o in _operators(graph)}
     _swept(Block((), tuple(wholes.values())), count, name, work)
     once, same = work.again(), set()
     if work.copies > 1:

@@ -10,21 +10,18 @@ import jax
 import numpy as np
 
 from .. import ir, tree
-from ..control.solve import Solve
 from ..linear.einsum import Einsum
-from ..linear.loop.loop import Loop
 from ..linear.precision import InPrecision
 from ..linear.primitive import Contraction
 from ..transforms.chunks import split_columns, split_rows
 from ..transforms.products import Pullback
 from .block import array_of
 from .graph import Graph, graph_of
+from .loops import run_again
 from .order import MODES, planned
 from .report import Plan
 from .work import Work
 
-KEPT = 1 << 20  # elements that loops may keep for forward mode
-LONG = 16  # operations of a loop's step that are many
 PARTED = ("jaxbp.linear.loop", "jaxbp.linear.ref", "jaxbp.linear.shard")
 
 
@@ -38,17 +35,17 @@ class Whole:
       loops: whether it keeps what forward mode does not need, which runs the function
         again then.
       copies: how many examples are computed at once.
-      again: whether it is the Jacobian of a gradient.
+      hessian: whether the function is a gradient.
     """
 
     def __init__(
-        self, linear: Pullback, modes=MODES, copies: int = 1, again: bool = False
+        self, linear: Pullback, modes=MODES, copies: int = 1, hessian: bool = False
     ):
         self.linear, self.modes, self.copies = linear, modes, copies
-        self.again = again
+        self.hessian = hessian
         self.unfit = _unfit(linear)
         self.program = linear.program.opened().parts()
-        self.loops = _runs_again(self.program, copies)
+        self.loops = run_again(self.program, copies)
         avals = self.program.structure.avals
         dtype = avals[0].dtype if avals else np.dtype(np.float32)
         precision = _precision(self.program.structure.edges)
@@ -59,7 +56,7 @@ class Whole:
         with jax.numpy_rank_promotion("allow"):
             graph = graph_of(self.program, self.work(True))
             fresh = partial(self.work, True)
-            plan = planned(graph, fresh, self.modes, self.unfit, self.again)
+            plan = planned(graph, fresh, self.modes, self.unfit, self.hessian)
             return self._told(plan, graph)
 
     def _told(self, plan: Plan, graph: Graph) -> Plan:
@@ -87,46 +84,6 @@ class Whole:
                 [_block(graph, source, target, work) for source in graph.inputs]
                 for target in graph.outputs
             ]
-
-
-def _runs_again(program, copies: int) -> bool:
-    """Whether columns had better run through its loops again than through what they
-    kept.
-
-    Measured on a CPU: a loop that gives something at every step took up to three times
-    as long again, whose kernels are those of the function too. Keeping took up to a
-    fifth longer of many examples at once, of the last state alone, of steps of a few
-    numbers, and of such as solve for something.
-    """
-    loops = [
-        edge
-        for edge in program.structure.edges
-        if "loop" in type(getattr(edge.map, "whole", edge.map)).__module__
-    ]
-    if not loops or copies > 1 or not any(map(gives_at_every_step, loops)):
-        return bool(loops)
-    if not all(map(_is_long, loops)):
-        return True
-    held = {id(r): r for edge in loops for r in program.residuals(edge)}
-    return sum(getattr(r, "size", 1) for r in held.values()) > KEPT
-
-
-def _is_long(edge) -> bool:
-    """Whether a loop's step is of many operations, or has products of matrices."""
-    whole = getattr(edge.map, "whole", edge.map)
-    structures = getattr(whole, "structures", ())
-    maps = [inner.map for structure in structures for inner in structure.edges]
-    if any(isinstance(getattr(it, "whole", it), Solve) for it in maps):
-        return False
-    kinds = [it.form.kind for it in maps]
-    return not maps or len(maps) >= LONG or "contracts" in kinds
-
-
-def gives_at_every_step(edge) -> bool:
-    """Whether an edge is a loop's, to an output that is an array of its steps."""
-    whole = getattr(edge.map, "whole", edge.map)
-    steps = isinstance(whole, Loop)
-    return steps and getattr(edge.map, "target", 0) >= len(whole.carry_avals)
 
 
 def _block(graph: Graph, source, target, work: Work):

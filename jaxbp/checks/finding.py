@@ -41,7 +41,7 @@ def explain(point, j, row):
 def _outvoted(row, values):
     """The gradient given, if all that is exact beside it says one thing."""
     others = [v for n, v in values.items() if n not in (row.judged, DIFFERENCES)]
-    if row.judged != YOURS or row.witness == DIFFERENCES:
+    if row.judged != YOURS or row.witness == DIFFERENCES or not others:
         return []
     near = abs(values[YOURS] - others[0]) / 4
     return [YOURS] if all(abs(v - others[0]) <= near for v in others) else []

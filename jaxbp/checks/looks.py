@@ -1,5 +1,6 @@
 """What each witness says along directions at one point, all directions in one call."""
 
+import functools
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -75,7 +76,6 @@ class Looker:
         self.known = [np.where(np.isfinite(b), b, 0) for b in map(wide, x_bar)]
         self.dtypes, self.settings, self.noise = check.dtypes, check.settings, {}
         self.read = {}  # noise of leaves as the ladders showed it, before it was raised
-        self.loudest: float | None = None  # rounding of the value, once it is asked for
         self.steepest = max(
             (np.abs(b * sizes_of(x, one_by_one=True)).max(initial=0.0))
             for b, x in zip(self.known, xs, strict=True)
@@ -116,18 +116,10 @@ class Looker:
         sides = [np.split(_kept(*pair), 2) for pair in zip(found, astray, strict=True)]
         self._learn_noise(probes, ladders, sides)
         leaves = [probe.leaf for probe in probes]
+        most = map(_largest, astray)
         return [
-            slope(
-                h,
-                up,
-                down,
-                self._floor(j, h, up, down),
-                self._rounding(j),
-                _largest(off),
-            )
-            for j, h, (up, down), off in zip(
-                leaves, ladders, sides, astray, strict=True
-            )
+            slope(h, up, down, self._floor(j, h, up, down), self._rounding(j), off)
+            for j, h, (up, down), off in zip(leaves, ladders, sides, most, strict=True)
         ]
 
     def _learn_noise(self, probes, ladders, sides):
@@ -163,7 +155,7 @@ class Looker:
         What is computed from other leaves alone rounds alike at x and beside it, and
         does not reach a difference, however coarse it is.
         """
-        x, here, own = self.xs[leaf], self._rounded(self.xs), None
+        x, here, own = self.xs[leaf], self.rounded_here, None
         for distance in BESIDE if here is not None else ():
             there = list(self.xs)
             there[leaf] = moved(x, sizes_of(x, one_by_one=True), distance)
@@ -190,10 +182,13 @@ class Looker:
     def largest_rounding(self, unknown=0.0):
         """The most that rounding was seen to change f's value when every operation
         rounds at random; `unknown` where it cannot be run so."""
-        if self.loudest is None:
-            runs = self._rounded(self.xs) if self.settings.differences else None
-            self.loudest = np.nan if runs is None else float(np.abs(runs).max())
-        return unknown if np.isnan(self.loudest) else self.loudest
+        runs = self.rounded_here
+        return unknown if runs is None else float(np.abs(runs).max())
+
+    @functools.cached_property
+    def rounded_here(self):
+        """What `_rounded` says at the point; None without differences."""
+        return self._rounded(self.xs) if self.settings.differences else None
 
     def _rounded(self, xs):
         """Changes of f's value as every operation rounds at random; None if unknown."""
@@ -214,9 +209,7 @@ class Looker:
             h = steps[:, None]
             astray = wide(moved(x, d, h)) - wide(x) - h * d
             off = np.real(np.sum(x_bar * astray, axis=1))
-            far = np.linalg.norm(astray, axis=1) > ASTRAY * np.linalg.norm(
-                h * d, axis=1
-            )
+            far = np.abs(astray).sum(axis=1) > ASTRAY * np.abs(h * d).sum(axis=1)
         return np.where(far, np.nan, off)
 
     def _pushed(self, probes):

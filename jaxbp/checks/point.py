@@ -359,9 +359,7 @@ class Point:
                 return replace(row, verdict=KINK)
             if not is_certain:
                 return replace(row, verdict=UNDECIDED)
-        if found.excess < BARELY:
-            return _unless_barely(found) if len(part) == 1 else row
-        return found if found.failed or not is_certain else row
+        return row if is_certain and not found.failed else _unless_barely(found)
 
     def _adjoints(self, looks):
         """Rows of <y_bar, J x_dot> = <J^T y_bar, x_dot> within each system with both

@@ -3,8 +3,8 @@
 A factor of 1 + 1e-3 in a rule may hide in the noise of each direction of a float32
 function, though all of them lean alike. Slopes are linear: what was measured along
 parts of a leaf adds up to the slope along the sum of the parts, where the errors, which
-are others in each, add up as a 2-norm. Weights are those of least
-squares: by the gradient's value over the square of the error.
+are others in each, add up as a 2-norm. Weights are those of least squares: the
+gradient's value over the square of the error.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ def pooled(looker, looks):
     """A Look along the weighted sum of the directions of each leaf.
 
     Args:
-      looker: Looker. looks: list of Look; those that disagree or do not see a slope
-        take no part.
+      looker: Looker. looks: list of Look; those in doubt, at a kink, or without a
+        slope take no part.
 
     Returns:
       list of Look: at most one for each leaf, of those looked at along two directions.

@@ -177,7 +177,7 @@ def unbroadcast(y_bar, shape: tuple[int, ...]):
     return lax.reshape(total(y_bar, axes), shape)
 
 
-FEW_TERMS = 4
+FEW_TERMS = 4  # that are added one by one
 
 
 def total(x, axes: tuple[int, ...]):
