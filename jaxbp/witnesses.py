@@ -37,8 +37,9 @@ def check(
     gradient as `grad` or `value_and_grad`, and it is the one that is judged. Where only
     forward mode can differentiate `f`, the forward modes are set beside one another.
 
-    A verdict is one of three: "agree", "differ", or "cannot tell", where the gradient
-    is as small as the rounding of f (the minimum of a fit) at every point looked at.
+    A verdict is one of four: "agree", "differ", "not finite", or "cannot tell", where
+    the gradient is as small as the rounding of f (the minimum of a fit) at every point
+    looked at, or disagrees with the differences by hardly more than they may err.
 
     Args:
       f: called as `f(*args, **kwargs)`; pytrees in and out. A non-scalar output is

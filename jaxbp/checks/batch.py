@@ -18,7 +18,7 @@ from .closeness import inner, norm, wide
 from .eager import NEEDS_VALUES, compiled_quickly
 from .perturbed import perturbed
 
-ELEMENTS = 2**24  # of all copies of f's arguments held at once
+ELEMENTS = 2**24  # of all copies of an array, or of all arguments, held at once
 FEW_LANES, FEWEST, MOST = 8, 64, 256
 
 
@@ -34,6 +34,7 @@ class _Lanes:
     def __init__(self, subject, refusals=()):
         self.subject, self.refusals = subject, refusals
         heaviest = max(sum(a.size for a in arrays) for arrays in (subject.x, subject.y))
+        heaviest = max(heaviest, subject.largest)
         most = np.clip(2 * len(subject.x), FEWEST, self.many)
         self.most = int(np.clip(ELEMENTS // max(heaviest, 1), 1, most))
         self.least = min(FEW_LANES, self.most)

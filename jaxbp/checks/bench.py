@@ -1,7 +1,7 @@
 """A function made ready to be checked: compiled once, looked at at any point."""
 
 from .batch import Slopes, Together, Values
-from .precision import coarsest, has_custom_rules, program_of
+from .precision import CUSTOM, SHARED, coarsest, holds
 from .subject import Subject
 from .witness import Reverse
 
@@ -17,8 +17,10 @@ class Bench:
 
     Attributes:
       subject: Subject, at the point of the last `moved`.
-      dtypes: the coarsest dtype between each leaf and the output.
-      has_custom_rules: whether f calls what has rules of its own.
+      dtypes: the coarsest dtype between each leaf and the output. reaches: whether
+        the output is computed from it.
+      has_custom_rules: whether f calls what has rules of its own. rules_may_lie:
+        whether it does, or holds a stop_gradient: only values can speak against these.
       values: Values of f.
       reverses: name -> (xs, y_bar) -> (y, x_bar). forwards: name -> Slopes.
       refusals: name -> exceptions by which it says "not me".
@@ -26,9 +28,10 @@ class Bench:
 
     def __init__(self, f, args, witnesses, kwargs=None, argnums=None, has_aux=False):
         self.subject = subject = Subject(f, args, kwargs, argnums, has_aux)
-        program = program_of(subject)
-        self.dtypes, self.values = coarsest(subject, program), Values(subject)
-        self.has_custom_rules = has_custom_rules(program)
+        self.dtypes, self.reaches = coarsest(subject)
+        self.values = Values(subject)
+        self.has_custom_rules = holds(subject.program, CUSTOM)
+        self.rules_may_lie = holds(subject.program, SHARED)
         self.reverses, self.forwards, self.refusals = {}, {}, {}
         together = Together(subject) if len(witnesses) > 1 else None
         for witness in witnesses:

@@ -28,16 +28,20 @@ class Comparison:
 
     Attributes:
       subject, settings, rng, report.
-      dtypes: the coarsest dtype between each leaf and the output.
-      has_custom_rules: whether f calls what has rules of its own.
+      dtypes: the coarsest dtype between each leaf and the output. reaches: whether
+        the output is computed from it.
+      has_custom_rules, rules_may_lie: whether f calls what has rules of its own, or
+        holds a stop_gradient.
       values: Values of f.
       reverses: name -> (xs, y_bar) -> (y, x_bar). forwards: name -> Slopes.
     """
 
     def __init__(self, bench, rng, settings):
         self.subject, self.rng, self.settings = bench.subject, rng, settings
-        self.dtypes, self.values = bench.dtypes, bench.values
+        self.dtypes, self.reaches = bench.dtypes, bench.reaches
+        self.values = bench.values
         self.has_custom_rules = bench.has_custom_rules
+        self.rules_may_lie = bench.rules_may_lie
         self.reverses, self.forwards = dict(bench.reverses), dict(bench.forwards)
         self.refusals = dict(bench.refusals)
         self.name = self.subject.name
@@ -167,6 +171,7 @@ class Comparison:
             be = "was" if len(names) == 1 else "were"
             self.report.notes.append(f"{', '.join(names)} {be} left out. {why}")
         self.report.explain_undecided()
+        self.report.explain_precision()
         if self.report.verdict == UNDECIDED and self.report.undecided:
             self.report.notes.append(self._what_would_tell())
 

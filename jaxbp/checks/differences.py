@@ -62,7 +62,8 @@ class Slope:
         and about as much as at the longer step before, as beside a kink.
       level: (n,) the noise of these slopes as it was read, without a factor of safety.
       still: the steps that change the value to neither side, nor does any shorter one,
-        if these may be as long as the root of epsilon: the stairs of a round, perhaps.
+        if these may be as long as the root of epsilon, and longer ones change it beyond
+        its rounding: the stairs of a round, perhaps.
     """
 
     value: float
@@ -173,7 +174,7 @@ def slope(steps, ahead, behind, floor, rounding=None, strayed=0.0):
         unrest=level * bool(level > UNREST * max(np.abs([ahead, behind]).max(), floor)),
         finer=np.stack([ahead / h, -behind / h], 1)[loud],
         bent=_bent(h, central, apart, noise)[loud],
-        level=noise[loud] / SAFETY, still=_stairs(h, ahead, behind),
+        level=noise[loud] / SAFETY, still=_stairs(h, ahead, behind, FLAT * rounding),
     )  # fmt: skip
 
 
@@ -281,9 +282,12 @@ def _still(h, ahead, behind):
     return h[moved[-1] + 1 :] if moved.size else h
 
 
-def _stairs(h, ahead, behind):
+def _stairs(h, ahead, behind, rounding):
     """The still steps, if the shortest that is not is longer than the root of
-    epsilon."""
+    epsilon, and a longer one changes the value beyond its rounding, which is a stair
+    by itself."""
+    if max(np.abs(ahead).max(), np.abs(behind).max()) <= rounding:
+        return h[:0]
     still = _still(h, ahead, behind)
     first = max(len(h) - len(still) - 1, 0)
     return still if h[first] >= np.sqrt(h[-1] / 8) else h[:0]

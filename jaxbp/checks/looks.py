@@ -35,6 +35,7 @@ ROUNDED = 4.0  # rounding at random by whole units, at its largest, over its usu
 SHORTENED = 0.25, 0.5  # powers of the largest number: by such a direction is divided
 BESIDE = 2.0**-10, 2.0**-2  # of the size of x: where f rounds anew; 1 - x^2 by the last
 ASTRAY = 0.25  # of a step: so far rounding may put its end from where it was to be
+HIDES = 0.1  # of the steepest slope: what may hide where f seems not to change
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
 
@@ -338,10 +339,7 @@ class Looker:
         if not np.isfinite(other):  # no step was inside the domain on both sides
             value = other = 0.0
             allowed = np.inf
-        visible = max(self.steepest, self._rounding(probe.leaf))
-        is_small = abs(value) <= NEGLIGIBLE * visible
-        is_nothing = found.flat and (is_small or not self.check.has_custom_rules)
-        hidden = 0.0 if is_nothing else self._hidden(look)
+        hidden = 0.0 if self._is_nothing(look) else self._hidden(look)
         gap, noise = abs(value - other), self._noise(look)
         relative = self.settings.difference_rtol(self.dtypes[probe.leaf])
         if not found.rough and gap <= relative * abs(value) + noise:  # no excuse needed
@@ -354,6 +352,25 @@ class Looker:
         in_doubt = look.doubted or gap <= allowed + MORE * hidden
         in_doubt = in_doubt and row.verdict == DIFFER
         return replace(row, verdict=UNDECIDED) if in_doubt else row
+
+    def _is_nothing(self, look):
+        """Whether f does not change, and that is enough: all is differentiated by
+        JAX's and our own rules, which differ; or the slope is given as zero, and no
+        path leads from the leaf to the output, or little would hide beside what is
+        seen of the others. Zeros alone may all be wrong, in the rounding of f."""
+        found, leaf = look.found, look.probe.leaf
+        if found.flat and not self.check.rules_may_lie:
+            return True
+        visible = max(self.steepest, self._rounding(leaf))
+        if not found.flat or abs(look.value) > NEGLIGIBLE * visible:
+            return False
+        told = found.noise <= HIDES * self.steepest or not self.value_size
+        return told or found.still.size > 0 or not self.check.reaches[leaf]
+
+    def precision(self, look):
+        """The share of a slope that the differences may err by; infinite if they do
+        not tell."""
+        return over(self._noise(look), abs(look.value)) if look.value else np.inf
 
 
 def _largest(values):

@@ -316,6 +316,8 @@ class Point:
         for look in looks:
             for row in self.looker.rows(self.where(name), look):
                 by_witness.setdefault(row.witness, []).append((row, look))
+                if row.witness == DIFFERENCES and row.verdict == AGREE:
+                    self.report.seen_to(name, self.looker.precision(look))
         found = []
         for pairs in by_witness.values():
             alone = [row for row, _ in pairs if row.fails_alone]

@@ -6,57 +6,42 @@ float32. Rounding, steps and tolerances follow the coarsest, not the leaf's own.
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import ir
 from .closeness import epsilon
-from .eager import NEEDS_VALUES
 
 BY_BITS = ((7, jnp.bfloat16), (10, jnp.float16), (23, jnp.float32), (52, jnp.float64))
 CALLS = ("jit", "pjit", "closed_call", "core_call", "remat2", "checkpoint")
 CUSTOM = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
+SHARED = (*CUSTOM, "stop_gradient")  # what may make all rules wrong alike
 
 
-def program_of(subject):
-    """The program of a subject's floating outputs; None if it needs its values."""
-    try:
-        return jax.make_jaxpr(subject.outputs)(*subject.device(subject.x))
-    except NEEDS_VALUES:
-        return None
+def coarsest(subject):
+    """(dtypes, reaches): one of each for each differentiable leaf of `subject`.
 
-
-def coarsest(subject, program):
-    """One dtype for each differentiable leaf of `subject`.
-
-    Args:
-      program: what `program_of` gives. Without one the coarser of the leaf's dtype and
-        the outputs' is taken.
+    The dtype is the coarser of the leaf's own and the outputs' if f needs its values.
+    A leaf reaches an output if one is computed from it by floating numbers.
     """
     own = [np.dtype(x.dtype) for x in subject.x]
     outputs = [np.dtype(y.dtype) for y in subject.y]
-    if program is None:
-        return [max([dtype, *outputs], key=epsilon) for dtype in own]
+    if subject.program is None:
+        return [max([d, *outputs], key=epsilon) for d in own], [True] * len(own)
     start = np.diag([epsilon(dtype) for dtype in own])
-    reached = _walk(program.jaxpr, list(start))
+    reached = _walk(subject.program.jaxpr, list(start))
     found = np.max(reached, axis=0, initial=0.0)
     pairs = zip(own, found, strict=True)
-    return [_dtype(eps) if eps > epsilon(dtype) else dtype for dtype, eps in pairs]
+    dtypes = [_dtype(eps) if eps > epsilon(dtype) else dtype for dtype, eps in pairs]
+    return dtypes, [bool(eps) for eps in found]
 
 
-def has_custom_rules(program):
-    """Whether a program calls functions with rules of their own, which all systems of
-    differentiation share: only values can speak against these. True if unknown."""
-    return program is None or _calls_custom(program.jaxpr)
-
-
-def _calls_custom(jaxpr):
-    return any(
-        equation.primitive.name in CUSTOM
-        or any(_calls_custom(p.jaxpr) for p in ir.inner_programs(equation.params))
-        for equation in jaxpr.eqns
-    )
+def holds(program, names):
+    """Whether a program, or one inside it, holds any of the primitives; true if there
+    is none, as f needs its values."""
+    if program is None:
+        return True
+    return any(e.primitive.name in names for e in ir.every_equation(program.jaxpr))
 
 
 def _walk(jaxpr, given) -> list[Any]:
@@ -93,12 +78,8 @@ def _equation(equation, inputs):
 
 def _coarsest_inside(jaxpr):
     """The coarsest epsilon anywhere in a loop or a branch."""
-    found = 0.0
-    for equation in jaxpr.eqns:
-        own = [epsilon(v.aval.dtype) for v in equation.outvars if _floating(v.aval)]
-        inner = [_coarsest_inside(p.jaxpr) for p in ir.inner_programs(equation.params)]
-        found = max([found, *own, *inner])
-    return found
+    outs = (v.aval for e in ir.every_equation(jaxpr) for v in e.outvars)
+    return max((epsilon(a.dtype) for a in outs if _floating(a)), default=0.0)
 
 
 def _floating(aval):

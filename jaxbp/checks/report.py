@@ -1,12 +1,26 @@
 """The outcome of a check: a verdict over its rows, printed as a table."""
 
+import cmath
+import math
 from dataclasses import dataclass, field, replace
 
 from ..display import Shown
 from ..errors import JaxbpError
-from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED, listed, place, worst
+from .rows import (
+    AGREE,
+    DIFFER,
+    DIFFERENCES,
+    KINK,
+    NOT_FINITE,
+    UNDECIDED,
+    listed,
+    place,
+    worst,
+)
 
 EMPTY = "nothing to look at"
+COARSE = 0.1  # of a slope: what the differences may err by without a word
+SEEN = 0.5  # and what they may err by to see it at all
 
 
 class WrongGradient(JaxbpError, AssertionError):
@@ -33,6 +47,8 @@ class Report(Shown):
       points: number of points at which `f` was looked at.
       blind: (leaf, point) where f is not finite a step away, to one side at least, so
         that the differences see nothing.
+      precision: leaf -> the least share of its slope that the differences may err by,
+        of all directions along which they agree; infinite if all slopes are zero.
       stochastic: whether two calls of `f` differ, so that nothing was compared.
     """
 
@@ -44,13 +60,15 @@ class Report(Shown):
     notes: list = field(default_factory=list)
     points: int = 1
     blind: set = field(default_factory=set)
+    precision: dict = field(default_factory=dict)
     stochastic: bool = False
 
     @property
     def verdict(self) -> str:
-        """ "agree", "differ" or "cannot tell"."""
+        """ "agree", "differ", "not finite" (the gradient judged, or f itself, and
+        nothing else fails) or "cannot tell"."""
         if self.failures:
-            return DIFFER
+            return NOT_FINITE if all(map(_judged_not_finite, self.failures)) else DIFFER
         return UNDECIDED if self.undecided or not self.looked_at else AGREE
 
     @property
@@ -101,7 +119,8 @@ class Report(Shown):
             return worst(rows).verdict
         told = [verdict for verdict in map(self._at, _by_point(rows)) if verdict]
         if AGREE in told:
-            return AGREE
+            coarse = self.precision.get(leaf, 0.0) > COARSE
+            return UNDECIDED if coarse and _in_doubt(rows) else AGREE
         return KINK if KINK in told else UNDECIDED
 
     def _at(self, rows):
@@ -143,7 +162,10 @@ class Report(Shown):
             others = {name for name, *_ in self.leaves}.intersection(failed)
             count = len(others.difference(places))
             more = f" and {count} more, in the table" if count else ""
-            return f"{self.name}: NOT in agreement: {', '.join(places)}{more}."
+            what = "NOT in agreement"
+            if self.verdict == NOT_FINITE:
+                what = "the gradient is not finite"
+            return f"{self.name}: {what}: {', '.join(places)}{more}."
         if not self.looked_at:
             return f"{self.name}: {EMPTY}: no leaf has an element."
         if self.undecided:
@@ -190,11 +212,23 @@ class Report(Shown):
             "an argument (a key), and hold it fixed."
         )
 
+    def seen_to(self, leaf, share):
+        """The differences agree along a direction, where they may err by so much."""
+        self.precision[leaf] = min(share, self.precision.get(leaf, math.inf))
+
+    def explain_precision(self):
+        """Say of what agrees how little of it the differences tell, if it is little."""
+        for leaf, share in self.precision.items():
+            if COARSE < share < math.inf and self.verdict_of(leaf) == AGREE:
+                said = COARSELY if share < SEEN else UNSEEN
+                self.notes.append(said.format(leaf=leaf, share=share))
+
     def explain_undecided(self):
         """Say of each leaf where nothing could be told, or where it sits on a kink."""
         for sentence, said in (
             (NOTHING_SEEN, self._is_blind),
-            (NOTHING_TESTED, lambda rows: not (self._at(rows) or self._is_blind(rows))),
+            (IN_DOUBT, lambda rows: self._is_lost(rows) and _in_doubt(rows)),
+            (NOTHING_TESTED, lambda rows: self._is_lost(rows) and not _in_doubt(rows)),
             (ON_A_KINK, lambda rows: self._at(rows) == KINK),
         ):
             alike = {}
@@ -203,6 +237,9 @@ class Report(Shown):
             for leaves, places in alike.items():
                 names = ", ".join(f"`{name}`" for name in leaves)
                 self.notes.append(sentence.format(names=names, place=listed(places)))
+
+    def _is_lost(self, rows):
+        return not (self._at(rows) or self._is_blind(rows))
 
     def _is_blind(self, rows):
         return (rows[0].leaf, rows[0].point) in self.blind
@@ -220,9 +257,21 @@ class Report(Shown):
         return found
 
 
+COARSELY = (
+    "The differences tell the gradient by `{leaf}` to {share:.0%} only, for the "
+    "rounding of f: an error below that passes, if every derivative rule makes it."
+)
+UNSEEN = (
+    "The differences see nothing of the gradient by `{leaf}` in the rounding of f: "
+    "exact derivatives alone agree, of an f without custom rules and stop_gradient."
+)
 NOTHING_TESTED = (
     "The gradient by {names} is zero to rounding at {place}, or lost in the rounding "
     "of f or of its own: a wrong one could not be told from a right one there."
+)
+IN_DOUBT = (
+    "The differences disagree with the gradient by {names} at {place}, by too little "
+    "to be sure: kinks of f nearby, or its rounding, may do as much."
 )
 NOTHING_SEEN = (
     "The differences see nothing by {names} at {place}: a step away, to one side at "
@@ -237,6 +286,14 @@ ON_A_KINK = (
 def _by_point(rows):
     points = dict.fromkeys(row.point for row in rows)
     return [[row for row in rows if row.point == point] for point in points]
+
+
+def _judged_not_finite(row):
+    return row.verdict == NOT_FINITE and not cmath.isfinite(row.value)
+
+
+def _in_doubt(rows):
+    return any(row.verdict == UNDECIDED and row.excess > 1 for row in rows)
 
 
 def is_empty(described):

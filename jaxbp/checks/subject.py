@@ -4,6 +4,7 @@ A leaf of the arguments is differentiable if its dtype is floating or complex. A
 others (integers, booleans, keys, strings, callables) stay as they are, and say why.
 """
 
+import functools
 import inspect
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from .. import ir, tree
 from ..errors import InvalidArgument
-from .eager import jit_where_possible
+from .eager import NEEDS_VALUES, jit_where_possible
 
 SMALL, KEPT = 2**20, 6  # elements of a point; points kept on the device
 
@@ -83,6 +84,21 @@ class Subject:
         self._outputs = jit_where_possible(self.outputs)
         self.output_names, self.scalar = [], False  # known once f has run
         self.y = self.evaluate(self.x)
+
+    @functools.cached_property
+    def program(self):
+        """The program of `outputs`; None if f needs its values."""
+        try:
+            return jax.make_jaxpr(self.outputs)(*self.device(self.x))
+        except NEEDS_VALUES:
+            return None
+
+    @functools.cached_property
+    def largest(self):
+        """Elements of the largest array that f computes; 0 if it needs its values."""
+        equations = ir.every_equation(self.program.jaxpr) if self.program else ()
+        outs = (v.aval for equation in equations for v in equation.outvars)
+        return max((getattr(out, "size", 0) for out in outs), default=0)
 
     def move(self, args):
         """Takes `args` for the point, if they are like those before.

@@ -3,7 +3,7 @@
 from ..errors import InvalidArgument
 from .options import Flag, Names, Number, Output, Text, TheCall, TheOutput, parsed
 
-STATUS = {"agree": 0, "differ": 1, "cannot tell": 3}
+STATUS = {"agree": 0, "differ": 1, "not finite": 1, "cannot tell": 3}
 
 
 def run(argv) -> int:

@@ -3,7 +3,7 @@
 import functools
 import importlib
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -49,6 +49,14 @@ def inner_programs(params: dict) -> list:
     """
     leaves = jax.tree.leaves(list(params.values()), is_leaf=_is_program)
     return [closed(_without_constants(leaf)) for leaf in leaves if _is_program(leaf)]
+
+
+def every_equation(jaxpr) -> Iterator[Any]:
+    """The equations of a program and of all programs inside it, each once."""
+    for eqn in jaxpr.eqns:
+        yield eqn
+        for program in inner_programs(eqn.params):
+            yield from every_equation(program.jaxpr)
 
 
 def _without_constants(jaxpr):

@@ -45,8 +45,13 @@ def mlp_arguments(dtype):
 class TestEveryPrecision:
     def test_mlp(self, dtype):
         report = run(mlp_loss, *mlp_arguments(dtype))
-        assert report, str(report)
-        assert report.points == 3 and not report.findings and not report.notes
+        assert report.points == 3 and not report.findings
+        if jnp.finfo(dtype).bits > 16:
+            assert report and not report.notes, str(report)
+        else:  # the loss in bfloat16 has two digits: of its biases they tell nothing
+            unseen = ["params['b']"] if dtype == jnp.bfloat16 else []
+            assert report.undecided == unseen, str(report)
+            assert any("tell the gradient" in note for note in report.notes)
 
     def test_relu_network(self, dtype):
         half = jnp.asarray(0.5, dtype)

@@ -1,0 +1,111 @@
+"""What rounding hides is not called agreement, and reports say what could be seen."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxbp import check
+from jaxbp.checks.eager import options_of
+from tests.checks.test_missed import with_rule
+
+P = jnp.array([0.3, -0.2, 0.8, 0.1], jnp.float32)
+
+
+def test_a_dead_rule_in_a_network_of_few_digits():
+    """All gradients are given as zero: nothing is seen beside which little hides."""
+    draw = np.random.default_rng(0).normal
+    half = lambda *shape: jnp.asarray(draw(size=shape), jnp.bfloat16)  # noqa: E731
+    x, y, W, V = half(64, 8), half(64, 4), half(8, 16) / 3, half(16, 4) / 4
+    dead = jax.custom_vjp(jnp.tanh)
+    dead.defvjp(lambda x: (jnp.tanh(x), None), lambda _, g: (jnp.zeros_like(g),))
+
+    def loss(W, act):
+        return jnp.mean((act(x @ W) @ V - y) ** 2)
+
+    for seed in range(3):
+        report = check(lambda W: loss(W, dead), W, seed=seed)
+        assert report.verdict in ("differ", "cannot tell")
+
+
+@pytest.mark.parametrize("offset", [3e5, 1e6, 3e6, 1e9])
+def test_a_stop_gradient_beside_a_large_constant(offset):
+    stopped = lambda p: offset + jnp.sum(jnp.sin(lax.stop_gradient(p)))  # noqa: E731
+    assert check(stopped, P).verdict in ("differ", "cannot tell")
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 2.0, 3.0])
+def test_a_factor_beside_a_large_constant(factor):
+    scaled = with_rule(lambda p: jnp.sum(jnp.sin(p)), lambda g: (factor * g[0],))
+    assert not check(lambda p: 1e6 + scaled(p), P)
+
+
+def test_how_much_the_differences_see_is_said():
+    report = check(lambda p: 3e5 + jnp.sum(jnp.sin(p)), P)
+    assert report and 0.1 < report.precision["p"] < 0.5
+    assert any("to 19% only" in note for note in report.notes)
+    assert (
+        check(lambda p: 1e9 + jnp.sum(jnp.sin(p)), P)
+        .notes[0]
+        .startswith(
+            "The differences see nothing of the gradient by `p` in the rounding of f"
+        )
+    )
+    assert not check(lambda p: jnp.sum(jnp.sin(p)), P).notes
+
+
+def test_zeros_that_are_told():
+    """A dead unit beside live ones, what is not used, a stair, a loss that is met."""
+    dead = lambda p: 1 + jnp.sum(jax.nn.relu(p - 0.4)) + jnp.sum(p[3:])  # noqa: E731
+    unused = lambda p, q: 1e9 + jnp.sum(jnp.sin(q))  # noqa: E731
+    for f, args in (
+        (dead, (P,)),
+        (unused, (P, P)),
+        (lambda p: jnp.sum(jnp.round(10 * p + 0.2)), (P,)),
+        (lambda p: jnp.sum(jax.nn.relu(p - 5)), (P,)),
+    ):
+        report = check(f, *args)
+        assert report.verdict == "agree" and not report.findings, str(report)
+
+
+def test_a_disagreement_in_doubt_is_called_one():
+    """Not that the gradient was lost: it was seen, and disagrees by a little."""
+    off = with_rule(lambda p: jnp.sum(jnp.sin(p)), lambda g: (1.5 * g[0],))
+    report = check(lambda p: 2e5 + off(p), P)
+    assert report.verdict == "cannot tell"
+    assert any("by too little to be sure" in note for note in report.notes)
+
+
+def test_not_finite_is_a_verdict():
+    report = check(lambda x: jnp.sum(jnp.log(-x)), jnp.ones(2))
+    assert report.verdict == "not finite" and not report
+    report = check(lambda x: jnp.sum(jnp.sqrt(x)), jnp.zeros(2))
+    assert report.verdict == "not finite"
+    assert report.headline.endswith("the gradient is not finite: x.")
+
+
+def test_a_deep_residual_network_compiles_in_proportion():
+    """XLA's fusion takes the sum of all blocks into each: it is left out."""
+
+    def slope(h, h_dot, layers):
+        def network(h):
+            for W in layers:
+                h = h / 2 + jnp.tanh(h @ W)
+            return h
+
+        return jax.jvp(network, (h,), (h_dot,))
+
+    h = jnp.ones((8, 4))
+
+    def length(depth):
+        layers = [jnp.eye(4) / k for k in range(2, depth + 2)]
+        options = options_of(jax.make_jaxpr(slope)(h, h, layers))
+        return len(jax.jit(slope).lower(h, h, layers).compile(options).as_text())
+
+    was = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    try:
+        assert length(140) < 2.5 * length(70)  # with fusion 3.6 times
+    finally:
+        jax.config.update("jax_disable_most_optimizations", was)
