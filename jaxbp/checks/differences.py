@@ -192,7 +192,10 @@ def _least_error(h, central, apart, noise):
     truncation[0] = np.abs(apart[0])  # nothing coarser to extrapolate from: of an odd
     truncation[:1] += np.abs(np.diff(central[:2])).sum()  # function the finer one tells
     truncation[:-1] = np.minimum(truncation[:-1], noise[1:])
-    error = noise + beyond + truncation + np.abs(lasting) / 2
+    gaps = np.maximum.accumulate(np.abs(lasting)[::-1])[
+        ::-1
+    ]  # a kink lies nearer still
+    error = noise + beyond + truncation + gaps / 2
     best = int(np.argmin(error))
     stays = _stays(lasting, best)
     return extrapolated[best], error[best], lasting[best], stays, best

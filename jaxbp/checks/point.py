@@ -7,6 +7,7 @@ import numpy as np
 from . import probes as directions
 from . import rounding
 from .adjoint import adjoint_sums
+from .afresh import afresh
 from .closeness import epsilon, inner, norm, wide
 from .closer import EXPLAINED, Closer
 from .finding import explain
@@ -15,13 +16,13 @@ from .looks import Looker
 from .pooled import pooled
 from .rows import (
     AGREE,
-    BARELY,
     DIFFER,
     DIFFERENCES,
     KINK,
     UNDECIDED,
     YOURS,
     place,
+    unless_barely,
     worst,
 )
 
@@ -79,7 +80,8 @@ class Point:
             if finite[j]
             for probe in directions.cover(j, x, self.judged[j], count, self.rng, steep)
         ]
-        looks = self._settled(self._again(self.looker.look(wanted)))
+        looks = self._again(self.looker.look(wanted))
+        looks = self._settled(afresh(self.looker, looks, self.rng))
         looks += pooled(self.looker, looks)
         self._name_jumps(looks)
         seen = {k.probe.leaf for k in looks if np.isfinite(k.found.value)}
@@ -336,7 +338,7 @@ class Point:
         """
         probe = look.probe
         if len(probe.members) == 1:
-            return _unless_barely(row)
+            return unless_barely(row)
         x, seen = self.xs[probe.leaf], {probe.members.tobytes(): (row, look)}
 
         def excess(parts):
@@ -361,7 +363,7 @@ class Point:
                 return replace(row, verdict=KINK)
             if not is_certain:
                 return replace(row, verdict=UNDECIDED)
-        return row if is_certain and not found.failed else _unless_barely(found)
+        return row if is_certain and not found.failed else unless_barely(found)
 
     def _adjoints(self, looks):
         """Rows of <y_bar, J x_dot> = <J^T y_bar, x_dot> within each system with both
@@ -386,11 +388,6 @@ class Point:
 def _unless_certain(row, look):
     """A row of a group, undecided where a closer look might find it right."""
     return row if row.excess >= CERTAIN else replace(row, verdict=UNDECIDED)
-
-
-def _unless_barely(row):
-    """A row of one element, undecided where it fails by a hair."""
-    return replace(row, verdict=UNDECIDED) if row.excess < BARELY else row
 
 
 def _terms(y_bar, y):

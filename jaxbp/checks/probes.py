@@ -26,11 +26,13 @@ class Probe:
       members: flat indices of the elements that move.
       direction: float64 or complex128 of the leaf's shape, of values that its dtype
         holds exactly; entries about the size of the elements.
+      drawn: whether another one, drawn at random like it, would show as much.
     """
 
     leaf: int
     members: np.ndarray
     direction: np.ndarray
+    drawn: bool = False
 
     @property
     def scale(self):
@@ -102,7 +104,8 @@ def along(leaf, x, members, rng):
         draw = draw * np.exp(2j * np.pi * rng.uniform(size=len(members)))
     sizes = sizes_of(x, one_by_one=len(members) == 1)
     flat[members] = draw * sizes.ravel()[members]
-    return Probe(leaf, np.asarray(members), _exact(flat.reshape(x.shape), x.dtype))
+    direction = _exact(flat.reshape(x.shape), x.dtype)
+    return Probe(leaf, np.asarray(members), direction, drawn=len(members) > 1)
 
 
 def one_hot(leaf, x, member):

@@ -1,7 +1,7 @@
 """What a check found: comparisons as rows of data, and in words what is wrong."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 AGREE, KINK, DIFFER, NOT_FINITE = "agree", "kink", "differ", "not finite"
@@ -67,6 +67,11 @@ def worst(rows) -> Any:
     """The row that decides: the worst failure; else a disagreement in doubt; else the
     worst of those that could tell; else any that could not. None of no rows."""
     return max(rows, key=lambda row: (_rank(row), row.excess), default=None)
+
+
+def unless_barely(row):
+    """A row of one element, undecided where it fails by a hair."""
+    return replace(row, verdict=UNDECIDED) if row.excess < BARELY else row
 
 
 def _rank(row):
