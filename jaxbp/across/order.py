@@ -23,8 +23,7 @@ from .work import Exhausted, Patience, Work
 PRODUCTS = 4  # an edge, that all orders together may count, and
 MOST_PRODUCTS = 200  # so many more
 MOST_TRIED = 120  # vertices among which the cheapest is looked for at every step
-CLEARLY = 0.9  # an order is taken where it needs at most so much of the better mode,
-DOUBT = 0.85  # of that for many examples at once, whose passes are foreseen less well
+CLEARLY = 0.9  # an order is taken where it needs at most so much of the better mode
 LARGEST = 1 << 22  # elements that an array in the middle may always have
 INDEXED = 2  # elements' worth of one that is read or added at a place of its own
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of; of many
@@ -88,7 +87,7 @@ def planned(
 
 
 def _chosen(ways: list[Way], mode: Way, allowed: int, work: Work, why: str) -> Plan:
-    copies, least_s = work.copies, SEEN * work.rates.call_s
+    least_s = SEEN * work.rates.call_s
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
     best = min(orders, key=lambda way: way.time_s, default=None)
     others = [way for way in ways if way.name in MODES and way is not mode]
@@ -99,13 +98,12 @@ def _chosen(ways: list[Way], mode: Way, allowed: int, work: Work, why: str) -> P
         reason = f"{mode.name} mode: no order that was looked at is faster{near}"
         return Plan(tuple(ways), mode, reason)
     gain = mode.time_s / max(best.time_s, 1e-12)
-    most = CLEARLY if copies == 1 else DOUBT * CLEARLY
     saved_s = mode.time_s - best.time_s
-    if best.time_s <= most * mode.time_s and saved_s >= least_s:
+    if best.time_s <= CLEARLY * mode.time_s and saved_s >= least_s:
         reason = f"predicted {gain:.3g} times faster than {mode.name} mode"
         return Plan(tuple(ways), best, reason)
-    what = f"{most:g} or less"
-    if best.time_s <= most * mode.time_s:
+    what = f"{CLEARLY:g} or less"
+    if best.time_s <= CLEARLY * mode.time_s:
         what += f" if that saves {least_s * 1e6:g} us or more"
     reason = (
         f"{mode.name} mode: the best order is predicted at {1 / gain:.3f} of its "

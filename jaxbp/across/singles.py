@@ -8,6 +8,7 @@ and within a line the entry is chosen by comparing positions.
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import jax.numpy as jnp
@@ -150,8 +151,12 @@ def _line(values: list, dtype, apart: bool):
     count, given = len(values), [v for v in values if v is not None]
     whole = lax.full((count,), 0, dtype)
     if apart or count * len(given) > CHAIN:
-        zero = jnp.zeros((), dtype)
-        return jnp.stack([zero if v is None else v for v in values])
+        pieces = []
+        for none, run in groupby(values, lambda value: value is None):
+            run = list(run)
+            zeros = [lax.full((len(run),), 0, dtype)]
+            pieces += zeros if none else [value.reshape((1,)) for value in run]
+        return lax.concatenate(pieces, 0)
     places = lax.iota(np.int32, count)
     for place, value in enumerate(values):
         if value is not None:
