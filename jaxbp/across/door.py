@@ -263,11 +263,12 @@ class Point:
         if self.is_plain:
             return by_rows(self.linear, self.primals, self.y)
         whole = self.whole()
-        way = whole.plan().chosen
+        plan = whole.plan(every=False)
+        way = plan.chosen
         try:
             return self.by(way, whole)
         except JaxbpError as error:  # a map has one direction alone
-            for other in whole.plan().ways:
+            for other in plan.ways:
                 if not other.order and other.name != way.name:
                     return self.by(other, whole)
             raise error

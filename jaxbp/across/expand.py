@@ -10,6 +10,7 @@ from jax import lax
 
 from .bands import banded
 from .bands import matrix as bands_matrix
+from .blocks import Blocks, blocks
 from .factor import Factor, spread
 from .places import Axis, Label, along
 from .singles import is_static, matrix, split
@@ -32,12 +33,32 @@ def dense(terms: Sequence[Term], shape: tuple[int, ...], dtype):
     if single:
         found = matrix(single, shape, dtype)
         whole = found if whole is None else whole + found
+    apart = beside(others, shape)
+    if apart is not None:
+        found = _beside(apart, shape, dtype)
+        return found if whole is None else whole + found
     few = one_by_one(others, shape)
     for term in others:
         if not any(term is one for one in few):
             found = _placed(term, shape, dtype)
             whole = found if whole is None else whole + found
     return _scattered(few, whole, shape, dtype) if few else whole
+
+
+def beside(terms: Sequence[Term], shape: Sequence[int]) -> Blocks | None:
+    """The blocks that terms are written in, if they are, and are not few entries."""
+    if all(is_sparse(term, shape) for term in terms):
+        return None
+    return blocks(terms, shape)
+
+
+def _beside(apart: Blocks, shape: tuple[int, ...], dtype):
+    place, parts = apart
+    pieces = [
+        dense(own, (*shape[:place], size, *shape[place + 1 :]), dtype)
+        for size, own in parts
+    ]
+    return lax.concatenate(pieces, place)
 
 
 def _is_filled(term: Term) -> bool:

@@ -23,14 +23,12 @@ from .work import Exhausted, Patience, Work
 PRODUCTS = 4  # an edge, that all orders together may count, and
 MOST_PRODUCTS = 200  # so many more
 MOST_TRIED = 120  # vertices among which the cheapest is looked for at every step
-CLEARLY = 0.9  # an order is taken where it needs at most so much of the better mode,
-DOUBT = 0.85  # of that for many examples at once, whose passes are foreseen less well
+CLEARLY = 0.9  # an order is taken where it needs at most so much of the better mode
 LARGEST = 1 << 22  # elements that an array in the middle may always have
 INDEXED = 2  # elements' worth of one that is read or added at a place of its own
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of; of many
 # examples at once that is one pass with what is multiplied with it
 SEEN = 0.5  # of the time of a call, that an order must save at least
-ROW_OF_MANY = 1.5  # as `block.ROW`, of many examples at once
 MUCH = 32  # times the flops of a large product, for many examples at once
 TIE = 1.02  # modes nearer than this in time are alike
 WIDE = 1 << 16  # elements of an array, all columns together, that is large
@@ -43,6 +41,7 @@ def planned(
     modes,
     unfit: str = "",
     hessian: bool = False,
+    every: bool = True,
 ) -> Plan:
     """The cheapest way.
 
@@ -52,34 +51,43 @@ def planned(
       modes: those of `MODES` that the function has.
       unfit: why there are these alone, if so.
       hessian: this is the Jacobian of a gradient.
+      every: all ways are told, also those that are known to lose before they are
+        counted to their end.
     """
     base = _primal(graph, fresh())
     alone = [_mode(graph, fresh(), name) for name in modes]
     ways = [_called(way, base) for way in alone]
-    found, why = _better(alone, graph, base, hessian)
-    best = ways[alone.index(found)]
+    mode, why = _better(alone, graph, base, hessian)
+    best = ways[alone.index(mode)]
     if unfit:
         return Plan(tuple(ways), best, f"{best.name} mode: {unfit}")
     start, small = fresh(), graph.copy()
+    least_s = base.time_s + start.rates.call_s  # of any way
+    if not every and best.time_s - least_s < SEEN * start.rates.call_s:
+        return Plan(tuple(ways), best, f"{best.name} mode: no order can save as much")
     begun = _collapsed(small, start)
     edges = sum(map(len, graph.ahead.values()))
     patience = Patience(MOST_PRODUCTS + PRODUCTS * edges)
+    allowed = max(LARGEST, 4 * start.copies * _entries(graph))
+    bound_s = max(1, CLEARLY) * best.time_s
     for name, find in ORDERS.items():
         if name in SEARCHING and len(small.inner) > MOST_TRIED:
             continue
         work = fresh()
         work.patience = patience
-        work.limit_s = max(1, CLEARLY) * best.time_s - start.time_s - base.time_s
+        work.limit_s = bound_s - start.time_s - least_s
         with contextlib.suppress(Exhausted):
-            way = _eliminated(name, find, small.copy(), begun, start, work)
+            found = _eliminated(name, find, small.copy(), begun, start, work)
+            way = _called(found, base)
             if way.order not in [known.order for known in ways]:
-                ways.append(_called(way, base))
-    return _chosen(ways, best, graph, start, why)
+                ways.append(way)
+            if not every and way.largest <= allowed:
+                bound_s = min(bound_s, way.time_s)
+    return _chosen(ways, best, allowed, start, why)
 
 
-def _chosen(ways: list[Way], mode: Way, graph: Graph, work: Work, why: str) -> Plan:
-    copies, least_s = work.copies, SEEN * work.rates.call_s
-    allowed = max(LARGEST, 4 * copies * _entries(graph))
+def _chosen(ways: list[Way], mode: Way, allowed: int, work: Work, why: str) -> Plan:
+    least_s = SEEN * work.rates.call_s
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
     best = min(orders, key=lambda way: way.time_s, default=None)
     others = [way for way in ways if way.name in MODES and way is not mode]
@@ -90,13 +98,12 @@ def _chosen(ways: list[Way], mode: Way, graph: Graph, work: Work, why: str) -> P
         reason = f"{mode.name} mode: no order that was looked at is faster{near}"
         return Plan(tuple(ways), mode, reason)
     gain = mode.time_s / max(best.time_s, 1e-12)
-    most = CLEARLY if copies == 1 else DOUBT * CLEARLY
     saved_s = mode.time_s - best.time_s
-    if best.time_s <= most * mode.time_s and saved_s >= least_s:
+    if best.time_s <= CLEARLY * mode.time_s and saved_s >= least_s:
         reason = f"predicted {gain:.3g} times faster than {mode.name} mode"
         return Plan(tuple(ways), best, reason)
-    what = f"{most:g} or less"
-    if best.time_s <= most * mode.time_s:
+    what = f"{CLEARLY:g} or less"
+    if best.time_s <= CLEARLY * mode.time_s:
         what += f" if that saves {least_s * 1e6:g} us or more"
     reason = (
         f"{mode.name} mode: the best order is predicted at {1 / gain:.3f} of its "
@@ -121,10 +128,10 @@ def _better(
 
     Of scalar code, without large products and arrays, a row took two to three columns'
     time, in loops too, which keep what reverse mode needs; of many examples at once
-    less than two, with products as well. Of two alike elsewhere the reverse one:
-    measured on a CPU it is as fast or up to a fifth faster (RK4, networks), but not
-    through loops that give something at every step, nor through solves for a vector,
-    whose columns are solved for together.
+    with products as well. Of two alike elsewhere the reverse one: measured on a CPU it
+    is as fast or up to a fifth faster (RK4, networks), but not through loops that give
+    something at every step, nor through solves for a vector, whose columns are solved
+    for together.
 
     Args:
       hessian: this is the Jacobian of a gradient. Its loops took up to three times as
@@ -143,13 +150,12 @@ def _better(
     loops = any(map(_is_loop, every))
     many = work.copies > 1 and not hessian and heaviest < MUCH * HEAVY
     if many or not heavy and not (hessian and loops):
-        row = ROW if work.copies == 1 else ROW_OF_MANY
-        weighed = {"forward": 1.0, "reverse": row}
+        weighed = {"forward": 1.0, "reverse": ROW}
         best = min(ways, key=lambda way: weighed[way.name] * counts[way.name])
         what = "of many examples at once" if work.copies > 1 else "of such small code"
         return best, (
             f"{counts['reverse']:,} rows against {counts['forward']:,} columns, where "
-            f"a row {what} took about {row:g} columns' time"
+            f"a row {what} took about {ROW:g} columns' time"
         )
     least_s = min(way.time_s for way in ways)
     alike = [way for way in ways if way.time_s <= TIE * least_s]

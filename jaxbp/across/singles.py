@@ -8,13 +8,16 @@ and within a line the entry is chosen by comparing positions.
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .copies import copies
 from .factor import number
+from .made import operations
 from .places import Axis
 from .term import Term, is_single
 
@@ -87,7 +90,8 @@ def matrix(terms: Sequence[Term], shape: tuple[int, ...], dtype):
         value = jnp.asarray(number(term.factor, dtype), dtype).reshape(())
         there = found[row][column]
         found[row][column] = value if there is None else lax.add(there, value)
-    turned = _by_columns(len(terms), rows, columns)
+    apart = _are_apart(found)
+    turned = not apart and _by_columns(len(terms), rows, columns)
     lines, width = (columns, rows) if turned else (rows, columns)
     each = _together(lines, width, len(terms))
     parts = [
@@ -96,7 +100,7 @@ def matrix(terms: Sequence[Term], shape: tuple[int, ...], dtype):
         else found[start : start + each]
         for start in range(0, lines, each)
     ]
-    whole = [_line([v for row in part for v in row], dtype) for part in parts]
+    whole = [_line([v for row in part for v in row], dtype, apart) for part in parts]
     if len(whole) == 1:
         return whole[0].reshape(shape)
     laid = [
@@ -104,6 +108,25 @@ def matrix(terms: Sequence[Term], shape: tuple[int, ...], dtype):
         for line, part in zip(whole, parts, strict=True)
     ]
     return lax.concatenate(laid, 1 if turned else 0).reshape(shape)
+
+
+def _are_apart(rows: Sequence[Sequence]) -> bool:
+    """Whether every entry had better be a branch of the pass, not a choice within it.
+
+    A branch shares nothing with others: what several entries need is computed again.
+    A choice is a comparison for each entry and place of its row, whichever of them is
+    written. Of many examples at once branches took half the time where they compute
+    less; but a function such as a sine is computed many at a time by choices alone.
+    """
+    given = [[v for v in row if v is not None] for row in rows]
+    if copies([v for row in given for v in row]) == 1:
+        return False
+    each = [operations([v]) for row in given for v in row]
+    together = [operations(row) for row in given]
+    if None in each or None in together:
+        return False
+    chosen = sum(len(row) * len(whole) for row, whole in zip(given, rows, strict=True))
+    return sum(filter(None, each)) <= sum(filter(None, together)) + chosen
 
 
 def _together(lines: int, width: int, entries: int) -> int:
@@ -123,13 +146,17 @@ def _by_columns(entries: int, rows: int, columns: int) -> bool:
     return rows > 1 and entries >= FULL * rows * columns
 
 
-def _line(values: list, dtype):
+def _line(values: list, dtype, apart: bool):
     """A vector of numbers; None of those that are zero."""
     count, given = len(values), [v for v in values if v is not None]
     whole = lax.full((count,), 0, dtype)
-    if count * len(given) > CHAIN:
-        zero = jnp.zeros((), dtype)
-        return jnp.stack([zero if v is None else v for v in values])
+    if apart or count * len(given) > CHAIN:
+        pieces = []
+        for none, run in groupby(values, lambda value: value is None):
+            run = list(run)
+            zeros = [lax.full((len(run),), 0, dtype)]
+            pieces += zeros if none else [value.reshape((1,)) for value in run]
+        return lax.concatenate(pieces, 0)
     places = lax.iota(np.int32, count)
     for place, value in enumerate(values):
         if value is not None:

@@ -51,12 +51,13 @@ class Whole:
         precision = _precision(self.program.structure.edges)
         self.work: Callable[..., Work] = partial(Work, dtype, precision, copies=copies)
 
-    def plan(self) -> Plan:
-        """The ways, and the cheapest."""
+    def plan(self, every: bool = True) -> Plan:
+        """The ways, and the cheapest; without `every` it may be all that is told."""
         with jax.numpy_rank_promotion("allow"):
             graph = graph_of(self.program, self.work(True))
             fresh = partial(self.work, True)
-            plan = planned(graph, fresh, self.modes, self.unfit, self.hessian)
+            why = self.unfit
+            plan = planned(graph, fresh, self.modes, why, self.hessian, every)
             return self._told(plan, graph)
 
     def _told(self, plan: Plan, graph: Graph) -> Plan:

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from .bands import banded, distances
-from .expand import one_by_one
+from .expand import beside, one_by_one
 from .singles import comparisons, is_static, split
 
 CACHE = 1 << 22  # bytes that a product finds in cache,
@@ -157,6 +157,12 @@ class Work:
             self.elements(size)
             self.flops += 2 * self.copies * comparisons(single, shape)
         if not terms:
+            return
+        blocks = beside(terms, shape)
+        if blocks is not None:
+            place, parts = blocks
+            for count, own in parts:
+                self.written((*shape[:place], count, *shape[place + 1 :]), own)
             return
         apart = {id(term) for term in one_by_one(terms, shape)}
         few = [t.entries for t in terms if id(t) in apart or not is_static(t)]
