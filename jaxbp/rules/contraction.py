@@ -233,14 +233,17 @@ def _is_product(y_bar, x1, params) -> bool:
 
 
 def _product_bar(y_bar, x0, *, x1, dimension_numbers, precision, **params):
-    """Cotangent of a kernel of one place."""
+    """Cotangent of a kernel of one place. The product's first operand is laid out anew:
+    the one of fewer channels."""
     lhs, rhs, out = dimension_numbers
-    numbers = (((lhs[0], *lhs[2:]), (out[0], *out[2:])), ((), ()))
-    x1_bar = lax.dot_general(
-        ir.cast(x0, y_bar.dtype), y_bar, numbers, precision=precision
-    )
+    pair = [(ir.cast(x0, y_bar.dtype), lhs), (y_bar, out)]
+    swaps = y_bar.size < x0.size
+    (one, first), (other, second) = pair[::-1] if swaps else pair
+    numbers = (((first[0], *first[2:]), (second[0], *second[2:])), ((), ()))
+    precision = _other_way(precision, swaps)
+    x1_bar = lax.dot_general(one, other, numbers, precision=precision)
     x1_bar = lax.expand_dims(x1_bar, range(2, len(rhs)))
-    order = (rhs[1], rhs[0], *rhs[2:])
+    order = (*(rhs[:2] if swaps else (rhs[1], rhs[0])), *rhs[2:])
     return lax.transpose(x1_bar, [int(axis) for axis in np.argsort(order)])
 
 

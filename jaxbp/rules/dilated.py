@@ -5,9 +5,9 @@ x 16 x 16 x 32 and 16 channels, where the convolution takes 0.5. Along each axis
 dilation s of the image, the places of the outputs are parted by their remainders r:
 
     y_o = sum over s i + low - p = o of x_i k_p
-    k_bar_p = sum_i x_i y_bar_{s i + u} = sum_i x_i y_bar'_{r, i + q},  u = low - p
+    k_bar_p = sum_i x_i y_bar_{s i + u} = sum_i x_i y_bar'_{i + q, r},  u = low - p
 
-where u = s q + r and y_bar'_{r, m} = y_bar_{s m + r}: for each place of the kernel one
+where u = s q + r and y_bar'_{m, r} = y_bar_{s m + r}: for each place of the kernel one
 product of matrices, of a window of y_bar' with all of x. They are done one by one, so
 that one window at a time takes memory.
 """
@@ -16,6 +16,7 @@ import numpy as np
 from jax import lax
 
 from .. import ir
+from ..linear import in_place
 
 FEW_PLACES = 64  # of a kernel: there is a product for each
 
@@ -46,16 +47,17 @@ def kernel_gradient(
     starts = []
     for place in np.ndindex(*sides):
         at = np.array(lows) - place
-        parts = at // lhs_dilation - firsts
-        starts.append([*at % lhs_dilation, 0, *parts, 0])
-    window = (*[1] * len(sides), *x.shape[:-1], y.shape[-1])
-    over = tuple(range(x.ndim - 1))
+        parts, rests = at // lhs_dilation - firsts, at % lhs_dilation
+        starts.append([0, *np.stack([parts, rests], 1).ravel(), 0])
+    ones = [n for size in x.shape[1:-1] for n in (size, 1)]
+    window = (x.shape[0], *ones, y.shape[-1])
+    rows = lax.reshape(x, (x.size // x.shape[-1], x.shape[-1]))
+    columns = lax.transpose(rows, (1, 0))
 
     def step(carry, start):
-        here = lax.dynamic_slice(y, list(start), window)
-        here = lax.squeeze(here, range(len(sides)))
-        numbers = ((over, over), ((), ()))
-        return carry, lax.dot_general(x, here, numbers, precision=precision)
+        at = [lax.index_in_dim(start, i, keepdims=False) for i in range(y.ndim)]
+        here = lax.reshape(in_place.window(y, at, window), (len(rows), window[-1]))
+        return carry, lax.dot(columns, here, precision=precision)
 
     _, found = lax.scan(step, (), np.array(starts, np.int32))
     found = lax.reshape(found, [x1.shape[axis] for axis in order])
@@ -63,8 +65,8 @@ def kernel_gradient(
 
 
 def _parted(y, sizes, firsts, lows, dilation):
-    """`y` by the remainders of its places, behind which comes what `y` has: along each
-    axis from the first place that a window begins at to the last that one ends at."""
+    """`y` with each axis in space as two, of parts and of the rest within one: from the
+    first part that a window begins at to the last that one ends at."""
     counts = [
         n + low // s - first
         for n, first, low, s in zip(sizes, firsts, lows, dilation, strict=True)
@@ -77,6 +79,4 @@ def _parted(y, sizes, firsts, lows, dilation):
     ]
     y = lax.pad(y, np.zeros((), y.dtype), [(0, 0, 0), *config, (0, 0, 0)])
     pairs = [n for pair in zip(counts, dilation, strict=True) for n in pair]
-    y = lax.reshape(y, (y.shape[0], *pairs, y.shape[-1]))
-    last = y.ndim - 1
-    return lax.transpose(y, (*range(2, last, 2), 0, *range(1, last, 2), last))
+    return lax.reshape(y, (y.shape[0], *pairs, y.shape[-1]))
