@@ -42,7 +42,9 @@ def kernel_gradient(
     order = (*rhs[2:], rhs[1], rhs[0])
     sides = [x1.shape[axis] for axis in rhs[2:]]
     lows = [low for low, _ in padding]
-    firsts = [(a - k + 1) // s for a, k, s in zip(lows, sides, lhs_dilation, strict=True)]
+    firsts = [
+        (a - k + 1) // s for a, k, s in zip(lows, sides, lhs_dilation, strict=True)
+    ]
     y = _parted(y, x.shape[1:-1], firsts, lows, lhs_dilation)
     starts = []
     for place in np.ndindex(*sides):

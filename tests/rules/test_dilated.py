@@ -58,7 +58,9 @@ def test_nested_and_of_many_examples():
     ours = jax.jit(jax.vmap(jaxbp.grad(f, 1), (0, None)))(xs, kernel)
     theirs = jax.vmap(jax.grad(f, 1), (0, None))(xs, kernel)
     np.testing.assert_allclose(ours, theirs, 1e-11)
-    ours = jax.jit(jaxbp.jvp, static_argnums=0)(jaxbp.grad(f, 1), (x, kernel), (x, kernel))
+    ours = jax.jit(jaxbp.jvp, static_argnums=0)(
+        jaxbp.grad(f, 1), (x, kernel), (x, kernel)
+    )
     theirs = jax.jvp(jax.grad(f, 1), (x, kernel), (x, kernel))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-10), ours, theirs)
 
