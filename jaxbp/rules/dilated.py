@@ -12,6 +12,8 @@ product of matrices, of a window of y_bar' with all of x. They are done one by o
 that one window at a time takes memory.
 """
 
+import math
+
 import numpy as np
 from jax import lax
 
@@ -27,7 +29,7 @@ def is_transposed(y_bar, x1, params) -> bool:
     real = np.dtype(y_bar.dtype) in (np.dtype("float32"), np.dtype("float64"))
     groups = params["batch_group_count"] * params["feature_group_count"]
     ones = {groups, *params["window_strides"], *params["rhs_dilation"]} == {1}
-    few = 0 < np.prod([x1.shape[axis] for axis in rhs[2:]]) <= FEW_PLACES
+    few = 0 < math.prod([x1.shape[axis] for axis in rhs[2:]]) <= FEW_PLACES
     dilated = any(d > 1 for d in params["lhs_dilation"]) and y_bar.size > 0
     return dilated and ones and few and real and not ir.placed(ir.typeof(y_bar))
 

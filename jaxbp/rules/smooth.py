@@ -61,15 +61,16 @@ class _Division(Elementwise):
         quotient = lambda x1, y: (Over(x1), -y)  # noqa: E731
         operands = lambda x0, x1: (Over(x1), Over(x1), -x0)  # noqa: E731
         super().__init__((lambda x1: Over(x1), (quotient, operands)))
-        self.of_number = Elementwise((None, _of_number)).partials[1]
+        self.of_number = Elementwise((_of_number,)).partials
 
     def __call__(self, walker, primitive, values, dots, params):
         number = None if dots[0] is not None else _number(values[0])
         if number is None or params.get("out_dtype") is not None:
             return super().__call__(walker, primitive, values, dots, params)
         (y,) = ir.evaluate(primitive, values, params)
-        edge = self.of_number.edge(1, values, y, {"number": number})
-        return [y], walker.extend([edge], dots, [y])
+        held = {"number": number}
+        edges = [p.edge(1, values, y, held) for p in self.of_number if p is not None]
+        return [y], walker.extend(edges, dots, [y])
 
 
 register("div", _Division())
