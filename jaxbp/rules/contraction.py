@@ -7,9 +7,10 @@ import numpy as np
 from jax import lax
 
 from .. import ir
+from ..linear.for_cpu import for_cpu
 from ..linear.labels import Form
 from ..linear.primitive import dot_labels
-from . import grouped, mesh
+from . import dilated, grouped, mesh
 from .products import product
 from .registry import bilinear
 
@@ -198,6 +199,12 @@ def _image_bar(y_bar, x1, *, x0, **params):
 def _conv_right(y_bar, x0, x1, **params):
     if y_bar.size == 0:
         return ir.zeros(x1)
+    transposed = dilated.is_transposed(y_bar, x1, params)
+    if transposed or _is_product(y_bar, x1, params):
+        instead = dilated.kernel_gradient if transposed else _product_bar
+        own = jax.ShapeDtypeStruct(x1.shape, y_bar.dtype)
+        x1_bar = for_cpu(_kernel_bar, instead, y_bar, x0, x1=own, **params)
+        return ir.cast(x1_bar, x1.dtype)
     if not grouped.is_grouped(y_bar, params):
         return _kernel_bar(y_bar, x0, x1=x1, **params)
     if alone := grouped.is_alone(x1, params):
@@ -211,6 +218,33 @@ def _conv_right(y_bar, x0, x1, **params):
         default=functools.partial(_kernel_bar, x1=x1, **params),
     )
     return ir.cast(x_bar, x1.dtype)
+
+
+def _is_product(y_bar, x1, params) -> bool:
+    """Whether a convolution is a product of matrices: its kernel has one place, and
+    nothing else is special."""
+    _, rhs, _ = params["dimension_numbers"]
+    real = np.dtype(y_bar.dtype) in (np.dtype("float32"), np.dtype("float64"))
+    names = "lhs_dilation", "window_strides", "batch_group_count", "feature_group_count"
+    sides = [x1.shape[axis] for axis in rhs[2:]]
+    ones = np.hstack([sides, *[params[name] for name in names]])
+    plain = set(ones) == {1} and not np.any(params["padding"])
+    return plain and real and not ir.placed(ir.typeof(y_bar))
+
+
+def _product_bar(y_bar, x0, *, x1, dimension_numbers, precision, **params):
+    """Cotangent of a kernel of one place. The product's first operand is laid out anew:
+    the one of fewer channels."""
+    lhs, rhs, out = dimension_numbers
+    pair = [(ir.cast(x0, y_bar.dtype), lhs), (y_bar, out)]
+    swaps = y_bar.size < x0.size
+    (one, first), (other, second) = pair[::-1] if swaps else pair
+    numbers = (((first[0], *first[2:]), (second[0], *second[2:])), ((), ()))
+    precision = _other_way(precision, swaps)
+    x1_bar = lax.dot_general(one, other, numbers, precision=precision)
+    x1_bar = lax.expand_dims(x1_bar, range(2, len(rhs)))
+    order = (*(rhs[:2] if swaps else (rhs[1], rhs[0])), *rhs[2:])
+    return lax.transpose(x1_bar, [int(axis) for axis in np.argsort(order)])
 
 
 def _kernel_by_groups(y_bar, x0, *, x1, **params):

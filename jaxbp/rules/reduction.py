@@ -37,19 +37,36 @@ linear(
 
 
 # y = max x along axes. The tangent is the mean of the tangents at the places that
-# attain it (one place, unless there are ties). They are counted as integers: exactly in
-# any dtype, and XLA for CPUs keeps no weight of theirs for it.
+# attain it (one place, unless there are ties).
 def _extremum(reduce):
     def jvp(primals, tangents, *, axes, **params):
         (x,), (x_dot,) = primals, tangents
         y = reduce(x, axes)
         at = lax.eq(x, _spread(y, ir.typeof(x), axes))
         weight = lax.convert_element_type(at, x_dot.dtype)
-        count = lax.reduce_sum(lax.convert_element_type(at, np.int32), axes)
+        counted = weight
+        if not _counts_in_floats(x.shape, axes, x_dot.dtype):
+            counted = lax.convert_element_type(at, np.int32)
+        count = lax.reduce_sum(counted, axes)
         count = lax.convert_element_type(count, x_dot.dtype)
         return y, lax.div(lax.reduce_sum(lax.mul(x_dot, weight), axes), count)
 
     return jvp
+
+
+WINDOW = 32  # of XLA's sums for CPUs: integers along a longer axis are summed in turns
+
+
+def _counts_in_floats(shape, axes, dtype) -> bool:
+    """Whether ties are counted in floats: where these count exactly, along long axes.
+
+    XLA for CPUs has a library for sums of floats, whose operands are arrays first: a
+    weight would be kept. Integers are summed beside what makes them, but along a long
+    axis an array of them is made, and summed by two kernels.
+    """
+    lengths = [shape[axis] for axis in axes]
+    exact = np.dtype(dtype).itemsize >= 4 and math.prod(lengths) <= 1 << 24
+    return exact and max(lengths, default=0) > WINDOW
 
 
 general("reduce_max", jvp=_extremum(lambda x, axes: lax.reduce_max(x, axes)))

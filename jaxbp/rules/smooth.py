@@ -4,11 +4,14 @@ A slope named by the output `y` keeps the output, which the next equation often 
 anyway; one named by `x` keeps the operand.
 """
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
+from .. import ir
 from ..linear.diagonal import Over
-from .registry import elementwise
+from .registry import Elementwise, elementwise, register
 
 SQRT_PI = 1.7724538509055159
 
@@ -32,15 +35,45 @@ elementwise("atanh", slope=lambda x: 1 / ((1 - x) * (1 + x)))
 elementwise("cbrt", slope=lambda y: lax.integer_pow(y, -2) / 3)
 elementwise("cos", slope=lambda x: -lax.sin(x))
 elementwise("cosh", slope=lambda x: lax.sinh(x))
-# The quotient itself serves the second slope; so does the numerator, where it is kept
-# (that of softmax is).
-elementwise(
-    "div",
-    slopes=(
-        lambda x1: Over(x1),
-        (lambda x1, y: (Over(x1), -y), lambda x0, x1: (Over(x1), Over(x1), -x0)),
-    ),
-)
+
+
+def _number(value) -> complex | float | None:
+    """A number that the program states, if it can be divided by; else None."""
+    if ir.is_tracer(value) or not isinstance(value, _KNOWN) or np.ndim(value):
+        return None
+    number = np.asarray(value).item()
+    return number if number and np.isfinite(number) else None
+
+
+_KNOWN = (bool, int, float, complex, np.generic, np.ndarray, jax.Array)
+
+
+def _of_number(y, params):
+    return y, -y if params["number"] == 1 else -y / params["number"]
+
+
+class _Division(Elementwise):
+    """y = x0 / x1. The quotient itself serves the second slope; so does the numerator,
+    where it is kept (that of softmax is). Of a number c over x the slope is -y^2 / c,
+    for which the quotient alone is kept."""
+
+    def __init__(self):
+        quotient = lambda x1, y: (Over(x1), -y)  # noqa: E731
+        operands = lambda x0, x1: (Over(x1), Over(x1), -x0)  # noqa: E731
+        super().__init__((lambda x1: Over(x1), (quotient, operands)))
+        self.of_number = Elementwise((_of_number,)).partials
+
+    def __call__(self, walker, primitive, values, dots, params):
+        number = None if dots[0] is not None else _number(values[0])
+        if number is None or params.get("out_dtype") is not None:
+            return super().__call__(walker, primitive, values, dots, params)
+        (y,) = ir.evaluate(primitive, values, params)
+        held = {"number": number}
+        edges = [p.edge(1, values, y, held) for p in self.of_number if p is not None]
+        return [y], walker.extend(edges, dots, [y])
+
+
+register("div", _Division())
 # The exponential as compilers write it for erfc itself, so that one serves both.
 elementwise("erf", slope=lambda x: (2 / SQRT_PI) * lax.exp(-(x * x)))
 elementwise("erf_inv", slope=lambda y: (SQRT_PI / 2) * lax.exp(y * y))

@@ -17,8 +17,9 @@ cheap beside memory and launches.
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import jax
 
@@ -111,60 +112,83 @@ def _costs(*bodies) -> Costs:
 
 
 class _Work:
-    """What a step does: time to do it again, and residuals of nonlinear equations."""
+    """What a step does: time to do it again, and what its slopes ask for.
+
+    Fields:
+      kept: per value that they ask for its bytes, each once.
+    """
 
     def __init__(self, costs: Costs):
         self.costs = costs
-        self.time, self.bytes, self.residuals = 0.0, 0, 0
+        self.time: float = 0.0
+        self.kept: dict = {}
 
     def add(
-        self, body, done=frozenset(), joined=(), moving=None, free: Set = frozenset()
+        self,
+        body,
+        done=frozenset(),
+        joined=(),
+        moving=None,
+        free: Set = frozenset(),
+        names: Mapping = MappingProxyType({}),
+        path: tuple = (),
     ) -> Sequence[bool] | None:
         """Adds a body's equations; None where it should not be run again.
 
         Args:
           joined: its inputs that come from joining.
           moving, free: as in `recomputes`.
+          names: of its variables that have one where it is called.
+          path: the calls that it is in.
 
         Returns:
           Which of its outputs do.
         """
         found = {var for var, on in zip(body.invars, joined, strict=False) if on}
+
+        def name(atom):
+            return names.get(atom, (path, atom))
+
         for place, eqn in enumerate(body.eqns):
             if place in done:
                 continue
-            name, rule = eqn.primitive.name, registry.lookup(eqn.primitive)
+            primitive, rule = eqn.primitive.name, registry.lookup(eqn.primitive)
             comes = [not isinstance(a, ir.Literal) and a in found for a in eqn.invars]
-            if name in CALLS:
+            if primitive in CALLS:
                 inner = ir.inner(ir.called(eqn.params))[0]
                 told = _told_inside(inner, eqn, moving, free)
-                outs = self.add(inner, frozenset(), comes, *told)
+                pairs = [*zip(inner.outvars, eqn.outvars, strict=True)]
+                pairs += zip(inner.invars, eqn.invars, strict=True)
+                inside = {
+                    v: name(a)
+                    for v, a in pairs
+                    if not isinstance(v, ir.Literal) and not isinstance(a, ir.Literal)
+                }
+                calls = *path, place
+                outs = self.add(inner, frozenset(), comes, *told, inside, calls)
                 if outs is None:
                     return None
                 found.update(v for v, on in zip(eqn.outvars, outs, strict=True) if on)
                 continue
-            if any(comes) or name in _JOINING:
+            if any(comes) or primitive in _JOINING:
                 found.update(eqn.outvars)
+            asked: Sequence = ()
             if isinstance(rule, registry.Elementwise):
                 if rule.nonlinear and not _scales(eqn):
-                    if _asks(eqn, rule, moving, free):
-                        self._keep(eqn.outvars)
-            elif name in _KEEPING:
+                    asked = _asked(eqn, rule, moving, free)
+            elif primitive in _KEEPING:
                 if moving is None or moves(eqn.invars[0], moving):
-                    self._keep(eqn.invars)
-            elif isinstance(rule, registry.ZeroRule) or name == "sign":
-                if name in _RANDOM:
+                    asked = [a for a in eqn.invars if not isinstance(a, ir.Literal)]
+            elif isinstance(rule, registry.ZeroRule) or primitive == "sign":
+                if primitive in _RANDOM:
                     return None
             elif not isinstance(rule, registry.Linear) or eqn.effects:
                 return None
-            elif name in _BETWEEN_DEVICES:
+            elif primitive in _BETWEEN_DEVICES:
                 return None
-            self.time += _time(self.costs, name, eqn, any(comes))
+            self.kept |= {name(atom): ir.nbytes(atom.aval) for atom in asked}
+            self.time += _time(self.costs, primitive, eqn, any(comes))
         return [not isinstance(a, ir.Literal) and a in found for a in body.outvars]
-
-    def _keep(self, atoms: Sequence):
-        self.residuals += 1
-        self.bytes += sum(ir.nbytes(atom.aval) for atom in atoms)
 
 
 def _time(costs: Costs, name: str, eqn, joined: bool) -> float:
@@ -199,17 +223,15 @@ def _scales(eqn) -> bool:
     return names and any(isinstance(a, ir.Literal) for a in eqn.invars[-2:])
 
 
-def _asks(eqn, rule, moving: set | None, free: Set) -> bool:
-    """Whether the slopes of an elementwise equation ask for what must be kept."""
-    if moving is None:
-        return True
+def _asked(eqn, rule, moving: set | None, free: Set) -> list:
+    """What the slopes of an elementwise equation ask for, and is not there anyway."""
     read = [
         eqn.outvars[0] if place < 0 else eqn.invars[place]
         for atom, partial in zip(eqn.invars, rule.partials, strict=True)
-        if partial is not None and moves(atom, moving)
+        if partial is not None and (moving is None or moves(atom, moving))
         for place in partial.places
     ]
-    return any(not isinstance(a, ir.Literal) and a not in free for a in read)
+    return [a for a in read if not isinstance(a, ir.Literal) and a not in free]
 
 
 def _told_inside(inner, eqn, moving: set | None, free: Set) -> tuple[set | None, Set]:
@@ -244,8 +266,9 @@ def recomputes(
         return False
     kept = sum(ir.nbytes(ir.typeof(value)) for value in carries)
     again = work.time + _stacking(costs, len(carries), kept, length)
-    stacked = _stacking(costs, work.residuals, work.bytes, length)
-    return kept < work.bytes and again < stacked
+    asked = sum(work.kept.values())
+    stacked = _stacking(costs, len(work.kept), asked, length)
+    return kept < asked and again < stacked
 
 
 def branches_again(programs, pool, operands) -> bool:

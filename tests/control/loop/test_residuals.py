@@ -155,6 +155,16 @@ def test_what_takes_long_is_not_run_again(dear):
     assert again(lambda c: c + c * c * (1 - c) / (2 + c) * jnp.abs(c), carry)
 
 
+def test_what_many_slopes_ask_for_counts_once():
+    """It is kept once: there is less to spare than products."""
+
+    def step(c):
+        e = jnp.exp(c)
+        return sum([e * c for _ in range(12)]) + jax.jit(lambda e: e * e)(e)
+
+    assert not again(step, jnp.ones(1024, jnp.float32))
+
+
 def test_products_stay_in_the_loop_where_their_stack_is_large():
     def kept(rows):
         x = jnp.ones((rows, 4), jnp.float32)
