@@ -2,7 +2,7 @@
 # tests/test_editors.py holds it to the functions themselves.
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from jax import checkpoint as checkpoint
 
@@ -20,6 +20,7 @@ from . import study as study
 from . import timing as timing
 from . import training as training
 from . import worked as worked
+from .across.report import Plan as _Plan
 from .checkpointing import Checkpointed as _Checkpointed
 from .checks import Report as _CheckReport
 from .costs import CostReport as _CostReport
@@ -41,6 +42,10 @@ __all__: list[str]
 
 _Function = Callable[..., Any]
 _Places = int | Sequence[int]
+
+class _Planned(Protocol):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def plan(self, *args: Any, measure: bool = False, **kwargs: Any) -> _Plan: ...
 
 # As in JAX.
 
@@ -119,7 +124,7 @@ def jacobian(
     *,
     budget_bytes: int | str | None = None,
     options: Options | None = None,
-) -> _Function: ...
+) -> _Planned: ...
 def hessian(
     fun: _Function,
     argnums: _Places = 0,
@@ -128,7 +133,7 @@ def hessian(
     *,
     budget_bytes: int | str | None = None,
     options: Options | None = None,
-) -> _Function: ...
+) -> _Planned: ...
 
 # Ours.
 

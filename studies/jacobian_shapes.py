@@ -240,6 +240,8 @@ def plot(rows, axes):
         )
     line(edge, cells.values(), "predicted_ratio", "predicted", "orange")
     line(edge, cells.values(), "ratio", "measured", "blue")
+    loose = [cells[n, m] | {"n/m": n / m} for n, m in doubtful]
+    plots.mark_unstable(edge, loose, "n/m", "ratio", "blue")
     edge.axhline(1, color=plots.INK, linewidth=0.8)
     edge.axvline(1, color=plots.INK, linewidth=0.8)
     plots.log_log(edge, "inputs n / outputs m", "the same ratio, over n / m")

@@ -289,7 +289,8 @@ def plot(rows, axes):
                 markersize=SIZES.get(method, 4.5),
             )  # fmt: skip
         axis.set(
-            xlabel="share of the plain gradient's bytes", xlim=(0.2, 1.3 * largest)
+            xlabel="bytes over the plain gradient's: budgets asked, policies taken",
+            xlim=(0.2, 1.3 * largest),
         )
         axis.set_ylim(bottom=0)
         axis.set_title(f"{program}: time over f's")

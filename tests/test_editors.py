@@ -43,6 +43,7 @@ print(jaxbp.coverage().summary(), jaxbp.jacrev(loss)(1.0))
 print(jaxbp.hvp(loss, (1.0,), (1.0,)), jaxbp.vjp(loss, 1.0)[0], jaxbp.layers.mlp)
 with jaxbp.options(sums_early=False), jaxbp.loops("stack"):
     print(jaxbp.jvp(loss, (1.0,), (1.0,)))
+print(jaxbp.jacobian(loss).plan(1.0).chosen.name, jaxbp.hessian(loss).plan(1.0))
 print(jaxbp.errors.JaxbpError, jaxbp.timing.time_calls, jaxbp.training.fit)
 """
 WRONG = """

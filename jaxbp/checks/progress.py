@@ -2,9 +2,10 @@
 
 import contextlib
 import sys
-import time
+import threading
 
 PATIENCE_S = 2.0  # a check that is over by then shows nothing
+HINT = "(fewer `probes` or `points` take less)"
 
 
 @contextlib.contextmanager
@@ -16,22 +17,14 @@ def progress(text):
     from rich.console import Console
     from rich.progress import Progress
 
-    start, bar = (
-        time.monotonic(),
-        Progress(console=Console(stderr=True), transient=True),
-    )
-    task = bar.add_task(text)
-    shown = False
-
-    def advance(done, total):
-        nonlocal shown
-        if not shown and time.monotonic() - start > PATIENCE_S:
-            bar.start()
-            shown = True
-        bar.update(task, completed=done, total=total)
-
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(f"{text} {HINT}")
+    patience = threading.Timer(PATIENCE_S, bar.start)
+    patience.daemon = True
+    patience.start()
     try:
-        yield advance
+        yield lambda done, total: bar.update(task, completed=done, total=total)
     finally:
-        if shown:
-            bar.stop()
+        patience.cancel()
+        patience.join()  # it may be starting the bar just now
+        bar.stop()

@@ -52,7 +52,6 @@ def check(
       output: How to show it.
     """
     from .. import diagnosis, witnesses
-    from ..display import waiting
     from . import target
 
     _check_settings(points, probes, order, rtol)
@@ -79,13 +78,12 @@ def check(
         output.give(told)
         return told.verdict
     given = target.load_function(grad)[0] if grad else None
-    with waiting(f"checking {call.function} ..."):
-        with call.blamed(f"checking `{call.function}`", args):
-            report = witnesses.check(
-                f, *args, grad=given, argnums=call.wanted(None), has_aux=call.has_aux,
-                points=points, probes=probes, seed=call.seed, differences=differences,
-                rtol=rtol, atol=atol, order=order,
-            )  # fmt: skip
+    with call.blamed(f"checking `{call.function}`", args):
+        report = witnesses.check(
+            f, *args, grad=given, argnums=call.wanted(None), has_aux=call.has_aux,
+            points=points, probes=probes, seed=call.seed, differences=differences,
+            rtol=rtol, atol=atol, order=order,
+        )  # fmt: skip
     output.give(report)
     return report.verdict
 

@@ -190,8 +190,8 @@ def mark_unstable(axis, rows: Sequence, x: str, y: str, colour: str, **style) ->
 
 
 def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: str):
-    """One dot a row at its ratio with its quartiles as a bar, a line at 1 and the
-    geometric mean told at the top; the best row stands at the top."""
+    """One dot a row at its ratio with its quartiles as a bar, a line at 1 and one at
+    the geometric mean of the steady ones; the best row stands at the top."""
     colour = COLOURS[colour]
     places = range(len(rows))
     ratios = [row[column] for row in rows]
@@ -206,10 +206,11 @@ def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: 
                 gid=UNSTABLE_POINT,
             )  # fmt: skip
     axis.axvline(1, color=INK, linewidth=0.8)
-    centre = exp(mean([log(ratio) for ratio in ratios])) if ratios else 1.0
+    told = [row[column] for row in rows if not is_unstable(row, column)]
+    centre = exp(mean([log(ratio) for ratio in told])) if told else 1.0
     axis.axvline(centre, color=colour, linewidth=1.2, linestyle=":")
     axis.set_yticks(places, names)
-    axis.set_xlabel(f"geometric mean of all {len(ratios)}: {centre:.2f} (dotted)")
+    axis.set_xlabel(f"geometric mean of {len(told)} steady: {centre:.2f} (dotted)")
     axis.invert_yaxis()
 
 
