@@ -66,7 +66,7 @@ def test_ratio_dots_mark_the_geometric_mean():
         1,
         "",
     )
-    assert "geometric mean of all 2: 1.00" in figure.axes[0].get_xlabel()
+    assert "geometric mean of 2 steady: 1.00" in figure.axes[0].get_xlabel()
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["x", "y"]
 
 
