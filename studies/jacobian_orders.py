@@ -202,8 +202,8 @@ def summary(rows):
         for row in numbered(rows)
     ]
     return {
-        "Time over the better of JAX's modes, by family; ratios and speeds are medians of "
-        "turns in pairs, so not quotients of one another": shown,
+        "Time over the better of JAX's modes, by family; ratios and speeds are medians "
+        "of turns in pairs, so not quotients of one another": shown,
         "What steady rows say": [counts(numbered(rows))],
     }
 
