@@ -23,12 +23,14 @@ from .work import Exhausted, Patience, Work
 PRODUCTS = 4  # an edge, that all orders together may count, and
 MOST_PRODUCTS = 200  # so many more
 MOST_TRIED = 120  # vertices among which the cheapest is looked for at every step
-CLEARLY = 0.9  # an order is taken where it needs at most so much of the better mode
+CLEARLY = 0.9  # an order is taken where it needs at most so much of the better mode,
+DOUBT = 0.75  # of that for many examples at once, whose passes are foreseen less well
 LARGEST = 1 << 22  # elements that an array in the middle may always have
 INDEXED = 2  # elements' worth of one that is read or added at a place of its own
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of; of many
 # examples at once that is one pass with what is multiplied with it
 SEEN = 0.5  # of the time of a call, that an order must save at least
+ROW_OF_MANY = 1.5  # as `block.ROW`, of many examples at once
 MUCH = 32  # times the flops of a large product, for many examples at once
 TIE = 1.02  # modes nearer than this in time are alike
 WIDE = 1 << 16  # elements of an array, all columns together, that is large
@@ -99,11 +101,12 @@ def _chosen(ways: list[Way], mode: Way, allowed: int, work: Work, why: str) -> P
         return Plan(tuple(ways), mode, reason)
     gain = mode.time_s / max(best.time_s, 1e-12)
     saved_s = mode.time_s - best.time_s
-    if best.time_s <= CLEARLY * mode.time_s and saved_s >= least_s:
+    most = CLEARLY if work.copies == 1 else DOUBT * CLEARLY
+    if best.time_s <= most * mode.time_s and saved_s >= least_s:
         reason = f"predicted {gain:.3g} times faster than {mode.name} mode"
         return Plan(tuple(ways), best, reason)
-    what = f"{CLEARLY:g} or less"
-    if best.time_s <= CLEARLY * mode.time_s:
+    what = f"{most:g} or less"
+    if best.time_s <= most * mode.time_s:
         what += f" if that saves {least_s * 1e6:g} us or more"
     reason = (
         f"{mode.name} mode: the best order is predicted at {1 / gain:.3f} of its "
@@ -118,9 +121,6 @@ def _entries(graph: Graph) -> int:
     return outs * sum(math.prod(graph.shapes[v]) for v in graph.inputs)
 
 
-# The modes --------------------------------------------------------------------
-
-
 def _better(
     ways: list[Way], graph: Graph, work: Work, hessian: bool
 ) -> tuple[Way, str]:
@@ -128,10 +128,10 @@ def _better(
 
     Of scalar code, without large products and arrays, a row took two to three columns'
     time, in loops too, which keep what reverse mode needs; of many examples at once
-    with products as well. Of two alike elsewhere the reverse one: measured on a CPU it
-    is as fast or up to a fifth faster (RK4, networks), but not through loops that give
-    something at every step, nor through solves for a vector, whose columns are solved
-    for together.
+    less than two, with products as well. Of two alike elsewhere the reverse one:
+    measured on a CPU it is as fast or up to a fifth faster (RK4, networks), but not
+    through loops that give something at every step, nor through solves for a vector,
+    whose columns are solved for together.
 
     Args:
       hessian: this is the Jacobian of a gradient. Its loops took up to three times as
@@ -150,12 +150,13 @@ def _better(
     loops = any(map(_is_loop, every))
     many = work.copies > 1 and not hessian and heaviest < MUCH * HEAVY
     if many or not heavy and not (hessian and loops):
-        weighed = {"forward": 1.0, "reverse": ROW}
+        row = ROW if work.copies == 1 else ROW_OF_MANY
+        weighed = {"forward": 1.0, "reverse": row}
         best = min(ways, key=lambda way: weighed[way.name] * counts[way.name])
         what = "of many examples at once" if work.copies > 1 else "of such small code"
         return best, (
             f"{counts['reverse']:,} rows against {counts['forward']:,} columns, where "
-            f"a row {what} took about {ROW:g} columns' time"
+            f"a row {what} took about {row:g} columns' time"
         )
     least_s = min(way.time_s for way in ways)
     alike = [way for way in ways if way.time_s <= TIE * least_s]

@@ -179,7 +179,10 @@ class Comparison:
         """Where to look next if nothing could be told here."""
         ways = ["another point"]
         if min(map(epsilon, self.dtypes)) > epsilon(np.float64):
-            ways.append("64-bit (`jax.config.update('jax_enable_x64', True)`)")
+            ways.append(
+                "arguments in float64 (`jax.config.update('jax_enable_x64', True)` "
+                "first, or `--x64`)"
+            )
         if self.has_custom_rules:
             ways.append(
                 "`jaxbp.check_rules`, which holds each custom rule to its function's "

@@ -265,13 +265,15 @@ def _first_noisy(pairs, even, least):
     return 0
 
 
-def spread_of_longest(steps, ahead, behind):
+def spread_of_longest(steps, ahead, behind, rounding):
     """What noise of a value, and truncation, do to the slopes of the longest steps: how
-    far these lie apart, times the shorter step. Infinite where too few are finite."""
+    far these lie apart, times the shorter step. Infinite where too few are finite, or
+    one changes the value by no more than `rounding`: all of them may be lost."""
     h, central = steps[:LONGEST_RUNGS], ((ahead - behind) / (2 * steps))[:LONGEST_RUNGS]
     apart = np.abs(np.diff(central)) * h[1:]
     enough = len(apart) == LONGEST_RUNGS - 1 and np.isfinite(apart).all()
-    return float(apart.max()) if enough else np.inf
+    moved = (np.abs([ahead, behind])[:, :LONGEST_RUNGS] > rounding).all()
+    return float(apart.max()) if enough and moved else np.inf
 
 
 def moves_at_last(ahead, behind):

@@ -177,7 +177,7 @@ class Looker:
         noise = self.noise[leaf]
         if leaf not in self.read:
             return noise
-        seen = spread_of_longest(steps, ahead, behind)
+        seen = spread_of_longest(steps, ahead, behind, self.read[leaf])
         return min(noise, max(seen, self.read[leaf]))
 
     def largest_rounding(self, unknown=0.0):

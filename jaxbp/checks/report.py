@@ -120,7 +120,7 @@ class Report(Shown):
         told = [verdict for verdict in map(self._at, _by_point(rows)) if verdict]
         if AGREE in told:
             coarse = self.precision.get(leaf, 0.0) > COARSE
-            return UNDECIDED if coarse and _in_doubt(rows) else AGREE
+            return UNDECIDED if coarse and _doubts(rows) else AGREE
         return KINK if KINK in told else UNDECIDED
 
     def _at(self, rows):
@@ -227,8 +227,9 @@ class Report(Shown):
         """Say of each leaf where nothing could be told, or where it sits on a kink."""
         for sentence, said in (
             (NOTHING_SEEN, self._is_blind),
-            (IN_DOUBT, lambda rows: self._is_lost(rows) and _in_doubt(rows)),
-            (NOTHING_TESTED, lambda rows: self._is_lost(rows) and not _in_doubt(rows)),
+            (IN_DOUBT, lambda rows: self._is_lost(rows) and _in_doubt(rows, True)),
+            (OWN_DOUBT, lambda rows: self._is_lost(rows) and _in_doubt(rows, False)),
+            (NOTHING_TESTED, lambda rows: self._is_lost(rows) and not _doubts(rows)),
             (ON_A_KINK, lambda rows: self._at(rows) == KINK),
         ):
             alike = {}
@@ -258,8 +259,8 @@ class Report(Shown):
 
 
 COARSELY = (
-    "The differences tell the gradient by `{leaf}` to {share:.0%} only, for the "
-    "rounding of f: an error below that passes, if every derivative rule makes it."
+    "The differences tell the gradient by `{leaf}` to {share:.0%} at best, for the "
+    "rounding of f: smaller errors pass, if every derivative rule makes them."
 )
 UNSEEN = (
     "The differences see nothing of the gradient by `{leaf}` in the rounding of f: "
@@ -270,8 +271,12 @@ NOTHING_TESTED = (
     "of f or of its own: a wrong one could not be told from a right one there."
 )
 IN_DOUBT = (
-    "The differences disagree with the gradient by {names} at {place}, by too little "
-    "to be sure: kinks of f nearby, or its rounding, may do as much."
+    "The differences disagree with the gradient by {names} at {place}, where kinks or "
+    "swings of f, or its rounding, may do as much."
+)
+OWN_DOUBT = (
+    "Another derivative differs from the gradient by {names} at {place}, by no more "
+    "than the rounding of the two may do."
 )
 NOTHING_SEEN = (
     "The differences see nothing by {names} at {place}: a step away, to one side at "
@@ -292,8 +297,16 @@ def _judged_not_finite(row):
     return row.verdict == NOT_FINITE and not cmath.isfinite(row.value)
 
 
-def _in_doubt(rows):
-    return any(row.verdict == UNDECIDED and row.excess > 1 for row in rows)
+def _doubts(rows):
+    """The rows that disagree, and are not sure."""
+    return [row for row in rows if row.verdict == UNDECIDED and row.excess > 1]
+
+
+def _in_doubt(rows, by_values):
+    """Whether the differences disagree in doubt, or other derivatives alone."""
+    return bool(_doubts(rows)) and by_values == any(
+        row.witness == DIFFERENCES for row in _doubts(rows)
+    )
 
 
 def is_empty(described):

@@ -126,8 +126,9 @@ class Shown:
         raise NotImplementedError
 
     def table(self) -> Table:
-        """The rows as they are shown."""
-        return next(p for p in self.page().parts if isinstance(p, Table))
+        """The rows as they are shown; without columns where none are."""
+        tables = (p for p in self.page().parts if isinstance(p, Table))
+        return next(tables, Table((), ()))
 
     def as_dicts(self) -> list[dict[str, Any]]:
         """The rows as dictionaries, all with the same keys."""

@@ -48,7 +48,9 @@ def test_where_no_step_can_be_taken_it_says_so():
     assert at_the_edge.verdict == "cannot tell" and not at_the_edge.failures
     assert "differences see nothing by `x`" in str(at_the_edge)
     assert "zero to rounding" not in str(at_the_edge)
-    assert "What may tell: another point or 64-bit" in at_the_edge.notes[-1]
+    assert (
+        "What may tell: another point or arguments in float64" in at_the_edge.notes[-1]
+    )
 
 
 def versine(x):
