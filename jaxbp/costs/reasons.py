@@ -91,7 +91,8 @@ def _(it: Diagonal, held, origin):
     name = "" if origin is None else origin.primitive
     rule = registry.table().get(name)
     partials = getattr(rule, "partials", ())
-    found = [p for p in partials if p is not None and p.slope is it.slope]
+    every = [*partials, *getattr(rule, "further", ())]
+    found = [p for p in every if p is not None and p.slope is it.slope]
     if not found:  # a factor of a formula that a rule or a user's function states
         if name == "select_n":
             return _all("condition of `select_n`: which case was taken", held, origin)

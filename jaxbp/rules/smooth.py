@@ -55,13 +55,17 @@ def _of_number(y, params):
 class _Division(Elementwise):
     """y = x0 / x1. The quotient itself serves the second slope; so does the numerator,
     where it is kept (that of softmax is). Of a number c over x the slope is -y^2 / c,
-    for which the quotient alone is kept."""
+    for which the quotient alone is kept.
+
+    Attributes:
+      further: the partials in that case.
+    """
 
     def __init__(self):
         quotient = lambda x1, y: (Over(x1), -y)  # noqa: E731
         operands = lambda x0, x1: (Over(x1), Over(x1), -x0)  # noqa: E731
         super().__init__((lambda x1: Over(x1), (quotient, operands)))
-        self.of_number = Elementwise((_of_number,)).partials
+        self.further = Elementwise((None, _of_number)).partials
 
     def __call__(self, walker, primitive, values, dots, params):
         number = None if dots[0] is not None else _number(values[0])
@@ -69,7 +73,7 @@ class _Division(Elementwise):
             return super().__call__(walker, primitive, values, dots, params)
         (y,) = ir.evaluate(primitive, values, params)
         held = {"number": number}
-        edges = [p.edge(1, values, y, held) for p in self.of_number if p is not None]
+        edges = [p.edge(1, values, y, held) for p in self.further if p is not None]
         return [y], walker.extend(edges, dots, [y])
 
 

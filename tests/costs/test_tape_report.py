@@ -41,7 +41,8 @@ def test_rows_sum_to_the_counted_tape_and_have_lines_and_readers(name):
         (jnp.tanh, "slope of `tanh` needs its output"),
         (jnp.sin, "slope of `sin` needs its operand"),
         (jnp.exp, "the slope of `exp` is its output"),
-        (lambda x: 3 / x, "slope of `div` needs its operand 2"),
+        (lambda x: 3 / x, "slope of `div` needs its output"),
+        (lambda x: jnp.flip(x) / x, "slope of `div` needs its operand 2"),
         (
             lambda x: x * jnp.flip(x),
             "operand of `mul` for the other operand's gradient",
