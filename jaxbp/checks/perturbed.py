@@ -73,11 +73,36 @@ def perturbed(function):
 
 def _rounding(function, operands):
     program, shape = jax.make_jaxpr(function, return_shape=True)(*operands)
+    fixed = _fixed(program)
 
     def rounded(seed, *flat):
-        return ir.evaluate_by(_Rounding(seed), program, flat)
+        return ir.evaluate_by(_Rounding(seed, fixed), program, flat)
 
     return (compiled_quickly(rounded) if _flows(program) else rounded), shape
+
+
+def _fixed(program) -> set:
+    """The ids of the equations, those within calls too, that depend on no input: they
+    give the same numbers in every run, as the place in order of a median does."""
+    seen, moving = set(), set()
+
+    def follow(jaxpr, inputs):
+        moved = {v for v, moves in zip(jaxpr.invars, inputs, strict=True) if moves}
+        is_moved = lambda a: not isinstance(a, ir.Literal) and a in moved  # noqa: E731
+        for eqn in jaxpr.eqns:
+            given, name = list(map(is_moved, eqn.invars)), eqn.primitive.name
+            seen.add(id(eqn))
+            outs = [any(given)] * len(eqn.outvars)
+            if any(given):
+                moving.add(id(eqn))
+            if name in CALLS or name in ir.CALLS or name in ir.CHECKPOINTS:
+                outs = follow(ir.inner(ir.called(eqn.params))[0], given)
+            moved.update(v for v, moves in zip(eqn.outvars, outs, strict=True) if moves)
+        return list(map(is_moved, jaxpr.outvars))
+
+    jaxpr, _ = ir.inner(program)
+    follow(jaxpr, [True] * len(jaxpr.invars))
+    return seen - moving
 
 
 @ir.once_per_program
@@ -90,10 +115,11 @@ def _flows(program) -> bool:
 
 
 class _Rounding:
-    """Evaluates one equation and rounds what it gives at random."""
+    """Evaluates one equation and rounds what it gives at random; not what `fixed`
+    holds."""
 
-    def __init__(self, seed):
-        self.seed, self.site = seed, 0
+    def __init__(self, seed, fixed=frozenset()):
+        self.seed, self.fixed, self.site = seed, fixed, 0
 
     def __call__(self, eqn, values):
         name, params = eqn.primitive.name, eqn.params
@@ -101,7 +127,7 @@ class _Rounding:
             return list(FLOW[name](self, params, values))
         if name in CALLS or name in ir.CALLS or name in ir.CHECKPOINTS:
             return ir.evaluate_by(self, ir.called(params), values)
-        if name in EXACT or _is_exact(eqn):
+        if name in EXACT or id(eqn) in self.fixed or _is_exact(eqn):
             return self._bound(eqn, values)
         if name in SUMS or name in STABLE:
             values = [self.moved(v, whole=name in STABLE) for v in values]

@@ -87,3 +87,14 @@ def test_a_factor_below_the_noise_of_every_direction(seed):
     assert check(loss, w, b, v, argnums=(0, 1, 2), points=1)
     wrong = check(with_rule(loss, scaled), w, b, v, argnums=(0, 1, 2), points=1)
     assert wrong.verdict == "differ"
+
+
+def test_where_a_median_stands_is_not_rounded_at_random():
+    """It follows from the number of elements, whatever these are."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=7)) + 1e6
+    slope = jax.grad(lambda x: jnp.sin(jnp.median(x)))
+    for seed in range(4):
+        rounded = perturbed(slope)(np.uint32(seed), x)
+        np.testing.assert_allclose(rounded, slope(x), atol=1e-8)
+    turned = lambda x: -slope(x)  # noqa: E731
+    assert check(lambda x: jnp.sin(jnp.median(x)), x, grad=turned).verdict == "differ"
