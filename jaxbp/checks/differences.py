@@ -192,9 +192,8 @@ def _least_error(h, central, apart, noise):
     truncation[0] = np.abs(apart[0])  # nothing coarser to extrapolate from: of an odd
     truncation[:1] += np.abs(np.diff(central[:2])).sum()  # function the finer one tells
     truncation[:-1] = np.minimum(truncation[:-1], noise[1:])
-    gaps = np.maximum.accumulate(np.abs(lasting)[::-1])[
-        ::-1
-    ]  # a kink lies nearer still
+    # Finer rungs may show a kink, beyond which all longer steps reach.
+    gaps = np.maximum.accumulate(np.abs(lasting)[::-1])[::-1]
     error = noise + beyond + truncation + gaps / 2
     best = int(np.argmin(error))
     stays = _stays(lasting, best)

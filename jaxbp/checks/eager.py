@@ -12,6 +12,7 @@ NEEDS_VALUES = (
     jax.errors.TracerIntegerConversionError,
     jax.errors.NonConcreteBooleanIndexError,
 )
+# XLA's options for what runs a few dozen times, and of many equations beside them.
 QUICK = {"xla_backend_optimization_level": 1}
 UNFUSED = {"xla_disable_hlo_passes": "fusion"}
 MANY = 500  # equations

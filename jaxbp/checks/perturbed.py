@@ -95,7 +95,7 @@ def _fixed(program) -> set:
             outs = [any(given)] * len(eqn.outvars)
             if any(given):
                 moving.add(id(eqn))
-            if name in CALLS or name in ir.CALLS or name in ir.CHECKPOINTS:
+            if _is_call(name):
                 outs = follow(ir.inner(ir.called(eqn.params))[0], given)
             moved.update(v for v, moves in zip(eqn.outvars, outs, strict=True) if moves)
         return list(map(is_moved, jaxpr.outvars))
@@ -105,13 +105,15 @@ def _fixed(program) -> set:
     return seen - moving
 
 
+def _is_call(name: str) -> bool:
+    return name in CALLS or name in ir.CALLS or name in ir.CHECKPOINTS
+
+
 @ir.once_per_program
 def _flows(program) -> bool:
     """Whether it holds loops or branches, however deep."""
-    return any(
-        eqn.primitive.name in FLOW or any(map(_flows, ir.inner_programs(eqn.params)))
-        for eqn in ir.inner(program)[0].eqns
-    )
+    every = ir.every_equation(ir.inner(program)[0])
+    return any(eqn.primitive.name in FLOW for eqn in every)
 
 
 class _Rounding:
@@ -125,7 +127,7 @@ class _Rounding:
         name, params = eqn.primitive.name, eqn.params
         if name in FLOW:
             return list(FLOW[name](self, params, values))
-        if name in CALLS or name in ir.CALLS or name in ir.CHECKPOINTS:
+        if _is_call(name):
             return ir.evaluate_by(self, ir.called(params), values)
         if name in EXACT or id(eqn) in self.fixed or _is_exact(eqn):
             return self._bound(eqn, values)
