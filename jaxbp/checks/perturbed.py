@@ -81,7 +81,7 @@ def _rounding(function, operands):
     return (compiled_quickly(rounded) if _flows(program) else rounded), shape
 
 
-def _fixed(program) -> set:
+def _fixed(program) -> frozenset:
     """The ids of the equations, those within calls too, that depend on no input: they
     give the same numbers in every run, as the place in order of a median does."""
     seen, moving = set(), set()
@@ -102,7 +102,7 @@ def _fixed(program) -> set:
 
     jaxpr, _ = ir.inner(program)
     follow(jaxpr, [True] * len(jaxpr.invars))
-    return seen - moving
+    return frozenset(seen - moving)
 
 
 def _is_call(name: str) -> bool:
