@@ -1,8 +1,10 @@
 """A function made ready to be checked: compiled once, looked at at any point."""
 
 from .batch import Slopes, Together, Values
+from .closeness import epsilon
 from .precision import CUSTOM, SHARED, coarsest, holds
 from .subject import Subject
+from .wider import WiderValues
 from .witness import Reverse
 
 
@@ -21,7 +23,8 @@ class Bench:
         the output is computed from it.
       has_custom_rules: whether f calls what has rules of its own. rules_may_lie:
         whether it does, or holds a stop_gradient: only values can speak against these.
-      values: Values of f.
+      values: Values of f. wider: the same in float64, where f computes in less; None
+        where nobody can have it do so.
       reverses: name -> (xs, y_bar) -> (y, x_bar). forwards: name -> Slopes.
       refusals: name -> exceptions by which it says "not me".
     """
@@ -30,6 +33,8 @@ class Bench:
         self.subject = subject = Subject(f, args, kwargs, argnums, has_aux)
         self.dtypes, self.reaches = coarsest(subject)
         self.values = Values(subject)
+        narrow = subject.program and max(map(epsilon, self.dtypes)) > epsilon(float)
+        self.wider = WiderValues(subject) if narrow else None
         self.has_custom_rules = holds(subject.program, CUSTOM)
         self.rules_may_lie = holds(subject.program, SHARED)
         self.reverses, self.forwards, self.refusals = {}, {}, {}

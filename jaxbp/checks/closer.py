@@ -74,7 +74,7 @@ class Closer:
             for other in heard
         ]
         swings = any(distance > gap / 2 for distance in far)
-        rounded = SAFETY * self.looker.largest_rounding(unknown=np.inf)
+        rounded = SAFETY * self.looker.sight.largest_rounding(unknown=np.inf)
         every = [look, *others]
         swings |= any(k.found.unrest > rounded for k in every)  # no noise of f's then
         steps = sum(_supports(k, gap, slope, rounded) for k in every)

@@ -32,14 +32,14 @@ class Comparison:
         the output is computed from it.
       has_custom_rules, rules_may_lie: whether f calls what has rules of its own, or
         holds a stop_gradient.
-      values: Values of f.
+      values: Values of f; wider: in wider numbers, or None.
       reverses: name -> (xs, y_bar) -> (y, x_bar). forwards: name -> Slopes.
     """
 
     def __init__(self, bench, rng, settings):
         self.subject, self.rng, self.settings = bench.subject, rng, settings
         self.dtypes, self.reaches = bench.dtypes, bench.reaches
-        self.values = bench.values
+        self.values, self.wider = bench.values, bench.wider
         self.has_custom_rules = bench.has_custom_rules
         self.rules_may_lie = bench.rules_may_lie
         self.reverses, self.forwards = dict(bench.reverses), dict(bench.forwards)
@@ -170,6 +170,7 @@ class Comparison:
         for why, names in self._reasons().items():
             be = "was" if len(names) == 1 else "were"
             self.report.notes.append(f"{', '.join(names)} {be} left out. {why}")
+        self.report.explain_widened()
         self.report.explain_undecided()
         self.report.explain_precision()
         if self.report.verdict == UNDECIDED and self.report.undecided:

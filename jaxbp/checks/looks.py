@@ -1,40 +1,28 @@
 """What each witness says along directions at one point, all directions in one call."""
 
-import functools
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from . import rounding
-from .batch import moved
 from .closeness import (
     difference_rtol,
     epsilon,
     inner,
     largest_number,
+    norm,
     rtol,
     underflow,
     wide,
 )
-from .differences import (
-    UNKNOWN,
-    Slope,
-    ladder,
-    moves_at_last,
-    noise_level,
-    sizes_of,
-    slope,
-    spread_of_longest,
-)
+from .differences import Slope, sizes_of
 from .judge import judge_slope, over
 from .probes import bounded
 from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
+from .sight import Sight
 
 MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is allowed
-ROUNDED = 4.0  # rounding at random by whole units, at its largest, over its usual size
 SHORTENED = 0.25, 0.5  # powers of the largest number: by such a direction is divided
-BESIDE = 2.0**-10, 2.0**-2  # of the size of x: where f rounds anew; 1 - x^2 by the last
-ASTRAY = 0.25  # of a step: so far rounding may put its end from where it was to be
 HIDES = 0.1  # of the steepest slope: what may hide where f seems not to change
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
@@ -65,21 +53,24 @@ class Looker:
 
     Args:
       check: the comparison under way: batches of values and of forward modes, settings.
-      xs, y_bar: the point and the cotangent.
+      xs, y, y_bar: the point, f there and the cotangent.
       x_bar: the judged gradient, list of arrays.
       slacks: what rounding may do to its elements, list of arrays.
+
+    Attributes:
       value_size: 2-norm of the terms of <y_bar, f>.
+      sight: Sight, which f's values are asked of.
     """
 
-    def __init__(self, check, xs, y_bar, x_bar, slacks, value_size):
-        self.check, self.xs, self.y_bar = check, xs, y_bar
-        self.x_bar, self.slacks, self.value_size = x_bar, slacks, value_size
-        self.known = [np.where(np.isfinite(b), b, 0) for b in map(wide, x_bar)]
-        self.dtypes, self.settings, self.noise = check.dtypes, check.settings, {}
-        self.read = {}  # noise of leaves as the ladders showed it, before it was raised
+    def __init__(self, check, xs, y, y_bar, x_bar, slacks):
+        self.check, self.xs, self.y, self.y_bar = check, xs, y, y_bar
+        self.x_bar, self.slacks, self.value_size = x_bar, slacks, _terms(y_bar, y)
+        self.dtypes, self.settings = check.dtypes, check.settings
+        values = check.values if self.settings.differences else None
+        self.sight = Sight(values, xs, y_bar, x_bar, self.value_size, self.dtypes)
         self.steepest = max(
             (np.abs(b * sizes_of(x, one_by_one=True)).max(initial=0.0))
-            for b, x in zip(self.known, xs, strict=True)
+            for b, x in zip(self.sight.known, xs, strict=True)
         )
 
     def look(self, probes, forwards=True):
@@ -88,13 +79,40 @@ class Looker:
             bounded(probe, self.x_bar[probe.leaf], self.xs[probe.leaf].dtype)
             for probe in probes
         ]
-        slopes = self._slopes(probes)
+        slopes = self.sight.slopes(probes)
         pushed = self._pushed(probes) if forwards else [{}] * len(probes)
         looks = []
         for probe, found, said in zip(probes, slopes, pushed, strict=True):
             value = inner(self.x_bar[probe.leaf], probe.direction)
             looks.append(Look(probe, value, found, self._slack(probe), said))
         return looks
+
+    def look_wider(self, probes):
+        """The same without forward modes, of f in wider numbers than its own, which are
+        asked from now on; None where it cannot be computed in them, or is another
+        there by more than its rounding explains."""
+        wider, own = self.check.wider, self.sight
+        if wider is None or own.values is None:
+            return None
+        xs = list(map(wide, self.xs))
+        y = wider.at(xs)
+        if y is None or not self._is_own(y):
+            return None
+        y_bar, dtypes = list(map(wide, self.y_bar)), [b.dtype for b in xs]
+        self.sight = Sight(wider, xs, y_bar, self.x_bar, self.value_size, dtypes)
+        try:
+            return self.look(probes, forwards=False)
+        except Exception:  # no batching rule, or no form of an operation for the type
+            self.sight = own
+            return None
+
+    def _is_own(self, y):
+        """Whether `y` is f's value but for what rounding does to that."""
+        triples = zip(self.y_bar, y, self.y, strict=True)
+        gap = abs(sum(inner(b, wide(y) - wide(own)) for b, y, own in triples))
+        rounded = rounding.SAFETY * self.sight.largest_rounding()
+        least = rounding.lost(max(self.dtypes, key=epsilon)) * self.value_size
+        return gap <= max(rounded, least)
 
     def _slack(self, probe, slacks=None):
         slacks = self.slacks if slacks is None else slacks
@@ -104,114 +122,6 @@ class Looker:
     def slackened(self, look, slacks):
         """The look where rounding does so much to the gradient's elements."""
         return replace(look, slack=self._slack(look.probe, slacks))
-
-    def _slopes(self, probes):
-        """Slopes from values, without what rounding x + h d did to the direction."""
-        if not self.settings.differences:
-            return [UNKNOWN] * len(probes)
-        ladders = [ladder(self.xs[probe.leaf].dtype) for probe in probes]
-        both = [np.concatenate([h, -h]) for h in ladders]
-        asked = [(probe.leaf, probe.direction) for probe in probes]
-        found = self.check.values(self.xs, self.y_bar, asked, both)
-        astray = [self._strayed(*pair) for pair in zip(probes, both, strict=True)]
-        sides = [np.split(_kept(*pair), 2) for pair in zip(found, astray, strict=True)]
-        self._learn_noise(probes, ladders, sides)
-        leaves = [probe.leaf for probe in probes]
-        most = map(_largest, astray)
-        return [
-            slope(h, up, down, self._floor(j, h, up, down), self._rounding(j), off)
-            for j, h, (up, down), off in zip(leaves, ladders, sides, most, strict=True)
-        ]
-
-    def _learn_noise(self, probes, ladders, sides):
-        """The least noise of f's values by leaf: what its dtype rounds, and the median
-        of all first probes, since one alone may show too little by luck.
-
-        A value that no short step changes may be a staircase, or have its kinks far
-        away, as a median has by all its elements but one: such probes are heard only
-        where no other is.
-        """
-        by_leaf = {}
-        for probe, h, changes in zip(probes, ladders, sides, strict=True):
-            told = moves_at_last(*changes), noise_level(h, *changes)
-            by_leaf.setdefault(probe.leaf, []).append(told)
-        for leaf, told in by_leaf.items():
-            levels = [level for fine, level in told if fine] or [x for _, x in told]
-            least = max(self._rounding(leaf), float(np.median(levels)))
-            self.noise.setdefault(leaf, least)
-
-    def hear_rounding(self):
-        """Raise the noise to what f's own rounding makes of its value, where that is
-        known; gives whether any of it was too low."""
-        least = self.largest_rounding() / ROUNDED
-        low = {leaf: noise for leaf, noise in self.noise.items() if noise < least}
-        self.noise |= dict.fromkeys(low, least)
-        self.read |= low
-        return bool(low)
-
-    def hear_own_rounding(self, leaf):
-        """Lower the noise of a leaf to what the operations that depend on it do; gives
-        whether it was too high.
-
-        What is computed from other leaves alone rounds alike at x and beside it, and
-        does not reach a difference, however coarse it is.
-        """
-        x, here, own = self.xs[leaf], self.rounded_here, None
-        for distance in BESIDE if here is not None else ():
-            there = list(self.xs)
-            there[leaf] = moved(x, sizes_of(x, one_by_one=True), distance)
-            beside = self._rounded(there)
-            if beside is not None:
-                own = max(own or 0.0, float(np.abs(beside - here).max()) / ROUNDED)
-        if own is None:
-            return False
-        own = max(own, self.read.get(leaf, 0.0))
-        is_high = own < self.noise[leaf]
-        self.noise[leaf] = min(own, self.noise[leaf])
-        return is_high
-
-    def _floor(self, leaf, steps, ahead, behind):
-        """The least noise of a value along a ladder: that of its leaf. Where that was
-        raised to what rounding at random does, no more than the longest steps show: by
-        it they could not agree so well, since f rounds anew at each of their ends."""
-        noise = self.noise[leaf]
-        if leaf not in self.read:
-            return noise
-        seen = spread_of_longest(steps, ahead, behind, self.read[leaf])
-        return min(noise, max(seen, self.read[leaf]))
-
-    def largest_rounding(self, unknown=0.0):
-        """The most that rounding was seen to change f's value when every operation
-        rounds at random; `unknown` where it cannot be run so."""
-        runs = self.rounded_here
-        return unknown if runs is None else float(np.abs(runs).max())
-
-    @functools.cached_property
-    def rounded_here(self):
-        """What `_rounded` says at the point; None without differences."""
-        return self._rounded(self.xs) if self.settings.differences else None
-
-    def _rounded(self, xs):
-        """Changes of f's value as every operation rounds at random; None if unknown."""
-        runs = self.check.values.rounded(xs, self.y_bar, range(rounding.SHAKES))
-        return runs if runs is not None and np.isfinite(runs).all() else None
-
-    def _rounding(self, leaf):
-        """What the coarsest dtype between the leaf and the output rounds of a value."""
-        dtype = self.dtypes[leaf]
-        return max(epsilon(dtype) * self.value_size / 8, underflow(dtype))
-
-    def _strayed(self, probe, steps):
-        """<x_bar, where rounding put x + h d - (x + h d)>, for each step; NaN where it
-        is put too far off for a gradient that may be wrong to tell what that did."""
-        arrays = self.xs[probe.leaf], probe.direction, self.known[probe.leaf]
-        x, d, x_bar = (a.ravel()[probe.members] for a in arrays)
-        with np.errstate(over="ignore", invalid="ignore"):
-            h = steps[:, None]
-            astray = wide(moved(x, d, h)) - wide(x) - h * d
-            off = np.real(np.sum(x_bar * astray, axis=1))
-            far = np.abs(astray).sum(axis=1) > ASTRAY * np.abs(h * d).sum(axis=1)
-        return np.where(far, np.nan, off)
 
     def _pushed(self, probes):
         """name -> (slope, rounding) for each probe; who refuses is left out."""
@@ -326,7 +236,7 @@ class Looker:
             return DIFFER
         if found.kink:
             return KINK
-        largest = max((np.abs(b).max(initial=0.0) for b in self.known), default=0.0)
+        largest = max((np.abs(b).max(initial=0.0) for b in self.sight.known), default=0.0)
         terms = max(self.value_size, float(largest) * abs(look.probe.scale))
         gap = abs(value - other)
         if gap > rounding.lost(self.dtypes[look.probe.leaf]) * terms:
@@ -361,7 +271,7 @@ class Looker:
         found, leaf = look.found, look.probe.leaf
         if found.flat and not self.check.rules_may_lie:
             return True
-        visible = max(self.steepest, self._rounding(leaf))
+        visible = max(self.steepest, self.sight.rounding(leaf))
         if not found.flat or abs(look.value) > NEGLIGIBLE * visible:
             return False
         told = found.noise <= HIDES * self.steepest or not self.value_size
@@ -373,14 +283,10 @@ class Looker:
         return over(self._noise(look), abs(look.value)) if look.value else np.inf
 
 
-def _largest(values):
-    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-
-
-def _kept(changes, astray):
-    """Changes less what came of the rounding of x + h d; NaN where one is no number."""
-    finite = np.isfinite(changes) & np.isfinite(astray)
-    return np.where(finite, changes, 0) - np.where(finite, astray, np.nan)
+def _terms(y_bar, y):
+    """The 2-norm of the terms of <y_bar, y>, safe from overflow."""
+    terms = [(wide(a) * wide(b)).ravel() for a, b in zip(y_bar, y, strict=True)]
+    return norm(np.concatenate(terms or [np.zeros(0)]))
 
 
 @dataclass(frozen=True)

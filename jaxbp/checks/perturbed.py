@@ -21,6 +21,7 @@ from jax import lax
 from .. import ir
 from .closeness import epsilon
 from .eager import compiled_quickly
+from .flow import FLOW, is_call
 
 # Operations whose results are some of their operands' numbers, or not floating.
 EXACT = frozenset(
@@ -44,7 +45,6 @@ STABLE = frozenset(
     "cholesky eig eigh lu lu_pivots_to_permutation qr geqrf householder_product svd "
     "schur hessenberg triangular_solve tridiagonal_solve tridiagonal".split()
 )
-CALLS = frozenset(("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"))
 
 
 def perturbed(function):
@@ -95,7 +95,7 @@ def _fixed(program) -> frozenset:
             outs = [any(given)] * len(eqn.outvars)
             if any(given):
                 moving.add(id(eqn))
-            if _is_call(name):
+            if is_call(name):
                 outs = follow(ir.inner(ir.called(eqn.params))[0], given)
             moved.update(v for v, moves in zip(eqn.outvars, outs, strict=True) if moves)
         return list(map(is_moved, jaxpr.outvars))
@@ -103,10 +103,6 @@ def _fixed(program) -> frozenset:
     jaxpr, _ = ir.inner(program)
     follow(jaxpr, [True] * len(jaxpr.invars))
     return frozenset(seen - moving)
-
-
-def _is_call(name: str) -> bool:
-    return name in CALLS or name in ir.CALLS or name in ir.CHECKPOINTS
 
 
 @ir.once_per_program
@@ -127,7 +123,7 @@ class _Rounding:
         name, params = eqn.primitive.name, eqn.params
         if name in FLOW:
             return list(FLOW[name](self, params, values))
-        if _is_call(name):
+        if is_call(name):
             return ir.evaluate_by(self, ir.called(params), values)
         if name in EXACT or id(eqn) in self.fixed or _is_exact(eqn):
             return self._bound(eqn, values)
@@ -139,6 +135,11 @@ class _Rounding:
         params = ir.call_params(eqn.primitive, eqn.params)
         out = eqn.primitive.bind(*values, **params)
         return list(out) if eqn.primitive.multiple_results else [out]
+
+    def plain(self, values, like):
+        """`values` as they are without rounding at random."""
+        del like
+        return list(values)
 
     def moved(self, y, whole=False):
         """`y` by up to one unit of its last place, or of that of its largest entry."""
@@ -186,45 +187,3 @@ def _is_exact(eqn) -> bool:
             return 0 in known
         return any(math.frexp(size)[0] == 0.5 for size in known)
     return False
-
-
-def _scan(rounding, params, values):
-    consts, carry, xs = ir.scan_split(values, params)
-
-    def step(carry, x):
-        operands = [*consts, *carry, *x]
-        outs = ir.evaluate_by(rounding, params["jaxpr"], operands)
-        return outs[: len(carry)], outs[len(carry) :]
-
-    carry, ys = lax.scan(
-        step, list(carry), list(xs), params["length"], params["reverse"]
-    )
-    return [*carry, *ys]
-
-
-def _while(rounding, params, values):
-    """As many steps as without rounding: one that waits for a tolerance might never
-    meet it."""
-    of_cond, of_body, carry = ir.while_split(values, params)
-
-    def goes_on(both):
-        return ir.evaluate_program(params["cond_jaxpr"], [*of_cond, *both[0]])[0]
-
-    def step(both):
-        body, (exact, moved) = params["body_jaxpr"], both
-        exact = ir.evaluate_program(body, [*of_body, *exact])
-        return list(exact), ir.evaluate_by(rounding, body, [*of_body, *moved])
-
-    return lax.while_loop(goes_on, step, (list(carry), list(carry)))[1]
-
-
-def _cond(rounding, params, values):
-    index, *operands = values
-    branches = [
-        lambda *xs, branch=branch: ir.evaluate_by(rounding, branch, xs)
-        for branch in params["branches"]
-    ]
-    return lax.switch(index, branches, *operands)
-
-
-FLOW = {"scan": _scan, "while": _while, "cond": _cond}

@@ -8,7 +8,7 @@ from . import probes as directions
 from . import rounding
 from .adjoint import adjoint_sums
 from .afresh import afresh
-from .closeness import epsilon, inner, norm, wide
+from .closeness import epsilon, inner, wide
 from .closer import EXPLAINED, Closer
 from .finding import explain
 from .judge import judge_elements, judge_slope
@@ -16,6 +16,7 @@ from .looks import Looker
 from .pooled import pooled
 from .rows import (
     AGREE,
+    COARSE,
     DIFFER,
     DIFFERENCES,
     KINK,
@@ -50,8 +51,7 @@ class Point:
         self.judged = bars[self.report.judged]
         self.slacks, self.measured = self._slacks(), {}
         self.louder: list | None = None  # slacks, once rounding was measured
-        self.size = _terms(y_bar, y)
-        self.looker = Looker(check, xs, y_bar, self.judged, self.slacks, self.size)
+        self.looker = Looker(check, xs, y, y_bar, self.judged, self.slacks)
         told = next((n for n in bars if n != YOURS), YOURS)  # compiled, and exact
         self.closer = Closer(self.looker, lambda xs: check.gradient(told, xs, y_bar))
 
@@ -82,6 +82,7 @@ class Point:
         ]
         looks = self._again(self.looker.look(wanted))
         looks = self._settled(afresh(self.looker, looks, self.rng))
+        looks = self._wider(looks)
         looks += pooled(self.looker, looks)
         self._name_jumps(looks)
         seen = {k.probe.leaf for k in looks if np.isfinite(k.found.value)}
@@ -93,11 +94,38 @@ class Point:
                 self._compare_leaf(j, [k for k in looks if k.probe.leaf == j])
         self.report.rows.extend(self._adjoints(looks))
 
+    def _wider(self, looks):
+        """`looks`, those that do not clearly agree as f in wider numbers shows them,
+        without its own rounding; of the gradient's rounding all is heard then."""
+        unsure = self._unsure(looks)
+        found = unsure and self.looker.look_wider([looks[i].probe for i in unsure])
+        for i, look in zip(unsure, found or (), strict=False):
+            looks[i] = replace(look, forwards=looks[i].forwards)
+            self.report.widened.add(self.names[look.probe.leaf])
+        looks = self._again(looks) if found else looks
+        if found and self._doubtful(looks):
+            self.slacks = self.looker.slacks = self._louder()
+            looks = [self.looker.slackened(look, self.slacks) for look in looks]
+        return looks
+
+    def _unsure(self, looks):
+        """Which do not agree, or are of a leaf of which the differences tell little."""
+        rows = [self.looker.rows(self.where(""), look) for look in looks]
+        agree = [{row.verdict for row in several} == {AGREE} for several in rows]
+        told: dict = {}
+        for look, sure in zip(looks, agree, strict=True):
+            if sure:
+                share, j = self.looker.precision(look), look.probe.leaf
+                told[j] = min(share, told.get(j, share))
+        coarse = {j for j, share in told.items() if share > COARSE}
+        pairs = enumerate(zip(looks, agree, strict=True))
+        return [i for i, (k, sure) in pairs if not sure or k.probe.leaf in coarse]
+
     def _name_jumps(self, looks):
         """Note where the point sits on a discontinuity of f."""
         for j, name in enumerate(self.names):
             jumps = [k.found.jump for k in looks if k.probe.leaf == j and k.found.jump]
-            if jumps and max(jumps) > JUMP * self.looker.largest_rounding():
+            if jumps and max(jumps) > JUMP * self.looker.sight.largest_rounding():
                 self.report.notes.append(
                     f"f changes by {max(jumps):.3g} however short the step of `{name}` "
                     f"at {place(self.number)}: it is discontinuous there, or swings "
@@ -107,7 +135,7 @@ class Point:
     def _again(self, looks):
         """`looks`, where what disagrees or cannot tell was looked at by other steps."""
         doubtful = self._doubtful(looks)
-        if doubtful and self.looker.hear_rounding():
+        if doubtful and self.looker.sight.hear_rounding():
             self._look_again(looks, doubtful)
             self._by_own_rounding(looks, doubtful)
         looks = self._closer(looks)
@@ -128,7 +156,7 @@ class Point:
         """Where f's rounding explains a disagreement, it must be that of the leaf."""
         calm = [i for i in doubtful if self.looker.excess(looks[i]) <= 1]
         leaves = list(dict.fromkeys(looks[i].probe.leaf for i in calm))[:EXPLAINED]
-        high = {j for j in leaves if self.looker.hear_own_rounding(j)}
+        high = {j for j in leaves if self.looker.sight.hear_own_rounding(j)}
         self._look_again(looks, [i for i in calm if looks[i].probe.leaf in high])
 
     def _closer(self, looks):
@@ -378,7 +406,7 @@ class Point:
             left, right, size, allowed = adjoint_sums(here, forward, x_bar)
             dtype = max(self.dtypes, key=epsilon)
             allowed += self.check.settings.rtol(dtype) * size
-            allowed += rounding.lost(dtype) * self.size  # f's own
+            allowed += rounding.lost(dtype) * self.looker.value_size  # f's own
             where = self.where("adjoint identity", witness=f"{system} adjoint")
             where["judged"] = f"{system} reverse"
             rows.append(judge_slope(where, None, 1.0, right, left, allowed))
@@ -388,9 +416,3 @@ class Point:
 def _unless_certain(row, look):
     """A row of a group, undecided where a closer look might find it right."""
     return row if row.excess >= CERTAIN else replace(row, verdict=UNDECIDED)
-
-
-def _terms(y_bar, y):
-    """The 2-norm of the terms of <y_bar, y>, safe from overflow."""
-    terms = [(wide(a) * wide(b)).ravel() for a, b in zip(y_bar, y, strict=True)]
-    return norm(np.concatenate(terms or [np.zeros(0)]))

@@ -8,6 +8,7 @@ from ..display import Shown
 from ..errors import JaxbpError
 from .rows import (
     AGREE,
+    COARSE,
     DIFFER,
     DIFFERENCES,
     KINK,
@@ -19,7 +20,6 @@ from .rows import (
 )
 
 EMPTY = "nothing to look at"
-COARSE = 0.1  # of a slope: what the differences may err by without a word
 SEEN = 0.5  # and what they may err by to see it at all
 
 
@@ -49,6 +49,7 @@ class Report(Shown):
         that the differences see nothing.
       precision: leaf -> the least share of its slope that the differences may err by,
         of all directions along which they agree; infinite if all slopes are zero.
+      widened: leaves whose differences were taken of f in wider numbers than its own.
       stochastic: whether two calls of `f` differ, so that nothing was compared.
     """
 
@@ -61,6 +62,7 @@ class Report(Shown):
     points: int = 1
     blind: set = field(default_factory=set)
     precision: dict = field(default_factory=dict)
+    widened: set = field(default_factory=set)
     stochastic: bool = False
 
     @property
@@ -221,7 +223,15 @@ class Report(Shown):
         for leaf, share in self.precision.items():
             if COARSE < share < math.inf and self.verdict_of(leaf) == AGREE:
                 said = COARSELY if share < SEEN else UNSEEN
-                self.notes.append(said.format(leaf=leaf, share=share))
+                whose = "its own rounding" if leaf in self.widened else "f's rounding"
+                said = said.format(leaf=leaf, share=share, whose=whose)
+                self.notes.append(said)
+
+    def explain_widened(self):
+        """Say where f was computed in wider numbers."""
+        names = ", ".join(f"`{n}`" for n in self.looked_at if n in self.widened)
+        if names:
+            self.notes.append(WIDENED.format(names=names))
 
     def explain_undecided(self):
         """Say of each leaf where nothing could be told, or where it sits on a kink."""
@@ -259,12 +269,16 @@ class Report(Shown):
 
 
 COARSELY = (
-    "The differences tell the gradient by `{leaf}` to {share:.0%} at best, for the "
-    "rounding of f: smaller errors pass, if every derivative rule makes them."
+    "The differences tell the gradient by `{leaf}` to {share:.0%} at best, for {whose}: "
+    "smaller errors pass, if every derivative rule makes them."
 )
 UNSEEN = (
-    "The differences see nothing of the gradient by `{leaf}` in the rounding of f: "
-    "exact derivatives alone agree, of an f without custom rules and stop_gradient."
+    "The differences see nothing of the gradient by `{leaf}` beside {whose}: exact "
+    "derivatives alone agree, of an f without custom rules and stop_gradient."
+)
+WIDENED = (
+    "The differences by {names} are, where f's own rounding hides too much, those of "
+    "f's operations in float64."
 )
 NOTHING_TESTED = (
     "The gradient by {names} is zero to rounding at {place}, or lost in the rounding "
@@ -272,7 +286,7 @@ NOTHING_TESTED = (
 )
 IN_DOUBT = (
     "The differences disagree with the gradient by {names} at {place}, where kinks or "
-    "swings of f, or its rounding, may do as much."
+    "swings of f, or the rounding of either, may do as much."
 )
 OWN_DOUBT = (
     "Another derivative differs from the gradient by {names} at {place}, by no more "

@@ -8,6 +8,7 @@ AGREE, KINK, DIFFER, NOT_FINITE = "agree", "kink", "differ", "not finite"
 UNDECIDED = "cannot tell"
 FAILURES = (DIFFER, NOT_FINITE)
 DIFFERENCES = "differences"
+COARSE = 0.1  # of a slope: what the differences may err by without a word
 BARELY = 1.5  # times what is allowed: noise alone may be as much
 YOURS = "yours"  # the gradient that the user gave
 

@@ -1,0 +1,159 @@
+"""A program computed in wider numbers than its own: what its operations mean, without
+what its types round of them.
+
+Every floating value is float64 (or complex128), casts between floating types do
+nothing, and loops run as many steps as in the program's own types. What reads the bits
+of a number keeps its type. So the values of a float32 or bfloat16 function tell its
+slopes to ten digits, where its own rounding leaves two or none.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from .. import ir
+from .batch import Values
+from .closeness import wide
+from .eager import compiled_quickly
+from .flow import FLOW, is_call
+
+BITS = frozenset("bitcast_convert_type nextafter random_bits random_wrap".split())
+CASTS = frozenset(("convert_element_type", "reduce_precision"))
+# What holds a program of its own for the type it adds in; bound by name again.
+SCATTERS = {
+    "scatter": lax.scatter, "scatter-add": lax.scatter_add, "scatter_add":
+    lax.scatter_add, "scatter-mul": lax.scatter_mul, "scatter_mul": lax.scatter_mul,
+    "scatter-min": lax.scatter_min, "scatter_min": lax.scatter_min,
+    "scatter-max": lax.scatter_max, "scatter_max": lax.scatter_max,
+    "scatter-sub": getattr(lax, "scatter_sub", None),
+}  # fmt: skip
+TYPES = ("new_dtype", "preferred_element_type", "dtype")  # parameters that name one
+
+
+class Wider:
+    """f of a Subject in float64: `x`, `y`, `outputs`, `evaluate`, `device`, `largest`
+    as there, all under 64-bit types."""
+
+    def __init__(self, subject):
+        self.program, self.largest = subject.program, subject.largest
+        self.x, self._outputs = [wide(x) for x in subject.x], None
+        self.y = [wide(y) for y in subject.y]
+
+    def outputs(self, *xs):
+        return ir.evaluate_by(_Widening(), self.program, xs)
+
+    def evaluate(self, xs):
+        self._outputs = self._outputs or compiled_quickly(self.outputs)
+        return [np.asarray(y) for y in self._outputs(*self.device(xs))]
+
+    def device(self, xs):
+        return jax.device_put(list(xs))
+
+
+class WiderValues:
+    """Values of f in float64: `__call__`, `rounded` as of Values, and `at`.
+
+    Args:
+      subject: Subject whose `program` is known.
+    """
+
+    def __init__(self, subject):
+        self.wider = Wider(subject)
+        self.values = Values(self.wider)
+        self.values.ways = self.values.ways[:1]  # as one program, or not at all
+
+    def __call__(self, *operands):
+        with jax.enable_x64(True):
+            return self.values(*operands)
+
+    def rounded(self, *operands):
+        with jax.enable_x64(True):
+            return self.values.rounded(*operands)
+
+    def at(self, xs):
+        """The floating outputs at `xs`, arrays of float64; None where the program holds
+        what cannot be had in it."""
+        try:
+            with jax.enable_x64(True):
+                return self.wider.evaluate(xs)
+        except Exception:  # a primitive without a wider form, a mesh, a callback
+            return None
+
+
+def wider_type(dtype):
+    """float64 or complex128 for what is floating or complex, else the type itself."""
+    if not jnp.issubdtype(dtype, jnp.inexact):
+        return dtype
+    is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
+    return np.dtype(np.complex128 if is_complex else np.float64)
+
+
+class _Widening:
+    """Evaluates one equation in wider types."""
+
+    def __call__(self, eqn, values):
+        name, params = eqn.primitive.name, eqn.params
+        values = [_cast(v, wider_type(_dtype(v))) for v in values]
+        if name in FLOW:
+            return list(FLOW[name](self, params, values))
+        if is_call(name):
+            return ir.evaluate_by(self, ir.called(params), values)
+        if name == "custom_linear_solve":
+            return self._solve(params, values)
+        if name in CASTS:
+            return [_cast(values[0], wider_type(eqn.outvars[0].aval.dtype))]
+        outs = self._bound(eqn, values)
+        return [_cast(y, wider_type(_dtype(y))) for y in outs]
+
+    def plain(self, values, like):
+        """`values` in the program's own types."""
+        return [_cast(v, a.dtype) for v, a in zip(values, like, strict=True)]
+
+    def _bound(self, eqn, values):
+        params = ir.call_params(eqn.primitive, eqn.params)
+        name = eqn.primitive.name
+        if name in BITS or ir.inner_programs(params) and name not in SCATTERS:
+            values = self.plain(values, [a.aval for a in eqn.invars])
+            return _listed(eqn, eqn.primitive.bind(*values, **params))
+        if name in SCATTERS:
+            return [_scattered(name, params, values)]
+        params = {k: _wider_parameter(k, v) for k, v in params.items()}
+        return _listed(eqn, eqn.primitive.bind(*values, **params))
+
+    def _solve(self, params, values):
+        """x of A x = b as the program's own solver finds it."""
+        lengths, programs = params["const_lengths"], params["jaxprs"]
+        ends = np.cumsum([lengths.matvec, lengths.vecmat, lengths.solve])
+        consts = values[ends[1] : ends[2]]
+        b = values[sum(lengths) :]
+        return ir.evaluate_by(self, programs.solve, [*consts, *b])
+
+
+def _scattered(name, params, values):
+    operand, indices, updates = values
+    kept = ("indices_are_sorted", "unique_indices", "mode")
+    return SCATTERS[name](
+        operand, indices, updates, params["dimension_numbers"],
+        **{k: params[k] for k in kept},
+    )  # fmt: skip
+
+
+def _wider_parameter(key, value):
+    if key in TYPES and value is not None:
+        return wider_type(value)
+    return None if key == "precision" else value
+
+
+def _listed(eqn, out):
+    return list(out) if eqn.primitive.multiple_results else [out]
+
+
+def _dtype(value):
+    return getattr(value, "dtype", None) or jnp.result_type(value)
+
+
+def _cast(value, dtype):
+    if _dtype(value) == dtype or jnp.issubdtype(dtype, jax.dtypes.extended):
+        return value
+    return lax.convert_element_type(value, dtype)
