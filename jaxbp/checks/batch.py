@@ -210,12 +210,13 @@ class Slopes:
     """The slopes of <y_bar, f> along directions, by a forward mode.
 
     Args:
-      witness: Witness. together: Together, or None.
+      along: (xs, x_dots) -> y_dot, lists of arrays; traceable.
+      refusals: exceptions by which it says "not me". together: Together, or None.
     """
 
-    def __init__(self, subject, witness, together=None):
-        along = witness.along(subject)
-        self.alone = _Pushed(subject, [along], witness.refusals)
+    def __init__(self, subject, along, refusals=(), together=None):
+        self.along = along
+        self.alone = _Pushed(subject, [along], refusals)
         self.together, self.number = together, together.add(along) if together else 0
 
     def __call__(self, xs, y_bar, probes):

@@ -1,10 +1,12 @@
 """A function made ready to be checked: compiled once, looked at at any point."""
 
+import numpy as np
+
 from .batch import Slopes, Together, Values
 from .closeness import epsilon
 from .precision import CUSTOM, SHARED, coarsest, holds
 from .subject import Subject
-from .wider import WiderValues
+from .wider import Wider
 from .witness import Reverse
 
 
@@ -23,8 +25,9 @@ class Bench:
         the output is computed from it.
       has_custom_rules: whether f calls what has rules of its own. rules_may_lie:
         whether it does, or holds a stop_gradient: only values can speak against these.
-      values: Values of f. wider: the same in float64, where f computes in less; None
-        where nobody can have it do so.
+      values: Values of f.
+      wider: Wider, f in float64; None where it computes in nothing less, or needs its
+        values.
       reverses: name -> (xs, y_bar) -> (y, x_bar). forwards: name -> Slopes.
       refusals: name -> exceptions by which it says "not me".
     """
@@ -33,8 +36,6 @@ class Bench:
         self.subject = subject = Subject(f, args, kwargs, argnums, has_aux)
         self.dtypes, self.reaches = coarsest(subject)
         self.values = Values(subject)
-        narrow = subject.program and max(map(epsilon, self.dtypes)) > epsilon(float)
-        self.wider = WiderValues(subject) if narrow else None
         self.has_custom_rules = holds(subject.program, CUSTOM)
         self.rules_may_lie = holds(subject.program, SHARED)
         self.reverses, self.forwards, self.refusals = {}, {}, {}
@@ -42,5 +43,9 @@ class Bench:
         for witness in witnesses:
             reverse, forward = f"{witness.name} reverse", f"{witness.name} forward"
             self.reverses[reverse] = Reverse(witness, subject)
-            self.forwards[forward] = Slopes(subject, witness, together)
+            self.forwards[forward] = Slopes(
+                subject, witness.along(subject), witness.refusals, together
+            )
             self.refusals[reverse] = self.refusals[forward] = witness.refusals
+        is_narrow = max(map(epsilon, self.dtypes)) > epsilon(np.float64)
+        self.wider = Wider(subject) if is_narrow and subject.program else None

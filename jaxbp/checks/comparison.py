@@ -13,6 +13,7 @@ from .point import Point
 from .refusal import reason
 from .report import Report
 from .rows import DIFFER, NOT_FINITE, UNDECIDED, YOURS, Row, place
+from .second import look_wider
 from .subject import hidden_arrays
 from .witness import Given, by_forward_mode
 
@@ -32,7 +33,7 @@ class Comparison:
         the output is computed from it.
       has_custom_rules, rules_may_lie: whether f calls what has rules of its own, or
         holds a stop_gradient.
-      values: Values of f; wider: in wider numbers, or None.
+      values: Values of f. wider: Wider, or None.
       reverses: name -> (xs, y_bar) -> (y, x_bar). forwards: name -> Slopes.
     """
 
@@ -87,7 +88,9 @@ class Comparison:
         self.report.judged = next(iter(bars))
         self._compare_given_value(point, xs, y)
         with np.errstate(over="ignore", invalid="ignore"):  # near the largest number
-            Point(self, point, xs, y, y_bar, bars).compare(count)
+            here = Point(self, point, xs, y, y_bar, bars)
+            here.compare(count)
+            look_wider(self, here, count)
 
     # What witnesses are asked ------------------------------------------------------
 

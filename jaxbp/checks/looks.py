@@ -7,7 +7,6 @@ import numpy as np
 from . import rounding
 from .closeness import (
     difference_rtol,
-    epsilon,
     inner,
     largest_number,
     norm,
@@ -63,7 +62,7 @@ class Looker:
     """
 
     def __init__(self, check, xs, y, y_bar, x_bar, slacks):
-        self.check, self.xs, self.y, self.y_bar = check, xs, y, y_bar
+        self.check, self.xs, self.y_bar = check, xs, y_bar
         self.x_bar, self.slacks, self.value_size = x_bar, slacks, _terms(y_bar, y)
         self.dtypes, self.settings = check.dtypes, check.settings
         values = check.values if self.settings.differences else None
@@ -86,33 +85,6 @@ class Looker:
             value = inner(self.x_bar[probe.leaf], probe.direction)
             looks.append(Look(probe, value, found, self._slack(probe), said))
         return looks
-
-    def look_wider(self, probes):
-        """The same without forward modes, of f in wider numbers than its own, which are
-        asked from now on; None where it cannot be computed in them, or is another
-        there by more than its rounding explains."""
-        wider, own = self.check.wider, self.sight
-        if wider is None or own.values is None:
-            return None
-        xs = list(map(wide, self.xs))
-        y = wider.at(xs)
-        if y is None or not self._is_own(y):
-            return None
-        y_bar, dtypes = list(map(wide, self.y_bar)), [b.dtype for b in xs]
-        self.sight = Sight(wider, xs, y_bar, self.x_bar, self.value_size, dtypes)
-        try:
-            return self.look(probes, forwards=False)
-        except Exception:  # no batching rule, or no form of an operation for the type
-            self.sight = own
-            return None
-
-    def _is_own(self, y):
-        """Whether `y` is f's value but for what rounding does to that."""
-        triples = zip(self.y_bar, y, self.y, strict=True)
-        gap = abs(sum(inner(b, wide(y) - wide(own)) for b, y, own in triples))
-        rounded = rounding.SAFETY * self.sight.largest_rounding()
-        least = rounding.lost(max(self.dtypes, key=epsilon)) * self.value_size
-        return gap <= max(rounded, least)
 
     def _slack(self, probe, slacks=None):
         slacks = self.slacks if slacks is None else slacks
@@ -236,7 +208,8 @@ class Looker:
             return DIFFER
         if found.kink:
             return KINK
-        largest = max((np.abs(b).max(initial=0.0) for b in self.sight.known), default=0.0)
+        known = self.sight.known
+        largest = max((np.abs(b).max(initial=0.0) for b in known), default=0.0)
         terms = max(self.value_size, float(largest) * abs(look.probe.scale))
         gap = abs(value - other)
         if gap > rounding.lost(self.dtypes[look.probe.leaf]) * terms:

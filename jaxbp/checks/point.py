@@ -16,7 +16,6 @@ from .looks import Looker
 from .pooled import pooled
 from .rows import (
     AGREE,
-    COARSE,
     DIFFER,
     DIFFERENCES,
     KINK,
@@ -45,7 +44,8 @@ class Point:
     """
 
     def __init__(self, check, number, xs, y, y_bar, bars):
-        self.check, self.number, self.xs, self.y_bar = check, number, xs, y_bar
+        self.check, self.number = check, number
+        self.xs, self.y, self.y_bar = xs, y, y_bar
         self.bars, self.report, self.rng = bars, check.report, check.rng
         self.names, self.dtypes = check.subject.names, check.dtypes
         self.judged = bars[self.report.judged]
@@ -70,56 +70,30 @@ class Point:
         ]
         return rounding.slack(list(self.bars.values()), shaken, self.dtypes)
 
-    def compare(self, count):
-        """Rows of every leaf, and the adjoint identities."""
+    def compare(self, count, leaves=None):
+        """Rows of every leaf, or of some by number, and the adjoint identities."""
+        leaves = range(len(self.xs)) if leaves is None else leaves
         finite = [np.isfinite(wide(bar)).all() for bar in self.judged]
         steep = self.number == 0 or count > 1  # of many leaves at the first point only
         wanted = [
-            probe
-            for j, x in enumerate(self.xs)
-            if finite[j]
-            for probe in directions.cover(j, x, self.judged[j], count, self.rng, steep)
+            probe for j in leaves if finite[j] for probe in self._cover(j, count, steep)
         ]
         looks = self._again(self.looker.look(wanted))
         looks = self._settled(afresh(self.looker, looks, self.rng))
-        looks = self._wider(looks)
         looks += pooled(self.looker, looks)
         self._name_jumps(looks)
         seen = {k.probe.leaf for k in looks if np.isfinite(k.found.value)}
         if self.check.settings.differences:
             blind = {k.probe.leaf for k in looks} - seen
             self.report.blind |= {(self.names[j], self.number) for j in blind}
-        for j, x in enumerate(self.xs):
-            if x.size:
+        for j in leaves:
+            if self.xs[j].size:
                 self._compare_leaf(j, [k for k in looks if k.probe.leaf == j])
         self.report.rows.extend(self._adjoints(looks))
 
-    def _wider(self, looks):
-        """`looks`, those that do not clearly agree as f in wider numbers shows them,
-        without its own rounding; of the gradient's rounding all is heard then."""
-        unsure = self._unsure(looks)
-        found = unsure and self.looker.look_wider([looks[i].probe for i in unsure])
-        for i, look in zip(unsure, found or (), strict=False):
-            looks[i] = replace(look, forwards=looks[i].forwards)
-            self.report.widened.add(self.names[look.probe.leaf])
-        looks = self._again(looks) if found else looks
-        if found and self._doubtful(looks):
-            self.slacks = self.looker.slacks = self._louder()
-            looks = [self.looker.slackened(look, self.slacks) for look in looks]
-        return looks
-
-    def _unsure(self, looks):
-        """Which do not agree, or are of a leaf of which the differences tell little."""
-        rows = [self.looker.rows(self.where(""), look) for look in looks]
-        agree = [{row.verdict for row in several} == {AGREE} for several in rows]
-        told: dict = {}
-        for look, sure in zip(looks, agree, strict=True):
-            if sure:
-                share, j = self.looker.precision(look), look.probe.leaf
-                told[j] = min(share, told.get(j, share))
-        coarse = {j for j, share in told.items() if share > COARSE}
-        pairs = enumerate(zip(looks, agree, strict=True))
-        return [i for i, (k, sure) in pairs if not sure or k.probe.leaf in coarse]
+    def _cover(self, j, count, steep):
+        x, x_bar = self.xs[j], self.judged[j]
+        return directions.cover(j, x, x_bar, count, self.rng, steep)
 
     def _name_jumps(self, looks):
         """Note where the point sits on a discontinuity of f."""

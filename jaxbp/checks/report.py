@@ -50,6 +50,8 @@ class Report(Shown):
       precision: leaf -> the least share of its slope that the differences may err by,
         of all directions along which they agree; infinite if all slopes are zero.
       widened: leaves whose differences were taken of f in wider numbers than its own.
+      rounded: leaf -> how far the gradient is from that of its operations in float64,
+        as a share of this, where that is much.
       stochastic: whether two calls of `f` differ, so that nothing was compared.
     """
 
@@ -63,6 +65,7 @@ class Report(Shown):
     blind: set = field(default_factory=set)
     precision: dict = field(default_factory=dict)
     widened: set = field(default_factory=set)
+    rounded: dict = field(default_factory=dict)
     stochastic: bool = False
 
     @property
@@ -223,15 +226,15 @@ class Report(Shown):
         for leaf, share in self.precision.items():
             if COARSE < share < math.inf and self.verdict_of(leaf) == AGREE:
                 said = COARSELY if share < SEEN else UNSEEN
-                whose = "its own rounding" if leaf in self.widened else "f's rounding"
-                said = said.format(leaf=leaf, share=share, whose=whose)
-                self.notes.append(said)
+                self.notes.append(said.format(leaf=leaf, share=share))
 
     def explain_widened(self):
         """Say where f was computed in wider numbers."""
         names = ", ".join(f"`{n}`" for n in self.looked_at if n in self.widened)
         if names:
             self.notes.append(WIDENED.format(names=names))
+        for leaf, share in self.rounded.items():
+            self.notes.append(ROUNDED.format(leaf=leaf, share=share))
 
     def explain_undecided(self):
         """Say of each leaf where nothing could be told, or where it sits on a kink."""
@@ -269,16 +272,20 @@ class Report(Shown):
 
 
 COARSELY = (
-    "The differences tell the gradient by `{leaf}` to {share:.0%} at best, for {whose}: "
-    "smaller errors pass, if every derivative rule makes them."
+    "The differences tell the gradient by `{leaf}` to {share:.0%} at best, for the "
+    "rounding of f: smaller errors pass, if every derivative rule makes them."
 )
 UNSEEN = (
-    "The differences see nothing of the gradient by `{leaf}` beside {whose}: exact "
-    "derivatives alone agree, of an f without custom rules and stop_gradient."
+    "The differences see nothing of the gradient by `{leaf}` in the rounding of f: "
+    "exact derivatives alone agree, of an f without custom rules and stop_gradient."
 )
 WIDENED = (
     "The differences by {names} are, where f's own rounding hides too much, those of "
     "f's operations in float64."
+)
+ROUNDED = (
+    "The gradient by `{leaf}` is off by {share:.0%} from that of the same operations "
+    "in float64: it is lost in its own rounding."
 )
 NOTHING_TESTED = (
     "The gradient by {names} is zero to rounding at {place}, or lost in the rounding "

@@ -149,7 +149,6 @@ class Sight:
         return np.where(far, np.nan, off)
 
 
-
 def _largest(values):
     return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 

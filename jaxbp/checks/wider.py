@@ -7,16 +7,19 @@ of a number keeps its type. So the values of a float32 or bfloat16 function tell
 slopes to ten digits, where its own rounding leaves two or none.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from .. import ir
-from .batch import Values
+from .batch import Slopes, Values
 from .closeness import wide
 from .eager import compiled_quickly
 from .flow import FLOW, is_call
+from .perturbed import perturbed
 
 BITS = frozenset("bitcast_convert_type nextafter random_bits random_wrap".split())
 CASTS = frozenset(("convert_element_type", "reduce_precision"))
@@ -32,53 +35,84 @@ TYPES = ("new_dtype", "preferred_element_type", "dtype")  # parameters that name
 
 
 class Wider:
-    """f of a Subject in float64: `x`, `y`, `outputs`, `evaluate`, `device`, `largest`
-    as there, all under 64-bit types."""
-
-    def __init__(self, subject):
-        self.program, self.largest = subject.program, subject.largest
-        self.x, self._outputs = [wide(x) for x in subject.x], None
-        self.y = [wide(y) for y in subject.y]
-
-    def outputs(self, *xs):
-        return ir.evaluate_by(_Widening(), self.program, xs)
-
-    def evaluate(self, xs):
-        self._outputs = self._outputs or compiled_quickly(self.outputs)
-        return [np.asarray(y) for y in self._outputs(*self.device(xs))]
-
-    def device(self, xs):
-        return jax.device_put(list(xs))
-
-
-class WiderValues:
-    """Values of f in float64: `__call__`, `rounded` as of Values, and `at`.
+    """f of a Subject in float64, with `x`, `y`, `names`, `outputs`, `evaluate`,
+    `device`, `largest` as there. To be used under `jax.enable_x64(True)`.
 
     Args:
       subject: Subject whose `program` is known.
     """
 
     def __init__(self, subject):
-        self.wider = Wider(subject)
-        self.values = Values(self.wider)
+        self.own, self.largest, self.names = subject, subject.largest, subject.names
+        self.name = subject.name
+        self.x, self.y = list(map(wide, subject.x)), list(map(wide, subject.y))
+        self._evaluate = compiled_quickly(self.outputs)
+        self._x64 = jax.config.read("jax_enable_x64")
+        self.values = Values(self)
         self.values.ways = self.values.ways[:1]  # as one program, or not at all
+        self._kept: dict = {}
 
-    def __call__(self, *operands):
-        with jax.enable_x64(True):
-            return self.values(*operands)
+    def reverse(self, reverse, y_bar):
+        """WiderReverse of a reverse mode, the same each time."""
+        if reverse not in self._kept:
+            self._kept[reverse] = WiderReverse(self, reverse.x_bar, y_bar)
+        return self._kept[reverse]
 
-    def rounded(self, *operands):
-        with jax.enable_x64(True):
-            return self.values.rounded(*operands)
+    def forward(self, slopes):
+        """Slopes of the same forward mode, the same each time."""
+        if slopes not in self._kept:
+            like = self.own.device(self.own.x), self.own.device(self.own.x)
+            along = self.widened(slopes.along, *like)
+            self._kept[slopes] = Slopes(self, along)
+        return self._kept[slopes]
 
-    def at(self, xs):
-        """The floating outputs at `xs`, arrays of float64; None where the program holds
-        what cannot be had in it."""
-        try:
-            with jax.enable_x64(True):
-                return self.wider.evaluate(xs)
-        except Exception:  # a primitive without a wider form, a mesh, a callback
-            return None
+    def outputs(self, *xs):
+        return ir.evaluate_by(_Widening(), self.own.program, xs)
+
+    def evaluate(self, xs):
+        return [np.asarray(y) for y in self._evaluate(*self.device(xs))]
+
+    def device(self, xs):
+        return jax.device_put(list(xs))
+
+    def widened(self, function, *like):
+        """`function` in float64: the program that it is for operands like `like`, in
+        the types these have."""
+        program: Any = None
+
+        def run(*operands):
+            nonlocal program
+            if program is None:
+                with jax.enable_x64(self._x64):
+                    program = jax.make_jaxpr(function)(*like)
+            flat = jax.tree.leaves(operands)
+            return ir.evaluate_by(_Widening(), program, flat)
+
+        return run
+
+
+class WiderReverse:
+    """A reverse mode in float64: called as (xs, y_bar) it gives (None, x_bar).
+
+    Args:
+      wider: Wider. x_bar: (xs, y_bar) -> x_bar in the types of f, traceable.
+      y_bar: a cotangent in these types.
+    """
+
+    def __init__(self, wider, x_bar, y_bar):
+        subject = wider.own
+        like = subject.device(subject.x), [jnp.asarray(b) for b in y_bar]
+        self.x_bar = wider.widened(x_bar, *like)
+        self._run = compiled_quickly(self.x_bar)
+        self._rounded = perturbed(self.x_bar)
+
+    def __call__(self, xs, y_bar):
+        return None, [np.asarray(b) for b in self._run(list(xs), list(y_bar))]
+
+    def rounded(self, seed, xs, y_bar):
+        """x_bar where every operation rounds at random."""
+        found = self._rounded(np.uint32(seed), list(xs), list(y_bar))
+        return [np.asarray(b) for b in found]
 
 
 def wider_type(dtype):

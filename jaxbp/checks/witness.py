@@ -53,7 +53,8 @@ class Reverse:
             return y, pull(list(y_bar))
 
         self._run = jit_where_possible(y_and_x_bar)
-        self._rounded = perturbed(lambda xs, y_bar: y_and_x_bar(xs, y_bar)[1])
+        self.x_bar = lambda xs, y_bar: y_and_x_bar(xs, y_bar)[1]  # traceable
+        self._rounded = perturbed(self.x_bar)
 
     def __call__(self, xs, y_bar):
         y, x_bar = self._run(self.subject.device(xs), _arrays(y_bar))
@@ -102,6 +103,11 @@ class Given:
         if len(subject.argnums) == 1:  # as jax.grad: the gradient itself, no tuple
             self.treedef = self.treedef.children()[0]
         self._rounded = perturbed(self._leaves)
+
+    def x_bar(self, xs, y_bar):
+        """The gradient, traceable where the user's own function is."""
+        del y_bar  # 1, of a scalar f
+        return self._leaves(xs)
 
     def __call__(self, xs, y_bar):
         own = self.subject.device(list(xs))  # not the kept ones: it may donate them

@@ -1,0 +1,165 @@
+"""A second look, in float64, at what f's own rounding hides.
+
+Of a function of float32 or bfloat16 the differences often tell little: its values are
+rounded by more than a wrong gradient would change them. Then the programs of f and of
+its derivatives are computed once more, operation by operation, in float64 (`wider`).
+There a right rule agrees with the values to many digits, and a wrong one does not.
+"""
+
+import copy
+from dataclasses import replace
+
+import jax
+import numpy as np
+
+from . import rounding
+from .closeness import epsilon, inner, norm, underflow, wide
+from .judge import over
+from .looks import Settings
+from .report import Report
+from .rows import (
+    AGREE,
+    COARSE,
+    DIFFER,
+    DIFFERENCES,
+    KINK,
+    NOT_FINITE,
+    UNDECIDED,
+    YOURS,
+)
+
+
+def look_wider(check, point, count):
+    """Looks in float64 at the leaves of which a Point tells little, and puts what is
+    seen in the place of its rows.
+
+    Args:
+      check: Comparison. point: Point, compared. count: directions a leaf, at most.
+
+    Cost: the programs of f's values and of the judged gradient, compiled once more; of
+    others those that disagreed in doubt. None where all is clear.
+    """
+    doubts = _doubts(check, point) if check.wider and check.settings.differences else {}
+    if not doubts:
+        return
+    with jax.enable_x64(True):
+        again = _in_float64(check, point, set().union(*doubts.values()))
+        if again is None:
+            return
+        names = check.subject.names
+        again.compare(count, [j for j, name in enumerate(names) if name in doubts])
+    for name, witnesses in doubts.items():
+        _put(check.report, point, again, name, witnesses)
+
+
+def _doubts(check, point):
+    """leaf -> witnesses whose rows at the point are not sure."""
+    found = {}
+    for name in check.report.looked_at:
+        rows = _rows(check.report, name, point.number)
+        verdicts = {row.verdict for row in rows}
+        if NOT_FINITE in verdicts or DIFFERENCES not in {row.witness for row in rows}:
+            continue
+        unsure = {row.witness for row in rows if row.verdict in (UNDECIDED, KINK)}
+        by_values = {r.verdict for r in rows if r.witness == DIFFERENCES}
+        coarse = check.report.precision.get(name, np.inf) > COARSE
+        if unsure or coarse or DIFFER in by_values:
+            found[name] = unsure | {DIFFERENCES}
+    return found
+
+
+def _rows(report, name, number):
+    return [row for row in report.rows if row.leaf == name and row.point == number]
+
+
+def _in_float64(check, point, witnesses):
+    """The Point in float64; None where f or its gradient cannot be computed in it, or
+    f is another there by more than its rounding explains."""
+    again, wider = copy.copy(check), check.wider
+    own, judged = check.report, check.report.judged
+    wanted = {judged, *witnesses}
+    if judged == YOURS:
+        wanted.add(next((name for name in point.bars if name != YOURS), YOURS))
+    again.report = Report(own.name, judged, own.leaves, points=1)
+    again.subject, again.values, again.refused = wider, wider.values, {}
+    again.dtypes = [np.dtype(np.float64)] * len(check.dtypes)
+    again.settings = _settings(check)
+    xs, y_bar = list(map(wide, point.xs)), list(map(wide, point.y_bar))
+    try:
+        y = wider.evaluate(xs)
+        if not _is_own(point, y):
+            return None
+        again.reverses = {
+            name: wider.reverse(check.reverses[name], point.y_bar)
+            for name in point.bars
+            if name in wanted
+        }
+        again.forwards = {
+            name: wider.forward(slopes)
+            for name, slopes in check.forwards.items()
+            if name in wanted
+        }
+        bars = {name: run(xs, y_bar)[1] for name, run in again.reverses.items()}
+        wider.values(xs, y_bar, [], [])  # whether it can be batched
+    except Exception:  # a gradient of numpy's, an operation without a form for float64
+        return None
+    return type(point)(again, point.number, xs, y, y_bar, bars)
+
+
+def _settings(check):
+    """Rules are held to what constants of f's own type allow: those of a rule may be
+    rounded to other digits than those of f."""
+    given = check.settings
+    relative = max(map(epsilon, check.dtypes)) ** (3 / 5)
+    relative = relative if given.relative is None else given.relative
+    return Settings(relative, given.atol, differences=True)
+
+
+def _is_own(point, y):
+    """Whether `y` is f's value but for what rounding does to that."""
+    triples = zip(point.y_bar, y, point.y, strict=True)
+    gap = abs(sum(inner(b, wide(y) - wide(own)) for b, y, own in triples))
+    looker = point.looker
+    least = rounding.lost(max(point.dtypes, key=epsilon)) * looker.value_size
+    return gap <= least or (gap <= rounding.SAFETY * looker.sight.largest_rounding())
+
+
+def _put(report, point, again, name, witnesses):
+    """The rows of one leaf at a point, as float64 shows them."""
+    found = {row.witness: row for row in _rows(again.report, name, point.number)}
+    seen = {w: row for w, row in found.items() if row.failed or w in witnesses}
+    if not seen or NOT_FINITE in {row.verdict for row in seen.values()}:
+        return
+    share = _off(point, again, name)
+    if share > COARSE:
+        report.rounded.setdefault(name, share)
+        seen = {w: _at_most_undecided(row) for w, row in seen.items()}
+    elif name in again.report.precision:
+        report.seen_to(name, again.report.precision[name])
+    report.rows = [
+        seen.pop(row.witness, row)
+        if (row.leaf, row.point) == (name, point.number)
+        else row
+        for row in report.rows
+    ]
+    report.rows += seen.values()
+    report.widened.add(name)
+    report.blind.discard((name, point.number))
+    report.blind |= {place for place in again.report.blind if place[0] == name}
+    still = any(row.failed for row in report.rows if row.leaf == name)
+    told = [f for f in report.findings if f.leaf == name and still]
+    told = told or [f for f in again.report.findings if f.leaf == name]
+    report.findings = [f for f in report.findings if f.leaf != name] + told
+
+
+def _off(point, again, name):
+    """How far the judged gradient of a leaf is from that of the same operations in
+    float64, as a share of this."""
+    j = point.names.index(name)
+    own, right = wide(point.judged[j]), again.judged[j]
+    gap = norm(own - right)
+    return over(gap, norm(right)) if gap > underflow(point.dtypes[j]) else 0.0
+
+
+def _at_most_undecided(row):
+    return replace(row, verdict=UNDECIDED) if row.verdict == AGREE else row
