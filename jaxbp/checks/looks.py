@@ -17,11 +17,12 @@ from .closeness import (
 from .differences import Slope, sizes_of
 from .judge import judge_slope, over
 from .probes import bounded
-from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
+from .rows import AGREE, COARSE, DIFFER, DIFFERENCES, KINK, UNDECIDED
 from .sight import Sight
 
 MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is allowed
 SHORTENED = 0.25, 0.5  # powers of the largest number: by such a direction is divided
+SMALL = 0.01  # of the largest terms of a leaf
 HIDES = 0.1  # of the steepest slope: what may hide where f seems not to change
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
@@ -146,14 +147,15 @@ class Looker:
         sizes = abs(look.value) + abs(look.found.value)
         return relative * sizes + self._hidden(look)
 
-    def _noise(self, look):
+    def noise(self, look):
+        """What the differences and the rounding of the gradient may err by."""
         return look.found.noise + look.slack
 
     def _hidden(self, look):
         """What the noise of f and the rounding of its derivative may hide."""
         if look.found.rough:
             return np.inf
-        return self._noise(look) + self._nearby(look)
+        return self.noise(look) + self._nearby(look)
 
     def _nearby(self, look):
         """How a derivative is rounded that is large not far away."""
@@ -223,7 +225,7 @@ class Looker:
             value = other = 0.0
             allowed = np.inf
         hidden = 0.0 if self._is_nothing(look) else self._hidden(look)
-        gap, noise = abs(value - other), self._noise(look)
+        gap, noise = abs(value - other), self.noise(look)
         relative = self.settings.difference_rtol(self.dtypes[probe.leaf])
         if not found.rough and gap <= relative * abs(value) + noise:  # no excuse needed
             hidden = min(hidden, noise)
@@ -253,7 +255,16 @@ class Looker:
     def precision(self, look):
         """The share of a slope that the differences may err by; infinite if they do
         not tell."""
-        return over(self._noise(look), abs(look.value)) if look.value else np.inf
+        return over(self.noise(look), abs(look.value)) if look.value else np.inf
+
+    def hides_some(self, looks):
+        """Whether along a direction of a leaf the differences err by more than a tenth
+        of the terms of the slope; of terms that are next to nothing there they may."""
+        pairs = [(wide(self.x_bar[k.probe.leaf]), k.probe.direction) for k in looks]
+        terms = np.array([norm(bar * direction) for bar, direction in pairs])
+        noise = np.array([self.noise(look) for look in looks])
+        large = terms > SMALL * terms.max()
+        return bool((noise[large] > COARSE * terms[large]).any())
 
 
 def _terms(y_bar, y):

@@ -50,6 +50,7 @@ class Point:
         self.names, self.dtypes = check.subject.names, check.dtypes
         self.judged = bars[self.report.judged]
         self.slacks, self.measured = self._slacks(), {}
+        self.coarse: set = set()  # leaves of which some element is seen coarsely
         self.louder: list | None = None  # slacks, once rounding was measured
         self.looker = Looker(check, xs, y, y_bar, self.judged, self.slacks)
         told = next((n for n in bars if n != YOURS), YOURS)  # compiled, and exact
@@ -223,6 +224,8 @@ class Point:
             if other != self.report.judged
         ]
         if looks:
+            if self.looker.hides_some(looks):
+                self.coarse.add(name)
             known = any(row.failed for row in rows)
             narrow = self._narrowed if self._is_explained(name) else _unless_certain
             rows += self._beside_directions(name, looks, None if known else narrow)

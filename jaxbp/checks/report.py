@@ -52,6 +52,8 @@ class Report(Shown):
       widened: leaves whose differences were taken of f in wider numbers than its own.
       rounded: leaf -> how far the gradient is from that of its operations in float64,
         as a share of this, where that is much.
+      coarse: leaves of which f's rounding hides more than a tenth along some direction,
+        and that were not looked at in float64.
       stochastic: whether two calls of `f` differ, so that nothing was compared.
     """
 
@@ -66,6 +68,7 @@ class Report(Shown):
     precision: dict = field(default_factory=dict)
     widened: set = field(default_factory=set)
     rounded: dict = field(default_factory=dict)
+    coarse: set = field(default_factory=set)
     stochastic: bool = False
 
     @property
@@ -233,6 +236,9 @@ class Report(Shown):
         names = ", ".join(f"`{n}`" for n in self.looked_at if n in self.widened)
         if names:
             self.notes.append(WIDENED.format(names=names))
+        if self.coarse and len(self.looked_at) > 1:
+            count = f"{len(self.coarse)} of {len(self.looked_at)} leaves"
+            self.notes.append(HIDDEN.format(count=count))
         for leaf, share in self.rounded.items():
             self.notes.append(ROUNDED.format(leaf=leaf, share=share))
 
@@ -282,6 +288,10 @@ UNSEEN = (
 WIDENED = (
     "The differences by {names} are, where f's own rounding hides too much, those of "
     "f's operations in float64."
+)
+HIDDEN = (
+    "Of {count} f's rounding hides more than a tenth of a slope along some direction. "
+    "Fewer leaves at once (`argnums`), or float64, are looked at more closely."
 )
 ROUNDED = (
     "The gradient by `{leaf}` is off by {share:.0%} from that of the same operations "

@@ -28,6 +28,8 @@ from .rows import (
     YOURS,
 )
 
+CLOSELY = 32  # leaves at most: of more, two programs more would take too long
+
 
 def look_wider(check, point, count):
     """Looks in float64 at the leaves of which a Point tells little, and puts what is
@@ -39,8 +41,10 @@ def look_wider(check, point, count):
     Cost: the programs of f's values and of the judged gradient, compiled once more; of
     others those that disagreed in doubt. None where all is clear.
     """
-    doubts = _doubts(check, point) if check.wider and check.settings.differences else {}
-    if not doubts:
+    if not check.settings.differences:
+        return
+    doubts = _doubts(check, point)
+    if not doubts or check.wider is None:
         return
     with jax.enable_x64(True):
         again = _in_float64(check, point, set().union(*doubts.values()))
@@ -60,12 +64,22 @@ def _doubts(check, point):
         verdicts = {row.verdict for row in rows}
         if NOT_FINITE in verdicts or DIFFERENCES not in {row.witness for row in rows}:
             continue
-        unsure = {row.witness for row in rows if row.verdict in (UNDECIDED, KINK)}
+        unsure = {row.witness for row in rows if _is_unsure(row)}
         by_values = {r.verdict for r in rows if r.witness == DIFFERENCES}
-        coarse = check.report.precision.get(name, np.inf) > COARSE
+        coarse = name in point.coarse and len(check.subject.x) <= CLOSELY
+        coarse |= name in check.report.widened
         if unsure or coarse or DIFFER in by_values:
             found[name] = unsure | {DIFFERENCES}
+    check.report.coarse |= point.coarse.difference(found)
     return found
+
+
+def _is_unsure(row):
+    """Whether it could not be told, or two agree by no more than their rounding."""
+    gap, sizes = abs(row.value - row.other), abs(row.value) + abs(row.other)
+    return row.verdict in (UNDECIDED, KINK) or (
+        row.verdict == AGREE and gap > COARSE * sizes
+    )
 
 
 def _rows(report, name, number):
@@ -100,6 +114,7 @@ def _in_float64(check, point, witnesses):
             if name in wanted
         }
         bars = {name: run(xs, y_bar)[1] for name, run in again.reverses.items()}
+        wider.values.least = check.values.least  # one number of lanes, one program
         wider.values(xs, y_bar, [], [])  # whether it can be batched
     except Exception:  # a gradient of numpy's, an operation without a form for float64
         return None

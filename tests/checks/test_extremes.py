@@ -43,14 +43,12 @@ def test_a_wrong_gradient_beside_the_largest_number_is_found():
 
 
 def test_where_no_step_can_be_taken_it_says_so():
-    """The next numbers of float32 lie outside the domain."""
-    at_the_edge = check(jnp.arcsin, jnp.float32(0.9999999), points=1)
+    """The next numbers of float64 lie outside the domain."""
+    at_the_edge = check(jnp.arcsin, jnp.nextafter(1.0, 0.0), points=1)
     assert at_the_edge.verdict == "cannot tell" and not at_the_edge.failures
     assert "differences see nothing by `x`" in str(at_the_edge)
     assert "zero to rounding" not in str(at_the_edge)
-    assert (
-        "What may tell: another point or arguments in float64" in at_the_edge.notes[-1]
-    )
+    assert "What may tell: another point" in at_the_edge.notes[-1]
 
 
 def versine(x):
@@ -66,7 +64,8 @@ def test_an_engine_that_rounds_more_than_yours_is_no_witness(grad):
     """At 1e-3 the true derivative is -8e-5, and JAX says 46."""
     for x in (jnp.float32(1e-3), jnp.array([1e-3, 2e-3], jnp.float32)):
         report = check(versine, x, grad=grad)
-        assert report.verdict == "cannot tell", str(report)
+        assert report.verdict == ("agree" if grad else "cannot tell"), str(report)
+        assert "lost in its own rounding" in str(report) or grad
         assert "shifted" not in str(report) and "discontinuous" not in str(report)
     x = jnp.float32(0.5)
     assert check(versine, x, grad=series, rtol=1e-3)

@@ -48,10 +48,9 @@ class TestEveryPrecision:
         assert report.points == 3 and not report.findings
         if jnp.finfo(dtype).bits > 16:
             assert report and not report.notes, str(report)
-        else:  # the loss in bfloat16 has two digits: of its biases they tell nothing
-            unseen = ["params['b']"] if dtype == jnp.bfloat16 else []
-            assert report.undecided == unseen, str(report)
-            assert any("tell the gradient" in note for note in report.notes)
+        else:  # the loss in bfloat16 has two digits, of which the biases change none
+            assert report, str(report)
+            assert "params['b']" in report.widened or dtype == jnp.float16
 
     def test_relu_network(self, dtype):
         half = jnp.asarray(0.5, dtype)

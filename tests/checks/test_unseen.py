@@ -27,27 +27,28 @@ def test_a_dead_rule_in_a_network_of_few_digits():
 
     for seed in range(3):
         report = check(lambda W: loss(W, dead), W, seed=seed)
-        assert report.verdict in ("differ", "cannot tell")
+        assert report.verdict == "differ"
 
 
 @pytest.mark.parametrize("offset", [3e5, 1e6, 3e6, 1e9])
 def test_a_stop_gradient_beside_a_large_constant(offset):
     stopped = lambda p: offset + jnp.sum(jnp.sin(lax.stop_gradient(p)))  # noqa: E731
-    assert check(stopped, P).verdict in ("differ", "cannot tell")
+    assert check(stopped, P).verdict == "differ"
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.5, 2.0, 3.0])
 def test_a_factor_beside_a_large_constant(factor):
     scaled = with_rule(lambda p: jnp.sum(jnp.sin(p)), lambda g: (factor * g[0],))
-    assert not check(lambda p: 1e6 + scaled(p), P)
+    assert check(lambda p: 1e6 + scaled(p), P).verdict == "differ"
 
 
 def test_how_much_the_differences_see_is_said():
-    report = check(lambda p: 3e5 + jnp.sum(jnp.sin(p)), P)
+    p64 = P.astype(jnp.float64)
+    report = check(lambda p: 1.6e14 + jnp.sum(jnp.sin(p)), p64)
     assert report and 0.1 < report.precision["p"] < 0.5
     said = f"by `p` to {report.precision['p']:.0%} at best"
     assert any(said in note for note in report.notes)
-    unseen = check(lambda p: 1e9 + jnp.sum(jnp.sin(p)), P)
+    unseen = check(lambda p: 5e17 + jnp.sum(jnp.sin(p)), p64)
     assert "see nothing of the gradient by `p`" in unseen.notes[0]
     assert not check(lambda p: jnp.sum(jnp.sin(p)), P).notes
 
@@ -69,7 +70,7 @@ def test_zeros_that_are_told():
 def test_a_disagreement_in_doubt_is_called_one():
     """Not that the gradient was lost: it was seen, and disagrees by about its noise."""
     off = with_rule(lambda p: jnp.sum(jnp.sin(p)), lambda g: (1.5 * g[0],))
-    report = check(lambda p: 2e5 + off(p), P)
+    report = check(lambda p: 1.1e14 + off(p), P.astype(jnp.float64))
     assert report.verdict == "cannot tell"
     assert any("may do as much" in note for note in report.notes)
 
