@@ -45,6 +45,8 @@ linear(
 
 
 def _concatenate_transpose(y_bar, *operands, dimension):
+    if len(operands) == 1:
+        return y_bar
     ends = np.cumsum([x.shape[dimension] for x in operands])
     return [
         lax.slice_in_dim(y_bar, int(end) - x.shape[dimension], int(end), axis=dimension)
@@ -153,6 +155,8 @@ linear(
 
 
 def _stack_transpose(y_bar, *operands, axis):
+    if len(operands) == 1:
+        return lax.squeeze(y_bar, (axis,))
     return [lax.index_in_dim(y_bar, i, axis, False) for i in range(len(operands))]
 
 

@@ -92,7 +92,24 @@ def _integer_pow_slope(x, params):
     return jnp.zeros_like(x) if n == 0 else n * lax.integer_pow(x, n - 1)
 
 
-elementwise("integer_pow", slope=_integer_pow_slope)
+class _IntegerPower(Elementwise):
+    """y = x^n. Of x^-1 the slope is -y^2, as of 1 / x: the result alone is kept.
+
+    Attributes:
+      further: the partial in that case.
+    """
+
+    def __init__(self):
+        super().__init__((_integer_pow_slope,))
+        self.inverse = Elementwise((lambda y: (y, -y),))
+        self.further = self.inverse.partials
+
+    def __call__(self, walker, primitive, values, dots, params):
+        rule = self.inverse if params["y"] == -1 else super()
+        return rule.__call__(walker, primitive, values, dots, params)
+
+
+register("integer_pow", _IntegerPower())
 elementwise("lgamma", slope=lambda x: lax.digamma(x))
 elementwise("log", slope=lambda x: Over(x))
 elementwise("log1p", slope=lambda x: Over(1 + x))
@@ -120,7 +137,7 @@ def _pow_exponent_slope(x0, y):
 
 elementwise("pow", slopes=(_pow_base_slope, _pow_exponent_slope))
 elementwise("one_minus_square", slope=lambda x: -2 * x)
-elementwise("rsqrt", slope=lambda x, y: -0.5 * y / x)
+elementwise("rsqrt", slope=lambda y: -0.5 * y * y * y)
 elementwise("sin", slope=lambda x: lax.cos(x))
 elementwise("sinh", slope=lambda x: lax.cosh(x))
 elementwise("sqrt", slope=lambda y: Over(2 * y))

@@ -5,8 +5,9 @@
 
 Both give the same numbers; which takes less time is predicted from what the step
 computes and the sizes of it. It may be run again where it does nothing but elementwise
-and structural operations and reductions, and its carries take fewer bytes than its
-residuals.
+and structural operations, reductions and products of matrices, none with an invariant
+whose cotangent is asked for (that waits for what is stacked: one product of all steps),
+and its carries take fewer bytes than its residuals.
 
 The prediction knows a few costs of a platform, in nanoseconds. Those of "cpu" were
 fitted to loops of Runge-Kutta steps of 1 to 50,000 numbers, to stencils and to tables
@@ -182,6 +183,11 @@ class _Work:
             elif isinstance(rule, registry.ZeroRule) or primitive == "sign":
                 if primitive in _RANDOM:
                     return None
+            elif primitive == "dot_general":
+                held = _held(eqn, moving, free)
+                if held is None:
+                    return None
+                asked = held
             elif not isinstance(rule, registry.Linear) or eqn.effects:
                 return None
             elif primitive in _BETWEEN_DEVICES:
@@ -192,6 +198,11 @@ class _Work:
 
 
 def _time(costs: Costs, name: str, eqn, joined: bool) -> float:
+    if name == "dot_general":
+        one, other, out = (v.aval for v in (*eqn.invars, *eqn.outvars))
+        batch = math.prod([one.shape[a] for a in eqn.params["dimension_numbers"][1][0]])
+        terms = math.sqrt(one.size * other.size * out.size / max(batch, 1))
+        return costs.product * terms + costs.stack
     each, least = costs.arithmetic, 0.0
     if name in _PERIODIC or name in _SMOOTH:
         each = costs.periodic if name in _PERIODIC else costs.smooth
@@ -231,6 +242,16 @@ def _asked(eqn, rule, moving: set | None, free: Set) -> list:
         if partial is not None and (moving is None or moves(atom, moving))
         for place in partial.places
     ]
+    return [a for a in read if not isinstance(a, ir.Literal) and a not in free]
+
+
+def _held(eqn, moving: set | None, free: Set) -> list | None:
+    """What the two maps of a product ask for, and is not there anyway; None where what
+    is asked for by an operand that is there for every step waits for all of them."""
+    if moving is None or any(moves(a, moving) and a in free for a in eqn.invars):
+        return None
+    one, other = eqn.invars
+    read = [b for a, b in ((one, other), (other, one)) if moves(a, moving)]
     return [a for a in read if not isinstance(a, ir.Literal) and a not in free]
 
 
@@ -297,10 +318,7 @@ def _time_of(body, costs: Costs) -> float:
         if name in CALLS:
             total += _time_of(ir.inner(ir.called(eqn.params))[0], costs)
         elif name == "dot_general":
-            terms = math.sqrt(
-                math.prod([v.aval.size for v in (*eqn.invars, *eqn.outvars)])
-            )
-            total += costs.product * terms + costs.stack
+            total += _time(costs, name, eqn, False)
         elif isinstance(rule, _SIMPLE) and not eqn.effects and name not in _RANDOM:
             total += _time(costs, name, eqn, False)
         else:
