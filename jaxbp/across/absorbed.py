@@ -16,15 +16,16 @@ from .term import Term
 WIDER = 32  # times as many entries as the narrow term's, at most
 
 
-def absorbed(terms: Sequence[Term], dtype) -> list[Term]:
-    """The same sum; each narrow term is part of the first wide one that holds it."""
+def absorbed(terms: Sequence[Term], dtype, wider: int = WIDER) -> list[Term]:
+    """The same sum; each narrow term is part of the first wide one that holds it, if
+    that has at most `wider` times as many entries."""
     found = sorted(terms, key=lambda term: -term.entries)
     place = 0
     while place < len(found):
         wide, rest = found[place], found[place + 1 :]
         for term in rest:
             names = _names(wide, term)
-            if names is not None and wide.entries <= WIDER * term.entries:
+            if names is not None and wide.entries <= wider * term.entries:
                 wide = _with(wide, term, names, dtype)
                 found = [one for one in found if one is not term]
         found[place] = wide
@@ -56,6 +57,8 @@ def _with(wide: Term, narrow: Term, names: dict[Label, Label], dtype) -> Term:
         first.setdefault(name, label)
     labels = tuple(names)
     factor = narrow.factor
+    if wide.factor.array is None or factor.array is None:
+        return wide._replace(factor=added(wide.factor, Factor(labels, None), dtype))
     own = tuple([first[name] for name in factor.labels])
     value = spread(factor._replace(labels=own), labels).astype(dtype)
     grid = tuple([label.size for label in labels])

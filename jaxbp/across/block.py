@@ -11,6 +11,7 @@ from .. import ir
 from ..control.solve import Solve
 from ..linear.diagonal import Broadcast, Diagonal, Scaled
 from ..linear.parts import Part
+from .absorbed import absorbed
 from .edges import Operator
 from .expand import columns, dense, of_array
 from .factor import Factor, is_number, is_product, summed, union
@@ -26,6 +27,7 @@ APART = 3  # times the flops' time of small products apart, one an example
 AGAIN = 1.7  # times the elements of a matrix that is a product element by element
 MOST_TERMS = 16  # of a sum that is kept as one,
 MOST_LAST = 64  # of one that is not multiplied any more
+HELD = 4  # times the entries of a diagonal, of blocks that it is added to
 LARGEST_PLAIN = 1 << 22  # elements of an array that takes their place
 DIAGONALS = Diagonal, Scaled, Broadcast
 
@@ -66,6 +68,19 @@ def narrowed(block: Block, y: tuple, x: tuple, last: bool, work: Work) -> Block:
     work.plain = True
     plain = of_array(array_of(Block(block.terms), y, x, work), y, x)
     return Block((plain,), block.operators)
+
+
+def joined(block: Block, work: Work) -> Block:
+    """With diagonals in the blocks that hold them: what is multiplied with both is
+    multiplied with one array."""
+    arrays = [t for t in block.terms if t.factor.labels and t.factor.size == t.entries]
+    found = absorbed(arrays, work.dtype, HELD) if len(arrays) > 1 else arrays
+    if len(found) == len(arrays):
+        return block
+    work.joined = True
+    work.elements(max(term.entries for term in found))
+    others = [t for t in block.terms if not any(t is one for one in arrays)]
+    return Block((*found, *others), block.operators)
 
 
 def times(after: Block, before: Block, shapes: Sequence[tuple], work: Work) -> Block:

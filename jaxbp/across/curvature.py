@@ -20,7 +20,6 @@ from .block import Block, array_of, times
 from .door import Point, gradient
 from .expand import of_array
 from .graph import Graph, graph_of
-from .order import MODES
 from .places import along
 from .term import Term
 from .whole import Whole
@@ -110,7 +109,7 @@ def _diagonal(point: Point, keep: bool):
 
 
 def _across(whole: Whole, shape: tuple, keep: bool):
-    orders = [way.order for way in whole.plan().ways if way.name not in MODES]
+    orders = [way.order for way in whole.plan().ways if way.order and not way.joins]
     if not orders:
         return None
     counted = []

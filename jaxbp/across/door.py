@@ -282,7 +282,7 @@ class Point:
           again: the function runs again for each chunk, and no tape is kept.
         """
         if way.order:
-            return self.across(whole, way.order)
+            return self.across(whole, way)
         leaves, forward = jax.tree.leaves(self.primals), way.name == "forward"
         if not again and (size is None or size >= self.count(way)):
             if forward:
@@ -324,11 +324,11 @@ class Point:
         out = self.partial(given)
         return out[0] if self.has_aux else out
 
-    def across(self, whole: Whole, order) -> list[list]:
+    def across(self, whole: Whole, way: Way) -> list[list]:
         inputs = self.linear.signature.avals
         return [
             [_filled(block, y, x) for block, x in zip(row, inputs, strict=True)]
-            for row, y in zip(whole.blocks(order), self.outs, strict=True)
+            for row, y in zip(whole.blocks(way), self.outs, strict=True)
         ]
 
     def assembled(self, blocks: list[list]):

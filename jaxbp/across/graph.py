@@ -8,7 +8,7 @@ Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., 2008, chapter 9.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from .block import Block, narrowed, plus, times
+from .block import Block, joined, narrowed, plus, times
 from .copies import copies
 from .edges import Operator, term_of
 from .term import identity
@@ -58,6 +58,8 @@ class Graph:
         there = self.ahead[source].get(target)
         block = block if there is None else plus(there, block, work)
         last = source in self.inputs and target in self.outputs
+        if work.joins and not last and len(block.terms) > 1:
+            block = joined(block, work)
         shapes = self.shapes[target], self.shapes[source]
         block = narrowed(block, *shapes, last, work)
         self.ahead[source][target] = self.behind[target][source] = block

@@ -17,6 +17,7 @@ from .factor import is_number, is_product
 from .graph import Graph, Vertex
 from .loops import gives_at_every_step, whole_map
 from .report import Plan, Way
+from .searches import JOINING, ORDERS, SEARCHING
 from .term import Term
 from .work import Exhausted, Patience, Work
 
@@ -32,7 +33,7 @@ SLOPE = 4  # elements' worth of computing a slope, and the value that it is of; 
 SEEN = 0.5  # of the time of a call, that an order must save at least
 ROW_OF_MANY = 1.5  # as `block.ROW`, of many examples at once
 MUCH = 32  # times the flops of a large product, for many examples at once
-TIE = 1.02  # modes nearer than this in time are alike
+TIE = 1.02  # ways nearer than this in time are alike
 WIDE = 1 << 16  # elements of an array, all columns together, that is large
 MODES = ("forward", "reverse")
 
@@ -67,21 +68,30 @@ def planned(
     least_s = base.time_s + start.rates.call_s  # of any way
     if not every and best.time_s - least_s < SEEN * start.rates.call_s:
         return Plan(tuple(ways), best, f"{best.name} mode: no order can save as much")
-    begun = _collapsed(small, start)
+    begun = collapsed(small, start)
     edges = sum(map(len, graph.ahead.values()))
-    patience = Patience(MOST_PRODUCTS + PRODUCTS * edges)
+    products = MOST_PRODUCTS + PRODUCTS * edges
+    patience, own = Patience(products), Patience(products)
     allowed = max(LARGEST, 4 * start.copies * _entries(graph))
     bound_s = max(1, CLEARLY) * best.time_s
+    pays = lambda way: way.order and way.time_s < CLEARLY * best.time_s  # noqa: E731
     for name, find in ORDERS.items():
         if name in SEARCHING and len(small.inner) > MOST_TRIED:
             continue
         work = fresh()
-        work.patience = patience
-        work.limit_s = bound_s - start.time_s - least_s
+        work.joins = name == JOINING
+        if work.joins and not any(map(pays, ways)):
+            continue
+        work.patience = own if work.joins else patience
+        most_s = TIE * bound_s if work.joins else bound_s
+        if not (every and name in SEARCHING):
+            work.limit_s = most_s - start.time_s - least_s
         with contextlib.suppress(Exhausted):
             found = _eliminated(name, find, small.copy(), begun, start, work)
             way = _called(found, base)
-            if way.order not in [known.order for known in ways]:
+            if work.joins and not way.joins:
+                continue  # the others do the same
+            if way.key not in [known.key for known in ways]:
                 ways.append(way)
             if not every and way.largest <= allowed:
                 bound_s = min(bound_s, way.time_s)
@@ -91,7 +101,10 @@ def planned(
 def _chosen(ways: list[Way], mode: Way, allowed: int, work: Work, why: str) -> Plan:
     least_s = SEEN * work.rates.call_s
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
-    best = min(orders, key=lambda way: way.time_s, default=None)
+    least = min([way.time_s for way in orders], default=math.inf)
+    alike = [way for way in orders if way.time_s <= TIE * least]
+    # of those alike the one of fewest passes, which are what is compiled
+    best = max(alike, key=lambda way: (way.joins, -way.time_s), default=None)
     others = [way for way in ways if way.name in MODES and way is not mode]
     if all(mode.time_s < way.time_s for way in others):
         why = ""
@@ -277,7 +290,7 @@ def _term_swept(term: Term, count: int, work: Work) -> None:
 # The orders -------------------------------------------------------------------
 
 
-def _collapsed(graph: Graph, work: Work) -> list[Vertex]:
+def collapsed(graph: Graph, work: Work) -> list[Vertex]:
     """Eliminates what costs nothing and grows nothing: copies, moves, numbers, and
     diagonals between diagonals."""
     done, again = [], True
@@ -329,72 +342,10 @@ def _eliminated(name, find, graph: Graph, begun, start: Work, work: Work) -> Way
     order = [*begun, *find(graph, work)]
     for source in graph.inputs:
         for target, block in graph.ahead[source].items():
-            array_of(block, graph.shapes[target], graph.shapes[source], work)
+            shapes = graph.shapes[target], graph.shapes[source]
+            array_of(block, *shapes, work)
     largest = max(start.largest, work.largest)
     flops, time_s = start.flops + work.flops, start.time_s + work.time_s
-    return Way(name, tuple(order), flops, time_s, start.kernels + work.kernels, largest)
-
-
-def _in_turn(graph: Graph, work: Work, backwards: bool) -> list[Vertex]:
-    order = graph.inner
-    if backwards:
-        order.reverse()
-    for vertex in order:
-        graph.eliminate(vertex, work)
-    return order
-
-
-def _by(score: Callable) -> Callable[[Graph, Work], list[Vertex]]:
-    """Always the vertex of the least score.
-
-    Args:
-      score: score(seconds of its products, its elements) -> what is compared.
-    """
-
-    def find(graph: Graph, work: Work) -> list[Vertex]:
-        found: dict[Vertex, tuple] = {}
-        order, left = [], set(graph.inner)
-        while left:
-            for vertex in left:
-                if vertex not in found:
-                    found[vertex] = _tried(graph, vertex, work, score)
-            best = min(left, key=lambda v: (*found[v][0], graph.order[v]))
-            _, products = found.pop(best)
-            near = {*graph.ahead[best], *graph.behind[best]}
-            _count_again(graph, best, products, work)
-            order.append(best)
-            left.discard(best)
-            for vertex in near:
-                found.pop(vertex, None)
-        return order
-
-    return find
-
-
-def _tried(graph: Graph, vertex: Vertex, work: Work, score) -> tuple:
-    trial = work.again()
-    products = graph.products(vertex, trial)
-    grown = sum(term.factor.size for *_, b in products for term in b.terms)
-    for block in (*graph.ahead[vertex].values(), *graph.behind[vertex].values()):
-        grown -= sum(term.factor.size for term in block.terms)
-    size = math.prod(graph.shapes[vertex])
-    return (score(trial.time_s, size), trial.time_s, grown), (products, trial)
-
-
-def _count_again(graph: Graph, vertex: Vertex, tried, work: Work) -> None:
-    products, trial = tried
-    work.include(trial)
-    graph.eliminate(vertex, work, products)
-
-
-# Markowitz's rule, with times in the place of numbers of edges (Griewank and Reese
-# 1991), keeps no bottleneck for last; the widest vertices first do, and so does the
-# least time an element: chains are then multiplied from their long sides.
-ORDERS: dict[str, Callable[[Graph, Work], list[Vertex]]] = {
-    "from the inputs": lambda graph, work: _in_turn(graph, work, False),
-    "from the outputs": lambda graph, work: _in_turn(graph, work, True),
-    "least time an element first": _by(lambda time_s, size: time_s / max(size, 1)),
-    "least time first": _by(lambda time_s, size: time_s),
-    "widest first": _by(lambda time_s, size: -size),
-}
-SEARCHING = ("least time first", "widest first", "least time an element first")
+    kernels = start.kernels + work.kernels
+    way = Way(name, tuple(order), flops, time_s, kernels, largest)
+    return way._replace(joins=work.joined)

@@ -56,7 +56,7 @@ class Axis(NamedTuple):
     @property
     def labels(self) -> tuple[Label, ...]:
         own = tuple([label for label, _ in self.steps])
-        return own if self.index is None else (*own, *self.index.labels)
+        return (*own, *self.index.labels) if self.index else own
 
     @property
     def whole(self) -> Label | None:
@@ -81,10 +81,12 @@ class Axis(NamedTuple):
         index = self.index
         if index is not None and label in index.labels:
             index = Index(*_taken(index.array, index.labels, label, at))
+        if index is self.index and all([own is not label for own, _ in self.steps]):
+            return self
         steps = dict(self.steps)
         step = steps.pop(label, 0)
         if not step:
-            return self if index is self.index else self._replace(index=index)
+            return self._replace(index=index)
         for other, length in at.steps:
             steps[other] = steps.get(other, 0) + step * length
         if at.index is not None:

@@ -20,6 +20,7 @@ class Way(NamedTuple):
         many columns or rows of every value as the Jacobian.
       measured_s: median time of a call, if it was measured.
       heaviest: flops of the largest product of a mode.
+      joins: whether diagonals are added to the blocks that hold them.
     """
 
     name: str
@@ -30,6 +31,12 @@ class Way(NamedTuple):
     largest: int
     measured_s: float | None = None
     heaviest: float = 0.0
+    joins: bool = False
+
+    @property
+    def key(self):
+        """Equal of ways that compute the same."""
+        return (self.order, self.joins) if self.order else self.name
 
 
 COLUMNS = (

@@ -59,7 +59,7 @@ class _Sparse:
             self._fresh,
             ("forward",),
         )
-        orders = [way for way in plan.ways if way.order]
+        orders = [way for way in plan.ways if way.order and not way.joins]
         order = min(orders, key=lambda way: way.time_s).order if orders else ()
         work = self.whole.work(False)
         graph = graph_of(self.whole.program, work)

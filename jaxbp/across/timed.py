@@ -63,8 +63,8 @@ def timed(plan: Plan, at: Callable[..., "Point"], given: list, options) -> Plan:
 
 def _distinct(plan: Plan) -> list[Way]:
     """One way an order; of those too, that are not taken for the size of an array."""
-    orders = {way.order or way.name: way for way in reversed(plan.ways)}
-    orders[plan.chosen.order or plan.chosen.name] = plan.chosen
+    orders = {way.key: way for way in reversed(plan.ways)}
+    orders[plan.chosen.key] = plan.chosen
     return [way for way in plan.ways if way in orders.values()]
 
 
@@ -95,10 +95,10 @@ def _first(built: dict) -> str:
 def _with_times(plan: Plan, times: dict, notes: list[str]) -> Plan:
     from ..timing import paired
 
-    names = {way.order or way.name: way.name for way in _distinct(plan)}
+    names = {way.key: way.name for way in _distinct(plan)}
     medians = {name: timing.median_s for name, timing in times.items()}
     ways = [
-        way._replace(measured_s=medians.get(names.get(way.order or way.name, "")))
+        way._replace(measured_s=medians.get(names.get(way.key, "")))
         for way in plan.ways
     ]
     chosen = ways[plan.ways.index(plan.chosen)]
@@ -106,7 +106,7 @@ def _with_times(plan: Plan, times: dict, notes: list[str]) -> Plan:
     if times and chosen.measured_s is not None:
         best = min(medians, key=lambda name: medians[name])
         named = f"{best} mode" if best in MODES else best
-        own = names[chosen.order or chosen.name]
+        own = names[chosen.key]
         over = paired(times[own], times[best])
         told.append(
             "Measured: the way taken is the fastest." if own == best else

@@ -19,7 +19,7 @@ from .block import array_of
 from .graph import Graph, graph_of
 from .loops import run_again
 from .order import MODES, planned
-from .report import Plan
+from .report import Plan, Way
 from .work import Work
 
 PARTED = ("jaxbp.linear.loop", "jaxbp.linear.ref", "jaxbp.linear.shard")
@@ -74,12 +74,13 @@ class Whole:
             operators=tuple([str(edge.origin) for edge in graph.operators]),
         )
 
-    def blocks(self, order) -> list[list]:
+    def blocks(self, way: Way) -> list[list]:
         """Per output and input of the program the array (*y, *x), or None for zero."""
         with jax.numpy_rank_promotion("allow"):
             work = self.work(False)
             graph = graph_of(self.program, work)
-            for vertex in order:
+            work.joins = way.joins
+            for vertex in way.order:
                 graph.eliminate(vertex, work)
             return [
                 [_block(graph, source, target, work) for source in graph.inputs]

@@ -96,6 +96,8 @@ class Work:
       largest: elements of the largest array made.
       heaviest: flops of the largest product.
       plain: whether zeros were written inside, in the place of many terms.
+      joins: whether diagonals are added to the blocks that hold them.
+      joined: whether any was.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class Work:
         self.scale = max(1.0, self.dtype.itemsize / 4)
         self.flops, self.time_s, self.kernels, self.largest = 0.0, 0.0, 0, 0
         self.heaviest = 0.0
-        self.plain = False
+        self.plain, self.joins, self.joined = False, False, False
         self.patience: Patience | None = None
         self.limit_s = math.inf
 
@@ -118,7 +120,12 @@ class Work:
         """After each product: raises Exhausted where it is time to give up."""
         if self.patience is not None:
             self.patience.spend()
-        if self.time_s > self.limit_s:
+        self.within()
+
+    def within(self) -> None:
+        """Raises Exhausted where it has taken too long. Where diagonals join blocks, a
+        matrix product is too long: a library multiplies them apart for less."""
+        if self.time_s > self.limit_s or (self.joins and self.kernels):
             raise Exhausted
 
     def product(self, flops: float, elements: float) -> None:
@@ -179,7 +186,7 @@ class Work:
     def again(self) -> "Work":
         """A new count, of the same type and device."""
         found = Work(self.dtype, self.precision, self.plan, self.copies, self.rates)
-        found.patience = self.patience
+        found.patience, found.joins = self.patience, self.joins
         return found
 
     def include(self, other: "Work") -> None:
@@ -189,3 +196,5 @@ class Work:
         self.kernels += other.kernels
         self.heaviest = max(self.heaviest, other.heaviest)
         self.largest = max(self.largest, other.largest)
+        self.plain = self.plain or other.plain
+        self.joined = self.joined or other.joined
