@@ -23,11 +23,14 @@ class Factor(NamedTuple):
       labels: one per axis of the array; () of a number.
       array: None where only the plan is made.
       mask: the array is boolean: it selects; behind it 0 times infinity is 0.
+      negative: the coefficient is minus the array, so that a product or a sum of it is
+        the other's, and turned where it is read. Of numbers and masks never.
     """
 
     labels: tuple[Label, ...] = ()
     array: Any = 1
     mask: bool = False
+    negative: bool = False
 
     @property
     def size(self) -> int:
@@ -38,7 +41,7 @@ class Factor(NamedTuple):
         if label not in self.labels:
             return self
         labels, array = taken(self.array, self.labels, label, at)
-        return Factor(labels, array, self.mask)
+        return Factor(labels, array, self.mask, self.negative)
 
 
 ONE = Factor()
@@ -51,12 +54,16 @@ def is_number(factor: Factor) -> bool:
 
 def spread(factor: Factor, labels: Sequence[Label]):
     """The array against the grid of `labels`, which are all its own and others."""
-    return _along(jnp.asarray(factor.array), factor.labels, labels)
+    return _along(jnp.asarray(_signed(factor)), factor.labels, labels)
+
+
+def _signed(factor: Factor) -> Any:
+    return lax.neg(factor.array) if factor.negative else factor.array
 
 
 def number(factor: Factor, dtype) -> Any:
     """A mask as a number, in arrays."""
-    return factor.array.astype(dtype) if factor.mask else factor.array
+    return factor.array.astype(dtype) if factor.mask else _signed(factor)
 
 
 def union(*factors: Factor) -> tuple[Label, ...]:
@@ -84,6 +91,15 @@ def multiplied(a: Factor, b: Factor, kept: Sequence[Label], dtype, precision) ->
         return Factor(
             labels, None, a.mask and b.mask and len(labels) == len(union(a, b))
         )
+    turned = a.negative != b.negative
+    a, b = a._replace(negative=False), b._replace(negative=False)
+    found = _product(a, b, kept, labels, dtype, precision)
+    return found._replace(negative=found.negative != turned)
+
+
+def _product(a, b, kept, labels, dtype, precision) -> Factor:
+    """The product of two arrays; arguments as of `multiplied`, `labels` its own."""
+    alone = set(kept)
     if is_product(a, b, kept) or _is_vector_product(a, b, labels):
         return _matrix_product(a, b, labels, dtype, precision)
     lost = [label for label in union(a, b) if label not in alone]
@@ -129,7 +145,7 @@ def _slice(factor: Factor, at: dict[Label, int]) -> Factor:
     ends = [at.get(label, label.size - 1) + 1 for label in factor.labels]
     array = lax.squeeze(lax.slice(jnp.asarray(factor.array), starts, ends), axes)
     rest = tuple([label for label in factor.labels if label not in at])
-    return Factor(rest, array, factor.mask)
+    return Factor(rest, array, factor.mask, factor.negative)
 
 
 def _elementwise(a: Factor, b: Factor, dtype) -> Factor:
@@ -149,8 +165,11 @@ def _elementwise(a: Factor, b: Factor, dtype) -> Factor:
         return Factor((), a.array * b.array)
     if not _is_array(a) or not _is_array(b):
         times, value = (b.array, a) if _is_array(a) else (a.array, b)
+        if times == -1:
+            return value._replace(negative=not value.negative)
         whole = jnp.asarray(value.array, dtype)
-        return Factor(value.labels, lax.mul(whole, lax.full_like(whole, times)))
+        whole = lax.mul(whole, lax.full_like(whole, times))
+        return Factor(value.labels, whole, negative=value.negative)
     mine, its = (jnp.asarray(spread(f, labels), dtype) for f in (a, b))
     return Factor(labels, lax.mul(*_alike(mine, its)))
 
@@ -193,7 +212,9 @@ def summed(factor: Factor, kept, dtype) -> Factor:
     named = [factor.labels[axis] for axis in lost]
     if _are_few(named, factor.labels):
         return _summed_one_by_one(factor, ONE, named, dtype)
-    return Factor(labels, lax.reduce_sum(jnp.asarray(number(factor, dtype)), lost))
+    array = number(factor._replace(negative=False), dtype)
+    total = lax.reduce_sum(jnp.asarray(array), lost)
+    return Factor(labels, total, negative=factor.negative)
 
 
 def scaled(factor: Factor, times: int, dtype) -> Factor:
@@ -214,8 +235,12 @@ def added(a: Factor, b: Factor, dtype) -> Factor:
         return Factor(labels, None)
     if not labels and not _is_array(a) and not _is_array(b):
         return Factor((), a.array + b.array)
+    plain = [f._replace(negative=False) for f in (a, b)]
     parts = [
         jnp.asarray(spread(f._replace(array=number(f, dtype)), labels), dtype)
-        for f in (a, b)
+        for f in plain
     ]
-    return Factor(labels, lax.add(*_alike(*parts)))
+    mine, its = _alike(*parts)
+    if a.negative == b.negative:
+        return Factor(labels, lax.add(mine, its), negative=a.negative)
+    return Factor(labels, lax.sub(its, mine) if a.negative else lax.sub(mine, its))
