@@ -39,7 +39,9 @@ def check(
 
     A verdict is one of four: "agree", "differ", "not finite", or "cannot tell", where
     the gradient is as small as the rounding of f (the minimum of a fit) at every point
-    looked at, or disagrees with the differences by hardly more than they may err.
+    looked at, or disagrees with the differences by hardly more than they may err. What
+    the rounding of an `f` in less than float64 hides is looked for in float64: the
+    programs of f and of its derivative, operation by operation.
 
     Args:
       f: called as `f(*args, **kwargs)`; pytrees in and out. A non-scalar output is
@@ -83,8 +85,8 @@ def check(
       StructureMismatch, ShapeMismatch: what `grad` returned is not like the arguments.
 
     Cost: about 20 evaluations of f and 2 pushforwards per leaf and probe, 10 pullbacks
-    per point; compiled, unless f needs concrete values. Progress shows on a terminal
-    from the second second on.
+    per point; compiled, unless f needs concrete values. A look in float64 compiles f
+    and its derivative once more. Progress shows on a terminal from 2 s on.
     Source: closeness of ADBench; differences of Ridders 1982, their step by the
     balancing of Lepski 1991.
     """

@@ -23,7 +23,7 @@ from jaxbp import timing
 from jaxbp.errors import MissingRule
 from jaxbp.problems.programs import PROGRAMS, program
 from jaxbp.study import GAP, Study, grid, is_gap, measure, plots, run, stacked_bytes
-from jaxbp.study.unstable import MARK, is_unstable
+from jaxbp.study.unstable import MARK, is_unstable, steady
 
 MINUTES = 2
 
@@ -122,8 +122,10 @@ def summary(rows):
     """Every program's ratios, and their geometric means."""
     measured_rows = [row for row in rows if not is_gap(row)]
     each = [{"program": row["name"]} | told_ratios(row) for row in rows]
+    sure = steady(measured_rows)
     groups = {
         f"all {len(measured_rows)} programs": measured_rows,
+        f"the {len(sure)} with steady times": sure,
         "MLP, CNN, transformer, LSTM": [
             row for row in measured_rows if row["name"] in ISSUE_FIRST
         ],

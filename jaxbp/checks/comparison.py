@@ -173,7 +173,7 @@ class Comparison:
         for why, names in self._reasons().items():
             be = "was" if len(names) == 1 else "were"
             self.report.notes.append(f"{', '.join(names)} {be} left out. {why}")
-        self.report.explain_widened()
+        self.report.explain_rounding()
         self.report.explain_undecided()
         self.report.explain_precision()
         if self.report.verdict == UNDECIDED and self.report.undecided:

@@ -71,6 +71,9 @@ def _legend(report) -> str:
         said += "; noise: the differences' own error there"
     if any(row.verdict == NOT_FINITE for row in report.rows):
         said += ". Slopes along directions are set beside finite gradients only"
+    if report.widened:
+        names = ", ".join(n for n in report.looked_at if n in report.widened)
+        said += f". Computed in float64, as f's own rounding hides too much: {names}"
     return f"{said}."
 
 

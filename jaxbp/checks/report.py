@@ -231,11 +231,8 @@ class Report(Shown):
                 said = COARSELY if share < SEEN else UNSEEN
                 self.notes.append(said.format(leaf=leaf, share=share))
 
-    def explain_widened(self):
-        """Say where f was computed in wider numbers."""
-        names = ", ".join(f"`{n}`" for n in self.looked_at if n in self.widened)
-        if names:
-            self.notes.append(WIDENED.format(names=names))
+    def explain_rounding(self):
+        """Say what rounding hides still, and of what nothing is left."""
         if self.coarse and len(self.looked_at) > 1:
             count = f"{len(self.coarse)} of {len(self.looked_at)} leaves"
             self.notes.append(HIDDEN.format(count=count))
@@ -284,10 +281,6 @@ COARSELY = (
 UNSEEN = (
     "The differences see nothing of the gradient by `{leaf}` in the rounding of f: "
     "exact derivatives alone agree, of an f without custom rules and stop_gradient."
-)
-WIDENED = (
-    "The differences by {names} are, where f's own rounding hides too much, those of "
-    "f's operations in float64."
 )
 HIDDEN = (
     "Of {count} f's rounding hides more than a tenth of a slope along some direction. "

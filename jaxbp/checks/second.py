@@ -162,8 +162,8 @@ def _put(report, point, again, name, witnesses):
     report.blind.discard((name, point.number))
     report.blind |= {place for place in again.report.blind if place[0] == name}
     still = any(row.failed for row in report.rows if row.leaf == name)
-    told = [f for f in report.findings if f.leaf == name and still]
-    told = told or [f for f in again.report.findings if f.leaf == name]
+    told = [f for f in again.report.findings if f.leaf == name]
+    told = told or [f for f in report.findings if f.leaf == name and still]
     report.findings = [f for f in report.findings if f.leaf != name] + told
 
 

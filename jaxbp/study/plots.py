@@ -18,7 +18,7 @@ from ..outputs import writing
 from ..timing.clock import UNSTABLE
 from .base import is_gap
 from .labels import DIRECT, LABEL_POINTS, spread_labels
-from .unstable import MARK, is_doubtful, is_unstable
+from .unstable import MARK, is_doubtful, is_unstable, steady
 
 PANEL_INCHES = (5.0, 4.2)
 UNSTABLE_POINT = "unstable"  # gid of such points
@@ -200,13 +200,13 @@ def ratio_dots(axis, names: Sequence[str], rows: Sequence, column: str, colour: 
     axis.hlines(places, lower, upper, color=colour, alpha=0.35, linewidth=3.5)
     axis.plot(ratios, places, "o", color=colour)
     for place, row in zip(places, rows, strict=True):
-        if is_unstable(row, column):
+        if is_unstable(row):
             axis.plot(
                 [row[column]], [place], "o", color=colour, markerfacecolor="white",
                 gid=UNSTABLE_POINT,
             )  # fmt: skip
     axis.axvline(1, color=INK, linewidth=0.8)
-    told = [row[column] for row in rows if not is_unstable(row, column)]
+    told = [row[column] for row in steady(rows)]
     centre = exp(mean([log(ratio) for ratio in told])) if told else 1.0
     axis.axvline(centre, color=colour, linewidth=1.2, linestyle=":")
     axis.set_yticks(places, names)

@@ -1,0 +1,126 @@
+"""What f's own rounding hides is looked at in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxbp import check
+from jaxbp.checks.subject import Subject
+from jaxbp.checks.wider import Wider
+from tests.checks.test_missed import with_rule
+
+X = jnp.array([0.3, -0.2, 0.8, 0.1, -1.1], jnp.float32)
+
+
+def normal(*shape, seed=0, dtype=jnp.float32):
+    return jax.random.normal(jax.random.key(seed), shape).astype(dtype)
+
+
+def network(W, V, x):
+    h = jax.nn.gelu(x @ W)
+    h = (h - h.mean(-1, keepdims=True)) / (h.std(-1, keepdims=True) + 1e-3)
+    return jax.nn.log_softmax(h @ V)[:, 0].mean()
+
+
+def newton(a):
+    """As many steps as float32 needs."""
+    far = lambda s: jnp.any(jnp.abs(s * s - a) > 1e-6)  # noqa: E731
+    return jnp.sum(lax.while_loop(far, lambda s: (s + a / s) / 2, a))
+
+
+def solved(A, x):
+    return jnp.linalg.solve(A @ A.T + 4 * jnp.eye(5, dtype=A.dtype), x).sum()
+
+
+def steps(carry, x):
+    return jnp.sin(carry * x) + x, carry
+
+
+def scattered(x):
+    again = x.at[jnp.array([0, 0, 3])].add(x[:3]).at[1].mul(2.0)
+    return again.at[2].set(again[0]).at[4].min(0.5)
+
+
+PROGRAMS = {
+    "network": (network, (normal(4, 8), normal(8, 3, seed=1), normal(6, 4, seed=2))),
+    "loops": (lambda x: newton(x * x + 1) + lax.scan(steps, 1.0, x)[0], (X,)),
+    "branch": (lambda x: lax.cond(x[0] > 0, jnp.sin, jnp.cos, x).sum(), (X,)),
+    "scatters": (lambda x: jnp.sum(jnp.sin(scattered(x))), (X,)),
+    "solve": (solved, (normal(5, 5), X)),
+    "random": (lambda x: jnp.sum(jnp.sin(x + normal(5).astype(x.dtype))), (X,)),
+    "dtypes": (lambda x: jnp.sum(jnp.sin(jnp.asarray(x, "float16")) * 2.0), (X,)),
+    "complex": (lambda x: jnp.abs(jnp.fft.fft(lax.complex(x, x * x))).sum(), (X,)),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_values_are_those_of_the_function(name):
+    """Of float64 arguments, where the function is traced for these; but constants are
+    float32, and so is what is drawn, or when a loop stops, and float16 is no cast."""
+    f, args = PROGRAMS[name]
+    subject = Subject(f, args)
+    with jax.enable_x64(True):
+        found = Wider(subject).evaluate([np.float64(x) for x in subject.x])
+        wide = f(*[jnp.asarray(a, jnp.float64) for a in args])
+    own = {"network": 1e-7, "random": 1e-6, "loops": 1e-6, "dtypes": 1e-2}
+    np.testing.assert_allclose(found[0], wide, rtol=own.get(name, 1e-12))
+    assert found[0].dtype == np.float64
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e4, 1e5, 3e5])
+@pytest.mark.parametrize("share", [0.0, -1.0, 1.2])
+def test_one_wrong_element_beside_an_offset(offset, share):
+    factors = jnp.ones(5, X.dtype).at[1].set(share)
+    f = with_rule(lambda x: jnp.sum(jnp.tanh(x)), lambda g: (g[0] * factors,))
+    report = check(lambda x: offset + f(x), X)
+    assert report.verdict == "differ" and "x[1]" in str(report.findings[0])
+    assert check(lambda x: offset + jnp.sum(jnp.tanh(x)), X).verdict == "agree"
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("wrong", ["sign", "transpose", "dropped", "scaled"])
+def test_errors_in_networks_of_16_bits(dtype, wrong):
+    turns = {
+        "sign": lambda g: -g,
+        "transpose": lambda g: g.at[:2, :2].set(g[:2, :2].T),
+        "dropped": lambda g: g.at[0].set(0),
+        "scaled": lambda g: g.at[1, 1].mul(1.3),
+    }
+    W, x = normal(4, 4, dtype=dtype), normal(8, 4, seed=1, dtype=dtype)
+    f = lambda W: jnp.mean(jnp.tanh(x @ W) ** 2)  # noqa: E731
+    assert check(f, W).verdict == "agree"
+    rule = with_rule(f, lambda g: (turns[wrong](g[0]),))
+    assert check(rule, W).verdict == "differ"
+    report = check(f, W, grad=lambda W: turns[wrong](jax.grad(f)(W)))
+    assert report.verdict == "differ"
+
+
+def test_a_gradient_lost_in_its_own_rounding_is_no_agreement():
+    """Of float32 the derivative at 1e-3 is wrong by millions; the rule is right."""
+    report = check(lambda x: (1 - jnp.cos(x)) / x**2, jnp.float32(1e-3))
+    assert report.verdict == "cannot tell" and report.rounded["x"] > 1e3
+    assert "lost in its own rounding" in str(report)
+
+
+def test_a_gradient_of_numpy_s_is_judged_in_its_own_types():
+    f = lambda x: 1e4 + jnp.sum(jnp.sin(x))  # noqa: E731
+    by_numpy = lambda x: np.cos(np.asarray(x))  # noqa: E731
+    assert not check(f, X, grad=by_numpy).widened
+    assert check(f, X, grad=jnp.cos).widened == {"x"}
+
+
+def test_smooth_functions_have_no_edges():
+    many = [normal(2, seed=i) for i in range(30)]
+    f = lambda p: sum(jnp.sum(jnp.sin(v) * (i + 1)) for i, v in enumerate(p))  # noqa: E731
+    report = check(f, many)
+    assert report and "edge" not in str(report)
+
+
+def test_of_many_leaves_it_is_said_how_many_hide_something():
+    many = [normal(2, seed=i) for i in range(40)]
+    f = lambda p: 3e3 + sum(jnp.sum(jnp.sin(v)) for v in p)  # noqa: E731
+    report = check(f, many)
+    assert report and report.coarse
+    assert any("hides more than a tenth" in note for note in report.notes)
