@@ -88,7 +88,11 @@ elementwise("expm1", slope=lambda y: y + 1)
 
 
 def _integer_pow_slope(x, params):
+    """n x^(n - 1); of a negative power by the reciprocal, which the slopes of all such
+    powers of x share: XLA divides anew for each."""
     n = params["y"]
+    if n < 0:
+        return n * lax.integer_pow(1 / x, 1 - n)
     return jnp.zeros_like(x) if n == 0 else n * lax.integer_pow(x, n - 1)
 
 
