@@ -245,7 +245,7 @@ class Report(Shown):
             (NOTHING_SEEN, self._is_blind),
             (IN_DOUBT, lambda rows: self._is_lost(rows) and _in_doubt(rows, True)),
             (OWN_DOUBT, lambda rows: self._is_lost(rows) and _in_doubt(rows, False)),
-            (NOTHING_TESTED, lambda rows: self._is_lost(rows) and not _doubts(rows)),
+            (NOTHING_TESTED, lambda rows: self._is_lost(rows) and self._is_mute(rows)),
             (ON_A_KINK, lambda rows: self._at(rows) == KINK),
         ):
             alike = {}
@@ -257,6 +257,9 @@ class Report(Shown):
 
     def _is_lost(self, rows):
         return not (self._at(rows) or self._is_blind(rows))
+
+    def _is_mute(self, rows):
+        return not _doubts(rows) and rows[0].leaf not in self.rounded
 
     def _is_blind(self, rows):
         return (rows[0].leaf, rows[0].point) in self.blind
@@ -287,7 +290,7 @@ HIDDEN = (
     "Fewer leaves at once (`argnums`), or float64, are looked at more closely."
 )
 ROUNDED = (
-    "The gradient by `{leaf}` is off by {share:.0%} from that of the same operations "
+    "The gradient by `{leaf}` is off by {share:.2g} times that of the same operations "
     "in float64: it is lost in its own rounding."
 )
 NOTHING_TESTED = (

@@ -13,7 +13,8 @@ import jax
 import numpy as np
 
 from . import rounding
-from .closeness import epsilon, inner, norm, underflow, wide
+from .closeness import epsilon, inner, norm, wide
+from .differences import FLAT, sizes_of
 from .judge import over
 from .looks import Settings
 from .report import Report
@@ -169,11 +170,13 @@ def _put(report, point, again, name, witnesses):
 
 def _off(point, again, name):
     """How far the judged gradient of a leaf is from that of the same operations in
-    float64, as a share of this."""
+    float64, as a share of this; 0 where f changes by no more than its own rounding as
+    far as they differ."""
     j = point.names.index(name)
-    own, right = wide(point.judged[j]), again.judged[j]
-    gap = norm(own - right)
-    return over(gap, norm(right)) if gap > underflow(point.dtypes[j]) else 0.0
+    gap, right = wide(point.judged[j]) - again.judged[j], again.judged[j]
+    moved = norm(gap * sizes_of(point.xs[j], one_by_one=True))
+    is_seen = moved > FLAT * point.looker.sight.rounding(j)
+    return over(norm(gap), norm(right)) if is_seen else 0.0
 
 
 def _at_most_undecided(row):

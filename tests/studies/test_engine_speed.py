@@ -114,7 +114,7 @@ def test_geometric_means_over_the_groups():
     ]
     each, means = STUDY.summary(rows).values()
     assert [row["run"] for row in each] == ["0.50 [1.00, 1.00]", "2.00 [1.00, 1.00]"]
-    everything, everyday = means
+    everything, _, everyday = means
     assert everything["run"] == pytest.approx(1) and everything["run, largest"] == 2
     assert everyday["run"] == pytest.approx(0.5)
 
