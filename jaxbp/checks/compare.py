@@ -54,7 +54,7 @@ def compare(
     per point, 5 pullbacks per witness. All compiled unless f needs its values: one
     program for each mode of each witness and one for f's values, whatever the leaves.
     """
-    sensible(points, probes, rtol, atol)
+    sensible(points, probes, rtol, atol, seed)
     bench = Bench(f, args, witnesses, kwargs, argnums, has_aux)
     return compare_at(
         bench, grad=grad, value_and_grad=value_and_grad, points=points, probes=probes,
@@ -72,7 +72,7 @@ def compare_at(
       bench: Bench.
       progress: called as progress(done, total) as the work goes on.
     """
-    sensible(points, probes, rtol, atol)
+    sensible(points, probes, rtol, atol, seed)
     subject, settings = bench.subject, Settings(rtol, atol, differences)
     check = Comparison(bench, np.random.default_rng(seed), settings)
     if grad is not None or value_and_grad is not None:
@@ -112,7 +112,7 @@ def _shifted(x, share, rng):
     return np.asarray(wide(x) + shift).astype(x.dtype)
 
 
-def sensible(points, probes, rtol, atol):
+def sensible(points, probes, rtol, atol, seed=0):
     """Refuses settings under which nothing would be looked at, or all would pass."""
     for name, value in (("points", points), ("probes", probes)):
         if not isinstance(value, numbers.Integral) or value < 1:
@@ -120,6 +120,8 @@ def sensible(points, probes, rtol, atol):
                 f"`{name}` must be a whole number from 1, but is {value!r}: with none "
                 "nothing would be looked at."
             )
+    if not isinstance(seed, numbers.Integral) or seed < 0:
+        raise InvalidArgument(f"`seed` must be a whole number from 0, but is {seed!r}.")
     for name, value in (("rtol", rtol), ("atol", atol)):
         if value is None and name == "rtol":
             continue

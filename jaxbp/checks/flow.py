@@ -39,16 +39,31 @@ def _while(evaluator, params, values):
     types = body.in_avals
     plain_of_body = evaluator.plain(of_body, types[: len(of_body)])
 
-    def goes_on(both):
-        return ir.evaluate_program(cond, [*plain_of_cond, *both[0]])[0]
+    def goes_on(exact):
+        return ir.evaluate_program(cond, [*plain_of_cond, *exact])[0]
 
     def step(both):
         exact, moved = both
-        exact = ir.evaluate_program(body, [*plain_of_body, *exact])
-        return list(exact), ir.evaluate_by(evaluator, body, [*of_body, *moved])
+        further = [
+            ir.evaluate_program(body, [*plain_of_body, *exact]),
+            ir.evaluate_by(evaluator, body, [*of_body, *moved]),
+        ]
+        pairs = zip(further, both, strict=True)
+        return tuple([_where(goes_on(exact), *pair) for pair in pairs])
 
     exact = evaluator.plain(carry, types[len(of_body) :])
-    return lax.while_loop(goes_on, step, (exact, list(carry)))[1]
+    start = exact, list(carry)
+    return lax.while_loop(lambda both: goes_on(both[0]).any(), step, start)[1]
+
+
+def _where(goes_on, further, stays):
+    """Of a batch the carries of the examples that go on; of one example all."""
+    if not goes_on.ndim:
+        return list(further)
+    return [
+        lax.select(lax.broadcast_in_dim(goes_on, y.shape, range(goes_on.ndim)), y, old)
+        for y, old in zip(further, stays, strict=True)
+    ]
 
 
 def _cond(evaluator, params, values):

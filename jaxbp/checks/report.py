@@ -20,6 +20,7 @@ from .rows import (
 )
 
 EMPTY = "nothing to look at"
+NAMED = 4  # leaves in a note, at most
 SEEN = 0.5  # and what they may err by to see it at all
 
 
@@ -53,7 +54,7 @@ class Report(Shown):
       rounded: leaf -> how far the gradient is from that of its operations in float64,
         as a share of this, where that is much.
       coarse: leaves of which f's rounding hides more than a tenth along some direction,
-        and that were not looked at in float64.
+        and that could not be looked at in float64.
       stochastic: whether two calls of `f` differ, so that nothing was compared.
     """
 
@@ -233,9 +234,18 @@ class Report(Shown):
 
     def explain_rounding(self):
         """Say what rounding hides still, and of what nothing is left."""
-        if self.coarse and len(self.looked_at) > 1:
-            count = f"{len(self.coarse)} of {len(self.looked_at)} leaves"
-            self.notes.append(HIDDEN.format(count=count))
+        hidden = [
+            name
+            for name in self.looked_at
+            if name in self.coarse
+            and self.precision.get(name, 0.0) <= COARSE  # else it is said below
+            and self.verdict_of(name) == AGREE
+        ]
+        if hidden:
+            leaves = ", ".join(f"`{name}`" for name in hidden)
+            if len(hidden) > NAMED:
+                leaves = f"{len(hidden)} of {len(self.looked_at)} leaves"
+            self.notes.append(HIDDEN.format(leaves=leaves))
         for leaf, share in self.rounded.items():
             self.notes.append(ROUNDED.format(leaf=leaf, share=share))
 
@@ -286,8 +296,9 @@ UNSEEN = (
     "exact derivatives alone agree, of an f without custom rules and stop_gradient."
 )
 HIDDEN = (
-    "Of {count} f's rounding hides more than a tenth of a slope along some direction. "
-    "Fewer leaves at once (`argnums`), or float64, are looked at more closely."
+    "Along some directions f's rounding hides more than a tenth of the slope by "
+    "{leaves}: a wrong element may pass there. Of up to 32 leaves (`argnums`) f is "
+    "computed in float64 where it can be."
 )
 ROUNDED = (
     "The gradient by `{leaf}` is off by {share:.2g} times that of the same operations "

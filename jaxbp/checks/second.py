@@ -7,28 +7,30 @@ There a right rule agrees with the values to many digits, and a wrong one does n
 """
 
 import copy
+import warnings
 from dataclasses import replace
 
 import jax
 import numpy as np
 
 from . import rounding
-from .closeness import epsilon, inner, norm, wide
+from .closeness import difference_rtol, epsilon, inner, norm, wide
 from .differences import FLAT, sizes_of
+from .eager import NEEDS_VALUES
 from .judge import over
 from .looks import Settings
 from .report import Report
 from .rows import (
     AGREE,
     COARSE,
-    DIFFER,
     DIFFERENCES,
-    KINK,
     NOT_FINITE,
     UNDECIDED,
     YOURS,
 )
+from .witness import Given
 
+ADJOINT = "adjoint identity"
 CLOSELY = 32  # leaves at most: of more, two programs more would take too long
 
 
@@ -45,9 +47,11 @@ def look_wider(check, point, count):
     if not check.settings.differences:
         return
     doubts = _doubts(check, point)
+    check.report.coarse |= point.coarse
     if not doubts or check.wider is None:
         return
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # f's own were given before
         again = _in_float64(check, point, set().union(*doubts.values()))
         if again is None:
             return
@@ -55,32 +59,35 @@ def look_wider(check, point, count):
         again.compare(count, [j for j, name in enumerate(names) if name in doubts])
     for name, witnesses in doubts.items():
         _put(check.report, point, again, name, witnesses)
+    _put_rows(check.report, again, ADJOINT, point.number)
 
 
 def _doubts(check, point):
     """leaf -> witnesses whose rows at the point are not sure."""
-    found = {}
+    found, modes = {}, _no_transposes(check.report, point.number)
     for name in check.report.looked_at:
         rows = _rows(check.report, name, point.number)
         verdicts = {row.verdict for row in rows}
         if NOT_FINITE in verdicts or DIFFERENCES not in {row.witness for row in rows}:
             continue
-        unsure = {row.witness for row in rows if _is_unsure(row)}
-        by_values = {r.verdict for r in rows if r.witness == DIFFERENCES}
+        unsure = modes | {row.witness for row in rows if _is_unsure(row)}
         coarse = name in point.coarse and len(check.subject.x) <= CLOSELY
-        coarse |= name in check.report.widened
-        if unsure or coarse or DIFFER in by_values:
+        if unsure or coarse or name in check.report.widened:
             found[name] = unsure | {DIFFERENCES}
-    check.report.coarse |= point.coarse.difference(found)
     return found
 
 
+def _no_transposes(report, number):
+    """The witnesses whose two modes are not transposes of one another, by name."""
+    failed = [row for row in _rows(report, ADJOINT, number) if row.failed]
+    systems = [row.witness.removesuffix(" adjoint") for row in failed]
+    return {f"{name} {mode}" for name in systems for mode in ("reverse", "forward")}
+
+
 def _is_unsure(row):
-    """Whether it could not be told, or two agree by no more than their rounding."""
+    """Whether they differ, it could not be told, or two agree by their rounding."""
     gap, sizes = abs(row.value - row.other), abs(row.value) + abs(row.other)
-    return row.verdict in (UNDECIDED, KINK) or (
-        row.verdict == AGREE and gap > COARSE * sizes
-    )
+    return row.verdict != AGREE or gap > COARSE * sizes
 
 
 def _rows(report, name, number):
@@ -105,7 +112,7 @@ def _in_float64(check, point, witnesses):
         if not _is_own(point, y):
             return None
         again.reverses = {
-            name: wider.reverse(check.reverses[name], point.y_bar)
+            name: _reverse(wider, check.reverses[name], point, xs, y_bar)
             for name in point.bars
             if name in wanted
         }
@@ -117,16 +124,28 @@ def _in_float64(check, point, witnesses):
         bars = {name: run(xs, y_bar)[1] for name, run in again.reverses.items()}
         wider.values.least = check.values.least  # one number of lanes, one program
         wider.values(xs, y_bar, [], [])  # whether it can be batched
-    except Exception:  # a gradient of numpy's, an operation without a form for float64
+    except Exception:  # an operation without a form for float64, or without batching
         return None
     return type(point)(again, point.number, xs, y, y_bar, bars)
 
 
+def _reverse(wider, reverse, point, xs, y_bar):
+    """A reverse mode in float64; a gradient of numpy's as it is, of such arguments."""
+    found = wider.reverse(reverse, point.y_bar)
+    try:
+        found(xs, y_bar)
+    except NEEDS_VALUES:
+        if not isinstance(reverse, Given):
+            raise
+        return reverse
+    return found
+
+
 def _settings(check):
     """Rules are held to what constants of f's own type allow: those of a rule may be
-    rounded to other digits than those of f."""
+    rounded to other digits than those of f, or written with five."""
     given = check.settings
-    relative = max(map(epsilon, check.dtypes)) ** (3 / 5)
+    relative = max(2 * max(map(epsilon, check.dtypes)), difference_rtol(np.float32))
     relative = relative if given.relative is None else given.relative
     return Settings(relative, given.atol, differences=True)
 
@@ -148,24 +167,37 @@ def _put(report, point, again, name, witnesses):
         return
     share = _off(point, again, name)
     if share > COARSE:
-        report.rounded.setdefault(name, share)
+        if share < np.inf:
+            report.rounded.setdefault(name, share)
         seen = {w: _at_most_undecided(row) for w, row in seen.items()}
     elif name in again.report.precision:
         report.seen_to(name, again.report.precision[name])
-    report.rows = [
-        seen.pop(row.witness, row)
-        if (row.leaf, row.point) == (name, point.number)
-        else row
-        for row in report.rows
-    ]
-    report.rows += seen.values()
+    _replace(report, seen, name, point.number)
     report.widened.add(name)
+    if name not in again.coarse:
+        report.coarse.discard(name)
     report.blind.discard((name, point.number))
     report.blind |= {place for place in again.report.blind if place[0] == name}
     still = any(row.failed for row in report.rows if row.leaf == name)
-    told = [f for f in again.report.findings if f.leaf == name]
-    told = told or [f for f in report.findings if f.leaf == name and still]
+    known = [f for f in report.findings if f.leaf == name and still]
+    told = [f for f in known if f.point < point.number]
+    told = told or [f for f in again.report.findings if f.leaf == name] or known
     report.findings = [f for f in report.findings if f.leaf != name] + told
+
+
+def _put_rows(report, again, name, number):
+    """Rows in the place of those beside the same witnesses."""
+    _replace(
+        report, {r.witness: r for r in _rows(again.report, name, number)}, name, number
+    )
+
+
+def _replace(report, seen, name, number):
+    report.rows = [
+        seen.pop(row.witness, row) if (row.leaf, row.point) == (name, number) else row
+        for row in report.rows
+    ]
+    report.rows += seen.values()
 
 
 def _off(point, again, name):

@@ -6,6 +6,7 @@ others (integers, booleans, keys, strings, callables) stay as they are, and say 
 
 import functools
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,10 @@ class Subject:
     """
 
     def __init__(self, f, args, kwargs=None, argnums=None, has_aux=False):
+        if not callable(f):
+            raise InvalidArgument(f"`f` must be a function, but is {f!r}.")
+        if not isinstance(kwargs or {}, Mapping):
+            raise InvalidArgument(f"`kwargs` must be a mapping, but is {kwargs!r}.")
         self.f, self.args, self.kwargs = f, tuple(args), dict(kwargs or {})
         self.name = getattr(f, "__name__", type(f).__name__)
         self.argnums, self.has_aux = _positions(argnums, len(self.args)), has_aux

@@ -21,7 +21,10 @@ from .eager import compiled_quickly
 from .flow import FLOW, is_call
 from .perturbed import perturbed
 
-BITS = frozenset("bitcast_convert_type nextafter random_bits random_wrap".split())
+# What reads bits, or draws: in other types it would draw otherwise.
+BITS = frozenset(
+    "bitcast_convert_type nextafter random_bits random_wrap random_gamma".split()
+)
 CASTS = frozenset(("convert_element_type", "reduce_precision"))
 # What holds a program of its own for the type it adds in; bound by name again.
 SCATTERS = {

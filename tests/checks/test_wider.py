@@ -9,6 +9,7 @@ from jax import lax
 from jaxbp import check
 from jaxbp.checks.subject import Subject
 from jaxbp.checks.wider import Wider
+from jaxbp.errors import InvalidArgument
 from tests.checks.test_missed import with_rule
 
 X = jnp.array([0.3, -0.2, 0.8, 0.1, -1.1], jnp.float32)
@@ -104,11 +105,12 @@ def test_a_gradient_lost_in_its_own_rounding_is_no_agreement():
     assert "lost in its own rounding" in str(report)
 
 
-def test_a_gradient_of_numpy_s_is_judged_in_its_own_types():
+def test_a_gradient_of_numpy_s_is_asked_at_float64():
     f = lambda x: 1e4 + jnp.sum(jnp.sin(x))  # noqa: E731
     by_numpy = lambda x: np.cos(np.asarray(x))  # noqa: E731
-    assert not check(f, X, grad=by_numpy).widened
-    assert check(f, X, grad=jnp.cos).widened == {"x"}
+    off = lambda x: by_numpy(x) * np.float32([1, 1.01, 1, 1, 1])  # noqa: E731
+    assert check(f, X, grad=by_numpy) and check(f, X, grad=jnp.cos)
+    assert check(f, X, grad=off).verdict == "differ"
 
 
 def test_smooth_functions_have_no_edges():
@@ -124,3 +126,49 @@ def test_of_many_leaves_it_is_said_how_many_hide_something():
     report = check(f, many)
     assert report and report.coarse
     assert any("hides more than a tenth" in note for note in report.notes)
+
+
+def test_what_float64_cannot_be_asked_for_is_said():
+    """A callback takes the types it was written for."""
+    kind = jax.ShapeDtypeStruct((5,), jnp.float32)
+    held = lambda x: jax.pure_callback(np.asarray, kind, lax.stop_gradient(x))  # noqa: E731
+    f = lambda x: 1e4 + jnp.sum(jnp.sin(x)) + 0 * jnp.sum(held(X))  # noqa: E731
+    report = check(f, X)
+    assert report.verdict == "agree"
+    assert "x" in report.widened or "hides more than a tenth" in str(report)
+
+
+def test_modes_that_lose_digits_apart_are_judged_in_float64():
+    """Of a nearly singular matrix in float32 forward mode alone loses all."""
+    inverse = lambda a: jnp.sum(jnp.linalg.inv(a))  # noqa: E731
+    near = jnp.array([[1, 1], [1, 1.0001]], jnp.float32)
+    report = check(inverse, near)
+    assert report.verdict == "agree" and not report.failures, str(report)
+
+
+@pytest.mark.parametrize("share", [1.0, 1.05])
+def test_loops_that_stop_apart_in_a_batch(share):
+    """A batch of loops goes on until all have stopped; those that have stand still."""
+    ruled = jax.custom_vjp(lambda c: c)
+    ruled.defvjp(lambda c: (c, None), lambda _, g: (share * g,))
+    trips = jnp.array([2, 3, 4])
+    one = lambda c, n: lax.fori_loop(0, n, lambda _, z: jnp.sin(z) + c, c)  # noqa: E731
+    f = lambda c: 1e5 + jnp.sum(jax.vmap(one)(ruled(c), trips))  # noqa: E731
+    report = check(f, jnp.abs(normal(3)) + jnp.float32(0.5))
+    assert report.widened and report.verdict == ("agree" if share == 1 else "differ")
+
+
+def test_what_is_drawn_is_drawn_as_in_f():
+    key, shape = jax.random.key(0), (3,)
+    draws = lambda: jax.random.gamma(key, 2.0, shape).astype(jnp.float32)  # noqa: E731
+    report = check(lambda c: 1e5 + jnp.sum(jnp.tanh(c * draws())), jnp.abs(normal(3)))
+    assert report.verdict == "agree" and report.widened
+
+
+@pytest.mark.parametrize("name", ["seed", "f", "kwargs"])
+def test_what_makes_no_sense_is_refused(name):
+    given = {"f": jnp.sum, "seed": 0, "kwargs": None}
+    given[name] = {"f": 3, "seed": -1, "kwargs": [1]}[name]
+    f = given.pop("f")
+    with pytest.raises(InvalidArgument, match=f"`{name}` must be"):
+        check(f, X, **given)
