@@ -53,8 +53,8 @@ class Report(Shown):
       widened: leaves whose differences were taken of f in wider numbers than its own.
       rounded: leaf -> how far the gradient is from that of its operations in float64,
         as a share of this, where that is much.
-      coarse: leaves of which f's rounding hides more than a tenth along some direction,
-        and that could not be looked at in float64.
+      coarse: leaf -> whether at each point where it agrees f's rounding hides more than
+        a tenth along some direction, and it was not looked at in float64.
       stochastic: whether two calls of `f` differ, so that nothing was compared.
     """
 
@@ -69,7 +69,7 @@ class Report(Shown):
     precision: dict = field(default_factory=dict)
     widened: set = field(default_factory=set)
     rounded: dict = field(default_factory=dict)
-    coarse: set = field(default_factory=set)
+    coarse: dict = field(default_factory=dict)
     stochastic: bool = False
 
     @property
@@ -237,7 +237,7 @@ class Report(Shown):
         hidden = [
             name
             for name in self.looked_at
-            if name in self.coarse
+            if self.coarse.get(name)
             and self.precision.get(name, 0.0) <= COARSE  # else it is said below
             and self.verdict_of(name) == AGREE
         ]

@@ -47,7 +47,7 @@ def look_wider(check, point, count):
     if not check.settings.differences:
         return
     doubts = _doubts(check, point)
-    check.report.coarse |= point.coarse
+    _note_coarse(check.report, point)
     if not doubts or check.wider is None:
         return
     with jax.enable_x64(True), warnings.catch_warnings():
@@ -75,6 +75,15 @@ def _doubts(check, point):
         if unsure or coarse or name in check.report.widened:
             found[name] = unsure | {DIFFERENCES}
     return found
+
+
+def _note_coarse(report, point):
+    """The leaves that agree at no point without that something may hide."""
+    for name in report.looked_at:
+        rows = _rows(report, name, point.number)
+        if any(r.witness == DIFFERENCES and r.verdict == AGREE for r in rows):
+            before = report.coarse.get(name, True)
+            report.coarse[name] = before and name in point.coarse
 
 
 def _no_transposes(report, number):
@@ -175,7 +184,7 @@ def _put(report, point, again, name, witnesses):
     _replace(report, seen, name, point.number)
     report.widened.add(name)
     if name not in again.coarse:
-        report.coarse.discard(name)
+        report.coarse[name] = False
     report.blind.discard((name, point.number))
     report.blind |= {place for place in again.report.blind if place[0] == name}
     still = any(row.failed for row in report.rows if row.leaf == name)

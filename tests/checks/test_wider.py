@@ -122,9 +122,9 @@ def test_smooth_functions_have_no_edges():
 
 def test_of_many_leaves_it_is_said_how_many_hide_something():
     many = [normal(2, seed=i) for i in range(40)]
-    f = lambda p: 3e3 + sum(jnp.sum(jnp.sin(v)) for v in p)  # noqa: E731
+    f = lambda p: 3e4 + sum(jnp.sum(jnp.sin(v)) for v in p)  # noqa: E731
     report = check(f, many)
-    assert report and report.coarse
+    assert report and any(report.coarse.values())
     assert any("hides more than a tenth" in note for note in report.notes)
 
 
@@ -132,7 +132,7 @@ def test_what_float64_cannot_be_asked_for_is_said():
     """A callback takes the types it was written for."""
     kind = jax.ShapeDtypeStruct((5,), jnp.float32)
     held = lambda x: jax.pure_callback(np.asarray, kind, lax.stop_gradient(x))  # noqa: E731
-    f = lambda x: 1e4 + jnp.sum(jnp.sin(x)) + 0 * jnp.sum(held(X))  # noqa: E731
+    f = lambda x: 1e5 + jnp.sum(jnp.sin(x)) + 0 * jnp.sum(held(X))  # noqa: E731
     report = check(f, X)
     assert report.verdict == "agree"
     assert "x" in report.widened or "hides more than a tenth" in str(report)
