@@ -52,11 +52,15 @@ def look_wider(check, point, count):
         return
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # f's own were given before
-        again = _in_float64(check, point, set().union(*doubts.values()))
-        if again is None:
-            return
         names = check.subject.names
-        again.compare(count, [j for j, name in enumerate(names) if name in doubts])
+        leaves = [j for j, name in enumerate(names) if name in doubts]
+        try:
+            again = _in_float64(check, point, set().union(*doubts.values()))
+            if again is None:
+                return
+            again.compare(count, leaves)
+        except Exception:  # an operation has no form for float64, or no batching
+            return
     for name, witnesses in doubts.items():
         _put(check.report, point, again, name, witnesses)
     _put_rows(check.report, again, ADJOINT, point.number)
@@ -104,8 +108,8 @@ def _rows(report, name, number):
 
 
 def _in_float64(check, point, witnesses):
-    """The Point in float64; None where f or its gradient cannot be computed in it, or
-    f is another there by more than its rounding explains."""
+    """The Point in float64; None where f is another there by more than its rounding
+    explains."""
     again, wider = copy.copy(check), check.wider
     own, judged = check.report, check.report.judged
     wanted = {judged, *witnesses}
@@ -116,31 +120,27 @@ def _in_float64(check, point, witnesses):
     again.dtypes = [np.dtype(np.float64)] * len(check.dtypes)
     again.settings = _settings(check)
     xs, y_bar = list(map(wide, point.xs)), list(map(wide, point.y_bar))
-    try:
-        y = wider.evaluate(xs)
-        if not _is_own(point, y):
-            return None
-        again.reverses = {
-            name: _reverse(wider, check.reverses[name], point, xs, y_bar)
-            for name in point.bars
-            if name in wanted
-        }
-        again.forwards = {
-            name: wider.forward(slopes)
-            for name, slopes in check.forwards.items()
-            if name in wanted
-        }
-        bars = {name: run(xs, y_bar)[1] for name, run in again.reverses.items()}
-        wider.values.least = check.values.least  # one number of lanes, one program
-        wider.values(xs, y_bar, [], [])  # whether it can be batched
-    except Exception:  # an operation without a form for float64, or without batching
+    y = wider.evaluate(xs)
+    if not _is_own(point, y):
         return None
+    again.reverses = {
+        name: _reverse(wider, name, check.reverses[name], point, xs, y_bar)
+        for name in point.bars
+        if name in wanted
+    }
+    again.forwards = {
+        name: wider.forward(name, slopes)
+        for name, slopes in check.forwards.items()
+        if name in wanted
+    }
+    bars = {name: run(xs, y_bar)[1] for name, run in again.reverses.items()}
+    wider.values.least = check.values.least  # one number of lanes, one program
     return type(point)(again, point.number, xs, y, y_bar, bars)
 
 
-def _reverse(wider, reverse, point, xs, y_bar):
+def _reverse(wider, name, reverse, point, xs, y_bar):
     """A reverse mode in float64; a gradient of numpy's as it is, of such arguments."""
-    found = wider.reverse(reverse, point.y_bar)
+    found = wider.reverse(name, reverse, point.y_bar)
     try:
         found(xs, y_bar)
     except NEEDS_VALUES:

@@ -55,19 +55,21 @@ class Wider:
         self.values.ways = self.values.ways[:1]  # as one program, or not at all
         self._kept: dict = {}
 
-    def reverse(self, reverse, y_bar):
-        """WiderReverse of a reverse mode, the same each time."""
-        if reverse not in self._kept:
-            self._kept[reverse] = WiderReverse(self, reverse.x_bar, y_bar)
-        return self._kept[reverse]
+    def reverse(self, name, reverse, y_bar):
+        """WiderReverse of a reverse mode, the same as long as that is."""
+        of = getattr(reverse, "grad", reverse)
+        return self._once(name, of, lambda: WiderReverse(self, reverse.x_bar, y_bar))
 
-    def forward(self, slopes):
-        """Slopes of the same forward mode, the same each time."""
-        if slopes not in self._kept:
-            like = self.own.device(self.own.x), self.own.device(self.own.x)
-            along = self.widened(slopes.along, *like)
-            self._kept[slopes] = Slopes(self, along)
-        return self._kept[slopes]
+    def forward(self, name, slopes):
+        """Slopes of the same forward mode, the same as long as that is."""
+        like = self.own.device(self.own.x), self.own.device(self.own.x)
+        along = lambda: Slopes(self, self.widened(slopes.along, *like))  # noqa: E731
+        return self._once(name, slopes, along)
+
+    def _once(self, name, of, make):
+        if self._kept.get(name, (None,))[0] is not of:
+            self._kept[name] = of, make()
+        return self._kept[name][1]
 
     def outputs(self, *xs):
         return ir.evaluate_by(_Widening(), self.own.program, xs)
