@@ -70,7 +70,7 @@ def test_values_are_those_of_the_function(name):
     assert found[0].dtype == np.float64
 
 
-@pytest.mark.parametrize("offset", [1e3, 1e4, 1e5, 3e5])
+@pytest.mark.parametrize("offset", [1e4, 3e5])
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.2])
 def test_one_wrong_element_beside_an_offset(offset, share):
     factors = jnp.ones(5, X.dtype).at[1].set(share)
@@ -80,8 +80,13 @@ def test_one_wrong_element_beside_an_offset(offset, share):
     assert check(lambda x: offset + jnp.sum(jnp.tanh(x)), X).verdict == "agree"
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
-@pytest.mark.parametrize("wrong", ["sign", "transpose", "dropped", "scaled"])
+@pytest.mark.parametrize(
+    ("dtype", "wrong"),
+    [
+        (jnp.bfloat16, "sign"), (jnp.float16, "dropped"),
+        (jnp.bfloat16, "transpose"), (jnp.float16, "scaled"),
+    ],
+)  # fmt: skip
 def test_errors_in_networks_of_16_bits(dtype, wrong):
     turns = {
         "sign": lambda g: -g,
