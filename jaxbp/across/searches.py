@@ -50,13 +50,11 @@ def _by(score: Callable) -> Callable[[Graph, Work], list[Vertex]]:
 def _tried(graph: Graph, vertex: Vertex, work: Work, score) -> tuple:
     trial = work.again()
     products = graph.products(vertex, trial)
-    grown = sum(term.factor.size for *_, b in products for term in b.terms)
-    for block in (*graph.ahead[vertex].values(), *graph.behind[vertex].values()):
-        grown -= sum(term.factor.size for term in block.terms)
+    near = (*graph.ahead[vertex].values(), *graph.behind[vertex].values())
+    after = [term.factor.size for *_, block in products for term in block.terms]
+    before = [term.factor.size for block in near for term in block.terms]
+    grown, more = sum(after) - sum(before), len(after) - len(before)
     size = math.prod(graph.shapes[vertex])
-    more = sum(len(b.terms) for *_, b in products)
-    for block in (*graph.ahead[vertex].values(), *graph.behind[vertex].values()):
-        more -= len(block.terms)
     return (score(trial.time_s, size, more), trial.time_s, grown), (products, trial)
 
 

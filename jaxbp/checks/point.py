@@ -15,6 +15,7 @@ from .judge import judge_elements, judge_slope
 from .looks import Looker
 from .pooled import pooled
 from .rows import (
+    ADJOINT,
     AGREE,
     DIFFER,
     DIFFERENCES,
@@ -384,7 +385,7 @@ class Point:
             dtype = max(self.dtypes, key=epsilon)
             allowed += self.check.settings.rtol(dtype) * size
             allowed += rounding.lost(dtype) * self.looker.value_size  # f's own
-            where = self.where("adjoint identity", witness=f"{system} adjoint")
+            where = self.where(ADJOINT, witness=f"{system} adjoint")
             where["judged"] = f"{system} reverse"
             rows.append(judge_slope(where, None, 1.0, right, left, allowed))
         return rows

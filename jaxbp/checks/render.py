@@ -2,7 +2,7 @@
 
 from ..display import Column, Line, Page, Table, Words
 from .report import EMPTY, is_empty
-from .rows import AGREE, DIFFER, DIFFERENCES, KINK, NOT_FINITE, UNDECIDED
+from .rows import ADJOINT, AGREE, DIFFER, DIFFERENCES, KINK, NOT_FINITE, UNDECIDED
 
 TONES = {DIFFER: "bad", NOT_FINITE: "bad", UNDECIDED: "warn"}
 
@@ -80,7 +80,7 @@ def _legend(report) -> str:
 def _adjoint_lines(report):
     """One line for each system: how far its modes are from being transposes."""
     for witness in (w for w in report.witnesses if w.endswith("adjoint")):
-        row = report.worst("adjoint identity", witness)
+        row = report.worst(ADJOINT, witness)
         system = witness.removesuffix(" adjoint")
         says = "the two modes are NOT transposes" if row.failed else "holds"
         identity = "⟨y_bar, J x_dot⟩ = ⟨Jᵀ y_bar, x_dot⟩"

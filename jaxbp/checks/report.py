@@ -8,6 +8,7 @@ from ..display import Shown
 from ..errors import JaxbpError
 from .rows import (
     AGREE,
+    CLOSELY,
     COARSE,
     DIFFER,
     DIFFERENCES,
@@ -245,7 +246,7 @@ class Report(Shown):
             leaves = ", ".join(f"`{name}`" for name in hidden)
             if len(hidden) > NAMED:
                 leaves = f"{len(hidden)} of {len(self.looked_at)} leaves"
-            self.notes.append(HIDDEN.format(leaves=leaves))
+            self.notes.append(HIDDEN.format(leaves=leaves, most=CLOSELY))
         for leaf, share in self.rounded.items():
             self.notes.append(ROUNDED.format(leaf=leaf, share=share))
 
@@ -297,7 +298,7 @@ UNSEEN = (
 )
 HIDDEN = (
     "Along some directions f's rounding hides more than a tenth of the slope by "
-    "{leaves}: a wrong element may pass there. Of up to 32 leaves (`argnums`) f is "
+    "{leaves}: a wrong element may pass there. Of up to {most} leaves (`argnums`) f is "
     "computed in float64 where it can be."
 )
 ROUNDED = (

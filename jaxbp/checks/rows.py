@@ -10,6 +10,8 @@ FAILURES = (DIFFER, NOT_FINITE)
 DIFFERENCES = "differences"
 COARSE = 0.1  # of a slope: what the differences may err by without a word
 BARELY = 1.5  # times what is allowed: noise alone may be as much
+ADJOINT = "adjoint identity"  # the leaf of its rows
+CLOSELY = 32  # leaves that are looked at in float64 for a coarse one alone, at most
 YOURS = "yours"  # the gradient that the user gave
 
 

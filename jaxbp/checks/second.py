@@ -21,7 +21,9 @@ from .judge import over
 from .looks import Settings
 from .report import Report
 from .rows import (
+    ADJOINT,
     AGREE,
+    CLOSELY,
     COARSE,
     DIFFERENCES,
     NOT_FINITE,
@@ -29,9 +31,6 @@ from .rows import (
     YOURS,
 )
 from .witness import Given
-
-ADJOINT = "adjoint identity"
-CLOSELY = 32  # leaves at most: of more, two programs more would take too long
 
 
 def look_wider(check, point, count):
@@ -63,7 +62,8 @@ def look_wider(check, point, count):
             return
     for name, witnesses in doubts.items():
         _put(check.report, point, again, name, witnesses)
-    _put_rows(check.report, again, ADJOINT, point.number)
+    adjoint = {r.witness: r for r in _rows(again.report, ADJOINT, point.number)}
+    _replace(check.report, adjoint, ADJOINT, point.number)
 
 
 def _doubts(check, point):
@@ -194,14 +194,8 @@ def _put(report, point, again, name, witnesses):
     report.findings = [f for f in report.findings if f.leaf != name] + told
 
 
-def _put_rows(report, again, name, number):
-    """Rows in the place of those beside the same witnesses."""
-    _replace(
-        report, {r.witness: r for r in _rows(again.report, name, number)}, name, number
-    )
-
-
 def _replace(report, seen, name, number):
+    """Rows by witness in the place of those of a leaf at a point."""
     report.rows = [
         seen.pop(row.witness, row) if (row.leaf, row.point) == (name, number) else row
         for row in report.rows

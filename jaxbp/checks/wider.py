@@ -26,14 +26,6 @@ BITS = frozenset(
     "bitcast_convert_type nextafter random_bits random_wrap random_gamma".split()
 )
 CASTS = frozenset(("convert_element_type", "reduce_precision"))
-# What holds a program of its own for the type it adds in; bound by name again.
-SCATTERS = {
-    "scatter": lax.scatter, "scatter-add": lax.scatter_add, "scatter_add":
-    lax.scatter_add, "scatter-mul": lax.scatter_mul, "scatter_mul": lax.scatter_mul,
-    "scatter-min": lax.scatter_min, "scatter_min": lax.scatter_min,
-    "scatter-max": lax.scatter_max, "scatter_max": lax.scatter_max,
-    "scatter-sub": getattr(lax, "scatter_sub", None),
-}  # fmt: skip
 TYPES = ("new_dtype", "preferred_element_type", "dtype")  # parameters that name one
 
 
@@ -152,11 +144,11 @@ class _Widening:
     def _bound(self, eqn, values):
         params = ir.call_params(eqn.primitive, eqn.params)
         name = eqn.primitive.name
-        if name in BITS or ir.inner_programs(params) and name not in SCATTERS:
+        if _is_scatter(name, params):
+            return [_scattered(name, params, values)]
+        if name in BITS or ir.inner_programs(params):
             values = self.plain(values, [a.aval for a in eqn.invars])
             return _listed(eqn, eqn.primitive.bind(*values, **params))
-        if name in SCATTERS:
-            return [_scattered(name, params, values)]
         params = {k: _wider_parameter(k, v) for k, v in params.items()}
         return _listed(eqn, eqn.primitive.bind(*values, **params))
 
@@ -169,10 +161,17 @@ class _Widening:
         return ir.evaluate_by(self, programs.solve, [*consts, *b])
 
 
+def _is_scatter(name, params):
+    """Whether it adds, multiplies or sets: not what applies a function in place."""
+    by_name = name.startswith("scatter")
+    return by_name and (name != "scatter" or params["update_jaxpr"] is None)
+
+
 def _scattered(name, params, values):
+    """By name again, as its parameters hold a program for the type it adds in."""
     operand, indices, updates = values
     kept = ("indices_are_sorted", "unique_indices", "mode")
-    return SCATTERS[name](
+    return getattr(lax, name.replace("-", "_"))(
         operand, indices, updates, params["dimension_numbers"],
         **{k: params[k] for k in kept},
     )  # fmt: skip
@@ -193,6 +192,7 @@ def _dtype(value):
 
 
 def _cast(value, dtype):
-    if _dtype(value) == dtype or jnp.issubdtype(dtype, jax.dtypes.extended):
-        return value
-    return lax.convert_element_type(value, dtype)
+    """`value` in another type; keys of random numbers have but one."""
+    return (
+        value if jnp.issubdtype(dtype, jax.dtypes.extended) else ir.cast(value, dtype)
+    )

@@ -163,6 +163,15 @@ def test_loops_that_stop_apart_in_a_batch(share):
     assert report.widened and report.verdict == ("agree" if share == 1 else "differ")
 
 
+def test_a_function_applied_in_place_is_applied_in_float64_too():
+    """A scatter that applies a function is no scatter that sets."""
+    held = jnp.array([0.3, 0.7], jnp.float32)
+    scale = lambda: held.at[jnp.array([0])].apply(jnp.exp)  # noqa: E731
+    f = lambda x: 1e5 + jnp.sum(jnp.sin(x) * scale()[0])  # noqa: E731
+    report = check(f, X)
+    assert report.verdict == "agree" and report.widened
+
+
 def test_what_is_drawn_is_drawn_as_in_f():
     key, shape = jax.random.key(0), (3,)
     draws = lambda: jax.random.gamma(key, 2.0, shape).astype(jnp.float32)  # noqa: E731
