@@ -217,6 +217,7 @@ class Slopes:
     def __init__(self, subject, along, refusals=(), together=None):
         self.along = along
         self.alone = _Pushed(subject, [along], refusals)
+        self._rounded = perturbed(self.alone.lane)
         self.together, self.number = together, together.add(along) if together else 0
 
     def __call__(self, xs, y_bar, probes):
@@ -228,12 +229,21 @@ class Slopes:
 
     def uncompiled(self, xs, y_bar, probe):
         """The same for one of `probes`, operation by operation."""
+        operands = self._operands(xs, y_bar, probe)
+        return np.asarray(self.alone.lane(*operands), np.float64)[0]
+
+    def rounded(self, seed, xs, y_bar, probe):
+        """The slope along one of `probes` where every operation rounds at random."""
+        found = self._rounded(np.uint32(seed), *self._operands(xs, y_bar, probe))
+        return float(found[0, 0])
+
+    def _operands(self, xs, y_bar, probe):
         leaf, direction = probe
         dots = [np.zeros_like(x) for x in xs]
         dots[leaf] = direction.astype(xs[leaf].dtype)
         y_bar = [jnp.asarray(b) for b in y_bar]
         point, dots = (self.alone.subject.device(a) for a in (xs, dots))
-        return np.asarray(self.alone.lane(point, dots, y_bar), np.float64)[0]
+        return point, dots, y_bar
 
 
 class Together:

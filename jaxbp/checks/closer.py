@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 
 from .batch import moved
-from .closeness import inner, wide
+from .closeness import epsilon, inner, wide
 from .differences import SAFETY
 
 SHORTER = (3.0, 48.0)  # further ladders that a disagreement must survive,
 SUPPORT = 3  # steps of all ladders, shorter than those taken, put it in doubt
 LONGER = 2.0  # and a longer one, where it is so many times longer at least
 NODES, DEGREE = 32, 7  # of the gradient between the ends, and of its smooth part
-PEAK = 12  # points, each four times as far, to the side of a narrow peak
+PEAK = 4.0  # times as far is each point to the side of a narrow peak as the one before
 SWING = 0.2  # of a disagreement: more is left of the gradient where it swings
 EXPLAINED = 8  # leaves that are found wrong: one wrong rule makes many so
 INNER = 0.8  # of a step: kinks beyond do not move the difference
@@ -108,6 +108,8 @@ class Closer:
         is the difference, and it goes to its value in the middle without a jump.
         """
         gap = _gap(look)
+        if self._is_rounding(look):
+            return True
         at, weights = np.polynomial.legendre.leggauss(NODES)
         between = self._between(look, at)
         if not np.isfinite(between).all():
@@ -121,10 +123,21 @@ class Closer:
             return False
         return abs(smooth[0] - look.value) < SWING * gap or self._is_narrow(look)
 
+    def _is_rounding(self, look):
+        """Whether f's rounding at the ends of the step is as large as what is missing
+        between them: it may be much larger there than at the ends of longer steps, as
+        of the inverse of what is almost singular at the point."""
+        ends = [self._beside(look, sign * look.found.step) for sign in (1, -1)]
+        runs = [self.looker.sight.rounded(xs) for xs in ends]
+        known = [np.abs(run).max() for run in runs if run is not None]
+        return bool(known) and _gap(look) * look.found.step <= max(known)
+
     def _is_narrow(self, look):
         """Whether the gradient goes from its value in the middle to the other slope
         without a jump, to one side at least: a peak narrower than a step."""
-        distances = 0.25 ** np.arange(PEAK)[::-1]
+        dtype = self.looker.dtypes[look.probe.leaf]
+        count = int(-np.log(epsilon(dtype)) / np.log(PEAK))  # to the last places of x
+        distances = PEAK ** -np.arange(count, dtype=float)[::-1]
         for side in (distances, -distances):
             way = np.array([look.value, *self._between(look, side), look.found.value])
             if np.abs(np.diff(way)).max() < _gap(look) / 2:
@@ -133,12 +146,15 @@ class Closer:
 
     def _between(self, look, at):
         """The gradient along the look's direction at parts of its step."""
-        (j, d), found = (look.probe.leaf, look.probe.direction), []
-        for t in at * look.found.step:
-            xs = list(self.xs)
-            xs[j] = moved(xs[j], d, t)
-            found.append(inner(self.gradient(xs)[j], d))
-        return np.array(found)
+        j, d = look.probe.leaf, look.probe.direction
+        points = [self._beside(look, t) for t in at * look.found.step]
+        return np.array([inner(self.gradient(xs)[j], d) for xs in points])
+
+    def _beside(self, look, step):
+        """The point a step away along the look's direction."""
+        xs, j = list(self.xs), look.probe.leaf
+        xs[j] = moved(xs[j], look.probe.direction, step)
+        return xs
 
 
 def _gap(look):

@@ -117,11 +117,18 @@ class Comparison:
         """A gradient several times, where every operation rounds at random; None where
         nobody can have it do so."""
         run = getattr(self.reverses[name], "rounded", None)
-        if run is None:
-            return None
+        return run and self._at_random(run, xs, y_bar)
+
+    def rounded_push(self, name, xs, y_bar, probe):
+        """(n,) slopes by a forward mode along one direction, where every operation
+        rounds at random; None where nobody can have it do so."""
+        found = self._at_random(self.forwards[name].rounded, xs, y_bar, probe)
+        return found and np.array(found)
+
+    def _at_random(self, run, *operands):
         seeds = self.rng.integers(2**32, size=rounding.SHAKES, dtype=np.uint32)
         try:
-            return [run(seed, xs, y_bar) for seed in seeds]
+            return [run(seed, *operands) for seed in seeds]
         except Exception:  # a gradient of numpy's; a primitive that takes no part
             return None
 

@@ -17,7 +17,7 @@ from .closeness import (
 from .differences import Slope, sizes_of
 from .judge import judge_slope, over
 from .probes import bounded
-from .rows import AGREE, COARSE, DIFFER, DIFFERENCES, KINK, UNDECIDED
+from .rows import AGREE, DIFFER, DIFFERENCES, KINK, UNDECIDED
 from .sight import Sight
 
 MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is allowed
@@ -38,6 +38,8 @@ class Look:
       forwards: name -> (slope, its own rounding) of the forward modes.
       slack: what rounding may do to `value`.
       doubted: whether the differences disagree, by too little to be confirmed.
+      blurred: name -> what rounding every operation was seen to do to a forward mode,
+        of those that differ.
     """
 
     probe: object
@@ -46,6 +48,7 @@ class Look:
     slack: float
     forwards: dict = field(default_factory=dict)
     doubted: bool = False
+    blurred: dict = field(default_factory=dict)
 
 
 class Looker:
@@ -180,6 +183,8 @@ class Looker:
             )  # fmt: skip
             if row.verdict == DIFFER:
                 row = replace(row, verdict=self.explained(look, other))
+            if row.failed and abs(look.value - other) <= look.blurred.get(name, 0.0):
+                row = replace(row, verdict=UNDECIDED)
             rows.append(row)
         return rows
 
@@ -190,12 +195,26 @@ class Looker:
         gone = self.settings.rtol(dtype) * (abs(look.value) + abs(other))
         return gone + look.slack + terms + underflow(dtype)
 
-    def forwards_differ(self, look):
-        """Whether a forward mode differs by more than that from the judged gradient."""
-        return any(
-            abs(look.value - other) > self._allowed_forward(look, name)
+    def forwards_that_differ(self, look):
+        """Names of the forward modes that differ by more than that from the judged
+        gradient."""
+        return [
+            name
             for name, (other, _) in look.forwards.items()
-        )
+            if abs(look.value - other) > self._allowed_forward(look, name)
+        ]
+
+    def with_blur(self, look):
+        """The look with what rounding every operation does to the forward modes that
+        differ: those of an inverse of what is almost singular may have no digit."""
+        asked = look.probe.leaf, look.probe.direction
+        found = {}
+        for name in self.forwards_that_differ(look):
+            runs = self.check.rounded_push(name, self.xs, self.y_bar, asked)
+            if runs is not None:
+                apart = np.abs(runs - look.forwards[name][0])
+                found[name] = rounding.SAFETY * float(apart.max())
+        return replace(look, blurred=found) if found else look
 
     def explained(self, look, other):
         """The verdict on two exact derivatives along one direction that differ by more
@@ -257,14 +276,14 @@ class Looker:
         not tell."""
         return over(self.noise(look), abs(look.value)) if look.value else np.inf
 
-    def hides_some(self, looks):
-        """Whether along a direction of a leaf the differences err by more than a tenth
+    def hidden_share(self, looks):
+        """The most that the differences err by along directions of a leaf, as a share
         of the terms of the slope; of terms that are next to nothing there they may."""
         pairs = [(wide(self.x_bar[k.probe.leaf]), k.probe.direction) for k in looks]
         terms = np.array([norm(bar * direction) for bar, direction in pairs])
         noise = np.array([self.noise(look) for look in looks])
         large = terms > SMALL * terms.max()
-        return bool((noise[large] > COARSE * terms[large]).any())
+        return float((noise[large] / terms[large]).max(initial=0.0))
 
 
 def _terms(y_bar, y):

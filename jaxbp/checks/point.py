@@ -51,7 +51,7 @@ class Point:
         self.names, self.dtypes = check.subject.names, check.dtypes
         self.judged = bars[self.report.judged]
         self.slacks, self.measured = self._slacks(), {}
-        self.coarse: set = set()  # leaves of which some element is seen coarsely
+        self.hidden: dict = {}  # leaf -> share of a slope that f's rounding hides
         self.louder: list | None = None  # slacks, once rounding was measured
         self.looker = Looker(check, xs, y, y_bar, self.judged, self.slacks)
         told = next((n for n in bars if n != YOURS), YOURS)  # compiled, and exact
@@ -158,12 +158,13 @@ class Point:
         ]
         apart = any(self._over(j, bars[j])[0].any() for bars in others
                     for j in range(len(self.xs)))  # fmt: skip
-        apart |= any(map(self.looker.forwards_differ, looks))
+        apart |= any(map(self.looker.forwards_that_differ, looks))
         apart |= any(row.failed for row in self._adjoints(looks))
         if not apart:
             return [self._by_rounding(look) or look for look in looks]
         self.slacks = self.looker.slacks = self._louder()
-        return [self.looker.slackened(look, self.slacks) for look in looks]
+        looks = [self.looker.slackened(look, self.slacks) for look in looks]
+        return list(map(self.looker.with_blur, looks))
 
     def _by_rounding(self, look):
         """The look with what rounding does to the gradient, if that explains why the
@@ -225,8 +226,7 @@ class Point:
             if other != self.report.judged
         ]
         if looks:
-            if self.looker.hides_some(looks):
-                self.coarse.add(name)
+            self.hidden[name] = self.looker.hidden_share(looks)
             known = any(row.failed for row in rows)
             narrow = self._narrowed if self._is_explained(name) else _unless_certain
             rows += self._beside_directions(name, looks, None if known else narrow)
@@ -385,6 +385,7 @@ class Point:
             dtype = max(self.dtypes, key=epsilon)
             allowed += self.check.settings.rtol(dtype) * size
             allowed += rounding.lost(dtype) * self.looker.value_size  # f's own
+            allowed += sum(look.blurred.get(forward, 0.0) for look in here)
             where = self.where(ADJOINT, witness=f"{system} adjoint")
             where["judged"] = f"{system} reverse"
             rows.append(judge_slope(where, None, 1.0, right, left, allowed))

@@ -54,8 +54,8 @@ class Report(Shown):
       widened: leaves whose differences were taken of f in wider numbers than its own.
       rounded: leaf -> how far the gradient is from that of its operations in float64,
         as a share of this, where that is much.
-      coarse: leaf -> whether at each point where it agrees f's rounding hides more than
-        a tenth along some direction, and it was not looked at in float64.
+      hidden: leaf -> the share of a slope that f's rounding may hide along some
+        direction, at the point where it agrees and the least is hidden.
       stochastic: whether two calls of `f` differ, so that nothing was compared.
     """
 
@@ -70,7 +70,7 @@ class Report(Shown):
     precision: dict = field(default_factory=dict)
     widened: set = field(default_factory=set)
     rounded: dict = field(default_factory=dict)
-    coarse: dict = field(default_factory=dict)
+    hidden: dict = field(default_factory=dict)
     stochastic: bool = False
 
     @property
@@ -183,6 +183,10 @@ class Report(Shown):
         where = "the point given"
         if self.points > 1:
             where += f" and {self.points - 1} displaced"
+        unclear = self._points_where(lambda rows: not self._at(rows))
+        if unclear:
+            clear = f"{self.points - len(unclear)} of {self.points} points"
+            where = f"{clear}; not all can be told at {listed(map(place, unclear))}"
         return f"{self.name}: all witnesses agree at {where}."
 
     def page(self):
@@ -238,7 +242,7 @@ class Report(Shown):
         hidden = [
             name
             for name in self.looked_at
-            if self.coarse.get(name)
+            if self.hidden.get(name, 0.0) > COARSE
             and self.precision.get(name, 0.0) <= COARSE  # else it is said below
             and self.verdict_of(name) == AGREE
         ]

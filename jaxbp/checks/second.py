@@ -32,6 +32,8 @@ from .rows import (
 )
 from .witness import Given
 
+FINE = 3e-4  # of a slope: what f's rounding may hide where a rule of f's may be wrong
+
 
 def look_wider(check, point, count):
     """Looks in float64 at the leaves of which a Point tells little, and puts what is
@@ -46,7 +48,7 @@ def look_wider(check, point, count):
     if not check.settings.differences:
         return
     doubts = _doubts(check, point)
-    _note_coarse(check.report, point)
+    _note_hidden(check.report, point)
     if not doubts or check.wider is None:
         return
     with jax.enable_x64(True), warnings.catch_warnings():
@@ -69,25 +71,31 @@ def look_wider(check, point, count):
 def _doubts(check, point):
     """leaf -> witnesses whose rows at the point are not sure."""
     found, modes = {}, _no_transposes(check.report, point.number)
+    most = FINE if check.rules_may_lie else COARSE  # values alone speak against rules
+    is_close = len(check.subject.x) <= CLOSELY
     for name in check.report.looked_at:
         rows = _rows(check.report, name, point.number)
         verdicts = {row.verdict for row in rows}
         if NOT_FINITE in verdicts or DIFFERENCES not in {row.witness for row in rows}:
             continue
         unsure = modes | {row.witness for row in rows if _is_unsure(row)}
-        coarse = name in point.coarse and len(check.subject.x) <= CLOSELY
-        if unsure or coarse or name in check.report.widened:
+        hides = is_close and point.hidden.get(name, 0.0) > most
+        if unsure or hides or name in check.report.widened:
             found[name] = unsure | {DIFFERENCES}
     return found
 
 
-def _note_coarse(report, point):
-    """The leaves that agree at no point without that something may hide."""
+def _note_hidden(report, point):
+    """How much may hide of each leaf at the point where it agrees the most clearly."""
     for name in report.looked_at:
         rows = _rows(report, name, point.number)
         if any(r.witness == DIFFERENCES and r.verdict == AGREE for r in rows):
-            before = report.coarse.get(name, True)
-            report.coarse[name] = before and name in point.coarse
+            _less_hidden(report, name, point)
+
+
+def _less_hidden(report, name, point):
+    share = point.hidden.get(name, 0.0)
+    report.hidden[name] = min(share, report.hidden.get(name, share))
 
 
 def _no_transposes(report, number):
@@ -183,8 +191,7 @@ def _put(report, point, again, name, witnesses):
         report.seen_to(name, again.report.precision[name])
     _replace(report, seen, name, point.number)
     report.widened.add(name)
-    if name not in again.coarse:
-        report.coarse[name] = False
+    _less_hidden(report, name, again)
     report.blind.discard((name, point.number))
     report.blind |= {place for place in again.report.blind if place[0] == name}
     still = any(row.failed for row in report.rows if row.leaf == name)

@@ -95,7 +95,7 @@ class Sight:
         for distance in BESIDE if here is not None else ():
             there = list(self.xs)
             there[leaf] = moved(x, sizes_of(x, one_by_one=True), distance)
-            beside = self._rounded(there)
+            beside = self.rounded(there)
             if beside is not None:
                 own = max(own or 0.0, float(np.abs(beside - here).max()) / ROUNDED)
         if own is None:
@@ -123,10 +123,10 @@ class Sight:
 
     @functools.cached_property
     def rounded_here(self):
-        """What `_rounded` says at the point; None without values."""
-        return self._rounded(self.xs) if self.values is not None else None
+        """What `rounded` says at the point; None without values."""
+        return self.rounded(self.xs) if self.values is not None else None
 
-    def _rounded(self, xs):
+    def rounded(self, xs):
         """Changes of f's value as every operation rounds at random; None if unknown."""
         runs = self.values.rounded(xs, self.y_bar, range(rounding.SHAKES))
         return runs if runs is not None and np.isfinite(runs).all() else None

@@ -31,7 +31,8 @@ TYPES = ("new_dtype", "preferred_element_type", "dtype")  # parameters that name
 
 class Wider:
     """f of a Subject in float64, with `x`, `y`, `names`, `outputs`, `evaluate`,
-    `device`, `largest` as there. To be used under `jax.enable_x64(True)`.
+    `device`, `largest` as there, and its `program` in its own types. To be used under
+    `jax.enable_x64(True)`.
 
     Args:
       subject: Subject whose `program` is known.
@@ -39,7 +40,7 @@ class Wider:
 
     def __init__(self, subject):
         self.own, self.largest, self.names = subject, subject.largest, subject.names
-        self.name = subject.name
+        self.name, self.program = subject.name, subject.program
         self.x, self.y = list(map(wide, subject.x)), list(map(wide, subject.y))
         self._evaluate = compiled_quickly(self.outputs)
         self._x64 = jax.config.read("jax_enable_x64")

@@ -244,6 +244,9 @@ def _by_differences(call, active, why: str) -> Fault | None:
     if report.verdict == "cannot tell":
         return Fault("derivative", said=f"Nobody can tell: {why}.", sure=False)
     row = report.failures[0]
+    if row.witness == "value":
+        said = f"Nobody can tell: the function's value is {row.value} here."
+        return Fault("derivative", said=said, sure=False)
     if not np.isfinite([row.value, row.other]).any():
         said = "Nobody can tell: neither the rule nor the function is finite here."
         return Fault("derivative", said=said, sure=False)

@@ -144,3 +144,19 @@ def test_a_report_without_rows_has_an_empty_table():
     report = jaxbp.check_rules(lambda x: jnp.sum(x**2), jnp.ones(2))
     assert not report.rows and not report.table().lines
     str(report.table())
+
+
+@pytest.mark.parametrize("away", [1e-9, 1e-6])
+def test_what_is_almost_singular_is_not_called_wrong(away):
+    """At 1e-9 forward mode has no digit of -1, and f is flat at every visible step."""
+    f = lambda a: jnp.sum(jnp.linalg.inv(a))  # noqa: E731
+    report = check(f, jnp.array([[1.0, 1.0], [1.0, 1 + away]]))
+    assert report.verdict in ("agree", "cannot tell") and not report.failures
+    unclear = [note for note in report.notes if "the point given" in note]
+    assert unclear and "not all can be told at the point given" in report.headline
+
+
+def test_draws_by_rejection_are_named():
+    drawn = lambda a: jnp.sum(jax.random.gamma(jax.random.key(0), a, (3,)))  # noqa: E731
+    report = check(drawn, 2.5)
+    assert report.verdict == "differ" and "rejection" in str(report)
