@@ -33,13 +33,11 @@ def adjoint_sums(looks, forward, x_bar):
       x_bar: list of arrays by leaf: the gradient by the same system's reverse mode.
 
     Returns:
-      (<y_bar, J x_dot>, <x_bar, x_dot>, size, rounding): `size` as in `adjoint_gap`.
+      (<y_bar, J x_dot>, <x_bar, x_dot>, size): `size` as in `adjoint_gap`.
     """
-    pushed = [look.forwards[forward] for look in looks]
-    rounding = sum(terms for _, terms in pushed) + sum(look.slack for look in looks)
     bars = [x_bar[look.probe.leaf] for look in looks]
     right, size = _paired(bars, [look.probe.direction for look in looks])
-    return sum(slope for slope, _ in pushed), right, size, rounding
+    return sum(look.forwards[forward][0] for look in looks), right, size
 
 
 def _paired(bars, dots):

@@ -24,6 +24,7 @@ MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is all
 SHORTENED = 0.25, 0.5  # powers of the largest number: by such a direction is divided
 SMALL = 0.01  # of the largest terms of a leaf
 HIDES = 0.1  # of the steepest slope: what may hide where f seems not to change
+FLUSHED = 2.0**10  # times what underflows: so much larger may it be made on its way
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
 
@@ -190,10 +191,15 @@ class Looker:
 
     def _allowed_forward(self, look, name):
         """The gap to a forward mode that rounding explains."""
-        other, terms = look.forwards[name]
-        dtype = self.dtypes[look.probe.leaf]
-        gone = self.settings.rtol(dtype) * (abs(look.value) + abs(other))
-        return gone + look.slack + terms + underflow(dtype)
+        relative = self.settings.rtol(self.dtypes[look.probe.leaf])
+        sizes = abs(look.value) + abs(look.forwards[name][0])
+        return relative * sizes + self.rounding(look, name)
+
+    def rounding(self, look, name):
+        """What rounding does to the gradient and to a forward mode along a direction."""
+        _, terms = look.forwards[name]
+        flushed = FLUSHED * underflow(self.dtypes[look.probe.leaf])
+        return look.slack + terms + flushed
 
     def forwards_that_differ(self, look):
         """Names of the forward modes that differ by more than that from the judged

@@ -381,10 +381,11 @@ class Point:
             if x_bar is None or not all(np.isfinite(wide(b)).all() for b in x_bar):
                 continue
             here = [look for look in looks if forward in look.forwards]
-            left, right, size, allowed = adjoint_sums(here, forward, x_bar)
+            left, right, size = adjoint_sums(here, forward, x_bar)
             dtype = max(self.dtypes, key=epsilon)
-            allowed += self.check.settings.rtol(dtype) * size
+            allowed = self.check.settings.rtol(dtype) * size
             allowed += rounding.lost(dtype) * self.looker.value_size  # f's own
+            allowed += sum(self.looker.rounding(look, forward) for look in here)
             allowed += sum(look.blurred.get(forward, 0.0) for look in here)
             where = self.where(ADJOINT, witness=f"{system} adjoint")
             where["judged"] = f"{system} reverse"

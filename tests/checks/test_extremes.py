@@ -178,3 +178,11 @@ def test_of_many_wrong_leaves_the_first_are_explained():
     assert "and 3 more, in the table" in report.headline
     assert {row.leaf for row in report.failures} >= {f"x['x{i:02}']" for i in range(11)}
     assert "`jaxbp.check_rules` names it" in str(report)
+
+
+@pytest.mark.parametrize("factor", [1, 3, 10])
+def test_what_underflows_in_one_mode_alone(factor):
+    """A CPU takes products below 1e-38 for zero, before or after a factor."""
+    z, tiny = jnp.array([0.3, -0.2, 0.8, 0.1, -1.1], jnp.float32), jnp.float32(5e-20)
+    f = lambda w, b: factor * jnp.sum((tiny * (w * z + b)) ** 2)  # noqa: E731
+    assert not check(f, z + 1, z).failures
