@@ -196,7 +196,7 @@ class Looker:
         return relative * sizes + self.rounding(look, name)
 
     def rounding(self, look, name):
-        """What rounding does to the gradient and to a forward mode along a direction."""
+        """What rounding does to the gradient and a forward mode along a direction."""
         _, terms = look.forwards[name]
         flushed = FLUSHED * underflow(self.dtypes[look.probe.leaf])
         return look.slack + terms + flushed

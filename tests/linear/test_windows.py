@@ -172,3 +172,36 @@ def test_many_numbers_are_joined_by_few_kernels():
     ]
     ours, theirs = [push(X, X**2) for push in second]
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
+
+
+def apart(x):
+    return sum(jnp.sin(x[9 * i] * x[9 * i + 4]) for i in range(40))
+
+
+def touching(x):
+    return sum(jnp.sin(x[9 * i] * x[9 * (i + 1)]) for i in range(40))
+
+
+def far_rows(x):
+    m = x.reshape(200, 20)
+    return sum(jnp.sum(jnp.sin(m[5 * i])) for i in range(20))
+
+
+def pairs(x):
+    return sum(jnp.prod(x[9 * i : 9 * i + 2]) for i in range(40))
+
+
+@pytest.mark.parametrize("f, way", [
+    (apart, "scatter"), (far_rows, "scatter"), (touching, "scatter-add"),
+    (pairs, "scatter-add"),
+])  # fmt: skip
+def test_what_is_read_once_is_written_and_not_added(f, way):
+    program = jax.make_jaxpr(jaxbp.grad(f))(X)
+    found = {e.primitive.name for e in ir.every_equation(program.jaxpr)}
+    assert way in found and len(found & {"scatter", "scatter-add", "scatter_add"}) == 1
+    np.testing.assert_allclose(jaxbp.grad(f)(X), jax.grad(f)(X), rtol=1e-12)
+    twice = lambda g: lambda x: jnp.sum(g(f)(x) ** 2)  # noqa: E731
+    second = jaxbp.grad(twice(jaxbp.grad))(X), jax.grad(twice(jax.grad))(X)
+    np.testing.assert_allclose(*second, rtol=1e-12)
+    batched = jax.vmap(jaxbp.grad(f))(jnp.stack([X, 2 * X]))
+    np.testing.assert_allclose(batched[1], jax.grad(f)(2 * X), rtol=1e-12)
