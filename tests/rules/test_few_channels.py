@@ -42,6 +42,30 @@ def test_values(layout, channels):
             np.testing.assert_allclose(a, b, 1e-10, 1e-10)
 
 
+def test_channels_in_groups():
+    """Each channel by three filters of its own, as a cellular automaton senses: one of
+    a group in, three out, whatever their sum."""
+    draw = np.random.default_rng(0)
+    x, w, p = (
+        jnp.asarray(draw.normal(size=shape))
+        for shape in ((2, 6, 5, 4), (3, 3, 1, 12), (12, 4))
+    )
+    layout = ("NWHC", "WHIO", "NHWC")
+
+    def f(x, w, p):
+        def step(x, _):
+            y = lax.conv_general_dilated(
+                x, w, (1, 1), "SAME", dimension_numbers=layout, feature_group_count=4
+            )
+            return x + jnp.sin(jnp.swapaxes(y, 1, 2)) @ p, None
+
+        return jnp.sum(lax.scan(step, x, None, length=3)[0] ** 2)
+
+    ours = jax.jit(jaxbp.grad(f, (0, 1, 2)))(x, w, p)
+    for a, b in zip(ours, jax.grad(f, (0, 1, 2))(x, w, p), strict=True):
+        np.testing.assert_allclose(a, b, 1e-10, 1e-10)
+
+
 def test_nested_and_batched():
     f, (x, w) = stepped(LAYOUTS[0], 1, (3, 3))
     both = jax.jacfwd(jax.grad(f, 1), 1)(x, w)
