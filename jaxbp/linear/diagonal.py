@@ -94,7 +94,8 @@ def _by_shape(slope, params, residuals, shape) -> tuple[list, list]:
 
 
 def stepped(slope: Callable) -> Callable:
-    """Marks a slope of a few values only: to store it takes a byte an element."""
+    """Marks a slope that is a mask, or one of 0, 1/2, 1, -1: to store it takes a byte
+    an element."""
     slope.stepped = True  # pyright: ignore[reportFunctionMemberAccess]
     return slope
 

@@ -140,12 +140,23 @@ def _group_to(value, axis, groups, target):
     return lax.reshape(lax.transpose(split, rest), final)
 
 
+# Products of a group's channels in and out. XLA's library lays out the window of every
+# output: an image of 64 x 64 takes 3 x 3 of one channel 110 us, and 4 without it; 2 x 2
+# channels .3 of its time, 4 x 4 about the same, 8 x 8 2.5 to 15 times it.
+FEW_CHANNELS = 8
+
+
 def _convolved(x, kernel, specs, **params):
     """The convolution with axes in the order that XLA's library for CPUs takes (batch,
     space, features; space, in, out). Its compiler brings axes into that order itself,
-    but not within loops and branches: there it would go element by element. Compilers
-    for other devices take the transpositions into the convolution."""
+    but not within loops and branches: there it would go element by element, which is
+    faster only where there are few channels. Compilers for other devices take the
+    transpositions into the convolution."""
     lhs, rhs, out = specs
+    groups = params["feature_group_count"] * params.get("batch_group_count", 1)
+    if kernel.shape[rhs[0]] // groups * kernel.shape[rhs[1]] <= FEW_CHANNELS:
+        numbers = lax.ConvDimensionNumbers(*specs)
+        return lax.conv_general_dilated(x, kernel, dimension_numbers=numbers, **params)
     spatial = tuple(range(1, x.ndim - 1))
     image, last = (0, x.ndim - 1, *spatial), x.ndim - 1
     y = lax.conv_general_dilated(

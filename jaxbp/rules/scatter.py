@@ -202,18 +202,28 @@ def _won_of_few(indices, updates, params):
     rest = [axis for axis in range(len(updates.shape)) if axis not in windows]
     count = meeting(indices, params)
     at = lax.reshape(indices, (count, indices.shape[-1]))
-    pairs = (count, count, at.shape[1])
-    same = lax.eq(
-        lax.broadcast_in_dim(at, pairs, (0, 2)), lax.broadcast_in_dim(at, pairs, (1, 2))
+    columns = [lax.index_in_dim(at, i, 1, False) for i in range(at.shape[1])]
+    everywhere = lax.full((count, count), True)
+    same = functools.reduce(lax.bitwise_and, map(_equal_pairs, columns), everywhere)
+    # The least number of an equal one: an argmax would keep two values a pair.
+    numbers = lax.broadcasted_iota(np.int32, (count, count), 0)
+    first = lax.reduce_min(
+        lax.select(same, numbers, lax.full_like(numbers, count)), (0,)
     )
-    same = lax.reduce_and(same, (2,))
-    first = lax.expand_dims(lax.argmax(same, 1, np.int32), (1,))
     own = lax.add(lax.iota(np.int32, count), np.int32(1))
     into = lax.ScatterDimensionNumbers((), (0,), (0,))
-    winners = lax.scatter(lax.full((count,), 0, np.int32), first, own, into)
-    won = lax.eq(winners[first[:, 0]], own)
+    start = lax.full((count,), 0, np.int32)
+    winners = lax.scatter(start, lax.expand_dims(first, (1,)), own, into)
+    won = lax.eq(winners[first], own)
     won = lax.reshape(won, [updates.shape[axis] for axis in rest])
     return lax.broadcast_in_dim(won, updates.shape, rest)
+
+
+def _equal_pairs(values):
+    """Which numbers are equal, (n, n)."""
+    pairs = (*values.shape, *values.shape)
+    own, other = (lax.broadcast_in_dim(values, pairs, (axis,)) for axis in (0, 1))
+    return lax.eq(own, other)
 
 
 def _numbered(updates, params):

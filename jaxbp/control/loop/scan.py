@@ -19,6 +19,7 @@ from ...walkers.primal import Primal
 from ..activity import moving_carries
 from .again import recomputes
 from .buffers import InPlace, StepPusher
+from .calls import opened
 from .divided import divided
 from .few import few_numbers
 from .invariants import hoist
@@ -59,7 +60,7 @@ class Scan:
         env = {var: (c, None) for var, c in zip(jaxpr.constvars, consts, strict=True)}
         for var, value, dot in zip(held, operands, held_dots, strict=True):
             env[var] = value, dot
-        jaxpr = divided(jaxpr, frozenset(env))
+        jaxpr = divided(opened(jaxpr, frozenset(env)), frozenset(env))
         jaxpr, done, self.late = hoist(walker, jaxpr, env)
         self.env = env
         self.held = [value for value, _ in env.values()]

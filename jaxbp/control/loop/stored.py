@@ -5,14 +5,17 @@
 
 Going back, what a step computes is often computed more than once, where a compiler
 fuses it into each of its readers; what is read from a stack is not. It is done where
-nothing else asks for the operands, so that no more is stacked.
+nothing else asks for the operands, so that no more is stacked. A slope of a few values
+takes a byte.
 """
 
 from collections import defaultdict
 from typing import Any
 
+import numpy as np
+
 from ... import ir
-from ...linear.base import Edge
+from ...linear.base import Edge, Params
 from ...linear.diagonal import Broadcast, Diagonal
 from ...linear.loop.slopes import computed
 from ...linear.program import LinearProgram, taped
@@ -67,10 +70,18 @@ def _kept(slope):
     return slope
 
 
+# The values of a stepped slope are 0, 1/2, 1, -1 (`diagonal.stepped`).
+def _kept_twice(twice, *, params):
+    return ir.cast(twice, params["dtype"]) / 2
+
+
 def _stored(edge: Edge) -> Edge:
     value = edge.map.coefficient(edge.residuals)
-    it = edge.map
-    kept = Diagonal(_kept)
+    it, kept = edge.map, Diagonal(_kept)
+    steps = getattr(computed(edge), "stepped", False)
+    if steps and np.issubdtype(value.dtype, np.floating):
+        kept = Diagonal(_kept_twice, Params({"dtype": value.dtype}))
+        value = ir.cast(2 * value, np.int8)
     if isinstance(it, Broadcast):
         kept = Broadcast(kept, it.shape, it.out_shape)
     return edge._replace(map=kept, residuals=(value,))
