@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from ..linear.einsum import product_axes, product_numbers
+from .made import kept
 from .places import Axis, Label, _along, taken
 
 FEW = 8  # parts of a sum that are added one by one,
@@ -170,7 +171,12 @@ def _elementwise(a: Factor, b: Factor, dtype) -> Factor:
         whole = jnp.asarray(value.array, dtype)
         whole = lax.mul(whole, lax.full_like(whole, times))
         return Factor(value.labels, whole, negative=value.negative)
-    mine, its = (jnp.asarray(spread(f, labels), dtype) for f in (a, b))
+    whole = math.prod([label.size for label in labels])
+    mine, its = (
+        jnp.asarray(spread(f._replace(array=alone), labels), dtype)
+        for f in (a, b)
+        for alone in [kept(f.array, whole // max(f.size, 1), f.size)]
+    )
     return Factor(labels, lax.mul(*_alike(mine, its)))
 
 
