@@ -41,11 +41,26 @@ class Term(NamedTuple):
 
     def put(self, label: Label, at: Axis) -> "Term":
         """With `at` in the place of a label."""
-        out, of = (
-            tuple([axis.put(label, at) for axis in axes])
-            for axes in (self.out, self.of)
-        )
+        out = tuple([axis.put(label, at) for axis in self.out])
+        of = tuple([axis.put(label, at) for axis in self.of])
         return Term(out, of, self.factor.put(label, at))
+
+    def put_all(self, ats: dict[Label, Axis]) -> "Term":
+        """With an axis in the place of each of these labels, which none of them has."""
+        sides = []
+        for axes in (self.out, self.of):
+            side = []
+            for axis in axes:
+                for label in axis.labels:
+                    if label in ats:
+                        axis = axis.put(label, ats[label])
+                side.append(axis)
+            sides.append(tuple(side))
+        factor = self.factor
+        for label in factor.labels:
+            if label in ats:
+                factor = factor.put(label, ats[label])
+        return Term(*sides, factor)
 
     @property
     def transposed(self) -> "Term":
@@ -67,12 +82,45 @@ class Met(NamedTuple):
 
 def meet(after: Term, before: Term, dtype) -> Met | None:
     """`after` and `before` with labels made one; None where they nowhere meet."""
+    found = _at_once(after, before)
+    if found is not None:
+        return found
     for place in range(len(after.of)):
         joined = _joined(after, before, place, dtype)
         if joined is None:
             return None
         after, before = joined
     return Met(after, before)
+
+
+def _at_once(after: Term, before: Term) -> Met | None:
+    """The same where all axes in the middle are labels of one side alone, which most
+    are: in one pass over its axes."""
+    middle = list(zip(after.of, before.out, strict=True))
+    if any([x.size == 1 and (x.labels or y.labels) for x, y in middle]):
+        return None  # one element, read many times
+    mine = {x.whole: y for x, y in middle if x.size != 1}
+    wide = sum([axis.size != 1 for axis in after.of])
+    if len(mine) == wide and _are_foreign(mine, before):
+        return Met(after.put_all(mine), before)
+    its = {y.whole: x for x, y in middle if y.size != 1}
+    if len(its) == wide and _are_foreign(its, after):
+        return Met(after, before.put_all(its))
+    return None
+
+
+def _are_foreign(labels: dict, term: Term) -> bool:
+    """Whether these are labels, and none of the term's."""
+    if None in labels:
+        return False
+    for axes in (term.out, term.of):
+        for axis in axes:
+            for label, _ in axis.steps:
+                if label in labels:
+                    return False
+            if axis.index is not None and not labels.keys().isdisjoint(axis.labels):
+                return False
+    return True
 
 
 def composed(met: Met, dtype, precision) -> Term:
