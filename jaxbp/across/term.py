@@ -179,8 +179,11 @@ def straightened(term: Term, place: int, dtype) -> Term:
     new = along(axis.size)
     label = new.whole
     out = (*term.out[:place], new, *term.out[place + 1 :])
-    if label is None:
-        return term._replace(out=out)
+    if label is None:  # one element, added up as often as it was read
+        rest = Term(out, term.of)
+        lost = set(axis.labels) - rest.placed - set(term.factor.labels)
+        times = math.prod([other.size for other in lost])
+        return rest._replace(factor=scaled(term.factor, times, dtype))
     own = tuple(dict.fromkeys(axis.labels))
     hot = Factor((*own, label), None, True)
     known = axis.index is None or axis.index.array is not None
