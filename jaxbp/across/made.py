@@ -17,7 +17,7 @@ FREE = frozenset(
     ("broadcast_in_dim", "convert_element_type", "copy", "expand_dims", "iota")
     + ("reshape", "slice", "squeeze", "split", "unstack")
 )
-REPEATED = 1 << 15  # elements at which a function is computed anew, that cost a kernel
+REPEATED = 1 << 13  # elements at which a function is computed anew, that cost a kernel
 UNROLLED = 64  # elements of an innermost loop that is written out: no more is anew
 MANY = 1 << 10  # elements that are computed one at a time, which cost a kernel
 JOINED = frozenset(("cos", "sin"))  # XLA computes other functions apart by itself
