@@ -60,7 +60,8 @@ class Term(NamedTuple):
         for label in factor.labels:
             if label in ats:
                 factor = factor.put(label, ats[label])
-        return Term(*sides, factor)
+        out, of = sides
+        return Term(out, of, factor)
 
     @property
     def transposed(self) -> "Term":
@@ -99,28 +100,29 @@ def _at_once(after: Term, before: Term) -> Met | None:
     middle = list(zip(after.of, before.out, strict=True))
     if any([x.size == 1 and (x.labels or y.labels) for x, y in middle]):
         return None  # one element, read many times
-    mine = {x.whole: y for x, y in middle if x.size != 1}
-    wide = sum([axis.size != 1 for axis in after.of])
-    if len(mine) == wide and _are_foreign(mine, before):
-        return Met(after.put_all(mine), before)
-    its = {y.whole: x for x, y in middle if y.size != 1}
-    if len(its) == wide and _are_foreign(its, after):
-        return Met(after, before.put_all(its))
-    return None
+    middle = [(x, y) for x, y in middle if x.size != 1]
+    found = _meetings(middle, before)
+    if found is not None:
+        return Met(after.put_all(found), before)
+    found = _meetings([(y, x) for x, y in middle], after)
+    return None if found is None else Met(after, before.put_all(found))
 
 
-def _are_foreign(labels: dict, term: Term) -> bool:
-    """Whether these are labels, and none of the term's."""
-    if None in labels:
-        return False
-    for axes in (term.out, term.of):
+def _meetings(pairs: Sequence[tuple[Axis, Axis]], other: Term):
+    """Per label that is all of an axis the axis that it meets; None where an axis is no
+    such label, or `other` has it too."""
+    found: dict[Label, Axis] = {}
+    for x, y in pairs:
+        label = x.whole
+        if label is None or label in found:
+            return None
+        found[label] = y
+    for axes in (other.out, other.of):
         for axis in axes:
-            for label, _ in axis.steps:
-                if label in labels:
-                    return False
-            if axis.index is not None and not labels.keys().isdisjoint(axis.labels):
-                return False
-    return True
+            for label in axis.labels:
+                if label in found:
+                    return None
+    return found
 
 
 def composed(met: Met, dtype, precision) -> Term:
