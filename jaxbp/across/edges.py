@@ -98,6 +98,8 @@ def _coefficient(labels: Labels, names: dict, coefficient) -> Factor:
     if not labels.coefficient and not hasattr(coefficient, "dtype"):
         return Factor((), coefficient)
     array = coefficient
+    if not array.shape and not labels.mask and not ir.is_tracer(array):
+        return Factor((), array.item())
     lost = [i for i, name in own if name not in names]
     if any(array.shape[i] != 1 for i in lost):
         array = jnp.sum(array, tuple(lost), keepdims=True)

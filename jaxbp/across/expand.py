@@ -12,12 +12,15 @@ from .bands import banded
 from .bands import matrix as bands_matrix
 from .blocks import Blocks, blocks
 from .factor import Factor, spread
+from .made import kept
 from .places import Axis, Label, along
 from .singles import is_static, matrix, split
 from .term import Term
 
 SPARSE = 16  # a term with one entry in so many is written into zeros
 FUSED = 3  # less diagonals are added to a matrix by comparing positions
+RARE = 512  # times the entries of a diagonal that is compared for
+LONG = 64  # positions along the last axis, from which on comparing is fast
 SMALL = 2**15  # entries of a matrix that one pass writes as soon as zeros
 FUSED_ENDS = 2**18  # numbers that are compared to join vectors in one pass
 CONSTANT = 1 << 15  # positions that a compiled program may hold as a constant
@@ -67,6 +70,14 @@ def _is_filled(term: Term) -> bool:
     return is_static(term) and all(map(_fills, (*term.out, *term.of)))
 
 
+def _is_regular(term: Term, shape: Sequence[int]) -> bool:
+    """Whether positions are compared many at a time, and not for too few entries."""
+    axes = [axis for axis in (*term.out, *term.of) if axis.size > 1]
+    steps = sorted(axes[-1].steps, key=lambda pair: abs(pair[1])) if axes else []
+    many = bool(steps) and steps[0][0].size >= LONG
+    return many and math.prod(shape) <= RARE * term.entries
+
+
 def _fills(axis: Axis) -> bool:
     base = 1
     for label, step in sorted(axis.steps, key=lambda pair: abs(pair[1])):
@@ -84,11 +95,13 @@ def is_sparse(term: Term, shape: Sequence[int]) -> bool:
 def one_by_one(terms: Sequence[Term], shape: Sequence[int]) -> list[Term]:
     """Of terms that are summed those whose entries are written one by one.
 
-    A few diagonals are written by comparing positions, in one pass with the others or
-    where the whole is small: zeros and a scatter are kernels of their own.
+    A few diagonals are written by comparing positions, in one pass with the others,
+    where the whole is small, or many at a time: zeros and a scatter are kernels of
+    their own, and write twice.
     """
     few = [term for term in terms if is_sparse(term, shape)]
     fused = len(few) < len(terms) or math.prod(shape) <= SMALL
+    fused = fused or all(_is_regular(term, shape) for term in few)
     if fused and len(few) < FUSED and all(map(_is_filled, few)):
         return []
     return few
@@ -148,6 +161,7 @@ def _laid(axis: Axis):
 def _padded(factor: Factor, laid, same, shape, dtype):
     """The grid of all labels, zero where paired ones differ, padded to the axes."""
     labels = [label for axis, _ in laid for label, *_ in axis]
+    factor = factor._replace(array=kept(factor.array, *_read(factor, labels)))
     value = jnp.asarray(spread(factor, [*labels]), dtype) if not factor.mask else None
     grid = tuple([label.size for label in labels])
     if value is None:
@@ -172,6 +186,18 @@ def _padded(factor: Factor, laid, same, shape, dtype):
     if any(any(one) for one in config):
         value = lax.pad(value, jnp.zeros((), dtype), config)
     return _joined(value, laid, shape, dtype)
+
+
+def _read(factor: Factor, labels: Sequence[Label]) -> tuple[int, int]:
+    """How often the elements are read in turn on a grid, and how many of them one
+    after another, none where the innermost loop reads the same one."""
+    own = [place for place, label in enumerate(labels) if label in factor.labels]
+    end = own[-1] + 1 if own else 0
+    others = [place for place in range(end) if place not in own]
+    start = others[-1] + 1 if others else 0
+    sizes = [label.size for label in labels]
+    often = math.prod([sizes[place] for place in others])
+    return often, math.prod(sizes[start:]) if end == len(labels) else 0
 
 
 def _joined(value, laid, shape, dtype):

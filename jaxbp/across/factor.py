@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from ..linear.einsum import product_axes, product_numbers
+from .made import kept
 from .places import Axis, Label, _along, taken
 
 FEW = 8  # parts of a sum that are added one by one,
@@ -59,6 +60,13 @@ def spread(factor: Factor, labels: Sequence[Label]):
 
 def _signed(factor: Factor) -> Any:
     return lax.neg(factor.array) if factor.negative else factor.array
+
+
+def ordered(factor: Factor, labels: Sequence[Label]):
+    """The array, its axes in the order that they have among `labels`."""
+    own, array = factor.labels, _signed(factor)
+    order = sorted(range(len(own)), key=lambda place: labels.index(own[place]))
+    return array if order == list(range(len(own))) else array.transpose(order)
 
 
 def number(factor: Factor, dtype) -> Any:
@@ -170,16 +178,25 @@ def _elementwise(a: Factor, b: Factor, dtype) -> Factor:
         whole = jnp.asarray(value.array, dtype)
         whole = lax.mul(whole, lax.full_like(whole, times))
         return Factor(value.labels, whole, negative=value.negative)
-    mine, its = (jnp.asarray(spread(f, labels), dtype) for f in (a, b))
-    return Factor(labels, lax.mul(*_alike(mine, its)))
+    whole = math.prod([label.size for label in labels])
+    mine, its = (
+        _on_grid(f._replace(array=alone), labels, dtype)
+        for f in (a, b)
+        for alone in [kept(f.array, whole // max(f.size, 1), f.size)]
+    )
+    return Factor(labels, lax.mul(mine, its))
 
 
-def _alike(*arrays) -> list:
-    """Arrays of one rank, broadcast to one shape."""
-    if len({x.shape for x in arrays}) == 1:
-        return list(arrays)
-    shape = jnp.broadcast_shapes(*[x.shape for x in arrays])
-    return [jnp.broadcast_to(x, shape) for x in arrays]
+def _on_grid(factor: Factor, labels: Sequence[Label], dtype):
+    """The array against the grid of `labels`, the same along what it lacks."""
+    array = jnp.asarray(ordered(factor, labels), dtype)
+    places = [place for place, label in enumerate(labels) if label in factor.labels]
+    shape = tuple([label.size for label in labels])
+    return (
+        array
+        if len(places) == len(labels)
+        else lax.broadcast_in_dim(array, shape, places)
+    )
 
 
 def _is_one(factor: Factor) -> bool:
@@ -236,11 +253,9 @@ def added(a: Factor, b: Factor, dtype) -> Factor:
     if not labels and not _is_array(a) and not _is_array(b):
         return Factor((), a.array + b.array)
     plain = [f._replace(negative=False) for f in (a, b)]
-    parts = [
-        jnp.asarray(spread(f._replace(array=number(f, dtype)), labels), dtype)
-        for f in plain
-    ]
-    mine, its = _alike(*parts)
+    mine, its = (
+        _on_grid(f._replace(array=number(f, dtype)), labels, dtype) for f in plain
+    )
     if a.negative == b.negative:
         return Factor(labels, lax.add(mine, its), negative=a.negative)
     return Factor(labels, lax.sub(its, mine) if a.negative else lax.sub(mine, its))

@@ -1,9 +1,12 @@
-"""What computes traced numbers: how many operations, if all of them are cheap.
+"""What computes traced numbers: how many operations, if all of them are cheap; and
+whether sines are among them that had better be computed once.
 
 JAX's tracers say what made them (`parent`); of one that does not, nothing is known.
 """
 
 from collections.abc import Sequence
+
+from ..linear.for_cpu import for_cpu
 
 MOST = 1 << 12  # operations that are looked at
 CHEAP = frozenset(
@@ -14,6 +17,11 @@ FREE = frozenset(
     ("broadcast_in_dim", "convert_element_type", "copy", "expand_dims", "iota")
     + ("reshape", "slice", "squeeze", "split", "unstack")
 )
+REPEATED = 1 << 13  # elements at which a function is computed anew, that cost a kernel
+UNROLLED = 64  # elements of an innermost loop that is written out: no more is anew
+MANY = 1 << 10  # elements that are computed one at a time, which cost a kernel
+JOINED = frozenset(("cos", "sin"))  # XLA computes other functions apart by itself
+FUSED = JOINED | CHEAP | FREE | {"div", "neg", "pad", "rev", "sqrt", "transpose"}
 
 
 def operations(values: Sequence) -> int | None:
@@ -32,6 +40,52 @@ def operations(values: Sequence) -> int | None:
         count += own
         left += map(_inside, made.in_tracers)
     return count
+
+
+def kept(value, often: int, together: int):
+    """The value, an array of its own where the pass that reads it would compute sines
+    anew.
+
+    Args:
+      often: how many times in turn that pass reads each element.
+      together: elements that it reads one after another each time; none where each
+        is read many times in its innermost loop, before which it is computed alone.
+
+    XLA for CPUs joins a sine with whatever reads it, behind `optimization_barrier` as
+    well; a call that is not taken apart is what makes it compute them once.
+    """
+    size = getattr(value, "size", 0)
+    if together:
+        anew = (often - 1) * size >= REPEATED and together > UNROLLED
+    else:
+        anew = often * size >= MANY
+    if not anew or not _has_sines(value):
+        return value
+    return for_cpu(_same, _same, value)
+
+
+def _same(value):
+    return value
+
+
+def _has_sines(value) -> bool:
+    """Whether a sine stands between a value and what is an array anyway, such as a
+    product of matrices."""
+    seen, left = set(), [value]
+    while left and len(seen) <= MOST:
+        made = getattr(left.pop(), "parent", None)
+        if made is None or id(made) in seen:
+            continue
+        seen.add(id(made))
+        name = made.primitive.name
+        inside = {name}
+        if name == "jit":
+            inside = {one.primitive.name for one in made.params["jaxpr"].eqns}
+        if inside & JOINED:
+            return True
+        if inside <= FUSED:
+            left += made.in_tracers
+    return False
 
 
 def _operations(name: str, params) -> int | None:

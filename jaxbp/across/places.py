@@ -55,7 +55,9 @@ class Axis(NamedTuple):
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        own = tuple([label for label, _ in self.steps])
+        own: tuple[Label, ...] = ()
+        for label, _ in self.steps:
+            own += (label,)
         return (*own, *self.index.labels) if self.index else own
 
     @property
@@ -81,8 +83,12 @@ class Axis(NamedTuple):
         index = self.index
         if index is not None and label in index.labels:
             index = Index(*_taken(index.array, index.labels, label, at))
-        if index is self.index and all([own is not label for own, _ in self.steps]):
+        elif not any_is(label, self.steps):
             return self
+        elif len(self.steps) == 1 == len(at.steps) and index is at.index is None:
+            ((_, step),), ((other, length),) = self.steps, at.steps
+            start = self.start + step * at.start
+            return Axis(self.size, start, ((other, step * length),))
         steps = dict(self.steps)
         step = steps.pop(label, 0)
         if not step:
@@ -108,6 +114,14 @@ class Axis(NamedTuple):
         if isinstance(found, np.ndarray | np.generic):
             return np.asarray(found, np.int32)
         return jnp.asarray(found, np.int32)
+
+
+def any_is(label: Label, steps: Sequence[tuple[Label, int]]) -> bool:
+    """Whether a label is among those of an axis's steps."""
+    for own, _ in steps:  # as a loop: most of planning passes here
+        if own is label:
+            return True
+    return False
 
 
 def along(size: int) -> Axis:

@@ -23,7 +23,8 @@ def _by(score: Callable) -> Callable[[Graph, Work], list[Vertex]]:
     """Always the vertex of the least score.
 
     Args:
-      score: score(seconds of its products, its elements, terms more than before) ->
+      score: score(seconds of its products, its elements, terms and elements of
+        coefficients more than before) ->
         what is compared.
     """
 
@@ -55,7 +56,10 @@ def _tried(graph: Graph, vertex: Vertex, work: Work, score) -> tuple:
     before = [term.factor.size for block in near for term in block.terms]
     grown, more = sum(after) - sum(before), len(after) - len(before)
     size = math.prod(graph.shapes[vertex])
-    return (score(trial.time_s, size, more), trial.time_s, grown), (products, trial)
+    return (score(trial.time_s, size, more, grown), trial.time_s, grown), (
+        products,
+        trial,
+    )
 
 
 def _count_again(graph: Graph, vertex: Vertex, tried, work: Work) -> None:
@@ -69,16 +73,18 @@ def _count_again(graph: Graph, vertex: Vertex, tried, work: Work) -> None:
 # 1991), keeps no bottleneck for last; the widest vertices first do, and so does the
 # least time an element: chains are then multiplied from their long sides. Of fewest
 # terms a sum of two, as of pairs' gaps, comes last, and what lies between is multiplied
-# once, diagonals within the blocks that hold them.
+# once, diagonals within the blocks that hold them. By fewest elements a large matrix
+# meets a narrow one before its rows are scaled: no array as large is written.
 ORDERS: dict[str, Callable[[Graph, Work], list[Vertex]]] = {
     "from the inputs": lambda graph, work: _in_turn(graph, work, False),
     "from the outputs": lambda graph, work: _in_turn(graph, work, True),
     "least time an element first": _by(
-        lambda time_s, size, more: time_s / max(size, 1)
+        lambda time_s, size, more, grown: time_s / max(size, 1)
     ),
-    "least time first": _by(lambda time_s, size, more: time_s),
-    "widest first": _by(lambda time_s, size, more: -size),
-    "fewest terms first": _by(lambda time_s, size, more: (more, time_s)),
+    "least time first": _by(lambda time_s, size, more, grown: time_s),
+    "widest first": _by(lambda time_s, size, more, grown: -size),
+    "fewest elements first": _by(lambda time_s, size, more, grown: grown),
+    "fewest terms first": _by(lambda time_s, size, more, grown: (more, time_s)),
 }
 JOINING = "fewest terms first"
 SEARCHING = tuple(name for name in ORDERS if name.endswith("first"))

@@ -41,11 +41,27 @@ class Term(NamedTuple):
 
     def put(self, label: Label, at: Axis) -> "Term":
         """With `at` in the place of a label."""
-        out, of = (
-            tuple([axis.put(label, at) for axis in axes])
-            for axes in (self.out, self.of)
-        )
+        out = tuple([axis.put(label, at) for axis in self.out])
+        of = tuple([axis.put(label, at) for axis in self.of])
         return Term(out, of, self.factor.put(label, at))
+
+    def put_all(self, ats: dict[Label, Axis]) -> "Term":
+        """With an axis in the place of each of these labels, which none of them has."""
+        sides = []
+        for axes in (self.out, self.of):
+            side = []
+            for axis in axes:
+                for label in axis.labels:
+                    if label in ats:
+                        axis = axis.put(label, ats[label])
+                side.append(axis)
+            sides.append(tuple(side))
+        factor = self.factor
+        for label in factor.labels:
+            if label in ats:
+                factor = factor.put(label, ats[label])
+        out, of = sides
+        return Term(out, of, factor)
 
     @property
     def transposed(self) -> "Term":
@@ -67,12 +83,46 @@ class Met(NamedTuple):
 
 def meet(after: Term, before: Term, dtype) -> Met | None:
     """`after` and `before` with labels made one; None where they nowhere meet."""
+    found = _at_once(after, before)
+    if found is not None:
+        return found
     for place in range(len(after.of)):
         joined = _joined(after, before, place, dtype)
         if joined is None:
             return None
         after, before = joined
     return Met(after, before)
+
+
+def _at_once(after: Term, before: Term) -> Met | None:
+    """The same where all axes in the middle are labels of one side alone, which most
+    are: in one pass over its axes."""
+    middle = list(zip(after.of, before.out, strict=True))
+    if any([x.size == 1 and (x.labels or y.labels) for x, y in middle]):
+        return None  # one element, read many times
+    middle = [(x, y) for x, y in middle if x.size != 1]
+    found = _meetings(middle, before)
+    if found is not None:
+        return Met(after.put_all(found), before)
+    found = _meetings([(y, x) for x, y in middle], after)
+    return None if found is None else Met(after, before.put_all(found))
+
+
+def _meetings(pairs: Sequence[tuple[Axis, Axis]], other: Term):
+    """Per label that is all of an axis the axis that it meets; None where an axis is no
+    such label, or `other` has it too."""
+    found: dict[Label, Axis] = {}
+    for x, y in pairs:
+        label = x.whole
+        if label is None or label in found:
+            return None
+        found[label] = y
+    for axes in (other.out, other.of):
+        for axis in axes:
+            for label in axis.labels:
+                if label in found:
+                    return None
+    return found
 
 
 def composed(met: Met, dtype, precision) -> Term:
@@ -131,8 +181,11 @@ def straightened(term: Term, place: int, dtype) -> Term:
     new = along(axis.size)
     label = new.whole
     out = (*term.out[:place], new, *term.out[place + 1 :])
-    if label is None:
-        return term._replace(out=out)
+    if label is None:  # one element, added up as often as it was read
+        rest = Term(out, term.of)
+        lost = set(axis.labels) - rest.placed - set(term.factor.labels)
+        times = math.prod([other.size for other in lost])
+        return rest._replace(factor=scaled(term.factor, times, dtype))
     own = tuple(dict.fromkeys(axis.labels))
     hot = Factor((*own, label), None, True)
     known = axis.index is None or axis.index.array is not None

@@ -173,6 +173,8 @@ class Work:
             return
         apart = {id(term) for term in one_by_one(terms, shape)}
         few = [t.entries for t in terms if id(t) in apart or not is_static(t)]
+        if not few and [term.factor.size for term in terms] == [size]:
+            return  # the product that made it wrote it, in the same pass
         plain, entries = len(terms) - len(few), sum(few)
         if few and any(map(_is_found_later, terms)):
             self.time_s += FOUND * self.rates.kernel_s

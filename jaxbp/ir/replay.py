@@ -14,6 +14,7 @@ from jax.sharding import get_abstract_mesh
 
 from .arithmetic import Arithmetic
 from .programs import evaluate_program
+from .traces import current_trace, is_traced_plainly
 from .values import placed, struct, typeof
 
 
@@ -116,9 +117,11 @@ def replay(fun: Callable, static: tuple, *arrays):
       static: hashable leading arguments, part of the cache key.
       *arrays: arrays or tracers.
 
-    Cost: on concrete arrays one compiled call; on tracers one `bind` an operation.
+    Cost: on concrete arrays one compiled call; on tracers, and of constants in a
+    program that is traced, one `bind` an operation.
     """
-    if not any(isinstance(a, Tracer) for a in arrays):
+    concrete = not any(isinstance(a, Tracer) for a in arrays)
+    if concrete and not is_traced_plainly(current_trace()):
         return _compiled(fun, static)(*arrays)
     return _recorded(fun, static, arrays)(*arrays)
 

@@ -9,8 +9,9 @@ import pytest
 from jax import lax
 
 import jaxbp
-from jaxbp.across import edges, expand
-from jaxbp.across.places import Window, crossing
+from jaxbp.across import edges, expand, order
+from jaxbp.across.places import Axis, Index, Label, Window, crossing
+from jaxbp.across.term import Term, composed, identity, meet
 
 X = np.linspace(0.1, 1.0, 12)
 KERNEL = np.random.default_rng(0).normal(size=(3, 2, 2, 3))
@@ -90,3 +91,30 @@ def test_progressions_cross_where_they_are_equal():
         ]
         pairs = itertools.product(range(n), range(m))
         assert found == [(a, b) for a, b in pairs if s + t * a == u + v * b]
+
+
+@pytest.mark.parametrize("jit", (False, True))
+def test_one_element_that_is_read_many_times_is_added_up(jit):
+    def summed(x):
+        label = Label(3)
+        places = jnp.zeros(3, jnp.int32) + 0 * x.astype(jnp.int32)
+        read = Term((), (Axis(1, 0, (), Index((label,), places)),))
+        product = composed(meet(read, identity((1,)), x.dtype), x.dtype, None)
+        return expand.dense([product], (1,), x.dtype)
+
+    found = (jax.jit(summed) if jit else summed)(jnp.ones(()))
+    np.testing.assert_array_equal(found, [3.0])
+
+
+def test_a_call_that_is_read_many_times(monkeypatch):
+    monkeypatch.setattr(order, "CLEARLY", float("inf"))
+    monkeypatch.setattr(order, "SEEN", -float("inf"))
+
+    def f(x, i, chosen):
+        same = [jnp.sin, lambda x: jnp.sin(x)]
+        return jnp.sum(lax.cond(chosen, *same, jnp.sin(jnp.sin(x)))[i])
+
+    args = jnp.array([0.41]), jnp.array([0, 0]), True
+    assert jaxbp.jacobian(f).plan(*args).chosen.order
+    found = jax.jit(lambda *a: jaxbp.jacobian(f)(*a))(*args)
+    np.testing.assert_allclose(found, jax.jacfwd(f)(*args), 1e-6)
