@@ -24,6 +24,8 @@ MORE = 2.0  # times the noise that a disagreement is in doubt beyond what is all
 SHORTENED = 0.25, 0.5  # powers of the largest number: by such a direction is divided
 SMALL = 0.01  # of the largest terms of a leaf
 HIDES = 0.1  # of the steepest slope: what may hide where f seems not to change
+# Of the largest terms of a leaf: what rounding leaves of none; what may hide where the
+ROUNDED, ABSENT = 1e-13, 1e-6  # gradient is zero
 FLUSHED = 2.0**10  # times what underflows: so much larger may it be made on its way
 NEGLIGIBLE = 1e-4  # of a slope: less than a wrong one is wrong by
 
@@ -282,14 +284,18 @@ class Looker:
         not tell."""
         return over(self.noise(look), abs(look.value)) if look.value else np.inf
 
-    def hidden_share(self, looks):
+    def hidden_share(self, looks, closely):
         """The most that the differences err by along directions of a leaf, as a share
-        of the terms of the slope; of terms that are next to nothing there they may."""
+        of the terms of the slope; of terms that are next to nothing there they may,
+        unless `closely`."""
         pairs = [(wide(self.x_bar[k.probe.leaf]), k.probe.direction) for k in looks]
         terms = np.array([norm(bar * direction) for bar, direction in pairs])
         noise = np.array([self.noise(look) for look in looks])
-        large = terms > SMALL * terms.max()
-        return float((noise[large] / terms[large]).max(initial=0.0))
+        if not terms.any():
+            return 0.0
+        least = np.where(terms > 0, ROUNDED, ABSENT) * terms.max()
+        large = closely | (terms > SMALL * terms.max())
+        return float((noise / np.maximum(terms, least))[large].max(initial=0.0))
 
 
 def _terms(y_bar, y):

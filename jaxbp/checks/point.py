@@ -29,8 +29,8 @@ from .rows import (
 
 JUMP = 4.0  # times what rounding was seen to do to f: less is no jump of f
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
-SHARE = 0.5  # of two gradients' sizes: one has nothing of the other,
-FEW_DIGITS, SHARE_OF_FEW = 1e-4, 1 / 16  # or, of types with such an epsilon, too little
+SHARE = 1e-3  # of two gradients' sizes: one is not the other,
+FEW_DIGITS, SHARE_OF_FEW = 1e-4, 1 / 16  # in types with such an epsilon by so much
 ELEMENTS = 8  # that differ most are set beside the differences
 
 
@@ -52,6 +52,8 @@ class Point:
         self.judged = bars[self.report.judged]
         self.slacks, self.measured = self._slacks(), {}
         self.hidden: dict = {}  # leaf -> share of a slope that f's rounding hides
+        # Of your gradient, and of rules that all systems follow, only values tell.
+        self.closely = check.rules_may_lie or self.report.judged == YOURS
         self.louder: list | None = None  # slacks, once rounding was measured
         self.looker = Looker(check, xs, y, y_bar, self.judged, self.slacks)
         told = next((n for n in bars if n != YOURS), YOURS)  # compiled, and exact
@@ -226,7 +228,7 @@ class Point:
             if other != self.report.judged
         ]
         if looks:
-            self.hidden[name] = self.looker.hidden_share(looks)
+            self.hidden[name] = self.looker.hidden_share(looks, self.closely)
             known = any(row.failed for row in rows)
             narrow = self._narrowed if self._is_explained(name) else _unless_certain
             rows += self._beside_directions(name, looks, None if known else narrow)
@@ -266,9 +268,9 @@ class Point:
         return replace(told, verdict=UNDECIDED) if is_excused else told
 
     def _by_element(self, row, j, bar):
-        """`row` of your gradient, unless an element of it has nothing of the other's,
-        which its own rounding does not explain: what large entries of a leaf are
-        rounded by is no excuse for a small one, nor are the few digits of 16 bits."""
+        """`row` of your gradient, unless its own rounding does not explain how far an
+        element of it is from the other's: what large entries of a leaf are rounded by
+        is no excuse for a small one, nor are the few digits of 16 bits."""
         if self.report.judged != YOURS or row.verdict not in (AGREE, UNDECIDED):
             return row
         _, gap, allowed, sizes = self._over(j, bar)

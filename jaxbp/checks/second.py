@@ -71,7 +71,7 @@ def look_wider(check, point, count):
 def _doubts(check, point):
     """leaf -> witnesses whose rows at the point are not sure."""
     found, modes = {}, _no_transposes(check.report, point.number)
-    most = FINE if check.rules_may_lie else COARSE  # values alone speak against rules
+    most = FINE if point.closely else COARSE
     is_close = len(check.subject.x) <= CLOSELY
     for name in check.report.looked_at:
         rows = _rows(check.report, name, point.number)

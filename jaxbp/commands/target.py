@@ -106,6 +106,8 @@ def blamed_on_user(doing, args=(), source=""):
             "only in a script: `if __name__ == '__main__':`."
         ) from error
     except Exception as error:
+        if "\nKeyboardInterrupt" in str(error):  # that met a callback, and was caught
+            raise KeyboardInterrupt from error
         said = str(error).strip().split("\n")[0].rstrip(".")
         raise InvalidArgument(
             f"{doing} raised {type(error).__name__}: {said}{_user_line(error)}"

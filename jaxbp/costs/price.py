@@ -37,8 +37,9 @@ def cost(
       argnums: which positional arguments to differentiate, as in `jax.grad`; None:
         all of them.
       has_aux: `f` returns (output, aux); what only aux needs is not counted.
-      while_trips: how often the body of each `while` runs, if known; without it such
-        a loop has no upper bound, and the report names it.
+      while_trips: how often the body of each `while` of f runs, if known; without it
+        such a loop has no upper bound, and the report names it. What reverse mode makes
+        of it has none in any case: how many blocks it runs is found while it does.
       roofs: of a device, as `jaxbp.timing.device_roofs()` measures them; with them the
         report predicts times.
 

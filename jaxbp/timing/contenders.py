@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxbp import offered, tree
 from jaxbp.errors import InvalidArgument, note_numpy
@@ -17,7 +18,7 @@ JAX = {"value_and_grad": jax.value_and_grad, "jvp": jax.jvp, "vjp": jax.vjp}
 
 
 class Contender(NamedTuple):
-    """One program: what it computes, by whom, and itself, a function of arrays."""
+    """One program: what it computes, by whom, and itself, a function of `given`."""
 
     what: str
     by: str
@@ -29,6 +30,8 @@ class Subject:
 
     Attributes:
       moved, held: the arrays of the call; the derivatives are by those that are moved.
+      given: what every program is called with: both, and ones as tangents and as
+        cotangents. (Made inside, XLA for CPUs has multiplied them to garbage.)
       scalar: whether the output is one real number, so that there is a gradient.
     """
 
@@ -60,6 +63,8 @@ class Subject:
         except TypeError as error:
             note_numpy(error, name_of(f))
             raise
+        dots = tuple(map(jnp.ones_like, self.moved))
+        self.given = self.moved, self.held, dots, jax.tree.map(_seed, found)
         out = jax.tree.leaves(found)
         if not out:
             raise InvalidArgument(
@@ -82,7 +87,7 @@ class Subject:
 
     def contenders(self) -> list[Contender]:
         """The function, and each of its derivatives by us and by JAX."""
-        found = [Contender("f", "", self.plain)]
+        found = [Contender("f", "", lambda moved, held, *_: self.plain(moved, held))]
         kinds = (("gradient", self._gradient), ("pushforward", self._pushforward),
                  ("pullback", self._pullback))  # fmt: skip
         for what, make in kinds[0 if self.scalar else 1 :]:
@@ -91,21 +96,19 @@ class Subject:
         return found
 
     def _gradient(self, modes) -> Callable:
-        return lambda moved, held: modes["value_and_grad"](self.plain)(moved, held)
+        derived = modes["value_and_grad"](self.plain)
+        return lambda moved, held, *_: derived(moved, held)
 
     def _pushforward(self, modes) -> Callable:
-        def call(moved, held):
-            def of_moved(*arrays):
-                return self.plain(arrays, held)
-
-            return modes["jvp"](of_moved, moved, tuple(map(jnp.ones_like, moved)))
+        def call(moved, held, dots, bars):
+            return modes["jvp"](lambda *a: self.plain(a, held), moved, dots)
 
         return call
 
     def _pullback(self, modes) -> Callable:
-        def call(moved, held):
+        def call(moved, held, dots, bars):
             out, pull = modes["vjp"](lambda *a: self.plain(a, held), *moved)
-            return out, pull(jax.tree.map(_seed, out))
+            return out, pull(jax.tree.map(_or_float0, bars, out))
 
         return call
 
@@ -123,11 +126,16 @@ def name_of(f: Callable) -> str:
 
 
 def _seed(out):
-    """Ones like an output; of one that has no derivative, JAX's zeros."""
+    """Ones like an output; False for one that has no derivative."""
     if jnp.issubdtype(out.dtype, jnp.inexact):
-        return jnp.ones_like(out)
-    import numpy as np
+        return jnp.ones(out.shape, out.dtype)
+    return jnp.array(False)
 
+
+def _or_float0(bar, out):
+    """The cotangent of an output; JAX's zeros of one that has no derivative."""
+    if jnp.issubdtype(out.dtype, jnp.inexact):
+        return bar
     return np.zeros(out.shape, jax.dtypes.float0)
 
 

@@ -171,7 +171,7 @@ def table(
         raise InvalidArgument(f"`budget_s` must be above 0, but is {budget_s}.")
     subject = Subject(f, args, argnums, has_aux)
     load_engines()
-    given = subject.moved, subject.held
+    given = subject.given
     built: dict[Contender, Stages] = {}
     rows: dict[Contender, TimeRow] = {}
     for contender in subject.contenders():

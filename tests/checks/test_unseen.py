@@ -160,3 +160,41 @@ def test_draws_by_rejection_are_named():
     drawn = lambda a: jnp.sum(jax.random.gamma(jax.random.key(0), a, (3,)))  # noqa: E731
     report = check(drawn, 2.5)
     assert report.verdict == "differ" and "rejection" in str(report)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("size", [1e3, 3e4, 1e5, 1e8, 1e10])
+def test_a_small_element_beside_a_large_one(size, dtype):
+    x = jnp.array([0.3, 0.5], dtype)
+    c, off = jnp.array([1, size], dtype), jnp.array([1.1, 1], dtype)
+    f = lambda x: jnp.sum(jnp.sin(x) * c)  # noqa: E731
+    assert check(f, x, grad=lambda x: jnp.cos(x) * c)
+    assert check(f, x, grad=lambda x: jnp.cos(x) * c * off).verdict == "differ"
+    ruled = with_rule(lambda x: jnp.sum(jnp.sin(x) * c), lambda g: (g[0] * off,))
+    assert check(ruled, x).verdict == "differ"
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_a_small_slope_among_many_large_ones(dtype):
+    """Of 200 elements those that change f by about as much are looked at together."""
+    sizes = np.full(200, 1e6)
+    sizes[7:9] = 1.0
+    c, off = jnp.asarray(sizes, dtype), jnp.ones(200, dtype).at[8].set(1.2)
+    x = jnp.asarray(np.random.default_rng(0).uniform(0.2, 1, 200), dtype)
+    f = lambda x: jnp.sum(jnp.sin(x) * c)  # noqa: E731
+    assert check(with_rule(f, lambda g: g), x)
+    report = check(with_rule(f, lambda g: (g[0] * off,)), x)
+    assert report.verdict == "differ" and "[8]" in str(report)
+
+
+def test_features_in_other_units():
+    """Least squares by a feature of 1 beside one of 50,000."""
+    draw = np.random.default_rng(0).uniform
+    A = jnp.asarray(np.stack([draw(0, 1, 50), draw(3e4, 6e4, 50)], 1), jnp.float32)
+    y = jnp.asarray(draw(size=50), jnp.float32)
+    f = lambda w: jnp.mean((A @ w - y) ** 2)  # noqa: E731
+    right = lambda w: 2 * A.T @ (A @ w - y) / 50  # noqa: E731
+    w = jnp.array([0.5, 1e3], jnp.float32)
+    assert check(f, w, grad=right)
+    off = jnp.array([1.1, 1], jnp.float32)
+    assert check(f, w, grad=lambda w: right(w) * off).verdict == "differ"

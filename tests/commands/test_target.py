@@ -119,3 +119,9 @@ def test_shapes_that_cannot_be_read(text):
 )
 def test_which_shapes_need_64_bit(text, wide):
     assert target.needs_64_bit(text) is wide
+
+
+def test_ctrl_c_that_met_a_callback_is_no_fault_of_f():
+    said = "INTERNAL: CpuCallback error: Traceback ...\nKeyboardInterrupt\n"
+    with pytest.raises(KeyboardInterrupt), target.blamed_on_user("checking `f`"):
+        raise jax.errors.JaxRuntimeError(said)

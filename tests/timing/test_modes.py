@@ -10,7 +10,7 @@ import pytest
 from jaxbp import cost, offered, timing
 from jaxbp.display import records
 from jaxbp.errors import InvalidArgument
-from jaxbp.timing import modes
+from jaxbp.timing import contenders, modes
 from jaxbp.timing.clock import Timing
 
 
@@ -157,3 +157,19 @@ def test_an_output_without_aux_is_no_pair():
             timing.table(f, jnp.ones(3), has_aux=True)
         with pytest.raises(InvalidArgument, match="must return a pair"):
             cost(f, jnp.ones(3), has_aux=True)
+
+
+def test_tangents_and_cotangents_are_arguments():
+    """As constants of the program XLA for CPUs has multiplied them to NaN."""
+    draw = np.random.default_rng(0).standard_normal
+    w, x, y = (
+        jnp.asarray(draw(s), jnp.float32) for s in ((512,) * 2, *[(64, 512)] * 2)
+    )
+    squares = lambda w, x, y: jnp.mean((jnp.tanh(x @ w) - y) ** 2)  # noqa: E731
+    subject = contenders.Subject(squares, (w, x, y), 0, has_aux=False)
+    found = {
+        (c.what, c.by): jax.jit(c.call)(*subject.given) for c in subject.contenders()
+    }
+    right = jnp.sum(jax.grad(squares)(w, x, y))
+    for by in (contenders.OURS, contenders.THEIRS):
+        np.testing.assert_allclose(found["pushforward", by][1], right, rtol=1e-3)
