@@ -210,7 +210,7 @@ def _narrowed(step: Step, wanted: list[bool]) -> tuple[Step, Sequence[bool]]:
         body, wanted = _scan_body(step, wanted)
         return step._replace(inner=(body,), kept=_places(wanted)), body.used
     if step.name == "cond":
-        inner = tuple(prune(branch, wanted) for branch in step.inner)
+        inner = tuple(prune(branch, _of_kept(step, wanted)) for branch in step.inner)
         used = zip(*(branch.used for branch in inner), strict=True)
         step = step._replace(inner=inner, kept=_places(wanted))
         return step, [True, *map(any, used)]
@@ -222,12 +222,17 @@ def _places(wanted: Sequence[bool]) -> tuple[int, ...]:
     return tuple(place for place, kept in enumerate(wanted) if kept)
 
 
+def _of_kept(step: Step, wanted: Sequence[bool]) -> Sequence[bool]:
+    """Of the outputs that the inner programs still have, which are wanted."""
+    return wanted if step.kept is None else [wanted[place] for place in step.kept]
+
+
 def _scan_body(step: Step, wanted: list[bool]) -> tuple[Flat, list[bool]]:
     """The body of a scan, with the carries that the next step needs; and which of its
     outputs these are."""
     first, carried = ir.scan_counts(step.params)
     while True:
-        body = prune(step.inner[0], wanted)
+        body = prune(step.inner[0], _of_kept(step, wanted))
         carries = body.used[first : first + carried]
         grown = [w or c for w, c in zip(wanted, carries, strict=False)]
         grown += wanted[carried:]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 import jaxbp
 from jaxbp.checkpointing import chain, mincut, schedule
@@ -260,3 +261,43 @@ def test_seconds_beside_bytes_where_they_are_measured(monkeypatch):
     types = jax.ShapeDtypeStruct(US.shape, US.dtype)
     with pytest.raises(InvalidArgument, match="measuring needs arrays"):
         jaxbp.checkpointed(recurrent, 100_000).plan(W, types, measure=True)
+
+
+def last_state(x):
+    step = lambda c, t: (jnp.sin(c) + t,) * 2  # noqa: E731
+    return lax.scan(step, x, jnp.arange(5.0))[0].sum()
+
+
+def some_outputs(x):
+    step = lambda c, t: ((jnp.sin(c[0]) + t, c[1] + 1), (c[0], jnp.cos(c[0])))  # noqa: E731
+    (c, _), (_, ys) = lax.scan(step, (x, 0), jnp.arange(5.0))
+    return c.sum() + ys[2].sum()
+
+
+def within(x):
+    def outer(c, t):
+        return lax.scan(lambda d, _: (jnp.sin(d) * t, d.sum()), c, None, 3)[0], c
+
+    return lax.scan(outer, x, jnp.arange(5.0))[0].sum()
+
+
+def one_of_two(x):
+    two = lambda: (jnp.sin(x), jnp.cos(x))  # noqa: E731
+    return lax.cond(x[0] > 0, two, lambda: (x, x * x))[0].sum()
+
+
+@pytest.mark.parametrize("f", [last_state, some_outputs, within, one_of_two])
+@pytest.mark.parametrize("budget", ["60MB", "1kB"])
+def test_loops_and_branches_of_which_some_outputs_are_not_read(f, budget):
+    x = jnp.linspace(0.1, 1.0, 10)
+    right = jax.grad(f)(x)
+    np.testing.assert_allclose(
+        jaxbp.grad(jaxbp.checkpointed(f, budget="60MB"))(x), right, 1e-12
+    )
+    try:
+        with jaxbp.options(memory=budget):
+            ours = jaxbp.grad(f)(x)
+    except InvalidArgument:  # 1 kB is less than some need
+        assert budget == "1kB"
+    else:
+        np.testing.assert_allclose(ours, right, 1e-12)
