@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import InvalidArgument
@@ -67,6 +67,26 @@ def check_writable(
             path.unlink()
     except OSError as error:
         raise _unwritable(option, path, error) from error
+
+
+def check_replaced(
+    option: str, path: str | os.PathLike | None, is_own: Callable[[bytes], bool]
+) -> None:
+    """Raises InvalidArgument where the file would replace one of another kind.
+
+    Args:
+      option, path: as for `check_writable`, which has passed.
+      is_own: of the first bytes of a file, whether it may be replaced.
+    """
+    if path is None or not Path(path).is_file():
+        return
+    with open(path, "rb") as file:
+        head = file.read(16)
+    if head and not is_own(head):
+        raise InvalidArgument(
+            f"`{option}` would replace {path}, which is something else than it writes. "
+            "Give another name, or remove that file first."
+        )
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The witnesses by name, and the report as it grows from point to point."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -259,32 +260,45 @@ class Comparison:
             eps = max(epsilon(b.dtype), *map(epsilon, self.dtypes))
             gap = np.abs(wide(a) - wide(b))
             at = np.unravel_index(int(np.argmax(gap)), gap.shape)
-            allowed = ROUNDING * eps * np.abs(wide(b)).max()
-            if gap[at] > allowed:
-                allowed += self._moved_by_rounding(xs, number, y)
             where = {"leaf": f"value of {output}", "point": point, "judged": name}
-            found = judge_slope(
-                where | {"witness": "f"}, tuple(int(i) for i in at), 1.0,
-                float(np.real(wide(a)[at])), float(np.real(wide(b)[at])), allowed
-            )  # fmt: skip
-            if found.verdict != DIFFER:
-                continue
-            if stochastic(self.subject):
+            where["witness"] = "f"
+            index = tuple(int(i) for i in at)
+            ends = (float(np.real(wide(leaf)[at])) for leaf in (a, b))
+            judged = functools.partial(judge_slope, where, index, 1.0, *ends)
+            allowed = ROUNDING * eps * np.abs(wide(b)).max()
+            found = judged(allowed)
+            if found.verdict == DIFFER and stochastic(self.subject):
                 self.report.be_stochastic(found)
                 return
-            self.report.rows.append(found)
-            self.report.findings.append(value_finding(found))
+            if found.verdict == DIFFER:
+                found = judged(allowed + self._moved_by_rounding(xs, number, y, at))
+            if found.verdict == DIFFER:
+                self.report.rows.append(found)
+                self.report.findings.append(value_finding(found))
 
-    def _moved_by_rounding(self, xs, number, y):
-        """How far an output moves with the last places of the arguments: a loss that
-        was trained to 1e-32 is but the rounding of its residuals."""
+    def _moved_by_rounding(self, xs, number, y, at):
+        """How far an output moves with the last places of the arguments, and of what is
+        computed: a loss that was trained to 1e-32 is but the rounding of its residuals.
+
+        Args:
+          number, at: of the output, and of its element.
+        """
         shaken = [
             self.subject.evaluate([rounding.shaken(x, self.rng) for x in xs])
             for _ in range(rounding.SHAKES)
         ]
-        return rounding.SAFETY * max(
+        moved = max(
             np.abs(wide(other[number]) - wide(y[number])).max() for other in shaken
         )
+        return rounding.SAFETY * max(moved, self._rounded_value(xs, number, y, at))
+
+    def _rounded_value(self, xs, number, y, at):
+        """How far an element moves as every operation of f rounds at random: what is 0
+        in one program may be rounding in another, as of equal logarithms."""
+        y_bar = [np.zeros_like(leaf) for leaf in y]
+        y_bar[number][at] = 1
+        runs = self.values.rounded(xs, y_bar, range(rounding.SHAKES))
+        return 0.0 if runs is None else float(np.abs(runs).max())
 
     def _compare_given_value(self, point, xs, y):
         """The value that a user's value_and_grad returns beside f's own."""
@@ -295,7 +309,7 @@ class Comparison:
         own, dtype = float(y[0]), y[0].dtype
         allowed = self.settings.rtol(dtype) * max(abs(own), abs(value))
         if abs(value - own) > allowed:
-            allowed += self._moved_by_rounding(xs, 0, y)
+            allowed += self._moved_by_rounding(xs, 0, y, ())
         where = {"leaf": "value", "point": point, "judged": YOURS, "witness": "f"}
         row = judge_slope(where, (), 1.0, value, own, allowed)
         self.report.rows.append(row)

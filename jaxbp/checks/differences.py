@@ -118,7 +118,8 @@ def sizes_of(x, one_by_one):
       x: array.
       one_by_one: whether elements move alone, each by its own size where that is not
         zero: a leaf may mix epochs with periods. Elements that move together share
-        their root mean square at least, so that no small one drowns.
+        their root mean square at least, so that no small one drowns; but none moves by
+        more than 1 / sqrt(eps) times its size, for which no step would be short.
 
     Returns:
       float64 of x's shape; 0 for infinite and NaN elements (a mask of -inf), which are
@@ -130,7 +131,9 @@ def sizes_of(x, one_by_one):
     spread = largest * float(np.sqrt(np.mean((size[finite] / (largest or 1)) ** 2))) \
         if finite.any() else 0.0  # fmt: skip
     spread = spread or 1.0
-    size = np.where(size == 0, spread, size) if one_by_one else np.maximum(size, spread)
+    far = min(epsilon(x.dtype), epsilon(np.float32)) ** -0.5
+    least = 0.0 if one_by_one else np.minimum(spread, far * size)
+    size = np.where(size == 0, spread, np.maximum(size, least))
     return np.where(finite, size, 0.0)
 
 

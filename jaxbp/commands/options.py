@@ -15,7 +15,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from tyro.constructors import PrimitiveConstructorSpec
 
 from ..errors import InvalidArgument
-from ..outputs import answer, check_writable, turn_aside, writing
+from ..outputs import answer, check_replaced, check_writable, turn_aside, writing
 
 # `--quick` without a `--no-quick` beside it.
 PLAIN_FLAGS = (FlagCreatePairsOff,)
@@ -187,6 +187,7 @@ class Output:
         if self.json and self.csv:
             raise InvalidArgument("give `--json` or `--csv`, not both.")
         check_writable("--html", self.html, makes_folders=False)
+        check_replaced("--html", self.html, lambda head: head.startswith(b"<!doctype"))
         if self.json or self.csv:
             turn_aside()
 

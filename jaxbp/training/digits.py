@@ -17,7 +17,7 @@ import optax
 import jaxbp
 from jaxbp import layers, scale
 from jaxbp.errors import DataError, InvalidArgument, UnknownName, nearest
-from jaxbp.outputs import check_writable
+from jaxbp.outputs import check_replaced, check_writable
 from jaxbp.problems import Split, digits
 from jaxbp.scale.layout import is_global
 from jaxbp.training.loop import fit
@@ -28,6 +28,7 @@ from jaxbp.training.run import TrainingResult
 from jaxbp.training.saved import load, read_notes
 from jaxbp.training.state import initial_state
 from jaxbp.training.step import ValueAndGrad
+from jaxbp.training.tensors import is_tensors
 
 Gradient = Literal["layers", "engine", "jax"]
 Precision = Literal["float32", "float64"]
@@ -122,6 +123,8 @@ def train_digits(
         others = scale.connect(coordinator, processes, process_id)
     if resume:
         _check_resumable(save)
+    else:
+        check_replaced("save", save, is_tensors)
     hidden = tuple(hidden)  # a key of the caches below
     with _precision(dtype):
         split = digits(seed, dtype=np.dtype(dtype))

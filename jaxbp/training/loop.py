@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from jaxbp.errors import InvalidArgument
 from jaxbp.interrupts import last_words
+from jaxbp.outputs import check_replaced
 from jaxbp.scale import ALONE, Processes, make_mesh
 from jaxbp.scale.signals import Terminated, noted
 from jaxbp.training.data import count_examples, plan_batches
@@ -22,6 +23,7 @@ from jaxbp.training.run import NonFiniteLoss, Run, TrainingResult
 from jaxbp.training.state import EarlyStopping, TrainingState
 from jaxbp.training.step import ValueAndGrad
 from jaxbp.training.store import LONG, Store
+from jaxbp.training.tensors import is_tensors
 
 Callback = Callable[[TrainingState, dict[str, float]], bool | None]
 
@@ -126,6 +128,8 @@ def fit(
     layout = layout_of(mesh, data_axis, params, param_specs)
     if processes is None:
         processes = ALONE if layout is None else Processes.current()
+    if not resume:
+        check_replaced("state_path", state_path, is_tensors)
     store = Store(state_path, layout, processes, notes)
     data, batches = _placed("data", data, layout, batch_size, shuffle, last_batch)
     validation = _on_device("validation", validation, layout)

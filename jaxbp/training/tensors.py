@@ -88,6 +88,11 @@ def read_tensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], Any]:
     return tensors, header["header"]
 
 
+def is_tensors(head: bytes) -> bool:
+    """Whether a file that begins so may be safetensors: a length, and JSON."""
+    return head[8:9] == b"{"
+
+
 def _read_header(content, path):
     # eight bytes hold the length of the JSON header; `deserialize` has checked both
     size = int.from_bytes(content[:8], "little")

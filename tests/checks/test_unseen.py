@@ -198,3 +198,27 @@ def test_features_in_other_units():
     assert check(f, w, grad=right)
     off = jnp.array([1.1, 1], jnp.float32)
     assert check(f, w, grad=lambda w: right(w) * off).verdict == "differ"
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_elements_of_all_sizes_in_one_leaf(dtype):
+    """Moved by the size of the largest, the smallest would leap to its other end."""
+    sizes = jnp.array([1e-8, 1e-4, 1, 1e4, 1e8], dtype)
+    x = sizes * jnp.asarray(0.3, dtype)
+    report = check(lambda x: jnp.sum(jnp.tanh(x / sizes)), x)
+    assert report and not any("discontinuous" in note for note in report.notes)
+    f = with_rule(lambda x: jnp.sum(jnp.tanh(x / sizes)), lambda g: (1.1 * g[0],))
+    assert check(f, x).verdict == "differ"
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.01, 0.03])
+def test_a_value_that_cancels_is_one_program_s_rounding(shift):
+    """Exactly 0 as f alone, 1e-6 as the value beside a gradient."""
+    f = lambda x: jax.nn.logsumexp(jnp.stack([x @ x / t, x[0] / t])) - x @ x / t  # noqa: E731
+    t = jnp.float32(0.02)
+    assert check(f, jnp.array([1.6, 0.7, -0.4, -0.9], jnp.float32) + jnp.float32(shift))
+
+
+def test_reciprocals_of_all_sizes():
+    x = jnp.array([1e-30, 1, 1e30], jnp.float32)
+    assert check(lambda x: jnp.sum(jnp.log(x)), x, grad=lambda x: 1 / x)

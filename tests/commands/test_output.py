@@ -191,6 +191,22 @@ def test_standard_output_on_a_full_disk_is_named(folder):
     assert process.returncode == 2
 
 
+def test_a_page_replaces_no_file_of_another_kind(folder, capsys):
+    before = (folder / "model_out.py").read_text()
+    assert status("trace", "model_out.py:loss", "--html", "model_out.py") == 2
+    assert "would replace model_out.py" in capsys.readouterr().err
+    assert (folder / "model_out.py").read_text() == before
+    for _ in range(2):  # an earlier page may be replaced
+        assert status("trace", "model_out.py:loss", "--html", "page.html") == 0
+
+
+def test_a_state_replaces_no_file_of_another_kind(folder, capsys):
+    (folder / "notes.txt").write_text("what must not be lost")
+    assert status("train", "digits", "--epochs", "1", "--save", "notes.txt") == 2
+    assert "would replace notes.txt" in capsys.readouterr().err
+    assert (folder / "notes.txt").read_text() == "what must not be lost"
+
+
 @pytest.mark.parametrize("option", ["--html", "--picture"])
 def test_no_folder_is_made_for_a_report(folder, capsys, option):
     assert status("tape", "model_out.py:loss", option, "new/page.svg") == 2
