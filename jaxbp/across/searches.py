@@ -23,9 +23,8 @@ def _by(score: Callable) -> Callable[[Graph, Work], list[Vertex]]:
     """Always the vertex of the least score.
 
     Args:
-      score: score(seconds of its products, its elements, terms and elements of
-        coefficients more than before) ->
-        what is compared.
+      score: score(seconds of its products, its elements, terms more than before,
+        elements of coefficients more than before) -> what is compared.
     """
 
     def find(graph: Graph, work: Work) -> list[Vertex]:
@@ -56,10 +55,8 @@ def _tried(graph: Graph, vertex: Vertex, work: Work, score) -> tuple:
     before = [term.factor.size for block in near for term in block.terms]
     grown, more = sum(after) - sum(before), len(after) - len(before)
     size = math.prod(graph.shapes[vertex])
-    return (score(trial.time_s, size, more, grown), trial.time_s, grown), (
-        products,
-        trial,
-    )
+    key = score(trial.time_s, size, more, grown), trial.time_s, grown
+    return key, (products, trial)
 
 
 def _count_again(graph: Graph, vertex: Vertex, tried, work: Work) -> None:

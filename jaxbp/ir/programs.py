@@ -98,10 +98,14 @@ def inlined(params: dict) -> bool:
     return wanted is True or getattr(wanted, "name", "") == "JAX_EARLY"
 
 
+_ITSELF = object()
+
+
 def once_per_program(make: Callable) -> Callable:
     """`make(program, *key)`, remembered as long as the program lives.
 
-    What `make` returns must not hold the program, or neither would ever be freed.
+    What `make` returns may be the program itself; else it must not hold it, or neither
+    would ever be freed.
     """
     found = weakref.WeakKeyDictionary()
 
@@ -111,8 +115,9 @@ def once_per_program(make: Callable) -> Callable:
         if entries is None:
             entries = found[program] = {}
         if key not in entries:
-            entries[key] = make(program, *key)
-        return entries[key]
+            made = make(program, *key)
+            entries[key] = _ITSELF if made is program else made
+        return program if entries[key] is _ITSELF else entries[key]
 
     return remembered
 

@@ -146,7 +146,7 @@ def _added(x_bar, aval, parts: Sequence[Window], few: bool, known: bool):
     whole = _beside_one_another(x_bar, aval, parts) if known else None
     if whole is not None:
         return add(x_bar, whole)
-    fresh = x_bar is None
+    fresh = known and x_bar is None
     x_bar = ir.zeros(ir.tangent_aval(aval)) if x_bar is None else x_bar
     if len(parts) == 1:  # as one, a compiler would do it again where parts are read
         (starts, y_bar), *_ = parts
@@ -156,7 +156,6 @@ def _added(x_bar, aval, parts: Sequence[Window], few: bool, known: bool):
         places = np.stack(places)
         fresh = fresh and _are_apart(places, parts[0].y_bar.shape, aval.shape)
     else:
-        fresh = False
         places = lax.concatenate([lax.expand_dims(p, (0,)) for p in places], 0)
     y_bars = _joined([lax.expand_dims(p.y_bar, (0,)) for p in parts], 0)
     return scatter(x_bar, places, y_bars, fresh)
@@ -274,7 +273,7 @@ def scatter(x_bar, places, y_bars, fresh=False):
       places: (k, axes) int: where each starts; inside the array.
       y_bars: (k, *window).
       fresh: whether `x_bar` is zero and no two windows overlap: they are written then,
-        in a third of the time, as XLA for CPUs adds by atomic operations.
+        which XLA for CPUs does in a fraction of the time that adding takes.
     """
     axes = tuple(range(x_bar.ndim))
     numbers = lax.ScatterDimensionNumbers(

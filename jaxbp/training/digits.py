@@ -105,7 +105,7 @@ def train_digits(
 
     Raises:
       InvalidArgument: `resume` without `save`, settings other than those saved or out
-        of range, a `save` that cannot be written.
+        of range, a `save` that cannot be written or holds a file of another kind.
       DataError: the file to resume from is absent, damaged or foreign.
       UnknownName: no such `gradient`, `dtype` or `sharding`.
       ProcessLost: another process has died or does not answer.

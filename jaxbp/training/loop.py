@@ -108,7 +108,8 @@ def fit(
         carries the last good state.
       ShapeMismatch, DtypeMismatch, StructureMismatch: examples, loss or gradients
         do not fit; names the leaf.
-      InvalidArgument: sizes out of range, or notes that differ on resume.
+      InvalidArgument: sizes out of range, notes that differ on resume, or, without
+        `resume`, a `state_path` where a file of another kind stands.
       DataError: the file to resume from is damaged or foreign.
       ProcessLost: another process of the run has died or does not answer.
       SystemExit: 143, after SIGTERM, the state saved.

@@ -18,9 +18,10 @@ def test_programs_die_with_their_last_user():
     @ir.once_per_program
     def counted(program, key):
         made.append(key)
-        return key
+        return key or program
 
     program = jax.make_jaxpr(jnp.sin)(1.0).jaxpr
+    assert counted(program, 0) is counted(program, 0) is program and made.pop() == 0
     assert counted(program, 1) == counted(program, 1) == 1
     assert counted(program, 2) == 2 and made == [1, 2]
     alive = weakref.ref(program)

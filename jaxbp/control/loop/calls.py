@@ -16,6 +16,7 @@ from ... import ir
 from .invariants import is_compact, is_number
 
 
+@ir.once_per_program
 def opened(body, invariants: frozenset):
     """The body, such calls in it replaced by what they call.
 
@@ -23,13 +24,6 @@ def opened(body, invariants: frozenset):
       body: a loop's jaxpr.
       invariants: its variables that are the same at every step.
     """
-    found = _opened(body, invariants)
-    return body if found is None else found
-
-
-@ir.once_per_program
-def _opened(body, invariants: frozenset):
-    """None where nothing is opened: what is remembered must not hold the body."""
     same, eqns, left = set(invariants), [], list(reversed(body.eqns))
     changed = False
     while left:
@@ -41,7 +35,7 @@ def _opened(body, invariants: frozenset):
         if _is_done_once(eqn, same):
             same.update(eqn.outvars)
         eqns.append(eqn)
-    return body.replace(eqns=eqns) if changed else None
+    return body.replace(eqns=eqns) if changed else body
 
 
 def _is_done_once(eqn, same: set) -> bool:

@@ -20,6 +20,7 @@ from ..activity import backwards, variables
 from .invariants import is_compact, is_number
 
 
+@ir.once_per_program
 def divided(body, invariants: frozenset):
     """The body, its loops divided where that pays.
 
@@ -27,13 +28,6 @@ def divided(body, invariants: frozenset):
       body: a loop's jaxpr.
       invariants: its variables that are the same at every step.
     """
-    found = _divided(body, invariants)
-    return body if found is None else found
-
-
-@ir.once_per_program
-def _divided(body, invariants: frozenset):
-    """None where no loop is: what is remembered must not hold the body."""
     same, eqns = set(invariants), []
     for eqn in body.eqns:
         flags = [isinstance(a, ir.Literal) or a in same for a in eqn.invars]
@@ -47,7 +41,7 @@ def _divided(body, invariants: frozenset):
                 eqns += parts
                 continue
         eqns.append(eqn)
-    return None if len(eqns) == len(body.eqns) else body.replace(eqns=eqns)
+    return body if len(eqns) == len(body.eqns) else body.replace(eqns=eqns)
 
 
 def _parts(eqn, flags: Sequence[bool]) -> list | None:
