@@ -185,8 +185,11 @@ def _line(row: CoverageRow) -> Line:
     return Line((row.primitive, *sides, remark), _TONES[row.status])
 
 
-def coverage() -> CoverageReport:
+def coverage(word: str = "") -> CoverageReport:
     """Every primitive that the installed JAX differentiates, beside ours, by mode.
+
+    Args:
+      word: only those with this in their name, as `.matching(word)` of the whole.
 
     Returns:
       A `CoverageReport`; `.holes` is empty where jaxbp differentiates all that JAX
@@ -194,6 +197,7 @@ def coverage() -> CoverageReport:
 
     Raises:
       MissingRule: this JAX shows its tables at another place.
+      UnknownName: no primitive's name has `word`; the message has the nearest.
 
     Cost: reads two tables; nothing is traced.
     """
@@ -209,7 +213,7 @@ def coverage() -> CoverageReport:
         )
         for name in names
     ]
-    return CoverageReport(tuple(rows), jax.__version__)
+    return CoverageReport(tuple(rows), jax.__version__).matching(word)
 
 
 def _jax_tables():

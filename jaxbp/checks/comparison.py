@@ -120,6 +120,12 @@ class Comparison:
         run = getattr(self.reverses[name], "rounded", None)
         return run and self._at_random(run, xs, y_bar)
 
+    def rounded_before(self, name, xs, y_bar):
+        """A gradient several times, where what was computed before rounds at random;
+        None where that is not known."""
+        run = getattr(self.reverses[name], "rounded_before", None)
+        return run and self._at_random(run, xs, y_bar)
+
     def rounded_push(self, name, xs, y_bar, probe):
         """(n,) slopes by a forward mode along one direction, where every operation
         rounds at random; None where nobody can have it do so."""

@@ -142,7 +142,7 @@ def _pattern(point, j, wrong, row):
     if others and row.index is not None:
         right = wide(others[0])
         settings, dtype = point.check.settings, point.dtypes[j]
-        error = settings.rtol(dtype) * np.abs(right) + point.slacks[j]
+        error = settings.rtol(dtype) * np.abs(right) + point.slack.of[j]
         return pattern(bar, right, error, x, lengths)
     if np.iscomplexobj(x) or x.size > ALL_ELEMENTS:
         return ""

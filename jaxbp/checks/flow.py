@@ -2,7 +2,8 @@
 
 An evaluator is called as evaluator(equation, values) -> outputs. It may move the
 values a little, or hold them in other types; its `plain(values, like)` gives them as
-the program itself has them.
+the program itself has them. Its `constant(value)` is what it takes a constant of a
+program for.
 """
 
 from jax import lax
@@ -16,12 +17,20 @@ def is_call(name: str) -> bool:
     return name in CALLS or name in ir.CALLS or name in ir.CHECKPOINTS
 
 
+def evaluate(evaluator, program, values) -> list:
+    """The outputs of a closed program."""
+    jaxpr, consts = ir.inner(program)
+    return ir.evaluate_equations(
+        evaluator, jaxpr, list(map(evaluator.constant, consts)), values
+    )
+
+
 def _scan(evaluator, params, values):
     consts, carry, xs = ir.scan_split(values, params)
 
     def step(carry, x):
         operands = [*consts, *carry, *x]
-        outs = ir.evaluate_by(evaluator, params["jaxpr"], operands)
+        outs = evaluate(evaluator, params["jaxpr"], operands)
         return outs[: len(carry)], outs[len(carry) :]
 
     carry, ys = lax.scan(
@@ -46,7 +55,7 @@ def _while(evaluator, params, values):
         exact, moved = both
         further = [
             ir.evaluate_program(body, [*plain_of_body, *exact]),
-            ir.evaluate_by(evaluator, body, [*of_body, *moved]),
+            evaluate(evaluator, body, [*of_body, *moved]),
         ]
         pairs = zip(further, both, strict=True)
         return tuple([_where(goes_on(exact), *pair) for pair in pairs])
@@ -69,7 +78,7 @@ def _where(goes_on, further, stays):
 def _cond(evaluator, params, values):
     index, *operands = values
     branches = [
-        lambda *xs, branch=branch: ir.evaluate_by(evaluator, branch, xs)
+        lambda *xs, branch=branch: evaluate(evaluator, branch, xs)
         for branch in params["branches"]
     ]
     return lax.switch(index, branches, *operands)

@@ -21,7 +21,7 @@ from jax import lax
 from .. import ir
 from .closeness import epsilon
 from .eager import compiled_quickly
-from .flow import FLOW, is_call
+from .flow import FLOW, evaluate, is_call
 
 # Operations whose results are some of their operands' numbers, or not floating.
 EXACT = frozenset(
@@ -76,7 +76,7 @@ def _rounding(function, operands):
     fixed = _fixed(program)
 
     def rounded(seed, *flat):
-        return ir.evaluate_by(_Rounding(seed, fixed), program, flat)
+        return evaluate(_Rounding(seed, fixed), program, flat)
 
     return (compiled_quickly(rounded) if _flows(program) else rounded), shape
 
@@ -124,7 +124,7 @@ class _Rounding:
         if name in FLOW:
             return list(FLOW[name](self, params, values))
         if is_call(name):
-            return ir.evaluate_by(self, ir.called(params), values)
+            return evaluate(self, ir.called(params), values)
         if name in EXACT or id(eqn) in self.fixed or _is_exact(eqn):
             return self._bound(eqn, values)
         if name in SUMS or name in STABLE:
@@ -141,6 +141,9 @@ class _Rounding:
         del like
         return list(values)
 
+    def constant(self, value):
+        return value
+
     def moved(self, y, whole=False):
         """`y` by up to one unit of its last place, or of that of its largest entry."""
         dtype = getattr(y, "dtype", None)
@@ -148,14 +151,15 @@ class _Rounding:
             return y
         self.site += 1
         site = np.uint32(self.site * 0x9E3779B1 % 2**32)
-        return _moved(y, self.seed, site, whole)
+        return moved(y, self.seed + site, whole)
 
 
-@functools.partial(jax.jit, static_argnums=3)
-def _moved(y, seed, site, whole):
+@functools.partial(jax.jit, static_argnums=2)
+def moved(y, seed, whole=False):
+    """`y` by up to one unit of its last place, or of that of its largest entry."""
     dtype = y.dtype
     size = jnp.max(jnp.abs(y)).astype(dtype) if whole else y
-    step = jnp.asarray(epsilon(dtype), jnp.float32) * _uniform(jnp.real(y), seed + site)
+    step = jnp.asarray(epsilon(dtype), jnp.float32) * _uniform(jnp.real(y), seed)
     return (y + (size * step.astype(dtype)).astype(dtype)).astype(dtype)
 
 

@@ -26,6 +26,7 @@ from .rows import (
     unless_barely,
     worst,
 )
+from .slack import Slack
 
 JUMP = 4.0  # times what rounding was seen to do to f: less is no jump of f
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
@@ -50,29 +51,16 @@ class Point:
         self.bars, self.report, self.rng = bars, check.report, check.rng
         self.names, self.dtypes = check.subject.names, check.dtypes
         self.judged = bars[self.report.judged]
-        self.slacks, self.measured = self._slacks(), {}
         self.hidden: dict = {}  # leaf -> share of a slope that f's rounding hides
         # Of your gradient, and of rules that all systems follow, only values tell.
         self.closely = check.rules_may_lie or self.report.judged == YOURS
-        self.louder: list | None = None  # slacks, once rounding was measured
-        self.looker = Looker(check, xs, y, y_bar, self.judged, self.slacks)
+        self.slack = Slack(check, xs, y_bar, bars)
+        self.looker = Looker(check, xs, y, y_bar, self.judged, self.slack.of)
         told = next((n for n in bars if n != YOURS), YOURS)  # compiled, and exact
         self.closer = Closer(self.looker, lambda xs: check.gradient(told, xs, y_bar))
 
     def where(self, leaf, **more):
         return {"leaf": leaf, "point": self.number, "judged": self.report.judged} | more
-
-    def _slacks(self):
-        """What rounding may do to each element of the gradient."""
-        points = [
-            [rounding.shaken(x, self.rng) for x in self.xs]
-            for _ in range(rounding.SHAKES)
-        ]
-        shaken = [
-            [self.check.gradient(name, xs, self.y_bar) for xs in points]
-            for name in self.bars
-        ]
-        return rounding.slack(list(self.bars.values()), shaken, self.dtypes)
 
     def compare(self, count, leaves=None):
         """Rows of every leaf, or of some by number, and the adjoint identities."""
@@ -164,35 +152,20 @@ class Point:
         apart |= any(row.failed for row in self._adjoints(looks))
         if not apart:
             return [self._by_rounding(look) or look for look in looks]
-        self.slacks = self.looker.slacks = self._louder()
-        looks = [self.looker.slackened(look, self.slacks) for look in looks]
+        self.slack.of = self.looker.slacks = self.slack.louder
+        looks = [self.looker.slackened(look, self.slack.of) for look in looks]
         return list(map(self.looker.with_blur, looks))
 
     def _by_rounding(self, look):
         """The look with what rounding does to the gradient, if that explains why the
         differences disagree in an element; of many, one that is wrong would drown."""
         if len(look.probe.members) == 1 and self._disagrees(look):
-            louder = self.looker.slackened(look, self._louder())
+            louder = self.looker.slackened(look, self.slack.louder)
             return None if self.looker.excess(louder) > 1 else louder
         return None
 
     def _disagrees(self, look):
         return not look.doubted and self.looker.excess(look) > 1
-
-    def _louder(self):
-        """The slacks, no less than what rounding does to the judged gradient, and to
-        one of the engines' where that is a user's: the two are compared."""
-        if self.louder is None:
-            self.louder = self.slacks
-            for name, bars in self.bars.items():
-                runs = self.check.rounded(name, self.xs, self.y_bar)
-                if runs:
-                    found = rounding.slack([bars], [runs], self.dtypes)
-                    pairs = zip(self.louder, found, strict=True)
-                    self.louder = [np.maximum(*pair) for pair in pairs]
-                    if name != YOURS:
-                        break
-        return self.louder
 
     def _over(self, j, bar):
         """Where a gradient of leaf `j` is farther from the judged than rounding puts
@@ -202,7 +175,7 @@ class Point:
             sizes = np.abs(wide(x_bar)) + np.abs(wide(bar))
             gap = np.abs(wide(x_bar) - wide(bar))
         allowed = settings.rtol(self.dtypes[j]) * sizes + settings.atol
-        return gap > allowed + self.slacks[j], gap, allowed, sizes
+        return gap > allowed + self.slack.of[j], gap, allowed, sizes
 
     def _tells(self, look):
         row = self.looker.rows(self.where(""), look)[0]
@@ -251,9 +224,9 @@ class Point:
         x_bar, dtype, settings = self.judged[j], self.dtypes[j], self.check.settings
         _, gap, allowed, sizes = self._over(j, bar)
         lost = rounding.lost(dtype) * sizes.max(initial=0.0)
-        slack, is_certain = self.slacks[j], False
+        slack, is_certain = self.slack.of[j], False
         if self.report.judged == YOURS and (gap > allowed + lost).any():
-            slack, _, is_certain = self._measured(other, j)
+            slack, _, is_certain = self.slack.measured(other, j)
         row = judge_elements(
             self.where(name, witness=other), x_bar, bar, allowed + slack
         )
@@ -264,7 +237,7 @@ class Point:
         told = self._beside_values(row, j, bar, members)
         if is_certain and told.verdict == UNDECIDED:
             return row
-        is_excused = not is_certain and (gap <= allowed + self.slacks[j]).all()
+        is_excused = not is_certain and (gap <= allowed + self.slack.of[j]).all()
         return replace(told, verdict=UNDECIDED) if is_excused else told
 
     def _by_element(self, row, j, bar):
@@ -280,34 +253,13 @@ class Point:
         doubtful = (gap > allowed) & (gap > share * sizes)
         if not doubtful.any():
             return row
-        _, own, is_certain = self._measured(row.witness, j)
+        _, own, is_certain = self.slack.measured(row.witness, j)
         allowed = np.where(doubtful, least + own, np.inf)
         where = self.where(row.leaf, witness=row.witness)
         found = judge_elements(where, self.judged[j], bar, allowed)
         if found.verdict == AGREE or (is_certain and found.excess > CERTAIN):
             return found if found.failed else row
         return replace(found, verdict=UNDECIDED)
-
-    def _measured(self, other, j):
-        """What rounding every operation does to yours and to another in leaf `j`: by
-        leaf and by element; and whether it was seen in both: a gradient of numpy's
-        cannot be run so.
-
-        Shaking the arguments shows too much where they have an offset, and would let a
-        wrong gradient pass; this compiles both anew, and so is asked in doubt only.
-        """
-        if other not in self.measured:
-            names = [self.report.judged, other]
-            runs = [self.check.rounded(name, self.xs, self.y_bar) for name in names]
-            known = [n for n, run in zip(names, runs, strict=True) if run]
-            bars, runs = [self.bars[n] for n in known], [run for run in runs if run]
-            slacks = [
-                rounding.slack(bars, runs, self.dtypes, alone) if known else self.slacks
-                for alone in (False, True)
-            ]
-            self.measured[other] = *slacks, len(known) == len(names)
-        slacks, own, is_certain = self.measured[other]
-        return slacks[j], own[j], is_certain
 
     def _beside_values(self, row, j, bar, members):
         """`row`, unless f's values explain why two gradients differ at its elements:

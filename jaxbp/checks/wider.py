@@ -7,7 +7,7 @@ of a number keeps its type. So the values of a float32 or bfloat16 function tell
 slopes to ten digits, where its own rounding leaves two or none.
 """
 
-from typing import Any
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,8 @@ from .. import ir
 from .batch import Slopes, Values
 from .closeness import wide
 from .eager import compiled_quickly
-from .flow import FLOW, is_call
-from .perturbed import perturbed
+from .flow import FLOW, evaluate, is_call
+from .perturbed import moved, perturbed
 
 # What reads bits, or draws: in other types it would draw otherwise.
 BITS = frozenset(
@@ -56,7 +56,7 @@ class Wider:
     def forward(self, name, slopes):
         """Slopes of the same forward mode, the same as long as that is."""
         like = self.own.device(self.own.x), self.own.device(self.own.x)
-        along = lambda: Slopes(self, self.widened(slopes.along, *like))  # noqa: E731
+        along = lambda: Slopes(self, Widened(self, slopes.along, like))  # noqa: E731
         return self._once(name, slopes, along)
 
     def _once(self, name, of, make):
@@ -64,8 +64,13 @@ class Wider:
             self._kept[name] = of, make()
         return self._kept[name][1]
 
+    @functools.cached_property
+    def constants(self):
+        """What tells the constants of f from others."""
+        return frozenset(map(_told, ir.every_constant(self.own.program)))
+
     def outputs(self, *xs):
-        return ir.evaluate_by(_Widening(), self.own.program, xs)
+        return evaluate(_Widening(), self.own.program, xs)
 
     def evaluate(self, xs):
         return [np.asarray(y) for y in self._evaluate(*self.device(xs))]
@@ -73,20 +78,42 @@ class Wider:
     def device(self, xs):
         return jax.device_put(list(xs))
 
-    def widened(self, function, *like):
-        """`function` in float64: the program that it is for operands like `like`, in
-        the types these have."""
-        program: Any = None
+    def traced(self, function, like):
+        """The program of `function` in the types it has."""
+        with jax.enable_x64(self._x64):
+            return jax.make_jaxpr(function)(*like)
 
-        def run(*operands):
-            nonlocal program
-            if program is None:
-                with jax.enable_x64(self._x64):
-                    program = jax.make_jaxpr(function)(*like)
-            flat = jax.tree.leaves(operands)
-            return ir.evaluate_by(_Widening(), program, flat)
 
-        return run
+class Widened:
+    """`function` in float64: called with operands, it gives a list of arrays.
+
+    Args:
+      wider: Wider. function: traceable. like: operands in its own types.
+    """
+
+    def __init__(self, wider, function, like):
+        self.wider, self.function, self.like = wider, function, like
+
+    @functools.cached_property
+    def program(self):
+        return self.wider.traced(self.function, self.like)
+
+    @functools.cached_property
+    def before(self):
+        """What tells the constants that f has not: computed, and rounded, before."""
+        every = map(_told, ir.every_constant(self.program))
+        return frozenset(every) - self.wider.constants
+
+    def __call__(self, *operands):
+        return self._evaluated(_Widening(), operands)
+
+    def rounded_before(self, seed, *operands):
+        """The same with the constants that f has not moved at random, by a last place
+        of theirs."""
+        return self._evaluated(_Widening(seed, self.before), operands)
+
+    def _evaluated(self, widening, operands):
+        return evaluate(widening, self.program, jax.tree.leaves(operands))
 
 
 class WiderReverse:
@@ -100,9 +127,10 @@ class WiderReverse:
     def __init__(self, wider, x_bar, y_bar):
         subject = wider.own
         like = subject.device(subject.x), [jnp.asarray(b) for b in y_bar]
-        self.x_bar = wider.widened(x_bar, *like)
+        self.x_bar = Widened(wider, x_bar, like)
         self._run = compiled_quickly(self.x_bar)
         self._rounded = perturbed(self.x_bar)
+        self._before = compiled_quickly(self.x_bar.rounded_before)
 
     def __call__(self, xs, y_bar):
         return None, [np.asarray(b) for b in self._run(list(xs), list(y_bar))]
@@ -111,6 +139,23 @@ class WiderReverse:
         """x_bar where every operation rounds at random."""
         found = self._rounded(np.uint32(seed), list(xs), list(y_bar))
         return [np.asarray(b) for b in found]
+
+    def rounded_before(self, seed, xs, y_bar):
+        """x_bar with what was computed before moved at random; the same at any seed
+        where there is nothing of that kind."""
+        if not self.x_bar.before:
+            return self(xs, y_bar)[1]
+        found = self._before(np.uint32(seed), list(xs), list(y_bar))
+        return [np.asarray(b) for b in found]
+
+
+def _told(constant):
+    """Shape, type and bits of a constant; of another kind than numbers only itself."""
+    dtype = _dtype(constant)
+    if jnp.issubdtype(dtype, jax.dtypes.extended):
+        return id(constant)
+    value = np.asarray(constant)
+    return value.shape, dtype, value.tobytes()
 
 
 def wider_type(dtype):
@@ -122,7 +167,15 @@ def wider_type(dtype):
 
 
 class _Widening:
-    """Evaluates one equation in wider types."""
+    """Evaluates one equation in wider types, where constants of `before` are moved by
+    a `seed`."""
+
+    def __init__(self, seed=None, before=frozenset()):
+        self.seed, self.before = seed, before
+
+    def constant(self, value):
+        is_moved = self.before and _told(value) in self.before
+        return moved(value, self.seed) if is_moved else value
 
     def __call__(self, eqn, values):
         name, params = eqn.primitive.name, eqn.params
@@ -130,7 +183,7 @@ class _Widening:
         if name in FLOW:
             return list(FLOW[name](self, params, values))
         if is_call(name):
-            return ir.evaluate_by(self, ir.called(params), values)
+            return evaluate(self, ir.called(params), values)
         if name == "custom_linear_solve":
             return self._solve(params, values)
         if name in CASTS:
@@ -159,7 +212,7 @@ class _Widening:
         ends = np.cumsum([lengths.matvec, lengths.vecmat, lengths.solve])
         consts = values[ends[1] : ends[2]]
         b = values[sum(lengths) :]
-        return ir.evaluate_by(self, programs.solve, [*consts, *b])
+        return evaluate(self, programs.solve, [*consts, *b])
 
 
 def _is_scatter(name, params):

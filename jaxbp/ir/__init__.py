@@ -34,6 +34,7 @@ from .programs import evaluate as evaluate
 from .programs import evaluate_by as evaluate_by
 from .programs import evaluate_equations as evaluate_equations
 from .programs import evaluate_program as evaluate_program
+from .programs import every_constant as every_constant
 from .programs import every_equation as every_equation
 from .programs import function_key as function_key
 from .programs import inlined as inlined

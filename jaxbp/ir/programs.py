@@ -59,6 +59,15 @@ def every_equation(jaxpr) -> Iterator[Any]:
             yield from every_equation(program.jaxpr)
 
 
+def every_constant(program) -> Iterator[Any]:
+    """The constants of a closed program and of all programs inside it."""
+    jaxpr, consts = inner(program)
+    yield from consts
+    for eqn in jaxpr.eqns:
+        for within in inner_programs(eqn.params):
+            yield from every_constant(within)
+
+
 def _without_constants(jaxpr):
     if hasattr(jaxpr, "consts") or not jaxpr.constvars:
         return jaxpr

@@ -222,3 +222,22 @@ def test_a_value_that_cancels_is_one_program_s_rounding(shift):
 def test_reciprocals_of_all_sizes():
     x = jnp.array([1e-30, 1, 1e30], jnp.float32)
     assert check(lambda x: jnp.sum(jnp.log(x)), x, grad=lambda x: 1 / x)
+
+
+def test_constants_computed_before_were_rounded_then():
+    """Normal equations at the optimum: X'X in float32 is off by as much as cancels; a
+    wrong gradient away from there is still found, and so is one of f's own X alone."""
+    X = jax.random.normal(jax.random.key(0), (200, 5)) * jnp.arange(1.0, 6.0)[None]
+    X = X.astype(jnp.float32)
+    y = X @ jnp.arange(5, dtype=jnp.float32)
+    y += jax.random.normal(jax.random.key(1), (200,), jnp.float32)
+    exact = np.linalg.lstsq(np.float64(X), np.float64(y), rcond=None)[0]
+    w, XX, Xy = jnp.asarray(exact, jnp.float32), X.T @ X, X.T @ y
+    loss = lambda w: jnp.sum((X @ w - y) ** 2)  # noqa: E731
+    normal = jax.jit(lambda w: 2 * (XX @ w - Xy))
+    assert check(loss, w, grad=normal).verdict == "agree"
+    wrong = jax.jit(lambda w: 2 * (XX @ w - 1.001 * Xy))
+    assert check(loss, w, grad=wrong).verdict == "differ"
+    scale = jnp.array([1, 1, 1, 1.1, 1], jnp.float32)
+    own = lambda w: 2 * X.T @ (X @ w - y) * scale  # noqa: E731
+    assert check(loss, w + 1e-3, grad=own).verdict == "differ"
