@@ -157,13 +157,14 @@ def slope(steps, ahead, behind, floor, rounding=None, strayed=0.0):
         return UNKNOWN
     h, ahead, behind = steps[kept], ahead[kept], behind[kept]
     central, apart = (ahead - behind) / (2 * h), (ahead + behind) / h
-    level = max(noise_level(h, ahead, behind), floor)
+    rounding = floor if rounding is None else rounding
+    least_jump = max(rounding / np.sqrt(h[-1]), FLAT * strayed)
+    at_point = _noise_at_point(h, ahead, behind, least_jump)
+    level = max(noise_level(h, ahead, behind), at_point, floor)
     noise = SAFETY * level / h
     best, error, lasting, stays, rung = _least_error(h, central, apart, noise)
-    rounding = floor if rounding is None else rounding
     loud = np.minimum(np.abs(ahead), np.abs(behind)) > FLAT * rounding
     loud[: rung + 1] = False
-    least_jump = max(rounding / np.sqrt(h[-1]), FLAT * strayed)
     jump = _jump(h, ahead, behind, least_jump)
     half = abs(lasting) / 2
     is_rough = not jump and _is_rough(ahead, behind, FLAT * rounding)
@@ -251,6 +252,15 @@ def noise_level(steps, ahead, behind):
     if first:
         return float(max(pairs[first:].max(), even if pairs[first:].size == 1 else 0.0))
     return float(np.sort(pairs)[-2:][0])  # the second largest: one may hold a kink
+
+
+def _noise_at_point(h, ahead, behind, most):
+    """The error of the value at the point: what the shortest step changes to both sides
+    alike, if that does not shrink with the step, as at a kink; more is a jump."""
+    even = np.abs(ahead + behind)[-2:] / 2
+    if len(even) < 2 or even[1] > most:
+        return 0.0
+    return float(even[1] * bool(even[1] > even[0] * (h[-1] / h[-2]) ** (1 - OFFSET)))
 
 
 def _first_noisy(pairs, even, least):

@@ -188,3 +188,15 @@ def test_an_odd_functions_longest_step_is_not_taken_for_exact():
     swing = 0.5 * np.sin(8 * steps)  # odd: both one-sided slopes are the same
     found = slope(steps, 3 * steps + swing, -3 * steps - swing, 1e-3)
     assert abs(found.value - 7) <= found.noise
+
+
+@pytest.mark.parametrize("error", [2e-15, -6e-15])
+def test_an_error_of_the_value_at_the_point_is_no_kink(error):
+    """It stays as the step shrinks, where the gap of a kink would shrink with it."""
+    steps = ladder(np.float64)
+    ahead, behind = (np.sin(1 + s * steps) - np.sin(1) + error for s in (1, -1))
+    found = slope(steps, ahead, behind, floor=1e-16, rounding=2e-17)
+    assert found.noise < 1e-8 and abs(found.value - np.cos(1)) < found.noise
+    kink = steps / 8 - error  # without it a kink at the point stays one
+    kinked = slope(steps, ahead + kink, behind + kink, floor=1e-16, rounding=2e-17)
+    assert kinked.kink and abs(kinked.right - kinked.left - 0.25) < 1e-6
