@@ -77,9 +77,7 @@ def _summed(value, labels: Sequence[int], wanted: Sequence[int]):
     return (lax.reduce_sum(value, axes) if axes else value), kept
 
 
-def product_numbers(
-    left: Sequence[int], right: Sequence[int], out: Sequence[int]
-) -> tuple:
+def product_numbers(left: Sequence, right: Sequence, out: Sequence) -> tuple:
     """The dimension numbers of a product whose operands have these labels."""
     both = [label for label in left if label in right]
     batch = [label for label in both if label in out]
@@ -92,7 +90,7 @@ def product_numbers(
     )
 
 
-def product_axes(left, right, out) -> list[int]:
+def product_axes(left, right, out) -> list:
     """The labels of the product, in its order."""
     both = [label for label in left if label in right]
     batch = [label for label in both if label in out]
