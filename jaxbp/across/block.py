@@ -90,7 +90,9 @@ def read(block: Block, often: int) -> Block:
     if often < 2:
         return block
     terms = [
-        term._replace(factor=term.factor._replace(array=again(term.factor.array, often)))
+        term._replace(
+            factor=term.factor._replace(array=again(term.factor.array, often))
+        )
         for term in block.terms
     ]
     return Block(tuple(terms), block.operators)
