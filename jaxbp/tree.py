@@ -139,15 +139,20 @@ def _name(dtype) -> str:
     return "float0" if dtype == jax.dtypes.float0 else str(dtype)
 
 
-def basis(tree):
-    """The standard basis of the space of `tree`: leaves gain a first axis (n, ...)."""
+def basis(tree, known: int = 0):
+    """The standard basis of the space of `tree`: leaves gain a first axis (n, ...).
+
+    Of at most `known` elements it is a constant of the program: what is sliced from
+    it, XLA does while it compiles.
+    """
     leaves, structure = jax.tree.flatten(tree)
     dtypes = [jnp.result_type(leaf) for leaf in leaves]
     total = sum(math.prod(jnp.shape(leaf)) for leaf in leaves)
     columns, start = [], 0
     for leaf, dtype in zip(leaves, dtypes, strict=True):
         size = math.prod(jnp.shape(leaf))
-        block = jnp.eye(total, size, k=-start, dtype=dtype)
+        make = np if total**2 <= known else jnp
+        block = jnp.asarray(make.eye(total, size, k=-start, dtype=dtype))
         block = block.reshape((total, *jnp.shape(leaf)))
         columns.append(ir.stacked_like(block, ir.typeof(leaf)))
         start += size

@@ -16,6 +16,7 @@ from .edges import Operator
 from .expand import columns, dense, of_array
 from .factor import Factor, is_number, is_product, summed, union
 from .loops import whole_map
+from .made import again
 from .places import Label
 from .singles import split
 from .term import Met, Term, composed, identity, meet, merged
@@ -81,6 +82,20 @@ def joined(block: Block, work: Work) -> Block:
     work.elements(max(term.entries for term in found))
     others = [t for t in block.terms if not any(t is one for one in arrays)]
     return Block((*found, *others), block.operators)
+
+
+def read(block: Block, often: int) -> Block:
+    """The block, to be multiplied so many times: each product is a pass, and what takes
+    long to compute is computed once for all of them."""
+    if often < 2:
+        return block
+    terms = [
+        term._replace(
+            factor=term.factor._replace(array=again(term.factor.array, often))
+        )
+        for term in block.terms
+    ]
+    return Block(tuple(terms), block.operators)
 
 
 def times(after: Block, before: Block, shapes: Sequence[tuple], work: Work) -> Block:

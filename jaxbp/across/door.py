@@ -11,7 +11,8 @@ from ..errors import DtypeMismatch, JaxbpError
 from ..settings import Options
 from ..transforms import arguments, chunks
 from ..transforms.chunks import split_columns, split_rows
-from ..transforms.jacobians import assembled, jacfwd
+from ..transforms.jacobians import assembled
+from ..transforms.jacobians import by_columns as pushed_again
 from ..transforms.products import Again, Pullback, linearized
 from .copies import copies
 from .order import MODES
@@ -286,8 +287,8 @@ class Point:
         leaves, forward = jax.tree.leaves(self.primals), way.name == "forward"
         if not again and (size is None or size >= self.count(way)):
             if forward:
-                return self.forward(whole.loops)
-            return by_rows(self.linear, self.primals, self.y)
+                return self.forward(whole)
+            return by_rows(self.linear, self.primals, self.y, whole.known)
         sweep, split, program = chunks.rows, split_rows, self.linear.program
         if forward:
             sweep, split = chunks.columns, split_columns
@@ -304,25 +305,17 @@ class Point:
             return chunks.size_of(jax.tree.leaves(self.primals))
         return chunks.size_of(self.outs)
 
-    def forward(self, again: bool) -> list[list]:
-        """By columns; `again`: the function runs again, so that nothing is kept."""
-        if not again:
-            found = by_columns(self.linear, self.primals, self.outs)
-            return [
-                list(map(_as_input, row, jax.tree.leaves(self.primals)))
-                for row in found
-            ]
-        of_all = jacfwd(
-            lambda *given: self.call(given), tuple(range(len(self.primals)))
-        )
-        found = jax.tree.leaves(of_all(*self.primals))
+    def forward(self, whole: Whole) -> list[list]:
+        """By columns; the function runs again where `whole.loops`."""
+        if whole.loops:
+            seeds = tree.basis(self.primals, whole.known)
+            call = self.partial, self.fun, self.primals, self.has_aux
+            columns = jax.tree.leaves(pushed_again(*call, seeds)[1])
+            found = split_columns(columns, self.primals, self.outs)
+        else:
+            found = by_columns(self.linear, self.primals, self.outs, whole.known)
         inputs = jax.tree.leaves(self.primals)
-        rows = [found[i : i + len(inputs)] for i in range(0, len(found), len(inputs))]
-        return [list(map(_as_input, row, inputs)) for row in rows]
-
-    def call(self, given):
-        out = self.partial(given)
-        return out[0] if self.has_aux else out
+        return [list(map(_as_input, row, inputs)) for row in found]
 
     def across(self, whole: Whole, way: Way) -> list[list]:
         inputs = self.linear.signature.avals

@@ -8,7 +8,7 @@ Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., 2008, chapter 9.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from .block import Block, joined, narrowed, plus, times
+from .block import Block, joined, narrowed, plus, read, times
 from .copies import copies
 from .edges import Operator, term_of
 from .term import identity
@@ -93,8 +93,12 @@ class Graph:
     ) -> list[tuple[Vertex, Vertex, Block]]:
         """What eliminating a vertex puts where."""
         found = []
-        for target, after in self.ahead[vertex].items():
-            for source, before in self.behind[vertex].items():
+        ahead, behind = self.ahead[vertex], self.behind[vertex]
+        if not work.plan:
+            ahead = {v: read(block, len(behind)) for v, block in ahead.items()}
+            behind = {v: read(block, len(ahead)) for v, block in behind.items()}
+        for target, after in ahead.items():
+            for source, before in behind.items():
                 found.append(
                     (
                         source,

@@ -6,11 +6,18 @@ from ..linear.loop.loop import Loop
 
 KEPT = 1 << 20  # elements that loops may keep for forward mode
 LONG = 16  # operations of a loop's step that are many
+SEEDS = 1 << 12  # elements of a basis that is a constant where it meets loops
 
 
 def whole_map(edge):
     """The map of an edge or operator, or the one that it is a part of."""
     return getattr(edge.map, "whole", edge.map)
+
+
+def loops_of(program) -> list:
+    """The edges of a program that are loops."""
+    edges = program.structure.edges
+    return [edge for edge in edges if "loop" in type(whole_map(edge)).__module__]
 
 
 def run_again(program, copies: int) -> bool:
@@ -22,11 +29,7 @@ def run_again(program, copies: int) -> bool:
     fifth longer of many examples at once, of the last state alone, of steps of a few
     numbers, and of such as solve for something.
     """
-    loops = [
-        edge
-        for edge in program.structure.edges
-        if "loop" in type(whole_map(edge)).__module__
-    ]
+    loops = loops_of(program)
     if not loops or copies > 1 or not any(map(gives_at_every_step, loops)):
         return bool(loops)
     if not all(map(_is_long, loops)):

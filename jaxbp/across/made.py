@@ -64,6 +64,15 @@ def kept(value, often: int, together: int):
     return for_cpu(_same, _same, value)
 
 
+def again(value, often: int):
+    """The value, an array of its own where so many passes that read it would compute
+    sines anew, at all of its elements."""
+    size = getattr(value, "size", 0)
+    if (often - 1) * size < MANY or not _has_sines(value):
+        return value
+    return for_cpu(_same, _same, value)
+
+
 def _same(value):
     return value
 

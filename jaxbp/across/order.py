@@ -25,7 +25,8 @@ PRODUCTS = 4  # an edge, that all orders together may count, and
 MOST_PRODUCTS = 200  # so many more
 MOST_TRIED = 120  # vertices among which the cheapest is looked for at every step
 CLEARLY = 0.9  # an order is taken where it needs at most so much of the better mode,
-DOUBT = 0.75  # of that for many examples at once, whose passes are foreseen less well
+DOUBT = 0.85  # of that for many examples at once, whose passes are foreseen less well,
+DOUBTED = 0.75  # if one of the modes has a large product for all of them
 LARGEST = 1 << 22  # elements that an array in the middle may always have
 INDEXED = 2  # elements' worth of one that is read or added at a place of its own
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of; of many
@@ -114,7 +115,10 @@ def _chosen(ways: list[Way], mode: Way, allowed: int, work: Work, why: str) -> P
         return Plan(tuple(ways), mode, reason)
     gain = mode.time_s / max(best.time_s, 1e-12)
     saved_s = mode.time_s - best.time_s
-    most = CLEARLY if work.copies == 1 else DOUBT * CLEARLY
+    most = CLEARLY
+    if work.copies > 1:
+        large = max(way.heaviest for way in (mode, *others)) >= MUCH * HEAVY
+        most *= DOUBTED if large else DOUBT
     if best.time_s <= most * mode.time_s and saved_s >= least_s:
         reason = f"predicted {gain:.3g} times faster than {mode.name} mode"
         return Plan(tuple(ways), best, reason)

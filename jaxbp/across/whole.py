@@ -17,7 +17,7 @@ from ..transforms.chunks import split_columns, split_rows
 from ..transforms.products import Pullback
 from .block import array_of
 from .graph import Graph, graph_of
-from .loops import run_again
+from .loops import SEEDS, loops_of, run_again
 from .order import MODES, planned
 from .report import Plan, Way
 from .work import Work
@@ -34,6 +34,8 @@ class Whole:
       modes: those that it has.
       loops: whether it keeps what forward mode does not need, which runs the function
         again then.
+      known: elements of a basis of seeds that is a constant: through a loop what is
+        sliced from one is a kernel of its own, unless XLA does it while it compiles.
       copies: how many examples are computed at once.
       hessian: whether the function is a gradient.
     """
@@ -46,6 +48,7 @@ class Whole:
         self.unfit = _unfit(linear)
         self.program = linear.program.opened().parts()
         self.loops = run_again(self.program, copies)
+        self.known = SEEDS if loops_of(self.program) else 0
         avals = self.program.structure.avals
         dtype = avals[0].dtype if avals else np.dtype(np.float32)
         precision = _precision(self.program.structure.edges)
@@ -132,14 +135,18 @@ def _precision(edges) -> Any:
 # The modes --------------------------------------------------------------------
 
 
-def by_rows(pullback: Pullback, primals, y) -> list[list]:
-    """Per output leaf and input leaf the array (*y, *x), by one pullback a row."""
-    rows = jax.tree.leaves(jax.vmap(pullback)(tree.basis(y)))
+def by_rows(pullback: Pullback, primals, y, known: int = 0) -> list[list]:
+    """Per output leaf and input leaf the array (*y, *x), by one pullback a row.
+
+    Args:
+      known: as of `tree.basis`.
+    """
+    rows = jax.tree.leaves(jax.vmap(pullback)(tree.basis(y, known)))
     return split_rows(rows, primals, jax.tree.leaves(y))
 
 
-def by_columns(linear: Pullback, primals, outs) -> list[list]:
+def by_columns(linear: Pullback, primals, outs, known: int = 0) -> list[list]:
     """The same by one pushforward a column."""
-    seeds = jax.tree.leaves(tree.basis(primals))
+    seeds = jax.tree.leaves(tree.basis(primals, known))
     found = jax.vmap(linear.program.push, out_axes=-1)(seeds)
     return split_columns(found, primals, outs)

@@ -65,11 +65,9 @@ def jacfwd(
             found = chunks.fitted(in_chunks, count, budget, (args, kwargs))
             return found(args, kwargs)
 
-        def push(seeds):
-            return directional(partial, fun, primals, seeds, has_aux)
-
+        call = partial, fun, primals, has_aux
         with settings.using(options):
-            y, columns, *aux = _columns(push, tree.basis(primals), has_aux)
+            y, columns, *aux = by_columns(*call, tree.basis(primals))
         if holomorphic:
             arguments.check_outputs(y, holomorphic, "jacfwd")
         wanted = primals[0] if isinstance(argnums, int) else primals
@@ -81,8 +79,13 @@ def jacfwd(
     return jacfwd_of
 
 
-def _columns(push: Callable, seeds, has_aux: bool):
-    """What `push` gives for all seeds: values as they are, tangents as columns."""
+def by_columns(call: Callable, fun: Callable, primals, has_aux: bool, seeds):
+    """What `directional` gives for all seeds: values as they are, tangents as columns
+    (*y, n)."""
+
+    def push(seeds):
+        return directional(call, fun, primals, seeds, has_aux)
+
     axes = (None, -1, None) if has_aux else (None, -1)
     try:
         return jax.vmap(push, out_axes=axes)(seeds)
