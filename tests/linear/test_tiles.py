@@ -20,6 +20,9 @@ FUNCTIONS = {
         x[:3] * x[3][None] + x[3:] * x[jnp.argmax(x.sum(1).ravel()) % 4][None]
     ),
     "by twos": lambda x: x[::2] * x[1::2] + x[:2],
+    "components, each twice": lambda x: (
+        x[:2] ** 2 * x[2:] + jnp.sin(x[:2]) * jnp.cos(x[2:])
+    ),
     "in a loop": lambda x: jax.lax.scan(
         lambda c, _: (jnp.roll(jnp.sin(c), 1, 0) + c[:, :1], None), x, None, length=3
     )[0],
