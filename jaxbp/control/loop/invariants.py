@@ -27,7 +27,7 @@ def hoist(walker: Walker, body, env: dict) -> tuple[Any, frozenset[int], dict]:
       -> place: a residual may still ask for it.
     """
     invariant, late, done = set(env), {}, set()
-    numbers: dict = {}  # variable -> place of an equation that reads none: done if asked
+    numbers: dict = {}  # variable -> place of an equation that reads none
     made: dict = {}  # (primitive, operands, parameters) -> outputs of one done
     same: dict = {}  # variable -> the one of the same value
     for place, eqn in enumerate(body.eqns):
