@@ -54,6 +54,12 @@ def test_nothing_is_padded(f):
     assert " pad[" not in str(program)
 
 
+def test_what_is_read_twice_is_joined_once():
+    f = FUNCTIONS["components, each twice"]
+    program = jax.make_jaxpr(jaxbp.grad(lambda x: jnp.sum(f(x))))(jnp.ones((4, 5)))
+    assert str(program).count(" concatenate[") == 1
+
+
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0,), (1,), ()])
 def test_arrays_of_no_elements(shape):
     x = jnp.ones(shape)
