@@ -10,6 +10,8 @@ they are computed several times over.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from .base import add
+
 FEW_TILES = 8  # of more a compiler for CPUs makes kernels of their own
 
 
@@ -19,6 +21,16 @@ class Tile(NamedTuple):
     starts: tuple[int, ...]
     y_bar: Any
     map: Any
+
+
+def joined(tiles: Sequence[Tile]) -> list[Tile]:
+    """With those of one place and shape added."""
+    found: dict = {}
+    for starts, y_bar, it in tiles:
+        key = starts, y_bar.shape
+        there = found[key].y_bar if key in found else None
+        found[key] = Tile(starts, add(there, y_bar), it)
+    return list(found.values())
 
 
 def covers(tiles: Sequence[Tile], shape: tuple[int, ...]) -> tuple[list, list]:

@@ -19,7 +19,7 @@ from jax import lax
 from .. import ir
 from . import in_place
 from .base import add
-from .tiles import Tile, covers
+from .tiles import Tile, covers, joined
 
 # A part this many times smaller than the whole waits; of larger ones a compiler writes
 # the sum in one pass.
@@ -130,7 +130,7 @@ class Waiting:
     def _lay(self, slot: int, env: dict) -> None:
         """Adds larger parts, those beside one another as one. A thin strip beside such
         a part, as a roll reads it, is a small part, sooner added in its place."""
-        found, rest = covers(self.tiles.pop(slot, ()), self.avals[slot].shape)
+        found, rest = covers(joined(self.tiles.pop(slot, ())), self.avals[slot].shape)
         for axis, cover in found:
             whole = _joined([tile.y_bar for tile in cover], axis)
             env[slot] = add(env.get(slot), whole)

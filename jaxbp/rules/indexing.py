@@ -1,5 +1,6 @@
 """Slices and gathers at computed places: linear in the values."""
 
+import numpy as np
 from jax import lax
 
 from .. import ir
@@ -54,6 +55,27 @@ def scatter_numbers(numbers):
     )
 
 
+def meet_whole(numbers: lax.ScatterDimensionNumbers) -> bool:
+    """Whether windows within an operand that begin at different places do not meet."""
+    indexed = set(numbers.scatter_dims_to_operand_dims)
+    apart = indexed.issubset(numbers.inserted_window_dims)
+    return apart and not numbers.operand_batching_dims
+
+
+def are_known_apart(x, indices, numbers: lax.ScatterDimensionNumbers) -> bool:
+    """Whether all windows of `x` are known to lie inside, each at its own place."""
+    at = ir.known(indices) if meet_whole(numbers) else None
+    if at is None:
+        return False
+    axes = list(numbers.scatter_dims_to_operand_dims)
+    shape = np.array(x.shape)[axes]
+    at = at.reshape(-1, len(axes)).astype(np.int64)
+    if not ((at >= 0) & (at < shape)).all():
+        return False
+    places = np.ravel_multi_index(tuple(at.T), tuple(shape))
+    return np.unique(places).size == places.size
+
+
 def _gather_transpose(
     y_bar,
     x,
@@ -65,13 +87,16 @@ def _gather_transpose(
     mode,
     **params,
 ):
-    return lax.scatter_add(
+    numbers = scatter_numbers(dimension_numbers)
+    once = not ir.placed(x) and are_known_apart(x, indices, numbers)
+    how = lax.scatter if once else lax.scatter_add  # written: sooner than added
+    return how(
         nothing(x, y_bar),
         indices,
         y_bar,
-        scatter_numbers(dimension_numbers),
+        numbers,
         indices_are_sorted=indices_are_sorted,
-        unique_indices=unique_indices,
+        unique_indices=unique_indices or once,
         mode=mode,
     )
 

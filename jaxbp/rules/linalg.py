@@ -217,7 +217,8 @@ def _tridiagonal_solve_jvp(primals, tangents, **params):
     for shift, band_dot in zip((1, 0, -1), band_dots, strict=True):
         if band_dot is not None:
             along = lax.broadcast_in_dim(band_dot, x.shape, range(x.ndim - 1))
-            right = add(right, lax.neg(lax.mul(along, _shifted(x, shift))))
+            product = lax.mul(_shifted(along, -shift), x)  # so that x alone is kept
+            right = add(right, lax.neg(_shifted(product, shift)))
     return x, tridiagonal_solve_p.bind(*bands, right, **params)
 
 

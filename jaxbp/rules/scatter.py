@@ -19,6 +19,7 @@ from ..linear.base import Edge, Params
 from ..linear.for_cpu import for_cpu
 from ..linear.labels import Form
 from ..linear.primitive import JointlyThroughPrimitive
+from .indexing import are_known_apart, meet_whole
 from .registry import MOVES, SCATTERS, General, Linear, linear, register
 
 
@@ -185,15 +186,7 @@ def _are_apart(x, indices, params) -> bool:
     exact = params["mode"] != lax.GatherScatterMode.CLIP
     count = meeting(indices, params)
     few = count * count <= max(math.prod(x.shape), 256)
-    return exact and few and _meet_whole(params)
-
-
-def _meet_whole(params) -> bool:
-    """Whether windows within the operand that begin at different places do not meet."""
-    numbers = params["dimension_numbers"]
-    indexed = set(numbers.scatter_dims_to_operand_dims)
-    apart = indexed.issubset(numbers.inserted_window_dims)
-    return apart and not numbers.operand_batching_dims
+    return exact and few and meet_whole(params["dimension_numbers"])
 
 
 def _won_of_few(indices, updates, params):
@@ -252,25 +245,13 @@ def _scatter_rule(walker, primitive, values, dots, params):
             "apply the function, and scatter what comes out."
         )
     once = params["unique_indices"] or meeting(values[1], params) <= 1
-    once = once or _are_known_apart(ir.typeof(values[0]), values[1], params)
+    once = once or are_known_apart(
+        ir.typeof(values[0]), values[1], params["dimension_numbers"]
+    )
     if once:
         params = params | {"unique_indices": True}
     chosen = _write_once if once else _overwrite
     return chosen(walker, primitive, values, dots, params)
-
-
-def _are_known_apart(x, indices, params) -> bool:
-    """Whether all windows are known to lie inside, each at a place of its own."""
-    at = ir.known(indices) if _meet_whole(params) else None
-    if at is None:
-        return False
-    axes = list(params["dimension_numbers"].scatter_dims_to_operand_dims)
-    shape = np.array(x.shape)[axes]
-    at = at.reshape(-1, len(axes)).astype(np.int64)
-    if not ((at >= 0) & (at < shape)).all():
-        return False
-    places = np.ravel_multi_index(tuple(at.T), tuple(shape))
-    return np.unique(places).size == places.size
 
 
 def meeting(indices, params):

@@ -11,7 +11,7 @@ from jax import lax
 
 from .. import ir
 from ..linear.diagonal import Over
-from .registry import Elementwise, elementwise, register
+from .registry import Elementwise, ZeroRule, elementwise, register
 
 SQRT_PI = 1.7724538509055159
 
@@ -93,11 +93,12 @@ def _integer_pow_slope(x, params):
     n = params["y"]
     if n < 0:
         return n * lax.integer_pow(1 / x, 1 - n)
-    return jnp.zeros_like(x) if n == 0 else n * lax.integer_pow(x, n - 1)
+    return n * (x if n == 2 else lax.integer_pow(x, n - 1))
 
 
 class _IntegerPower(Elementwise):
-    """y = x^n. Of x^-1 the slope is -y^2, as of 1 / x: the result alone is kept.
+    """y = x^n. Of x^-1 the slope is -y^2, as of 1 / x: the result alone is kept. Those
+    of x and of 1 are numbers, for which nothing is kept.
 
     Attributes:
       further: the partial in that case.
@@ -107,9 +108,10 @@ class _IntegerPower(Elementwise):
         super().__init__((_integer_pow_slope,))
         self.inverse = Elementwise((lambda y: (y, -y),))
         self.further = self.inverse.partials
+        self.by_power = {-1: self.inverse, 0: ZeroRule(), 1: Elementwise((1,))}
 
     def __call__(self, walker, primitive, values, dots, params):
-        rule = self.inverse if params["y"] == -1 else super()
+        rule = self.by_power.get(params["y"], super())
         return rule.__call__(walker, primitive, values, dots, params)
 
 

@@ -20,6 +20,9 @@ FUNCTIONS = {
         x[:3] * x[3][None] + x[3:] * x[jnp.argmax(x.sum(1).ravel()) % 4][None]
     ),
     "by twos": lambda x: x[::2] * x[1::2] + x[:2],
+    "components, each twice": lambda x: (
+        x[:2] ** 2 * x[2:] + jnp.sin(x[:2]) * jnp.cos(x[2:])
+    ),
     "in a loop": lambda x: jax.lax.scan(
         lambda c, _: (jnp.roll(jnp.sin(c), 1, 0) + c[:, :1], None), x, None, length=3
     )[0],
@@ -49,6 +52,12 @@ def test_nothing_is_padded(f):
     x = jnp.ones((4, 5))
     program = jax.make_jaxpr(jaxbp.grad(lambda x: jnp.sum(FUNCTIONS[f](x))))(x)
     assert " pad[" not in str(program)
+
+
+def test_what_is_read_twice_is_joined_once():
+    f = FUNCTIONS["components, each twice"]
+    program = jax.make_jaxpr(jaxbp.grad(lambda x: jnp.sum(f(x))))(jnp.ones((4, 5)))
+    assert str(program).count(" concatenate[") == 1
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0,), (1,), ()])

@@ -74,7 +74,8 @@ class InPlace(Walker):
             found = _written(name, value, others, eqn.params, restores)
             if found is not None:
                 env[out] = found.value, env[out][1]
-            self._carried[id(env[out][0])] = env[out][0]
+            if found is not None or not _is_much(name, value, others):
+                self._carried[id(env[out][0])] = env[out][0]
             if found is not None and restores:
                 self._restored.add(id(found.value))
                 self.written[id(found.value)] = found
@@ -82,6 +83,12 @@ class InPlace(Walker):
             part = _read(name, value, others, out.aval.shape, eqn.params)
             if part is not None:
                 env[out] = part, env[out][1]
+
+
+def _is_much(name: str, value, others: Sequence) -> bool:
+    """Whether a write is of so much of an array that it is as one made anew."""
+    update = others[0 if name == "dynamic_update_slice" else 1]
+    return 2 * ir.typeof(update).size > ir.typeof(value).size
 
 
 def _read(name: str, value, others: Sequence, shape: tuple, params: dict):

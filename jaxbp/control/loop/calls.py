@@ -48,7 +48,7 @@ def _is_opened(eqn, same: set) -> bool:
     if eqn.primitive.name not in ("jit", "pjit") or eqn.effects:
         return False
     flags = [not isinstance(a, ir.Literal) and a in same for a in eqn.invars]
-    if not any(flags) or _is_done_once(eqn, same):
+    if _is_done_once(eqn, same):
         return False
     jaxpr, consts = ir.inner(ir.called(eqn.params))
     made = {v for inner in jaxpr.eqns for v in inner.outvars}
@@ -62,7 +62,9 @@ def _is_opened(eqn, same: set) -> bool:
 
 def _does_once(eqn, known: set) -> bool:
     """Whether an equation, or one of those it calls, is done once; then its results
-    are known, too."""
+    are known, too. What reads nothing is: a mask of numbers that are counted, say."""
+    if not eqn.invars and not eqn.effects:
+        return True
     if _is_done_once(eqn, known):
         known.update(eqn.outvars)
         return True

@@ -27,16 +27,24 @@ def hoist(walker: Walker, body, env: dict) -> tuple[Any, frozenset[int], dict]:
       -> place: a residual may still ask for it.
     """
     invariant, late, done = set(env), {}, set()
+    numbers: dict = {}  # variable -> place of an equation that reads none
     made: dict = {}  # (primitive, operands, parameters) -> outputs of one done
     same: dict = {}  # variable -> the one of the same value
     for place, eqn in enumerate(body.eqns):
         variables = [a for a in eqn.invars if not isinstance(a, ir.Literal)]
         if eqn.effects or not invariant.issuperset(variables):
             continue
-        ready = bool(variables) and all(v in env for v in variables)
-        if ready and is_number(eqn) and any(env[v][1] is not None for v in variables):
+        there = [v for v in variables if v in env]
+        stated = {numbers[v]: None for v in variables if v in numbers}
+        ready = bool(there) and all(v in env or v in numbers for v in variables)
+        if ready and is_number(eqn) and any(env[v][1] is not None for v in there):
             continue
-        if ready and is_compact(eqn):
+        if ready and is_compact(eqn, there):
+            for earlier in stated:
+                walker.equation(body.eqns[earlier], env)
+                for var in body.eqns[earlier].outvars:
+                    del numbers[var], late[var]
+            done.update(stated)
             alike = _alike(eqn, same, made)
             if alike is None or not all(var in env for var in alike):
                 walker.equation(eqn, env)
@@ -44,10 +52,12 @@ def hoist(walker: Walker, body, env: dict) -> tuple[Any, frozenset[int], dict]:
                 env.update((v, env[w]) for v, w in zip(eqn.outvars, alike, strict=True))
                 same.update(zip(eqn.outvars, alike, strict=True))
             done.add(place)
-        elif any(v in env and env[v][1] is not None for v in variables):
+        elif any(env[v][1] is not None for v in there):
             continue  # it carries a tangent, which is recorded in the loop
         else:
             late.update((var, place) for var in eqn.outvars)
+            if not variables:
+                numbers.update((var, place) for var in eqn.outvars)
         invariant.update(eqn.outvars)
     for var in same:
         del env[var]
@@ -85,10 +95,11 @@ def _bytes(variables: Sequence) -> int:
     return sum(math.prod(a.shape) * a.dtype.itemsize for a in avals)
 
 
-def is_compact(eqn) -> bool:
-    """Whether what it makes takes hardly more bytes than what it reads, so that it is
-    better kept than done at every step."""
-    read = [a for a in eqn.invars if not isinstance(a, ir.Literal)]
+def is_compact(eqn, read: Sequence | None = None) -> bool:
+    """Whether what it makes takes hardly more bytes than what it reads (of that, than
+    `read`), so that it is better kept than done at every step."""
+    if read is None:
+        read = [a for a in eqn.invars if not isinstance(a, ir.Literal)]
     return _bytes(eqn.outvars) <= 2 * _bytes(read)
 
 
