@@ -4,6 +4,7 @@ import numpy as np
 
 from .batch import Slopes, Together, Values
 from .closeness import epsilon
+from .draws import drawn
 from .precision import CUSTOM, SHARED, coarsest, holds
 from .subject import Subject
 from .wider import Wider
@@ -23,6 +24,7 @@ class Bench:
       subject: Subject, at the point of the last `moved`.
       dtypes: the coarsest dtype between each leaf and the output. reaches: whether
         the output is computed from it.
+      drawn: whether a draw by rejection depends on each leaf.
       has_custom_rules: whether f calls what has rules of its own. rules_may_lie:
         whether it does, or holds a stop_gradient: only values can speak against these.
       values: Values of f.
@@ -35,6 +37,7 @@ class Bench:
     def __init__(self, f, args, witnesses, kwargs=None, argnums=None, has_aux=False):
         self.subject = subject = Subject(f, args, kwargs, argnums, has_aux)
         self.dtypes, self.reaches = coarsest(subject)
+        self.drawn = drawn(subject)
         self.values = Values(subject)
         self.has_custom_rules = holds(subject.program, CUSTOM)
         self.rules_may_lie = holds(subject.program, SHARED)

@@ -32,6 +32,7 @@ class Comparison:
       subject, settings, rng, report.
       dtypes: the coarsest dtype between each leaf and the output. reaches: whether
         the output is computed from it.
+      drawn: whether a draw by rejection depends on each leaf.
       has_custom_rules, rules_may_lie: whether f calls what has rules of its own, or
         holds a stop_gradient.
       values: Values of f. wider: Wider, or None.
@@ -41,7 +42,7 @@ class Comparison:
     def __init__(self, bench, rng, settings):
         self.subject, self.rng, self.settings = bench.subject, rng, settings
         self.dtypes, self.reaches = bench.dtypes, bench.reaches
-        self.values, self.wider = bench.values, bench.wider
+        self.values, self.wider, self.drawn = bench.values, bench.wider, bench.drawn
         self.has_custom_rules = bench.has_custom_rules
         self.rules_may_lie = bench.rules_may_lie
         self.reverses, self.forwards = dict(bench.reverses), dict(bench.forwards)

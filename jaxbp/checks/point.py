@@ -10,6 +10,7 @@ from .adjoint import adjoint_sums
 from .afresh import afresh
 from .closeness import epsilon, inner, wide
 from .closer import EXPLAINED, Closer
+from .draws import unless_drawn
 from .finding import explain
 from .judge import judge_elements, judge_slope
 from .looks import Looker
@@ -208,6 +209,9 @@ class Point:
         elif not rows:  # not finite, and no second gradient beside it
             where = self.where(name, witness=self.report.judged)
             rows.append(judge_elements(where, self.judged[j], self.judged[j], 1.0))
+        if self.check.drawn[j]:
+            self.report.drawn.add(name)
+            rows = list(map(unless_drawn, rows))
         self.report.rows.extend(rows)
         failed = [row for row in rows if row.failed]
         told = [finding.leaf for finding in self.report.findings]

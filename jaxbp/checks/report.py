@@ -56,6 +56,8 @@ class Report(Shown):
         as a share of this, where that is much.
       hidden: leaf -> the share of a slope that f's rounding may hide along some
         direction, at the point where it agrees and the least is hidden.
+      drawn: leaves on which a draw by rejection depends, whose rule is no slope of its
+        values.
       stochastic: whether two calls of `f` differ, so that nothing was compared.
     """
 
@@ -71,6 +73,7 @@ class Report(Shown):
     widened: set = field(default_factory=set)
     rounded: dict = field(default_factory=dict)
     hidden: dict = field(default_factory=dict)
+    drawn: set = field(default_factory=set)
     stochastic: bool = False
 
     @property
@@ -258,6 +261,7 @@ class Report(Shown):
         """Say of each leaf where nothing could be told, or where it sits on a kink."""
         for sentence, said in (
             (NOTHING_SEEN, self._is_blind),
+            (BY_REJECTION, lambda rows: self._is_drawn(rows) and not self._at(rows)),
             (IN_DOUBT, lambda rows: self._is_lost(rows) and _in_doubt(rows, True)),
             (OWN_DOUBT, lambda rows: self._is_lost(rows) and _in_doubt(rows, False)),
             (NOTHING_TESTED, lambda rows: self._is_lost(rows) and self._is_mute(rows)),
@@ -271,7 +275,11 @@ class Report(Shown):
                 self.notes.append(sentence.format(names=names, place=listed(places)))
 
     def _is_lost(self, rows):
-        return not (self._at(rows) or self._is_blind(rows))
+        known = self._at(rows) or self._is_blind(rows) or self._is_drawn(rows)
+        return not known
+
+    def _is_drawn(self, rows):
+        return rows[0].leaf in self.drawn
 
     def _is_mute(self, rows):
         return not _doubts(rows) and rows[0].leaf not in self.rounded
@@ -312,6 +320,11 @@ ROUNDED = (
 NOTHING_TESTED = (
     "The gradient by {names} is zero to rounding at {place}, or lost in the rounding "
     "of f or of its own: a wrong one could not be told from a right one there."
+)
+BY_REJECTION = (
+    "f draws by rejection (`jax.random.gamma`), by {names} at {place}: the rule is "
+    "that of the distribution (implicit reparameterization), right in the mean over "
+    "keys, and no slope of the values that one key draws."
 )
 IN_DOUBT = (
     "The differences disagree with the gradient by {names} at {place}, where kinks or "

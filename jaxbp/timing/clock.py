@@ -10,6 +10,7 @@ Source: ADBench, docs/Methodology.md (minimum measurable time, minimum of sample
 
 import gc
 import itertools
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -139,13 +140,19 @@ def interleave(
     budget_s: float = float("inf"),
     least_s: float = 0.0,
 ) -> dict[str, Timing]:
-    """Ask every sampler for its seconds in turn, A B A B, for some rounds."""
+    """Ask every sampler for its seconds once a round, for some rounds.
+
+    In an order drawn anew each round: what comes after a call that writes much, or
+    wakes many threads, reads slow, and no contender is to have such a one before it
+    always.
+    """
     if rounds < LEAST_ROUNDS:
         raise InvalidArgument(
             f"`rounds` must be at least {LEAST_ROUNDS}, so that there are quartiles, "
             f"but is {rounds}."
         )
     samples = {name: [] for name in samplers}
+    rng = random.Random(0)
     start_s = time.perf_counter()
     with no_collection():
         for done in itertools.count():
@@ -154,8 +161,8 @@ def interleave(
                 break
             if done >= LEAST_ROUNDS and elapsed_s > budget_s:
                 break
-            for name, sampler in samplers.items():
-                samples[name].append(sampler())
+            for name in rng.sample(list(samplers), len(samplers)):
+                samples[name].append(samplers[name]())
     return {name: Timing(tuple(taken)) for name, taken in samples.items()}
 
 

@@ -8,6 +8,7 @@ from jax import lax
 
 import jaxbp
 from jaxbp import check
+from jaxbp.checks import draws
 from jaxbp.checks.eager import options_of
 from tests.checks.test_missed import with_rule
 
@@ -157,9 +158,21 @@ def test_what_is_almost_singular_is_not_called_wrong(away):
 
 
 def test_draws_by_rejection_are_named():
+    """Their rule is no slope of their values."""
     drawn = lambda a: jax.random.gamma(jax.random.key(0), a)  # noqa: E731
     report = check(drawn, jnp.array(2.5), points=1)
-    assert report.verdict == "differ" and "rejection" in str(report)
+    assert report.verdict == "cannot tell" and "rejection" in str(report)
+
+
+def test_what_depends_on_no_draw_is_held_to_its_values(monkeypatch):
+    monkeypatch.setattr(draws, "DRAWS", {"tan"})
+    off = lambda g: (1.1 * g[0],)  # noqa: E731
+    drawn, ruled = with_rule(jnp.tan, off), with_rule(jnp.sin, off)
+    f, a, b = lambda a, b: drawn(a) + ruled(b), jnp.array(0.5), jnp.array(0.3)
+    both = check(f, a, b, argnums=(0, 1))
+    assert list(map(both.verdict_of, both.looked_at)) == ["cannot tell", "differ"]
+    yours = check(drawn, a, grad=lambda a: 1.1 * jax.grad(drawn)(a))
+    assert yours.verdict == "differ"
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])

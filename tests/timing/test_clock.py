@@ -1,6 +1,7 @@
 """Samples, pairs and their order."""
 
 import gc
+import itertools
 import time
 
 import jax
@@ -73,9 +74,12 @@ def test_contenders_take_turns():
     def sampler(name):
         return lambda: order.append(name) or 1.0
 
-    taken = interleave({"a": sampler("a"), "b": sampler("b")}, rounds=3)
-    assert order == ["a", "b"] * 3
-    assert taken["a"].samples_s == (1.0,) * 3
+    names = ["a", "b", "c"]
+    taken = interleave({name: sampler(name) for name in names}, rounds=40)
+    assert taken["a"].samples_s == (1.0,) * 40
+    turns = [order[k : k + 3] for k in range(0, 120, 3)]
+    assert all(sorted(turn) == names for turn in turns)
+    assert {tuple(turn[:2]) for turn in turns} == set(itertools.permutations(names, 2))
 
 
 def test_the_budget_ends_sampling_after_three_rounds():
