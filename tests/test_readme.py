@@ -40,7 +40,7 @@ def test_the_code_gives_the_output_shown_in_one_session():
     assert done.returncode == 0, done.stdout + done.stderr
     check, nan, trace, cost, program = json.loads(done.stdout.splitlines()[-1])
     printed = re.findall(r"```text\n(.*?)```", TEXT, re.S)
-    digits = re.compile(r"\d+(\.\d+)?(e-?\d+)?")  # those of noise are the machine's
+    digits = re.compile(r"\d+(\.\d+)?(e[-+]?\d+)?")  # those of noise are the machine's
     assert digits.sub("#", check).split() == digits.sub("#", printed[0]).split()
     assert nan.split() == printed[1].split()
     assert trace.strip() == printed[2].strip()

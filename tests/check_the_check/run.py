@@ -161,13 +161,19 @@ def _jax_is_wrong(source, report):
 
 
 def _cannot_run(f, args):
-    """Whether XLA refuses the function itself, as an FFT in an order that it chose."""
+    """Whether XLA refuses the function itself, or what JAX makes of it in reverse, as
+    an FFT in an order that it chose."""
     import jax
 
-    try:
-        jax.jit(f)(*args)
-    except jax.errors.JaxRuntimeError:
-        return True
+    def reverse(*args):
+        y, pull = jax.vjp(f, *args)
+        return pull(y)
+
+    for program in (f, reverse):
+        try:
+            jax.jit(program)(*args)
+        except jax.errors.JaxRuntimeError:
+            return True
     return False
 
 
