@@ -148,7 +148,8 @@ def _better(
     less than two, with products as well. Of two alike elsewhere the reverse one:
     measured on a CPU it is as fast or up to a fifth faster (RK4, networks), but not
     through loops that give something at every step, nor through solves for a vector,
-    whose columns are solved for together.
+    whose columns are solved for together; nor where matrices stand on the right, as in
+    x @ W, which columns read as they lie, up to 1.6 times as fast.
 
     Args:
       hessian: this is the Jacobian of a gradient. Its loops took up to three times as
@@ -185,7 +186,28 @@ def _better(
     elif any(map(_is_ahead, every)):
         best = alike[0]
         took = "of solves, and of loops that give each step's value, columns took less"
+    elif _stand_right(graph):
+        best, took = (
+            alike[0],
+            "of matrices on the right, as in x @ W, columns took less",
+        )
     return best, f"the modes are predicted alike, and {took}"
+
+
+def _stand_right(graph: Graph) -> bool:
+    """Whether most elements of matrices have their columns' axis before their rows'."""
+    balance = 0
+    for targets in graph.ahead.values():
+        for term in [term for block in targets.values() for term in block.terms]:
+            rows, columns = (
+                {label for axis in axes for label in axis.labels}
+                for axes in (term.out, term.of)
+            )
+            alone = [i for i in term.factor.labels if (i in rows) != (i in columns)]
+            if {i in columns for i in alone} == {True, False}:
+                size = term.factor.size
+                balance += size if alone[0] in columns else -size
+    return balance > 0
 
 
 def _is_loop(operator: Operator) -> bool:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jaxbp
 from jaxbp.problems.jacobians import networks
@@ -25,3 +26,22 @@ def test_its_values():
     args = [jnp.asarray(rng.normal(size=size) / 9) for size in sizes]
     found = jax.jit(jaxbp.jacobian(networks.gated))(*args)
     np.testing.assert_allclose(found, jax.jacrev(networks.gated)(*args), 1e-6, 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("product", "mode"),
+    [(lambda w, x: x @ w, "forward"), (lambda w, x: w @ x, "reverse")],
+    ids=["x @ W", "W @ x"],
+)
+def test_of_modes_alike_the_one_that_reads_matrices_as_they_lie(product, mode):
+    def network(x, *weights):
+        for w in weights:
+            x = jnp.tanh(product(w, x))
+        return x
+
+    weights = [jnp.ones((256, 256))] * 3
+    first, last = jnp.ones((10, 256)), jnp.ones((256, 10))
+    if mode == "reverse":
+        first, last = first.T, last.T
+    plan = jaxbp.jacobian(network).plan(jnp.ones(10), first, *weights, last)
+    assert plan.chosen.name == mode
