@@ -8,6 +8,7 @@ the sum over x: neither multiplies the two.
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 
 import jax
 import jax.numpy as jnp
@@ -20,10 +21,11 @@ from .block import Block, array_of, times
 from .door import Point, gradient
 from .graph import Graph, graph_of
 from .halves import Cut, cut, halves, plain
+from .order import MOST_PRODUCTS, PRODUCTS
 from .places import along
 from .term import Term
 from .whole import Whole
-from .work import Work
+from .work import Exhausted, Patience, Work
 
 
 def laplacian(
@@ -110,22 +112,36 @@ def _diagonal(point: Point, keep: bool):
 
 def _across(whole: Whole, shape: tuple, keep: bool):
     """By the cheapest of the orders of elimination, which leave one vertex, and of the
-    halves; None without."""
-    orders = [way.order for way in whole.plan().ways if way.order and not way.joins]
-    if not orders:
-        return None
-    cuts = [Cut(order[:-1], 0, 0.0) for order in orders]
-    work = whole.work(True)
-    cuts.append(cut(graph_of(whole.program, work), work))
+    halves; None where the whole Hessian by a mode is predicted to take less."""
+    ways = whole.plan().ways
+    least_s = min(way.time_s for way in ways if not way.order)
+    orders = [way.order for way in ways if way.order and not way.joins]
     counted = []
-    for at in cuts:
+    for at in [*(Cut(order[:-1], 0, 0.0) for order in orders), *_halved(whole)]:
         work = whole.work(True)
-        _closed(graph_of(whole.program, work), at, keep, work)
-        counted.append(work.time_s - at.shared_s)
-    at = cuts[counted.index(min(counted))]
+        work.limit_s = least_s + at.shared_s
+        with suppress(Exhausted):
+            _closed(graph_of(whole.program, work), at, keep, work)
+            counted.append((work.time_s - at.shared_s, at))
+    if not counted:
+        return None
+    _, at = min(counted, key=lambda way: way[0])
     work = whole.work(False)
     found = _closed(graph_of(whole.program, work), at, keep, work)
     return array_of(found, shape if keep else (), (), work)
+
+
+def _halved(whole: Whole) -> list[Cut]:
+    """The cut, if there is one that is found in time."""
+    work = whole.work(True)
+    graph = graph_of(whole.program, work)
+    work.patience = Patience(
+        MOST_PRODUCTS + PRODUCTS * len(whole.program.structure.edges)
+    )
+    with suppress(Exhausted):
+        found = None if graph.outputs == [None] else cut(graph, work)
+        return [] if found is None else [found]
+    return []
 
 
 def _closed(graph: Graph, at: Cut, keep: bool, work: Work) -> Block:

@@ -50,11 +50,14 @@ class Half(NamedTuple):
     middle: tuple[int, ...]
 
 
-def cut(graph: Graph, work: Work) -> Cut:
-    """The cut of the least time. `graph` is used up, and nothing computed."""
+def cut(graph: Graph, work: Work) -> Cut | None:
+    """The cut of the least time; None without products of matrices, which alone are
+    shared. `graph` is used up, and nothing computed."""
     light = _eliminate_light(graph, work)
     order = graph.inner
     rows = _costs_of_rows(graph, order, work)
+    if not any(key for key, _ in rows):
+        return None
     columns = _costs_of_columns(graph, order, work)
     before: Counter = Counter()
     behind = Counter(key for key, _ in rows if key)
