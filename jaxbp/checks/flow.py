@@ -2,8 +2,8 @@
 
 An evaluator is called as evaluator(equation, values) -> outputs. It may move the
 values a little, or hold them in other types; its `plain(values, like)` gives them as
-the program itself has them. Its `constant(value)` is what it takes a constant of a
-program for.
+the program itself has them, and `typed(values)` in the types it computes in. Its
+`constant(value)` is what it takes a constant of a program for.
 """
 
 from jax import lax
@@ -20,9 +20,8 @@ def is_call(name: str) -> bool:
 def evaluate(evaluator, program, values) -> list:
     """The outputs of a closed program."""
     jaxpr, consts = ir.inner(program)
-    return ir.evaluate_equations(
-        evaluator, jaxpr, list(map(evaluator.constant, consts)), values
-    )
+    consts = list(map(evaluator.constant, consts))
+    return evaluator.typed(ir.evaluate_equations(evaluator, jaxpr, consts, values))
 
 
 def _scan(evaluator, params, values):

@@ -141,6 +141,9 @@ class _Rounding:
         del like
         return list(values)
 
+    def typed(self, values):
+        return list(values)
+
     def constant(self, value):
         return value
 

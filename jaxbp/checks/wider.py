@@ -179,7 +179,7 @@ class _Widening:
 
     def __call__(self, eqn, values):
         name, params = eqn.primitive.name, eqn.params
-        values = [_cast(v, wider_type(_dtype(v))) for v in values]
+        values = self.typed(values)
         if name in FLOW:
             return list(FLOW[name](self, params, values))
         if is_call(name):
@@ -188,8 +188,10 @@ class _Widening:
             return self._solve(params, values)
         if name in CASTS:
             return [_cast(values[0], wider_type(eqn.outvars[0].aval.dtype))]
-        outs = self._bound(eqn, values)
-        return [_cast(y, wider_type(_dtype(y))) for y in outs]
+        return self.typed(self._bound(eqn, values))
+
+    def typed(self, values):
+        return [_cast(v, wider_type(_dtype(v))) for v in values]
 
     def plain(self, values, like):
         """`values` in the program's own types."""

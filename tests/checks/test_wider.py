@@ -196,3 +196,18 @@ def test_a_rule_is_looked_at_as_closely_as_values_can_tell(seed):
     assert check(with_rule(f, lambda g: g), x, seed=seed)
     wrong = with_rule(f, lambda g: (g[0] * jnp.float32(1 + 1e-3),))
     assert check(wrong, x, seed=seed).verdict == "differ"
+
+
+def test_a_branch_that_gives_a_constant_is_widened():
+    """Beside one that computes: both give the same types."""
+    off = jax.custom_vjp(lambda x: jnp.sin(1000 * x) / 1000)
+    slope = lambda x: jnp.cos(1000 * x)  # noqa: E731
+    off.defvjp(lambda x: (off(x), x), lambda x, g: (1.001 * g * slope(x),))
+
+    def f(x):
+        computed = lambda x: (off(x), x * 0 + 3)  # noqa: E731
+        constant = lambda x: (x, jnp.float32(2))  # noqa: E731
+        y, z = lax.cond(x > 0, computed, constant, x)
+        return y + z
+
+    assert check(f, jnp.float32(1.234)).verdict == "differ"
