@@ -42,7 +42,6 @@ def test_each_program_is_right_and_timed_both_ways(outcome):
         assert row["error"] < 1e-5
         for kind in ("ratio", "trace_ratio", "retrace_ratio"):
             assert 0 < row[f"{kind}_q25"] <= row[kind] <= row[f"{kind}_q75"]
-        assert row["trace_s"] > row["retrace_s"] / 2  # cold is not far below warm
 
 
 def test_only_scans_stack(outcome):
