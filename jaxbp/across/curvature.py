@@ -21,11 +21,11 @@ from .block import Block, array_of, times
 from .door import Point, gradient
 from .graph import Graph, graph_of
 from .halves import Cut, cut, halves, plain
-from .order import MOST_PRODUCTS, PRODUCTS
+from .order import patience_of
 from .places import along
 from .term import Term
 from .whole import Whole
-from .work import Exhausted, Patience, Work
+from .work import Exhausted, Work
 
 
 def laplacian(
@@ -44,9 +44,9 @@ def laplacian(
     Raises:
       InvalidArgument: the argument is no single array, or the output no single number.
 
-    Cost: of a network of widths h, n inputs and L layers about 2 L n h^2 flops; where
-      no order of elimination is found (complex numbers, several types, too many
-      terms), n products with the Hessian.
+    Cost: of a network of widths h, n inputs and L layers about 2 L n h^2 flops;
+      n products with the Hessian where that is predicted to take less, and where
+      nothing can be eliminated (complex numbers, several types, too many terms).
     """
     return _derived(fun, argnums, options, "Laplacian", False)
 
@@ -135,9 +135,7 @@ def _halved(whole: Whole) -> list[Cut]:
     """The cut, if there is one that is found in time."""
     work = whole.work(True)
     graph = graph_of(whole.program, work)
-    work.patience = Patience(
-        MOST_PRODUCTS + PRODUCTS * len(whole.program.structure.edges)
-    )
+    work.patience = patience_of(graph)
     with suppress(Exhausted):
         found = None if graph.outputs == [None] else cut(graph, work)
         return [] if found is None else [found]

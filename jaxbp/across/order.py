@@ -70,9 +70,7 @@ def planned(
     if not every and best.time_s - least_s < SEEN * start.rates.call_s:
         return Plan(tuple(ways), best, f"{best.name} mode: no order can save as much")
     begun = collapsed(small, start)
-    edges = sum(map(len, graph.ahead.values()))
-    products = MOST_PRODUCTS + PRODUCTS * edges
-    patience, own = Patience(products), Patience(products)
+    patience, own = patience_of(graph), patience_of(graph)
     allowed = max(LARGEST, 4 * start.copies * _entries(graph))
     bound_s = max(1, CLEARLY) * best.time_s
     pays = lambda way: way.order and way.time_s < CLEARLY * best.time_s  # noqa: E731
@@ -192,6 +190,11 @@ def _better(
             "of matrices on the right, as in x @ W, columns took less",
         )
     return best, f"the modes are predicted alike, and {took}"
+
+
+def patience_of(graph: Graph) -> Patience:
+    """How many products may be counted in looking for the orders of a graph."""
+    return Patience(MOST_PRODUCTS + PRODUCTS * sum(map(len, graph.ahead.values())))
 
 
 def _stand_right(graph: Graph) -> bool:

@@ -106,7 +106,7 @@ def against(
     loop_steps: int = 1,
     beside: Mapping[str, Stages] | None = None,
 ) -> Row:
-    """Time a contender against a baseline in turn, A B A B.
+    """Time a contender against a baseline, each once a round.
 
     Args:
       base: what is timed beside it.

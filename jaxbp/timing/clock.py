@@ -2,7 +2,7 @@
 
 A sample is the mean of enough calls in a row to last a measurable time; the
 device is waited for after every call and the result stays alive until the clock
-has stopped. Contenders are sampled in turn, A B A B, so that a machine that slows
+has stopped. Contenders are sampled once a round each, so that a machine that slows
 down slows both; what is claimed is the ratio of neighbouring samples.
 
 Source: ADBench, docs/Methodology.md (minimum measurable time, minimum of samples).
