@@ -19,7 +19,7 @@ from .loops import whole_map
 from .made import again
 from .places import Label
 from .singles import split
-from .term import Met, Term, composed, identity, meet, merged
+from .term import Met, Term, composed, identity, is_diagonal, meet, merged
 from .work import Work
 
 ROW = 2.5  # columns' worth of a row in time, in code without large products
@@ -161,13 +161,7 @@ def _is_identity(block: Block) -> bool:
     if len(block.terms) != 1 or block.operators:
         return False
     (term,) = block.terms
-    labels = [axis.whole for axis in term.out if axis.size != 1]
-    return (
-        _is_one(term.factor)
-        and None not in labels
-        and len(set(labels)) == len(labels)
-        and term.out == term.of
-    )
+    return _is_one(term.factor) and is_diagonal(term)
 
 
 def _one(block: Block, shapes: Sequence[tuple], work: Work) -> Term:

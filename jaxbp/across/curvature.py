@@ -20,9 +20,8 @@ from ..transforms import arguments
 from .block import Block, array_of, times
 from .door import Point, gradient
 from .graph import Graph, graph_of
-from .halves import Cut, cut, halves, plain
+from .halves import Cut, Half, cut, halves
 from .order import patience_of
-from .places import along
 from .term import Term
 from .whole import Whole
 from .work import Exhausted, Work
@@ -117,7 +116,7 @@ def _across(whole: Whole, shape: tuple, keep: bool):
     least_s = min(way.time_s for way in ways if not way.order)
     orders = [way.order for way in ways if way.order and not way.joins]
     counted = []
-    for at in [*(Cut(order[:-1], 0, 0.0) for order in orders), *_halved(whole)]:
+    for at in [*(Cut(order[:-1], 0, 0.0) for order in orders), *_halved(whole, keep)]:
         work = whole.work(True)
         work.limit_s = least_s + at.shared_s
         with suppress(Exhausted):
@@ -131,14 +130,13 @@ def _across(whole: Whole, shape: tuple, keep: bool):
     return array_of(found, shape if keep else (), (), work)
 
 
-def _halved(whole: Whole) -> list[Cut]:
+def _halved(whole: Whole, keep: bool) -> list[Cut]:
     """The cut, if there is one that is found in time."""
     work = whole.work(True)
     graph = graph_of(whole.program, work)
     work.patience = patience_of(graph)
     with suppress(Exhausted):
-        found = None if graph.outputs == [None] else cut(graph, work)
-        return [] if found is None else [found]
+        return [] if graph.outputs == [None] else [cut(graph, keep, work)]
     return []
 
 
@@ -147,30 +145,23 @@ def _closed(graph: Graph, at: Cut, keep: bool, work: Work) -> Block:
     if graph.outputs == [None]:
         return Block()
     shape = graph.shapes[graph.inputs[0]]
-    direct, found = halves(graph, at, work)
-    one = Block((_copies(shape, keep),))
-    shapes = shape if keep else (), (*shape, *shape), ()
-    terms = list(times(one, _listed(direct, shapes[1], work), shapes, work).terms)
-    for half in found:
-        back = Block(tuple(map(_turned, half.columns.terms)))
-        through = shapes[0], (*shape, *half.middle), ()
-        for row in half.rows.terms:
-            left = Term(row.out if keep else (), (*row.out, *row.of), row.factor)
-            terms += times(Block((left,)), back, through, work).terms
-    return Block(tuple(terms))
+    found = [_met(half, shape, keep, work) for half in halves(graph, at, keep, work)]
+    return Block(tuple([term for block in found for term in block.terms]))
 
 
-def _copies(shape, keep: bool) -> Term:
-    """Takes what stands at (x, x): the diagonal, or its sum."""
-    axes = tuple([along(size) for size in shape])
-    return Term(axes if keep else (), (*axes, *axes))
-
-
-def _listed(block: Block, shape: tuple, work: Work) -> Block:
-    """The entries of a matrix as a vector of pairs."""
-    half = len(shape) // 2
-    block = plain(block, shape[:half], shape[half:], work)
-    return Block(tuple(t._replace(out=(*t.out, *t.of), of=()) for t in block.terms))
+def _met(half: Half, shape: tuple, keep: bool, work: Work) -> Block:
+    """The diagonal, or the trace, of the product of a half's two."""
+    middle = half.middle
+    back = Block(tuple(map(_turned, half.columns.terms)))
+    rows = [(row.of if half.between else row.out if keep else (), row)
+            for row in half.rows.terms]  # fmt: skip
+    left = [Term(out, (*row.out, *row.of), row.factor) for out, row in rows]
+    out = middle if half.between else shape if keep else ()
+    found = times(Block(tuple(left)), back, (out, (*shape, *middle), ()), work)
+    if not half.between:
+        return found
+    summed = Block(tuple(term._replace(out=()) for term in half.between.terms))
+    return times(summed, found, ((), middle, ()), work)
 
 
 def _turned(term: Term) -> Term:

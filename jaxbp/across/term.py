@@ -74,6 +74,13 @@ def identity(shape: Sequence[int]) -> Term:
     return Term(axes, axes)
 
 
+def is_diagonal(term: Term) -> bool:
+    """Whether its entries stand where the positions of output and input are equal."""
+    labels = [axis.whole for axis in term.out if axis.size != 1]
+    distinct = len(set(labels)) == len(labels)
+    return None not in labels and distinct and term.out == term.of
+
+
 class Met(NamedTuple):
     """Two terms whose positions along the axes in the middle are equal."""
 
