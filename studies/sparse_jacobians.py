@@ -36,7 +36,7 @@ from jaxbp.study import (
     plots,
     run,
 )
-from jaxbp.study.unstable import steady, told
+from jaxbp.study.unstable import is_unstable, steady, told
 from jaxbp.timing import stages, time_calls
 
 MINUTES = 1.5
@@ -298,6 +298,10 @@ def plot(rows, axes):
             [row["ratio"] for row in own], places, mark,
             color=plots.COLOURS[colour], label=peer, markersize=size,
         )  # fmt: skip
+        rough = [row | {"at": names.index(row["problem"])} for row in own]
+        rough = [row for row in rough if is_unstable(row)]
+        style = {"marker": mark, "markersize": size}
+        plots.mark_unstable(axes, rough, "ratio", "at", colour, **style)
     axes.axvline(1, color=plots.INK, linewidth=0.8)
     axes.set_xscale("log")
     axes.set_yticks(range(len(names)), names)

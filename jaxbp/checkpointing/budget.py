@@ -42,8 +42,8 @@ def checkpointed(
 
     Returns:
       A function called as `fun`; `.plan(*args)` says what it does, predicted and
-      measured. Forward mode by JAX refuses it, as it does every function with a rule of
-      its own: nothing is kept there, so that `fun` itself will do.
+      measured. Where anything is run again, forward mode by JAX refuses it, as it does
+      every function with a rule of its own: it keeps nothing, and `fun` itself will do.
 
     Raises:
       InvalidArgument: the budget is no number of bytes; or, when called, no schedule

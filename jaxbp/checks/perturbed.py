@@ -20,6 +20,7 @@ from jax import lax
 
 from .. import ir
 from .closeness import epsilon
+from .draws import DRAWS
 from .eager import compiled_quickly
 from .flow import FLOW, evaluate, is_call
 
@@ -107,9 +108,10 @@ def _fixed(program) -> frozenset:
 
 @ir.once_per_program
 def _flows(program) -> bool:
-    """Whether it holds loops or branches, however deep."""
+    """Whether it holds loops or branches, however deep; what draws is a loop inside,
+    which JAX compiles anew at each call by itself."""
     every = ir.every_equation(ir.inner(program)[0])
-    return any(eqn.primitive.name in FLOW for eqn in every)
+    return any(eqn.primitive.name in FLOW.keys() | DRAWS for eqn in every)
 
 
 class _Rounding:

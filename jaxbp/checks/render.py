@@ -73,7 +73,7 @@ def _legend(report) -> str:
         said += ". Slopes along directions are set beside finite gradients only"
     if report.widened:
         names = ", ".join(n for n in report.looked_at if n in report.widened)
-        said += f". Computed in float64, as f's own rounding hides too much: {names}"
+        said += f". Computed in float64 where f's own rounding hides too much: {names}"
     return f"{said}."
 
 

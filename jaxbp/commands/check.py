@@ -1,5 +1,7 @@
 """`jaxbp check pkg.mod:fn`: is its gradient right? 0 if all witnesses agree."""
 
+import math
+
 from ..errors import InvalidArgument
 from .options import Flag, Names, Number, Output, Text, TheCall, TheOutput, parsed
 
@@ -106,5 +108,7 @@ def _check_settings(points: int, probes: int, order: int, rtol: float | None) ->
             raise InvalidArgument(f"`{name}` must be 1 or more, but is {value}.")
     if order not in (1, 2):
         raise InvalidArgument(f"`--order` must be 1 or 2, but is {order}.")
-    if rtol is not None and not rtol > 0:
-        raise InvalidArgument(f"`--rtol` must be above 0, but is {rtol}.")
+    if rtol is not None and not 0 <= rtol < math.inf:
+        raise InvalidArgument(
+            f"`--rtol` must be a finite number from 0, but is {rtol}."
+        )

@@ -90,7 +90,7 @@ def leaf_names(fun, args) -> list[str]:
 
 def check_callable(fun):
     if not callable(fun):
-        raise DtypeMismatch(f"`fun` must be callable, but is {tree.describe(fun)}.")
+        raise InvalidArgument(f"`fun` must be callable, but is {tree.describe(fun)}.")
 
 
 def named_after(fun: Callable, doc: str, argnums) -> Callable:

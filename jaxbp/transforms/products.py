@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from .. import ir, settings, tree
-from ..errors import DtypeMismatch, InvalidArgument, NotOffered, StructureMismatch
+from ..errors import InvalidArgument, NotOffered, StructureMismatch
 from ..linear.odd_types import types_explained
 from ..offered import PLANS
 from ..settings import Options
@@ -47,7 +47,7 @@ def jvp(
     arguments.check_callable(fun)
     for name, value in (("primals", primals), ("tangents", tangents)):
         if not isinstance(value, (tuple, list)):
-            raise DtypeMismatch(
+            raise StructureMismatch(
                 f"`{name}` must be a tuple or list of arguments, but is "
                 f"{tree.describe(value)}. Write `({name[:-1]},)` for a single one."
             )

@@ -202,7 +202,7 @@ def test_where_a_nan_is_born():
 
 
 ERRORS = [
-    (lambda: jaxbp.trace(3, 1.0), DtypeMismatch, "`fun` must be callable"),
+    (lambda: jaxbp.trace(3, 1.0), InvalidArgument, "`fun` must be callable"),
     (lambda: jaxbp.trace(jnp.sin, "x"), DtypeMismatch, "must be an array or a number"),
     (lambda: jaxbp.trace(lambda x: "no", 1.0), DtypeMismatch, "`output` of `<lambda>`"),
     (lambda: jaxbp.trace(jnp.sin, 1.0, depth=-1), InvalidArgument, "`depth` must be"),

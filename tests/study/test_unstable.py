@@ -165,3 +165,11 @@ def test_the_loop_of_per_example_is_told_where_it_is_the_cheapest():
     assert "The loop is the cheapest way for 256 examples at width 128" in (
         answers.answer(study, tables.read_csv(file.read_text()))
     )
+
+
+def test_contests_of_sparse_jacobians_are_marked_too():
+    plot = load_study("sparse_jacobians").plot
+    rows = [row | {"problem": "heat", "peer": "dense"} for row in (CALM, ROUGH)]
+    figure = plots.draw(plot, rows, 1, "?")
+    gids = [one.get_gid() for one in figure.axes[0].lines]
+    assert gids.count(plots.UNSTABLE_POINT) == 1

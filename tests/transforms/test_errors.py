@@ -47,7 +47,11 @@ CASES = [
     (lambda ad: ad.grad(lambda x: x)(None), StructureMismatch, "returned a tree"),
     (lambda ad: ad.grad(jnp.sin, holomorphic=True)(1.0), DtypeMismatch, "complex"),
     (lambda ad: ad.grad(jnp.sin)(1j), DtypeMismatch, "real-valued outputs.*complex128"),
-    (lambda ad: ad.grad("f"), DtypeMismatch, "`fun` must be callable, but is str 'f'"),
+    (
+        lambda ad: ad.grad("f"),
+        InvalidArgument,
+        "`fun` must be callable, but is str 'f'",
+    ),
     (lambda ad: ad.grad(jnp.sin)(), InvalidArgument, "`sin` was called with 0 of them"),
     (
         lambda ad: ad.grad(jnp.sin, 1)(1.0),
@@ -76,7 +80,7 @@ CASES = [
         r"returned tuple",
     ),
     # forward mode
-    (lambda ad: ad.jvp(jnp.sin, 1.0, 1.0), DtypeMismatch, r"Write `\(primal,\)`"),
+    (lambda ad: ad.jvp(jnp.sin, 1.0, 1.0), StructureMismatch, r"Write `\(primal,\)`"),
     (lambda ad: ad.jvp(jnp.sin, (1.0,), [1.0]), StructureMismatch, "both as tuples"),
     (lambda ad: ad.jvp(jnp.sin, (1.0,), ()), StructureMismatch, "must have the tree"),
     (
@@ -94,7 +98,7 @@ CASES = [
     (lambda ad: ad.jvp(lambda n: n, (1,), (1,)), DtypeMismatch, "float0: np.zeros"),
     (lambda ad: ad.jvp(jnp.sin, (1.0,), (ZERO,)), DtypeMismatch, "dtype float64"),
     (lambda ad: ad.jvp(lambda x: "a", (1.0,), (1.0,)), DtypeMismatch, "is str 'a'"),
-    (lambda ad: ad.jvp(3, (1.0,), (1.0,)), DtypeMismatch, "callable"),
+    (lambda ad: ad.jvp(3, (1.0,), (1.0,)), InvalidArgument, "callable"),
     # linear functions
     (lambda ad: pull(ad, jnp.sin, X[:2], X), ShapeMismatch, r"`cotangent` must have"),
     (lambda ad: pull(ad, jnp.sin, 1.0, X), ShapeMismatch, r"has shape \(\)"),
