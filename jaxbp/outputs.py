@@ -54,9 +54,14 @@ def check_writable(
         return
     path = Path(path)
     if not makes_folders and not path.parent.is_dir():
+        there = path.parent.exists()
+        why = (
+            f"{path.parent} is no folder. Choose another."
+            if there
+            else f"there is no folder {path.parent}. Make it, or choose another."
+        )
         raise InvalidArgument(
-            f"`{option}` must be a place that can be written, but {path} cannot: there "
-            f"is no folder {path.parent}. Make it, or choose another."
+            f"`{option}` must be a place that can be written, but {path} cannot: {why}"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -172,6 +172,16 @@ class Looker:
         gap = abs(look.value - look.found.value)
         return over(gap, self.allowed(look)) if np.isfinite(gap) else 0.0
 
+    def excess_alone(self, look):
+        """The gap over what is allowed to an element of the group that changes f as
+        most do: above 1, one may be wrong of many whose sum agrees."""
+        probe, gap = look.probe, abs(look.value - look.found.value)
+        terms = wide(self.x_bar[probe.leaf]) * probe.direction
+        term = float(np.median(np.abs(terms.ravel()[probe.members])))
+        relative = self.settings.difference_rtol(self.dtypes[probe.leaf])
+        allowed = 2 * relative * term + self._hidden(look)
+        return over(gap, allowed) if np.isfinite(gap) else 0.0
+
     def rows(self, where, look):
         """One row for each witness along one direction."""
         probe = look.probe

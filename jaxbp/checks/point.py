@@ -8,6 +8,7 @@ from . import probes as directions
 from . import rounding
 from .adjoint import adjoint_sums
 from .afresh import afresh
+from .alone import alone
 from .closeness import epsilon, inner, wide
 from .closer import EXPLAINED, Closer
 from .draws import unless_drawn
@@ -73,6 +74,8 @@ class Point:
         ]
         looks = self._again(self.looker.look(wanted))
         looks = self._settled(afresh(self.looker, looks, self.rng))
+        singles = alone(self.looker, looks, self.rng)
+        looks += self._settled(self._again(singles)) if singles else []
         looks += pooled(self.looker, looks)
         self._name_jumps(looks)
         seen = {k.probe.leaf for k in looks if np.isfinite(k.found.value)}
@@ -307,13 +310,17 @@ class Point:
 
         def excess(parts):
             probes = [directions.along(probe.leaf, x, part, self.rng) for part in parts]
-            forwards = row.witness != DIFFERENCES
-            looks = self.closer.heard(self.looker.look(probes, forwards))
+            by_values = row.witness == DIFFERENCES
+            looks = self.closer.heard(self.looker.look(probes, not by_values))
             for part, look in zip(parts, looks, strict=True):
                 rows = self.looker.rows(self.where(row.leaf), look)
                 here = [r for r in rows if r.witness == row.witness]
                 seen[part.tobytes()] = (here or [row])[0], look
-            return [seen[part.tobytes()][0].excess for part in parts]
+            found = [seen[part.tobytes()][0].excess for part in parts]
+            if not by_values:
+                return found
+            apart = map(self.looker.excess_alone, looks)
+            return [max(pair) for pair in zip(found, apart, strict=True)]
 
         is_certain = row.excess >= CERTAIN  # and a part that is less so is no better
         part = directions.locate(probe.members, excess, CERTAIN if is_certain else 1.0)

@@ -191,8 +191,8 @@ class Backward(LinearMap):
         if self.options.strict_custom_vjp:
             raise InvalidArgument(
                 "forward-mode differentiation does not work for a custom_vjp function "
-                "inside strict_custom_vjp(). Leave that, to use the transpose of its "
-                "backward rule, or define it by custom_jvp."
+                "with the option `strict_custom_vjp`. Leave that out, to use the "
+                "transpose of its backward rule, or define it by custom_jvp."
             )
         # The backward function is linear in the cotangent: its transpose is the
         # pushforward. It is linearised where nothing is known but the type, so that a

@@ -10,7 +10,7 @@ import numpy as np
 import jaxbp
 from tests.check_the_check.visible import ABOVE, LEAST, gradient_error, values_know
 
-MISTAKES = ("factor", "sign", "dropped", "shifted", "transposed")
+MISTAKES = ("factor", "element", "sign", "dropped", "shifted", "transposed")
 
 
 def weighted(case):
@@ -51,6 +51,9 @@ def plant(gradient, mistake, rng):
 def _change(g, mistake, rng):
     if mistake == "factor":
         return lambda g: g * g.dtype.type(1 + 1e-3)
+    if mistake == "element":
+        at = np.unravel_index(int(np.argmax(np.abs(g))), g.shape)
+        return lambda g: jnp.asarray(g).at[at].multiply(g.dtype.type(1 + 1e-3))
     if mistake == "sign":
         return lambda g: -g
     if mistake == "dropped":
