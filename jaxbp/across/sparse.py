@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,9 @@ from .graph import graph_of
 from .order import planned
 from .pattern import Pattern, places_of
 from .term import Term
+
+if TYPE_CHECKING:
+    from jax.experimental.sparse import BCOO
 
 MOST_READ = 4  # entries at one place that are read; more are written one by one
 PROBE_TOLERANCE = 1e-3  # of a random product, in float32; by roundings of many terms
@@ -104,7 +107,7 @@ def _places(term: Term, shapes) -> tuple[np.ndarray, np.ndarray] | None:
     return found[0], found[1]
 
 
-def pattern(fun: Callable, *args, argnums: int = 0) -> Pattern:
+def pattern(fun: Callable[..., Any], *args, argnums: int = 0) -> Pattern:
     """Where the Jacobian of a function of arrays may be nonzero.
 
     Args:
@@ -155,12 +158,12 @@ def pattern(fun: Callable, *args, argnums: int = 0) -> Pattern:
 
 
 def jacobian(
-    fun: Callable,
+    fun: Callable[..., Any],
     argnums: int = 0,
     *,
     pattern: Any = None,
     options: Options | None = None,
-) -> Callable:
+) -> Callable[..., "BCOO"]:
     """A function that gives the Jacobian as a BCOO matrix with static indices.
 
     Args:
@@ -208,12 +211,12 @@ def _by_pattern(fun, argnums, pattern, options, symmetric: bool) -> Callable:
 
 
 def hessian(
-    fun: Callable,
+    fun: Callable[..., Any],
     argnums: int = 0,
     *,
     pattern: Any = None,
     options: Options | None = None,
-) -> Callable:
+) -> Callable[..., "BCOO"]:
     """A function that gives the Hessian as a BCOO matrix: the sparse Jacobian of the
     gradient.
 

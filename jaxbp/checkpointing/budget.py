@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 
@@ -68,7 +69,7 @@ class Checkpointed:
         functools.update_wrapper(self, fun, updated=())
         self._fun, self.budget, self._argnums = fun, budget, argnums
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         traced = _Traced(self._fun, args, kwargs, self._argnums)
         plan = traced.planner().plan(self.budget, traced.name)
         chain = chain_of(traced.program, traced.moving)
@@ -79,7 +80,7 @@ class Checkpointed:
         outs = run([guard(value) for value in chain.consts], given)
         return jax.tree.unflatten(traced.out_structure, outs)
 
-    def plan(self, *args, measure: bool = False, **kwargs) -> Plan:
+    def plan(self, *args: Any, measure: bool = False, **kwargs: Any) -> Plan:
         """What the gradient at arguments of these types does and takes.
 
         Args:

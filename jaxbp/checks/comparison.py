@@ -197,7 +197,8 @@ class Comparison:
     def _what_would_tell(self):
         """Where to look next if nothing could be told here."""
         ways = ["another point"]
-        if min(map(epsilon, self.dtypes)) > epsilon(np.float64):
+        rounds = min(map(epsilon, self.dtypes)) > epsilon(np.float64)
+        if rounds and not self.report.drawn:
             ways.append(
                 "arguments in float64 (`jax.config.update('jax_enable_x64', True)` "
                 "first, or `--x64`)"

@@ -3,6 +3,7 @@
 import cmath
 import math
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from ..display import Shown
 from ..errors import JaxbpError
@@ -15,10 +16,14 @@ from .rows import (
     KINK,
     NOT_FINITE,
     UNDECIDED,
+    Row,
     listed,
     place,
     worst,
 )
+
+if TYPE_CHECKING:
+    from .finding import Finding
 
 EMPTY = "nothing to look at"
 NAMED = 4  # leaves in a note, at most
@@ -63,17 +68,17 @@ class Report(Shown):
 
     name: str
     judged: str
-    leaves: list
-    rows: list = field(default_factory=list)
-    findings: list = field(default_factory=list)
-    notes: list = field(default_factory=list)
+    leaves: list[tuple[str, str, str]]
+    rows: list[Row] = field(default_factory=list)
+    findings: list["Finding"] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     points: int = 1
-    blind: set = field(default_factory=set)
-    precision: dict = field(default_factory=dict)
-    widened: set = field(default_factory=set)
-    rounded: dict = field(default_factory=dict)
-    hidden: dict = field(default_factory=dict)
-    drawn: set = field(default_factory=set)
+    blind: set[tuple[str, int]] = field(default_factory=set)
+    precision: dict[str, float] = field(default_factory=dict)
+    widened: set[str] = field(default_factory=set)
+    rounded: dict[str, float] = field(default_factory=dict)
+    hidden: dict[str, float] = field(default_factory=dict)
+    drawn: set[str] = field(default_factory=set)
     stochastic: bool = False
 
     @property
@@ -103,13 +108,13 @@ class Report(Shown):
         return self
 
     @property
-    def failures(self) -> list:
+    def failures(self) -> list[Row]:
         """The rows that disagree or are not finite, worst first."""
         failed = [row for row in self.rows if row.failed]
         return sorted(failed, key=lambda row: -row.excess)
 
     @property
-    def looked_at(self) -> list:
+    def looked_at(self) -> list[str]:
         """Names of the leaves that have elements and a derivative."""
         named = [
             n
@@ -119,7 +124,7 @@ class Report(Shown):
         return [] if self.stochastic else named
 
     @property
-    def undecided(self) -> list:
+    def undecided(self) -> list[str]:
         """Names of the leaves of which nothing could be told at any point."""
         if self.stochastic:
             return []
@@ -145,7 +150,7 @@ class Report(Shown):
         return KINK if KINK in {row.verdict for row in decisive} else AGREE
 
     @property
-    def witnesses(self) -> list:
+    def witnesses(self) -> list[str]:
         """Names of the witnesses that the judged one was set beside."""
         return list(dict.fromkeys(row.witness for row in self.rows))
 
