@@ -10,11 +10,11 @@ from jax import lax
 
 from .. import ir
 
-CALLS = frozenset(("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"))
+CUSTOM = frozenset(("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"))
 
 
 def is_call(name: str) -> bool:
-    return name in CALLS or name in ir.CALLS or name in ir.CHECKPOINTS
+    return name in CUSTOM or name in ir.CALLS or name in ir.CHECKPOINTS
 
 
 def evaluate(evaluator, program, values) -> list:

@@ -23,6 +23,7 @@ from .closeness import epsilon
 from .draws import DRAWS
 from .eager import compiled_quickly
 from .flow import FLOW, evaluate, is_call
+from .reach import followed
 
 # Operations whose results are some of their operands' numbers, or not floating.
 EXACT = frozenset(
@@ -85,24 +86,14 @@ def _rounding(function, operands):
 def _fixed(program) -> frozenset:
     """The ids of the equations, those within calls too, that depend on no input: they
     give the same numbers in every run, as the place in order of a median does."""
-    seen, moving = set(), set()
+    seen, moving = set(), set()  # a program called twice may be in both
 
-    def follow(jaxpr, inputs):
-        moved = {v for v, moves in zip(jaxpr.invars, inputs, strict=True) if moves}
-        is_moved = lambda a: not isinstance(a, ir.Literal) and a in moved  # noqa: E731
-        for eqn in jaxpr.eqns:
-            given, name = list(map(is_moved, eqn.invars)), eqn.primitive.name
-            seen.add(id(eqn))
-            outs = [any(given)] * len(eqn.outvars)
-            if any(given):
-                moving.add(id(eqn))
-            if is_call(name):
-                outs = follow(ir.inner(ir.called(eqn.params))[0], given)
-            moved.update(v for v, moves in zip(eqn.outvars, outs, strict=True) if moves)
-        return list(map(is_moved, jaxpr.outvars))
+    def through(eqn, inputs):
+        (moving if any(inputs) else seen).add(id(eqn))
+        return [any(inputs)] * len(eqn.outvars)
 
     jaxpr, _ = ir.inner(program)
-    follow(jaxpr, [True] * len(jaxpr.invars))
+    followed(jaxpr, [True] * len(jaxpr.invars), False, through)
     return frozenset(seen - moving)
 
 

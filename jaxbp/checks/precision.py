@@ -4,6 +4,7 @@ A float32 program may compute in bfloat16 inside, a float64 attention its softma
 float32. Rounding, steps and tolerances follow the coarsest, not the leaf's own.
 """
 
+import functools
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,10 +12,10 @@ import numpy as np
 
 from .. import ir
 from .closeness import epsilon
+from .flow import CUSTOM
+from .reach import followed
 
 BY_BITS = ((7, jnp.bfloat16), (10, jnp.float16), (23, jnp.float32), (52, jnp.float64))
-CALLS = ("jit", "pjit", "closed_call", "core_call", "remat2", "checkpoint")
-CUSTOM = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
 SHARED = (*CUSTOM, "stop_gradient")  # what may make all rules wrong alike
 
 
@@ -29,8 +30,9 @@ def coarsest(subject):
     if subject.program is None:
         return [max([d, *outputs], key=epsilon) for d in own], [True] * len(own)
     start = np.diag([epsilon(dtype) for dtype in own])
-    reached = _walk(subject.program.jaxpr, list(start))
-    found = np.max(reached, axis=0, initial=0.0)
+    nothing = np.zeros(len(own))
+    reached = followed(subject.program.jaxpr, list(start), nothing, _through)
+    found = functools.reduce(np.maximum, reached, nothing)
     pairs = zip(own, found, strict=True)
     dtypes = [_dtype(eps) if eps > epsilon(dtype) else dtype for dtype, eps in pairs]
     return dtypes, [bool(eps) for eps in found]
@@ -44,36 +46,20 @@ def holds(program, names):
     return any(e.primitive.name in names for e in ir.every_equation(program.jaxpr))
 
 
-def _walk(jaxpr, given) -> list[Any]:
-    """The rows of the outputs: (leaves,) coarsest epsilon by leaf, 0 if unreached."""
-    nothing = np.zeros_like(given[0])
-    rows: dict = dict(zip(jaxpr.invars, given, strict=True))
-    read = lambda v: nothing if isinstance(v, ir.Literal) else rows.get(v, nothing)  # noqa: E731
-    for equation in jaxpr.eqns:
-        inputs = [read(v) for v in equation.invars]
-        if not np.any(inputs):
-            continue
-        outs = _equation(equation, inputs)
-        for var, row in zip(equation.outvars, outs, strict=True):
-            if _floating(var.aval) and row.any():
-                own = epsilon(var.aval.dtype)
-                rows[var] = np.where(row > 0, np.maximum(row, own), 0.0)
-    return [read(v) for v in jaxpr.outvars]
-
-
-def _equation(equation, inputs):
-    """The rows of an equation's outputs before their own dtype is counted."""
-    name, params = equation.primitive.name, equation.params
+def _through(equation, inputs) -> list[Any]:
+    """Rows (leaves,) of the coarsest epsilon by leaf, 0 if it does not reach so far:
+    of an equation's outputs, given those of its inputs."""
+    params = equation.params
     programs = ir.inner_programs(params)
-    if name in CALLS + CUSTOM and programs:
-        inner = programs[0].jaxpr
-        if len(inner.invars) == len(inputs):
-            return _walk(inner, inputs)
-    row = np.max(inputs, axis=0)
-    if name == "reduce_precision":
-        row = np.where(row > 0, np.maximum(row, 2.0 ** -params["mantissa_bits"]), 0.0)
+    row = functools.reduce(np.maximum, inputs, 0.0)  # of none a number
     inside = max((_coarsest_inside(p.jaxpr) for p in programs), default=0.0)
-    return [np.where(row > 0, np.maximum(row, inside), 0.0)] * len(equation.outvars)
+    if equation.primitive.name == "reduce_precision":
+        inside = 2.0 ** -params["mantissa_bits"]
+    avals = [var.aval for var in equation.outvars]
+    least = [max(inside, epsilon(a.dtype)) if _floating(a) else np.inf for a in avals]
+    return [
+        np.where((row > 0) & (eps < np.inf), np.maximum(row, eps), 0.0) for eps in least
+    ]
 
 
 def _coarsest_inside(jaxpr):
