@@ -109,7 +109,7 @@ def times(after: Block, before: Block, shapes: Sequence[tuple], work: Work) -> B
         return _times(after, before, shapes, work)
 
     def find(own):
-        return _times(after, apart(after, before), shapes, own)
+        return _times(*apart(after, before), shapes, own)
 
     return work.memory.once((after, before), (), find, work)
 

@@ -82,12 +82,22 @@ def _parts(factor: Factor) -> tuple:
 
 
 def apart(after, before):
-    """`before`, with labels of its own where it has some of `after`: a block stands on
-    many edges, and labels that are the same are equal."""
+    """Both, one with labels of its own where the other has some of them: a block stands
+    on many edges, and labels that are the same are equal.
+
+    One without positions by arrays is renamed, if there is one: terms are added whose
+    arrays of positions are the same.
+    """
     others = {label for term in after.terms for label in _labels(term)}
-    if not any(not others.isdisjoint(_labels(term)) for term in before.terms):
-        return before
-    return before._replace(terms=tuple(map(_renamed, before.terms)))
+    if all(others.isdisjoint(_labels(term)) for term in before.terms):
+        return after, before
+    if any(axis.index for term in before.terms for axis in (*term.out, *term.of)):
+        return _renamed(after), before
+    return after, _renamed(before)
+
+
+def _renamed(block):
+    return block._replace(terms=tuple(map(_with_new_labels, block.terms)))
 
 
 def _labels(term: Term) -> list[Label]:
@@ -95,7 +105,7 @@ def _labels(term: Term) -> list[Label]:
     return [*placed, *term.factor.labels]
 
 
-def _renamed(term: Term) -> Term:
+def _with_new_labels(term: Term) -> Term:
     names = {label: Label(label.size) for label in _labels(term)}
     sides = [tuple([_axis(axis, names) for axis in axes]) for axes in term[:2]]
     labels = tuple([names[label] for label in term.factor.labels])

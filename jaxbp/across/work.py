@@ -19,7 +19,7 @@ from .singles import comparisons, is_static, split
 
 CACHE = 1 << 22  # bytes that a product finds in cache,
 IN_CACHE = 8  # times as fast as in main memory
-FOUND = 4  # kernels' worth of computing the places of entries
+FOUND = 2  # kernels' worth of computing the places of entries
 MANY = 16  # elements of a pass that is counted; fewer are fused with their neighbours
 
 

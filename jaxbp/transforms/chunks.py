@@ -24,11 +24,11 @@ from .dispatched import kernels_started
 
 TRIES = 3  # numbers of seeds between all and one that are compiled
 FULL = 0.8  # of the budget: no more seeds are looked for
-CACHE = 1 << 20  # bytes that stand in between; with more, fewer seeds are tried too,
+CACHE = 1 << 19  # bytes that stand in between; with more, fewer seeds are tried too,
 ENOUGH = 16  # but not less than these: a product of few columns is slow
 FEW = 2  # seeds whose loops XLA may compile into one kernel: tried too,
 MANY = 200  # where so many kernels are started
-START_S = 3e-7  # to start a kernel, and bytes touched first in a second: of a usual CPU
+START_S = 1e-7  # to start a kernel, and bytes touched first in a second: of a usual CPU
 FRESH = 5e9
 
 
