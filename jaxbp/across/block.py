@@ -17,6 +17,7 @@ from .expand import columns, dense, of_array
 from .factor import Factor, is_number, is_product, summed, union
 from .loops import whole_map
 from .made import again
+from .memory import apart
 from .places import Label
 from .singles import split
 from .term import Met, Term, composed, identity, is_diagonal, meet, merged
@@ -104,6 +105,16 @@ def times(after: Block, before: Block, shapes: Sequence[tuple], work: Work) -> B
     Args:
       shapes: of the output, of the middle, of the input.
     """
+    if work.memory is None:
+        return _times(after, before, shapes, work)
+
+    def find(own):
+        return _times(*apart(after, before), shapes, own)
+
+    return work.memory.once((after, before), (), find, work)
+
+
+def _times(after: Block, before: Block, shapes: Sequence[tuple], work: Work) -> Block:
     y, z, x = shapes
     terms = []
     for term in after.terms:

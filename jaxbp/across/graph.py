@@ -56,12 +56,20 @@ class Graph:
         if not block:
             return
         there = self.ahead[source].get(target)
-        block = block if there is None else plus(there, block, work)
         last = source in self.inputs and target in self.outputs
-        if work.joins and not last and len(block.terms) > 1:
-            block = joined(block, work)
+        joins = work.joins and not last
         shapes = self.shapes[target], self.shapes[source]
-        block = narrowed(block, *shapes, last, work)
+
+        def find(own: Work) -> Block:
+            whole = block if there is None else plus(there, block, own)
+            if joins and len(whole.terms) > 1:
+                whole = joined(whole, own)
+            return narrowed(whole, *shapes, last, own)
+
+        if work.memory is None:
+            block = find(work)
+        else:
+            block = work.memory.once((there, block), (joins, last), find, work)
         self.ahead[source][target] = self.behind[target][source] = block
 
     def constant(self, backwards: bool) -> set[Vertex]:

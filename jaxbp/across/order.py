@@ -28,7 +28,8 @@ CLEARLY = 0.9  # an order is taken where it needs at most so much of the better 
 DOUBT = 0.85  # of that for many examples at once, whose passes are foreseen less well,
 DOUBTED = 0.75  # if one of the modes has a large product for all of them
 LARGEST = 1 << 22  # elements that an array in the middle may always have
-INDEXED = 2  # elements' worth of one that is read or added at a place of its own
+INDEXED = 2  # elements' worth of one that is read or added at a place of its own,
+PLACED = 100  # and of finding that place, for all columns together
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of; of many
 # examples at once that is one pass with what is multiplied with it
 SEEN = 0.5  # of the time of a call, that an order must save at least
@@ -64,11 +65,11 @@ def planned(
     mode, why = _better(alone, graph, base, hessian)
     best = ways[alone.index(mode)]
     if unfit:
-        return Plan(tuple(ways), best, f"{best.name} mode: {unfit}")
+        return _of_modes(ways, best, unfit)
     start, small = fresh(), graph.copy()
     least_s = base.time_s + start.rates.call_s  # of any way
     if not every and best.time_s - least_s < SEEN * start.rates.call_s:
-        return Plan(tuple(ways), best, f"{best.name} mode: no order can save as much")
+        return _of_modes(ways, best, "no order can save as much")
     begun = collapsed(small, start)
     patience, own = patience_of(graph), patience_of(graph)
     allowed = max(LARGEST, 4 * start.copies * _entries(graph))
@@ -97,6 +98,10 @@ def planned(
     return _chosen(ways, best, allowed, start, why)
 
 
+def _of_modes(ways: list[Way], mode: Way, why: str) -> Plan:
+    return Plan(tuple(ways), mode, f"{mode.name} mode: {why}", mode=mode.name)
+
+
 def _chosen(ways: list[Way], mode: Way, allowed: int, work: Work, why: str) -> Plan:
     least_s = SEEN * work.rates.call_s
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
@@ -110,7 +115,7 @@ def _chosen(ways: list[Way], mode: Way, allowed: int, work: Work, why: str) -> P
     near = f", by {why}" if why else ""
     if best is None or best.time_s >= max(1, CLEARLY) * mode.time_s:
         reason = f"{mode.name} mode: no order that was looked at is faster{near}"
-        return Plan(tuple(ways), mode, reason)
+        return Plan(tuple(ways), mode, reason, mode=mode.name)
     gain = mode.time_s / max(best.time_s, 1e-12)
     saved_s = mode.time_s - best.time_s
     most = CLEARLY
@@ -119,7 +124,7 @@ def _chosen(ways: list[Way], mode: Way, allowed: int, work: Work, why: str) -> P
         most *= DOUBTED if large else DOUBT
     if best.time_s <= most * mode.time_s and saved_s >= least_s:
         reason = f"predicted {gain:.3g} times faster than {mode.name} mode"
-        return Plan(tuple(ways), best, reason)
+        return Plan(tuple(ways), best, reason, mode=mode.name)
     what = f"{most:g} or less"
     if best.time_s <= most * mode.time_s:
         what += f" if that saves {least_s * 1e6:g} us or more"
@@ -127,7 +132,7 @@ def _chosen(ways: list[Way], mode: Way, allowed: int, work: Work, why: str) -> P
         f"{mode.name} mode: the best order is predicted at {1 / gain:.3f} of its "
         f"time, and is taken at {what}{near}"
     )
-    return Plan(tuple(ways), mode, reason)
+    return Plan(tuple(ways), mode, reason, mode=mode.name)
 
 
 def _entries(graph: Graph) -> int:
@@ -305,7 +310,10 @@ def _term_swept(term: Term, count: int, work: Work) -> None:
     elif not is_number(term.factor):
         work.elements(count * every)
     elif any(axis.index is not None for axis in (*term.out, *term.of)):
+        indices = [axis.index for axis in (*term.out, *term.of) if axis.index]
+        found = {label for index in indices for label in index.labels}
         work.elements(INDEXED * count * every)
+        work.elements(PLACED * math.prod([label.size for label in found]))
     elif inside == kept:
         work.elements(0.1 * count * every)
     else:

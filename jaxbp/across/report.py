@@ -64,6 +64,7 @@ class Plan(Shown):
       operators: those known by their two directions alone, with their lines.
       what: "Jacobian" or "Hessian".
       notes: what is to be known of measured times; empty of a plan that ran nothing.
+      mode: the better of the modes.
     """
 
     ways: tuple[Way, ...]
@@ -76,6 +77,7 @@ class Plan(Shown):
     operators: tuple[str, ...] = ()
     what: str = "Jacobian"
     notes: tuple[str, ...] = ()
+    mode: str = ""
 
     @property
     def measured(self) -> bool:

@@ -18,6 +18,7 @@ from ..transforms.products import Pullback
 from .block import array_of
 from .graph import Graph, graph_of
 from .loops import SEEDS, loops_of, run_again
+from .memory import Memory
 from .order import MODES, planned
 from .report import Plan, Way
 from .work import Work
@@ -57,8 +58,8 @@ class Whole:
     def plan(self, every: bool = True) -> Plan:
         """The ways, and the cheapest; without `every` it may be all that is told."""
         with jax.numpy_rank_promotion("allow"):
-            graph = graph_of(self.program, self.work(True))
-            fresh = partial(self.work, True)
+            fresh = partial(self.work, True, memory=Memory())
+            graph = graph_of(self.program, fresh())
             why = self.unfit
             plan = planned(graph, fresh, self.modes, why, self.hessian, every)
             return self._told(plan, graph)

@@ -13,6 +13,10 @@ from ..errors import JaxbpError
 from ..transforms import chunks
 from .report import Plan, Way
 
+NEAR = (
+    1.25  # the better mode is taken unless the other is predicted to take so much less
+)
+
 
 class Fit(NamedTuple):
     """A way that keeps within a budget.
@@ -50,7 +54,7 @@ def fit(point: Any, plan: Plan, budget: int, taken: list, at: Callable) -> Fit:
         count, whole = point.count(way), not place
         if again and not whole and fits:
             break
-        if fits and way.time_s > min(map(_predicted_s, fits)):
+        if fits and way.time_s > NEAR * min(map(_predicted_s, fits)):
             continue
         made = partial(_made, at, point.holomorphic, way, again)
         peak = lambda size, made=made: chunks.peak_bytes(made(size), (taken,))  # noqa: E731
@@ -66,7 +70,12 @@ def fit(point: Any, plan: Plan, budget: int, taken: list, at: Callable) -> Fit:
                 return fits[0]
         least += [one.total for one in found.values()]
     if fits:
-        return min(fits, key=_predicted_s)
+        return min(
+            fits,
+            key=lambda one: (
+                _predicted_s(one) * (1 if one.way.name == plan.mode else NEAR)
+            ),
+        )
     raise chunks.too_little(budget, min(least)) if least else refused
 
 

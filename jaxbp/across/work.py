@@ -14,11 +14,12 @@ import numpy as np
 
 from .bands import banded, distances
 from .expand import beside, one_by_one
+from .memory import Memory
 from .singles import comparisons, is_static, split
 
 CACHE = 1 << 22  # bytes that a product finds in cache,
 IN_CACHE = 8  # times as fast as in main memory
-FOUND = 4  # kernels' worth of computing the places of entries
+FOUND = 2  # kernels' worth of computing the places of entries
 MANY = 16  # elements of a pass that is counted; fewer are fused with their neighbours
 
 
@@ -78,8 +79,8 @@ class Patience:
     def __init__(self, products: int):
         self.products = products
 
-    def spend(self) -> None:
-        self.products -= 1
+    def spend(self, products: int = 1) -> None:
+        self.products -= products
         if self.products < 0:
             raise Exhausted
 
@@ -98,11 +99,13 @@ class Work:
       plain: whether zeros were written inside, in the place of many terms.
       joins: whether diagonals are added to the blocks that hold them.
       joined: whether any was.
+      products: products of terms that were counted.
+      memory: of what was counted before; none where arrays are computed.
     """
 
     def __init__(
         self, dtype, precision: Any, plan: bool, copies: int = 1,
-        found: Rates | None = None,
+        found: Rates | None = None, memory: Memory | None = None,
     ):  # fmt: skip
         self.dtype, self.precision, self.plan = np.dtype(dtype), precision, plan
         self.copies = copies
@@ -113,14 +116,23 @@ class Work:
         self.flops, self.time_s, self.kernels, self.largest = 0.0, 0.0, 0, 0
         self.heaviest = 0.0
         self.plain, self.joins, self.joined = False, False, False
+        self.products = 0
+        self.memory = (memory or Memory()) if plan else None
         self.patience: Patience | None = None
         self.limit_s = math.inf
 
     def counted(self) -> None:
         """After each product: raises Exhausted where it is time to give up."""
+        self.products += 1
         if self.patience is not None:
             self.patience.spend()
         self.within()
+
+    def counted_again(self, other: "Work") -> None:
+        """The products of another count were counted before: they are spent again, so
+        that what is found does not depend on what is remembered."""
+        if self.patience is not None:
+            self.patience.spend(other.products)
 
     def within(self) -> None:
         """Raises Exhausted where it has taken too long. Where diagonals join blocks, a
@@ -187,12 +199,14 @@ class Work:
 
     def again(self) -> "Work":
         """A new count, of the same type and device."""
-        found = Work(self.dtype, self.precision, self.plan, self.copies, self.rates)
+        own = self.dtype, self.precision, self.plan, self.copies, self.rates
+        found = Work(*own, self.memory)
         found.patience, found.joins = self.patience, self.joins
         return found
 
     def include(self, other: "Work") -> None:
         """Adds another count."""
+        self.products += other.products
         self.flops += other.flops
         self.time_s += other.time_s
         self.kernels += other.kernels

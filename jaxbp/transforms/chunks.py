@@ -24,11 +24,12 @@ from .dispatched import kernels_started
 
 TRIES = 3  # numbers of seeds between all and one that are compiled
 FULL = 0.8  # of the budget: no more seeds are looked for
-CACHE = 1 << 20  # bytes that stand in between; with more, fewer seeds are tried too,
+CACHE = 1 << 19  # bytes that stand in between; with more, fewer seeds are tried too,
 ENOUGH = 16  # but not less than these: a product of few columns is slow
-FEW = 2  # seeds whose loops XLA may compile into one kernel: tried too,
+FEW = 1, 2  # seeds whose loops XLA may compile into one kernel: tried too,
 MANY = 200  # where so many kernels are started
-START_S = 3e-7  # to start a kernel, and bytes touched first in a second: of a usual CPU
+START_S = 2e-8  # to start a kernel, and bytes touched first in a second: of a usual CPU
+LIBRARY = 16  # times as long where it calls a library
 FRESH = 5e9
 
 
@@ -38,7 +39,8 @@ class Peak(NamedTuple):
     Fields:
       fixed: of arguments and results.
       total: with all that stands between.
-      started: kernels in a run, each time that it is started.
+      started: kernels in a run, each time that it is started; a library's `LIBRARY`
+        times.
     """
 
     fixed: int
@@ -94,7 +96,7 @@ def peak_bytes(fun: Callable, args: Sequence) -> Peak:
         )
     fixed = plan.argument_size_in_bytes + plan.output_size_in_bytes
     fixed -= plan.alias_size_in_bytes
-    started = kernels_started(compiled.as_text() or "")
+    started = kernels_started(compiled.as_text() or "", LIBRARY)
     return Peak(fixed, fixed + plan.temp_size_in_bytes, started)
 
 
@@ -106,41 +108,56 @@ def tried(budget: int, peak: Callable, count: int) -> dict[int, Peak]:
       peak: peak(seeds a sweep) -> Peak.
       count: all of them.
 
-    Cost: at most `TRIES` + 4 compilations; one where all fit.
+    Cost: at most `TRIES` + 5 compilations; one where all fit.
     """
     found = {count: peak(count)}
     if found[count].total <= budget:
         return found
     low, high = (0, found[count].fixed), (count, found[count].total)
     for turn in range(TRIES):
-        if high[0] - low[0] <= 1 or (low[0] and low[1] > FULL * budget):
-            break
-        # As if bytes grew with the seeds, from those that fit to those that do not;
-        # some less where that was too many.
-        share = (budget - low[1]) / max(high[1] - low[1], 1)
-        share = min(max(share, 0.0), 1.0) * (FULL if turn and not low[0] else 1.0)
-        size = low[0] + int((high[0] - low[0]) * share)
-        size = min(max(size, low[0] + 1), high[0] - 1)
-        found[size] = peak(size)
-        if found[size].total <= budget:
-            low = size, found[size].total
-        else:
-            high = size, found[size].total
+        low, high = _nearer(budget, peak, found, low, high, turn)
+    if not low[0]:  # one seed may take more bytes than two
+        few = [size for size in FEW if size < count]
+        found |= {size: peak(size) for size in few if size not in found}
+        fits = [(n, one.total) for n, one in found.items() if one.total <= budget]
+        low = max(fits, default=low)
+        high = min(
+            (n, p.total) for n, p in found.items() if n > low[0] and p.total > budget
+        )
+        if fits:
+            low, _ = _nearer(budget, peak, found, low, high, TRIES)
     for size in _smaller(low[0], found):
         if size not in found:
             found[size] = peak(size)
     return found
 
 
+def _nearer(budget: int, peak: Callable, found: dict, low: tuple, high: tuple, turn):
+    """Most seeds that fit and least that do not, each with its bytes, after a trial
+    between them."""
+    enough = low[0] and low[1] > FULL * budget and turn < TRIES
+    if high[0] - low[0] <= 1 or enough:
+        return low, high
+    # As if bytes grew with the seeds, from those that fit to those that do not; some
+    # less where that was too many.
+    share = (budget - low[1]) / max(high[1] - low[1], 1)
+    share = min(max(share, 0.0), 1.0) * (FULL if turn and not low[0] else 1.0)
+    size = low[0] + int((high[0] - low[0]) * share)
+    size = min(max(size, low[0] + 1), high[0] - 1)
+    found[size] = peak(size)
+    here = size, found[size].total
+    return (here, high) if here[1] <= budget else (low, here)
+
+
 def _smaller(most: int, found: dict[int, Peak]) -> list[int]:
     """Fewer seeds than the most that fit, that are tried too."""
     if not most:
-        return [1]
+        return []
     sizes, between = [], found[most].total - found[most].fixed
     if between > CACHE:
         sizes.append(max(int(most * CACHE / between), min(ENOUGH, most)))
-    if most > FEW and found[most].started > MANY:
-        sizes.append(FEW)
+    if found[most].started > MANY:
+        sizes += [size for size in FEW if size < most]
     return sizes
 
 

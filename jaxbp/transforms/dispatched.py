@@ -11,13 +11,15 @@ STARTS = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\{$")
 OPERATION = re.compile(r"^\s+(?:ROOT )?%[\w.\-]+ = .*? ([a-z][a-z\-]*)\(")
 FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
 WHOLE = 'xla_cpu_small_call="true"'
+LIBRARY = "kind=kCustom"  # a product by a library, whose threads are woken
 
 
-def kernels_started(text: str) -> int:
+def kernels_started(text: str, library: int = 1) -> int:
     """The number of kernels, each time that they are started.
 
     Args:
       text: `compiled.as_text()`. Loops whose length is not known there count once.
+      library: what a kernel that calls a library counts.
     """
     parts: dict[str, list[str]] = {}
     entry, name = "", ""
@@ -33,13 +35,14 @@ def kernels_started(text: str) -> int:
     def of(name: str) -> int:
         if name not in counts:
             counts[name] = 0  # none calls itself
-            counts[name] = sum(_of_line(line, of) for line in parts.get(name, ()))
+            lines = parts.get(name, ())
+            counts[name] = sum(_of_line(line, of, library) for line in lines)
         return counts[name]
 
     return of(entry)
 
 
-def _of_line(line: str, of: Callable[[str], int]) -> int:
+def _of_line(line: str, of: Callable[[str], int], library: int) -> int:
     found = OPERATION.match(line)
     if found is None or found[1] in FREE:
         return 0
@@ -52,7 +55,7 @@ def _of_line(line: str, of: Callable[[str], int]) -> int:
     if found[1] == "conditional":
         branches = re.findall(r"%([\w.\-]+)", line.partition(")")[2])
         return max(map(of, branches), default=0)
-    return 1
+    return library if LIBRARY in line else 1
 
 
 def _named(line: str, *keys: str) -> list[str]:

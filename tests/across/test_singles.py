@@ -55,5 +55,7 @@ def test_entries_beside_other_terms_are_added():
 
 def test_comparisons_are_those_along_a_line():
     full = [single(at, 1.0, (2, 3), 1) for at in range(6)]
-    assert comparisons(full, (2, 3)) == 12  # by columns of two
+    assert comparisons(full, (2, 3)) == 36  # all in one line
+    large = [single(at, 1.0, (8, 9), 1) for at in range(72)]
+    assert comparisons(large, (8, 9)) == 72 * 8 * 2  # by columns of eight, in pairs
     assert comparisons(full[:1], (2, 3)) == 3  # in a row of three

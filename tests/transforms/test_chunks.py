@@ -8,6 +8,7 @@ from jax import lax
 
 import jaxbp
 from jaxbp.errors import InvalidArgument
+from jaxbp.transforms import chunks
 
 RNG = np.random.default_rng(0)
 W, V = RNG.normal(size=(64, 40)) / 6, RNG.normal(size=(24, 64)) / 8
@@ -86,3 +87,17 @@ def test_where_no_tape_fits_forward_mode_keeps_none(door):
 def test_a_budget_is_a_number_of_bytes(budget):
     with pytest.raises(InvalidArgument, match="must be a number of bytes"):
         jaxbp.jacrev(f, budget_bytes=budget)
+
+
+@pytest.mark.parametrize("budget, least", [(190_000, 6), (171_000, 2), (160_000, 0)])
+def test_one_seed_may_take_more_than_two(budget, least):
+    """XLA's peaks of 144 columns of a force between pairs."""
+
+    def peak(size):
+        total = 204_088 if size == 1 else 166_656 + 1_728 * size
+        return chunks.Peak(83_520, total, 20 * -(-144 // size))
+
+    found = chunks.tried(budget, peak, 144)
+    size = chunks.quickest(budget, found)
+    assert size >= least and len(found) <= chunks.TRIES + 5
+    assert (size == 0) == (least == 0)

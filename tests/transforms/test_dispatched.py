@@ -45,6 +45,11 @@ def test_loops_count_each_time_and_small_ones_as_one():
     assert kernels_started("") == 0
 
 
+def test_kernels_that_call_a_library_count_more():
+    text = TEXT.replace("LENGTH", LENGTH).replace("kind=kLoop", "kind=kCustom", 1)
+    assert kernels_started(text, 16) == 31 + 2 * 5 * 15
+
+
 def test_of_compiled_programs():
     def looped(x):
         return jax.lax.fori_loop(0, 100, lambda i, v: jnp.sort(v) * 2, x)
