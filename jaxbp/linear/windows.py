@@ -96,6 +96,9 @@ class Waiting:
     def after(self, edge, found: Sequence) -> None:
         """Notes what a pull has read of a carried array's cotangent."""
         if edge.map.form.scatters and len(edge.ins) == 2 and self.in_loop:
+            part, whole = found[1], self.avals[edge.ins[0]]
+            if part is not None and not in_place.is_part(part.shape, whole):
+                return  # it is copied in no time
             reads = [*self.reads.pop(edge.outs[0], ()), found[1]]
             self.reads[edge.ins[0]] = [*self.reads.get(edge.ins[0], ()), *reads]
 
