@@ -153,7 +153,7 @@ class Waiting:
             pairs = zip(part.starts, part.y_bar.shape, shape, strict=True)
             inside = all(isinstance(s, int) and 0 <= s <= n - m for s, m, n in pairs)
             (known if inside else others).append(part)
-        small = joined([Tile(*part, None) for part in known])
+        small = joined([Tile(p.starts, p.y_bar, None) for p in known])
         found, rest = covers([*tiles, *small], shape)
         found = [(axis, c) for axis, c in found if any(t.map is not None for t in c)]
         used = {id(tile) for _, cover in found for tile in cover}
