@@ -14,7 +14,6 @@ from jax import lax
 from .. import ir
 from .base import LinearMap, Params, SimpleMap, add, filled
 from .labels import OPERATOR, Form, Labels
-from .windows import is_small_part
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -49,8 +48,9 @@ class ThroughPrimitive(SimpleMap):
         return self.transpose(y_bar, *operands, **self.params)
 
     def pull_onto(self, residuals, y_bars, x_bars):
-        """In place where a small part is read: else the whole is written anyway, and a
-        compiler adds in one pass what comes from several."""
+        """In place where a part is read: a scatter is a kernel of its own, which would
+        write the whole, to be added. Where most of it is written, a compiler adds in
+        one pass what comes from several."""
         (y_bar,), (x_bar,) = y_bars, x_bars
         onto, whole = self.form.onto, self.aval
         if x_bar is not None and x_bar.dtype != y_bar.dtype:
@@ -59,7 +59,7 @@ class ThroughPrimitive(SimpleMap):
             return [add(x_bar, ir.cast(found, x_bar.dtype) if own else found)]
         if onto is None or x_bar is None:
             return [add(x_bar, self.pull_one(residuals, y_bar))]
-        if ir.placed(whole) or not is_small_part(y_bar.shape, whole.shape):
+        if ir.placed(whole) or 2 * y_bar.size > whole.size:
             return [add(x_bar, self.pull_one(residuals, y_bar))]
         return [onto(self, residuals, y_bar, x_bar)]
 

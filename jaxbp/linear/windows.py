@@ -96,6 +96,9 @@ class Waiting:
     def after(self, edge, found: Sequence) -> None:
         """Notes what a pull has read of a carried array's cotangent."""
         if edge.map.form.scatters and len(edge.ins) == 2 and self.in_loop:
+            part, whole = found[1], self.avals[edge.ins[0]]
+            if part is not None and not in_place.is_part(part.shape, whole):
+                return  # it is copied in no time
             reads = [*self.reads.pop(edge.outs[0], ()), found[1]]
             self.reads[edge.ins[0]] = [*self.reads.get(edge.ins[0], ()), *reads]
 
@@ -128,14 +131,36 @@ class Waiting:
             env[slot] = _added(env.get(slot), self.avals[slot], group, few, known)
 
     def _lay(self, slot: int, env: dict) -> None:
-        """Adds larger parts, those beside one another as one. A thin strip beside such
-        a part, as a roll reads it, is a small part, sooner added in its place."""
-        found, rest = covers(joined(self.tiles.pop(slot, ())), self.avals[slot].shape)
+        """Adds larger parts, those beside one another as one, with small ones that fill
+        the gaps. A thin strip beside such a part, as a roll reads it, is a small part
+        where it fills none, sooner added in its place."""
+        tiles = joined(self.tiles.pop(slot, ()))
+        shape = self.avals[slot].shape
+        found, rest = covers(tiles, shape)
+        if rest and slot in self.parts:
+            more, rest = self._with_small_parts(slot, rest, shape)
+            found += more
         for axis, cover in found:
             whole = _joined([tile.y_bar for tile in cover], axis)
             env[slot] = add(env.get(slot), whole)
         for tile in rest:
             env[slot] = add(env.get(slot), tile.map.pull_one((), tile.y_bar))
+
+    def _with_small_parts(self, slot: int, tiles: list, shape: tuple) -> tuple:
+        """`covers` of tiles and of parts at known places, which then wait no longer."""
+        known, others = [], []
+        for part in self.parts.pop(slot):
+            pairs = zip(part.starts, part.y_bar.shape, shape, strict=True)
+            inside = all(isinstance(s, int) and 0 <= s <= n - m for s, m, n in pairs)
+            (known if inside else others).append(part)
+        small = joined([Tile(p.starts, p.y_bar, None) for p in known])
+        found, rest = covers([*tiles, *small], shape)
+        found = [(axis, c) for axis, c in found if any(t.map is not None for t in c)]
+        used = {id(tile) for _, cover in found for tile in cover}
+        left = [Window(t.starts, t.y_bar) for t in small if id(t) not in used]
+        if left or others:
+            self.parts[slot] = [*left, *others]
+        return found, [tile for tile in tiles if id(tile) not in used]
 
 
 def _added(x_bar, aval, parts: Sequence[Window], few: bool, known: bool):

@@ -202,3 +202,28 @@ def test_what_is_named_for_xla_is_differentiated():
         (jax.jit(jaxbp.hessian(f))(x), jax.hessian(f)(x)),
     ]:
         jax.tree.map(np.testing.assert_allclose, found, wanted)
+
+
+def test_what_is_not_asked_for_is_not_kept():
+    """A call is left out what nothing reads of it: stacks above all."""
+
+    def step(c, x):
+        a, b = c
+        return (jnp.sin(a) * x, b + jnp.cos(b)), (jnp.tanh(a), jnp.exp(b), a)
+
+    def some(a, xs):
+        run = as_one_function(lambda c, xs: lax.scan(step, c, xs), (a, a + 1), xs)
+        (last, _), (_, _, before) = run
+        return last, before
+
+    def plain(a, xs):
+        (last, _), (_, _, before) = lax.scan(step, (a, a + 1), xs)
+        return last, before
+
+    args = jnp.float32(0.3), jnp.linspace(0, 1, 30, dtype=jnp.float32)
+    lowered = jax.jit(some).lower(*args)
+    assert "call" in lowered.as_text()
+    assert "exponential" not in lowered.as_text()
+    assert "tanh" not in lowered.as_text()
+    for ours, theirs in zip(lowered.compile()(*args), plain(*args), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)

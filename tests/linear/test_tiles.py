@@ -12,6 +12,10 @@ FUNCTIONS = {
     "both ways": lambda x: jnp.roll(x, 1, 0) * x + jnp.roll(x, -1, 0) ** 2,
     "split": lambda x: jnp.sin(x[:2]).sum(0) * x[2:].sum(0),
     "in three": lambda x: x[:, :1] * x[:, 1:4].sum(1, keepdims=True) + x[:, 4:],
+    "by levels": lambda x: (
+        x[:, :1].sum() * jnp.sin(x[:, 1:2]) * x[:, 2:].sum(1, keepdims=True)
+    ),
+    "by levels, one left out": lambda x: x[:, :1] * x[:, 2:] + jnp.sin(x[:, 3:4]),
     "overlapping": lambda x: x[:-1] * x[1:] ** 2 + x[:-1] * x[:1],
     "of both axes": lambda x: (
         x[:3].sum() * x[:, :1].sum() - x[3:].sum() * x[:, 1:].sum()
@@ -65,3 +69,17 @@ def test_arrays_of_no_elements(shape):
     x = jnp.ones(shape)
     gradient = jaxbp.grad(lambda x: jnp.sum(x[...] * x[: x.shape[0]] if x.ndim else x))
     np.testing.assert_array_equal(gradient(x), 2 * x if x.ndim else x)
+
+
+def test_small_parts_fill_the_gaps_of_larger_ones():
+    """The levels of a tree, each twice as wide as the one before."""
+
+    def f(x):
+        levels = [x[:, 2**k - 1 : 2 ** (k + 1) - 1] for k in range(6)]
+        return sum(jnp.sum(jnp.sin(level) ** (k + 1)) for k, level in enumerate(levels))
+
+    x = jnp.linspace(0.1, 1, 400 * 63).reshape(400, 63)
+    np.testing.assert_allclose(jaxbp.grad(f)(x), jax.grad(f)(x), rtol=1e-12)
+    names = [eqn.primitive.name for eqn in jax.make_jaxpr(jaxbp.grad(f))(x).jaxpr.eqns]
+    assert "concatenate" in names
+    assert not {"pad", "dynamic_update_slice", "scatter-add"} & {*names}

@@ -18,6 +18,7 @@ from ...linear.loop.slopes import slope_bytes
 from ...walkers.primal import Primal
 from ..activity import moving_carries
 from .again import recomputes
+from .alike import merged
 from .buffers import InPlace, StepPusher
 from .calls import opened
 from .divided import divided
@@ -200,6 +201,7 @@ class Scan:
             outs, slots, program, env, written = self.body.linearize(
                 [*self.held, *carry, *xs]
             )
+            program, env = merged(program, env, [*carry, *xs, *outs])
             plan, stack, spare, structure = self._plan(
                 program, env, carry, xs, outs, written
             )

@@ -15,14 +15,14 @@ library call, and nothing so large that a library does it.
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core.primitives import broadcast_in_dim_p, slice_p
-from jax.interpreters import mlir
+from jax.interpreters import mlir, partial_eval
 
 from ... import ir
 from .. import in_place
@@ -127,6 +127,37 @@ one_function_p.def_abstract_eval(lambda *_, jaxpr, written: jaxpr.out_avals)
 _CALLED = mlir.lower_fun(_called, multiple_results=True)
 _INLINE = mlir.lower_fun(one_function_p.bind, multiple_results=True)
 mlir.register_lowering(one_function_p, _lowered)
+
+
+def _used(wanted: Sequence[bool], *others):
+    """The call without what nothing asks for of it, as JAX looks for when it lowers.
+
+    A compiler takes it out of a loop, and not out of a call: residuals of which only
+    some are needed after all would be kept.
+
+    Args:
+      others: the equation, the last of them (from 0.12 on there is one before it).
+    """
+    eqn = others[-1]
+    if not any(wanted):
+        return [False] * len(eqn.invars), None
+    program, consts = ir.inner(eqn.params["jaxpr"])
+    if all(wanted) or consts:
+        return [True] * len(eqn.invars), eqn
+    fewer, read = partial_eval.dce_jaxpr(program, list(wanted))
+    if not any(read):
+        return [True] * len(eqn.invars), eqn
+    written = eqn.params["written"]
+    params = dict(
+        jaxpr=ir.closed(fewer),
+        written=tuple([w for w, on in zip(written, read, strict=True) if on]),
+    )
+    invars = [v for v, on in zip(eqn.invars, read, strict=True) if on]
+    outvars = [v for v, on in zip(eqn.outvars, wanted, strict=True) if on]
+    return read, eqn.replace(invars=invars, outvars=outvars, params=params)
+
+
+partial_eval.dce_rules[one_function_p] = _used
 
 
 def _first(x):
