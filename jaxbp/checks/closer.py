@@ -165,10 +165,11 @@ def _supports(look, gap, slope, rounded):
     """How many steps shorter than the one taken say what the gradient says.
 
     They do so to a quarter of the disagreement: on both sides, or between them where
-    they are those of a kink; or they lean to the gradient by more than twice their
-    noise, as where each shorter step leaves some of many kinks behind; or they change
-    nothing where the slope in dispute would, by more than f is rounded: the stairs of
-    a round or a floor seen from afar.
+    they are those of a kink, or one after another on one side, as where f jumps on the
+    other; or they lean to the gradient by more than twice their noise, as where each
+    shorter step leaves some of many kinks behind; or they change nothing where the
+    slope in dispute would, by more than f is rounded: the stairs of a round or a floor
+    seen from afar.
 
     Args:
       gap, slope: the disagreement, and the slope in dispute, per unit of the leaf.
@@ -176,11 +177,14 @@ def _supports(look, gap, slope, rounded):
     """
     unit, found, value = look.probe.scale, look.found, look.value
     near, finer = gap / 4 * abs(unit), found.finer
-    alike = (np.abs(finer - value) < near).all(axis=1)
+    is_near = np.abs(finer - value) < near
+    sided = int(is_near.sum(axis=0).max(initial=0))
+    sided = sided if sided >= SUPPORT else 0
     low, high = finer.min(axis=1) - near, finer.max(axis=1) + near
     within = found.bent & (low < value) & (value < high)
     central = finer.mean(axis=1)
     lean = np.abs(central - slope * unit) - np.abs(central - value)
     still = found.still[np.abs(slope * unit) * found.still > rounded]
     resting = len(still) if abs(value) < near else 0
-    return int(np.sum(alike | within | (lean > 2 * found.level))) + resting
+    told = is_near.all(axis=1) | within | (lean > 2 * found.level)
+    return max(int(np.sum(told)), sided) + resting

@@ -16,7 +16,7 @@ from jax import lax
 
 from .. import ir
 from .batch import Slopes, Values
-from .closeness import wide
+from .closeness import epsilon, wide
 from .eager import compiled_quickly
 from .flow import FLOW, evaluate, is_call
 from .perturbed import moved, perturbed
@@ -26,6 +26,7 @@ BITS = frozenset(
     "bitcast_convert_type nextafter random_bits random_wrap random_gamma".split()
 )
 CASTS = frozenset(("convert_element_type", "reduce_precision"))
+FEW_DIGITS = 1e-4  # of types with an epsilon above
 TYPES = ("new_dtype", "preferred_element_type", "dtype")  # parameters that name one
 
 
@@ -101,8 +102,9 @@ class Widened:
     @functools.cached_property
     def before(self):
         """What tells the constants that f has not: computed, and rounded, before."""
-        every = map(_told, ir.every_constant(self.program))
-        return frozenset(every) - self.wider.constants
+        every = ir.every_constant(self.program)
+        rounded = [constant for constant in every if not _is_meant(constant)]
+        return frozenset(map(_told, rounded)) - self.wider.constants
 
     def __call__(self, *operands):
         return self._evaluated(_Widening(), operands)
@@ -158,6 +160,20 @@ def _told(constant):
     return value.shape, dtype, value.tobytes()
 
 
+def _is_meant(constant):
+    """Whether a number is meant as it is: with few digits, or with those of float32,
+    whose last place is less than what is allowed anyway. A logarithm of two in 16 bits
+    is not."""
+    dtype = _dtype(constant)
+    if np.ndim(constant) or not jnp.issubdtype(dtype, jnp.floating):
+        return False
+    digits = -np.log2(epsilon(dtype))
+    if epsilon(dtype) < FEW_DIGITS:
+        return True
+    part, _ = np.frexp(float(constant))
+    return bool(part * 2.0 ** (digits // 2) % 1 == 0)
+
+
 def wider_type(dtype):
     """float64 or complex128 for what is floating or complex, else the type itself."""
     if not jnp.issubdtype(dtype, jnp.inexact):
@@ -179,6 +195,8 @@ class _Widening:
 
     def __call__(self, eqn, values):
         name, params = eqn.primitive.name, eqn.params
+        if self.before:
+            values = list(map(self._read, eqn.invars, values))
         values = self.typed(values)
         if name in FLOW:
             return list(FLOW[name](self, params, values))
@@ -189,6 +207,12 @@ class _Widening:
         if name in CASTS:
             return [_cast(values[0], wider_type(eqn.outvars[0].aval.dtype))]
         return self.typed(self._bound(eqn, values))
+
+    def _read(self, atom, value):
+        """A value as an equation reads it."""
+        return (
+            self.constant(ir.literal(atom)) if isinstance(atom, ir.Literal) else value
+        )
 
     def typed(self, values):
         return [_cast(v, wider_type(_dtype(v))) for v in values]

@@ -20,8 +20,9 @@ import numpy as np
 
 from .. import ir
 from ..checks import Witness, compare, rtol
-from ..checks.closeness import epsilon, inner, wide
+from ..checks.closeness import epsilon, wide
 from ..checks.pattern import pattern
+from ..checks.rows import KINK
 from ..errors import JaxbpError
 from ..linear.base import filled
 from ..transforms.products import jvp, vjp
@@ -33,6 +34,8 @@ DENSE, ONE_HOT = 8, 8  # cotangents along which a larger one is
 # In units of the largest element of a cotangent: a sum of so many terms may lose as
 # many roundings, and rule and body sum in different orders.
 ROUNDINGS = 64
+# In types of so few digits the values, looked at in float64, decide on what differs by
+FEW_DIGITS, SUSPECT = 1e-4, 4  # more than so many roundings.
 
 
 class Fault(NamedTuple):
@@ -156,34 +159,25 @@ def _derivative_fault(call, active, outs, own, body, rng) -> Fault | None:
 
 def _at_kink(call, fault: Fault, bars) -> bool:
     """Whether the values have a kink at the fault's element, and the rule's slope is
-    one between the two on its sides. The jump of a smooth function's slope shrinks with
-    the step; that of a kink does not."""
+    one between the two on its sides."""
     place, index, says = fault.argument, fault.index, fault.says
     if place is None or index is None or not isinstance(says, float):
         return False
-    x = call.values[place]
     if not np.isfinite(says):
         return False
-    # The step at which rounding and curvature of a central difference are alike; a
-    # slope so found is right to a hundredth or better, which the limits below allow.
-    step = epsilon(ir.typeof(x).dtype) ** (1 / 3) * max(1.0, abs(float(x[index])))
+    x = call.values[place]
 
-    def value(h):
+    def along(t):
+        """What the cotangents are paired with, by this element alone."""
         moved = list(call.values)
-        moved[place] = x.at[index].add(jnp.asarray(h, x.dtype))
-        ys = call.body(*moved)
-        pairs = zip(bars, ys, strict=True)
-        return sum(inner(bar, y) for bar, y in pairs if bar is not None)
+        moved[place] = x.at[index].set(t)
+        pairs = [(b, y) for b, y in zip(bars, call.body(*moved), strict=True)
+                 if b is not None]  # fmt: skip
+        return sum(jnp.sum(jnp.real(b * y)) for b, y in pairs)
 
-    here, jumps, slopes = value(0.0), [], []
-    for h in (8 * step, step):
-        right, left = (value(h) - here) / h, (here - value(-h)) / h
-        jumps.append(abs(right - left))
-        slopes += [left, right]
-    size = max(map(abs, slopes))
-    kinked = jumps[1] > 0.5 * jumps[0] and jumps[1] > 0.01 * size
-    slack = 0.05 * size
-    return bool(kinked and min(slopes) - slack <= says <= max(slopes) + slack)
+    slope = jnp.asarray(says, x.dtype)
+    report = compare(along, (x[index],), (), grad=lambda t: slope, points=1)
+    return any(row.verdict == KINK for row in report.rows)
 
 
 def _first_difference(said, right, xs, active) -> Fault | None:
@@ -193,8 +187,10 @@ def _first_difference(said, right, xs, active) -> Fault | None:
     for k, (a, b) in enumerate(zip(map(wide, said), whole, strict=True)):
         dtype = ir.typeof(xs[k]).dtype
         largest = _size(b)
-        allowed = rtol(dtype) * (np.abs(a) + np.abs(b))
-        allowed = allowed + ROUNDINGS * epsilon(dtype) * largest
+        share, most = rtol(dtype), ROUNDINGS * epsilon(dtype)
+        if epsilon(dtype) > FEW_DIGITS:
+            share = most = SUSPECT * epsilon(dtype)
+        allowed = share * (np.abs(a) + np.abs(b)) + most * largest
         found = _largest(a, b, allowed)
         if found is None:
             continue
@@ -230,6 +226,9 @@ def _arbitrated(call, active, fault: Fault) -> Fault | None:
     finite = bool(np.isfinite(numbers).all())
     if finite and not all(np.isfinite(wide(v)).all() for v in _active(call, active)):
         return fault  # differences would be of what is not finite
+    types = [ir.typeof(value).dtype for value in _active(call, active)]
+    if finite and max(map(epsilon, types)) > FEW_DIGITS:
+        return _by_differences(call, active, "its numbers have too few digits")
     report = _compared(call, active, call.body)
     if report.ok or (finite and report.verdict == "cannot tell"):
         return fault

@@ -42,6 +42,7 @@ from .programs import inner as inner
 from .programs import inner_programs as inner_programs
 from .programs import is_zero as is_zero
 from .programs import jax_differentiates as jax_differentiates
+from .programs import literal as literal
 from .programs import once_per_program as once_per_program
 from .programs import primitive as primitive
 from .programs import read as read

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.core
+import numpy as np
 from jax import lax, ref
 from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Literal, Primitive, primitives
@@ -60,12 +61,20 @@ def every_equation(jaxpr) -> Iterator[Any]:
 
 
 def every_constant(program) -> Iterator[Any]:
-    """The constants of a closed program and of all programs inside it."""
+    """The constants of a closed program and of all programs inside it; literals too, in
+    their types."""
     jaxpr, consts = inner(program)
     yield from consts
     for eqn in jaxpr.eqns:
+        yield from (literal(a) for a in eqn.invars if isinstance(a, Literal))
+    for eqn in jaxpr.eqns:
         for within in inner_programs(eqn.params):
             yield from every_constant(within)
+
+
+def literal(atom: Literal) -> np.ndarray:
+    """The number that an equation holds, in its type."""
+    return np.asarray(atom.val, atom.aval.dtype)
 
 
 def _without_constants(jaxpr):

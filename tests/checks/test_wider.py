@@ -211,3 +211,24 @@ def test_a_branch_that_gives_a_constant_is_widened():
         return y + z
 
     assert check(f, jnp.float32(1.234)).verdict == "differ"
+
+
+def test_a_logarithm_of_two_in_bfloat16_is_no_wrong_rule():
+    """The rule of exp2 multiplies with one of three digits, beside what cancels."""
+
+    def f(x):
+        return jnp.sum(lax.exp2(x).astype("float32") - 0.68 * x.astype("float32"))
+
+    assert check(f, jnp.zeros(2, "bfloat16"), points=1).verdict == "cannot tell"
+
+
+def test_a_jump_at_the_point_is_no_slope():
+    """At a multiple of a half the rest jumps to one side, and to the other the slope is
+    as given."""
+
+    def f(x):
+        x = x - 1000
+        return jnp.sum(lax.rem(x, jnp.full_like(x, 0.5)) + jax.nn.softplus(x))
+
+    x = 1000 + jnp.array([0.5, 0.7, 0.9], "float32")
+    assert check(f, x, points=1).verdict == "cannot tell"

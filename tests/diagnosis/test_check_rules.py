@@ -266,3 +266,27 @@ def test_a_conjugate_and_one_element_of_a_sign_are_named():
     x = jnp.array([0.5, 1.0], jnp.float16)
     (row,) = check_rules(exponential, x).failures
     assert "times the right one" not in row.pattern  # another ratio at each element
+
+
+SCALED = {
+    "root": (lambda x: jnp.sqrt(x * x + 1e-6), 1e-3, jnp.float32),
+    "tanh": (lambda x: jnp.tanh(x / 1e-3), 1e-3, jnp.float32),
+    "coarse": (jnp.tanh, 1.0, jnp.bfloat16),
+}
+WRONG = {"root": 0.5, "tanh": 0.5, "coarse": 0.9}
+
+
+@pytest.mark.parametrize("name", SCALED)
+@pytest.mark.parametrize("right", [True, False])
+def test_what_bends_within_a_thousandth_is_no_kink(name, right):
+    f, at, dtype = SCALED[name]
+    factor = 1.0 if right else WRONG[name]
+
+    @jax.custom_vjp
+    def ruled(x):
+        return f(x)
+
+    slope = jax.grad(f)
+    backward = lambda x, y_bar: (y_bar * slope(x) * jnp.asarray(factor, dtype),)  # noqa: E731
+    ruled.defvjp(lambda x: (f(x), x), backward)
+    assert bool(check_rules(ruled, jnp.asarray(at, dtype))) == right
