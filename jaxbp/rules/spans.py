@@ -18,6 +18,14 @@ def spans(sizes, dilation):
     return [(size - 1) * d + 1 if size else 0 for size, d in pairs]
 
 
+def _padded(x, filler, config):
+    return lax.pad(x, filler, config) if any(map(any, config)) else x
+
+
+def _part(x, begin, end):
+    return lax.slice(x, begin, end) if any(begin) or tuple(end) != x.shape else x
+
+
 class Windows:
     """Where windows lie in an array that was dilated and padded.
 
@@ -42,12 +50,14 @@ class Windows:
     def pad(self, x, filler):
         """`x` with its padding and gaps filled."""
         pairs = zip(self.padding, self.gaps, strict=True)
-        return lax.pad(x, filler, [(low, high, d - 1) for (low, high), d in pairs])
+        return _padded(x, filler, [(low, high, d - 1) for (low, high), d in pairs])
 
     def crop(self, wide):
         """The places of `x` in its padded form."""
         back = [(-low, -high, 0) for low, high in self.padding]
-        core = lax.pad(wide, np.zeros((), wide.dtype), back)
+        core = _padded(wide, np.zeros((), wide.dtype), back)
+        if all(d == 1 for d in self.gaps):
+            return core
         return lax.slice(core, [0] * core.ndim, core.shape, self.gaps)
 
     def places(self):
@@ -75,14 +85,14 @@ class Windows:
         counts = [-(-n // s) for n, s in zip(self.sizes, self.strides, strict=True)]
         spare = zip(most, counts, self.counts, strict=True)
         config = [(far, count - n, 0) for far, count, n in spare]
-        wide = ir.barrier([lax.pad(array, none, config) for array, none in arrays])
+        wide = ir.barrier([_padded(array, none, config) for array, none in arrays])
         phases: dict[tuple, list] = defaultdict(list)
         for number, place in enumerate(self.places()):
             further = zip(most, place, self.strides, strict=True)
             begin = [far - p // s for far, p, s in further]
             end = [b + count for b, count in zip(begin, counts, strict=True)]
             phase = tuple([p % s for p, s in zip(place, self.strides, strict=True)])
-            here = [lax.slice(array, begin, end) for array in wide]
+            here = [_part(array, begin, end) for array in wide]
             phases[phase].append(chosen(number, *here))
         sums = {at: functools.reduce(lax.add, parts) for at, parts in phases.items()}
         return functools.reduce(lax.add, [self._laid(*item) for item in sums.items()])

@@ -6,6 +6,8 @@ k < w, for a stride of s; places between dilated elements and in the padding cou
 the operation's neutral element.
 """
 
+from typing import Any
+
 import numpy as np
 from jax import lax
 from jax.extend.core.primitives import (
@@ -119,11 +121,15 @@ def _to_winners(y_bar, x, select_prim, loses, windows):
         best = lax.select(keeps, best, here)
         at = lax.select(keeps, at, lax.full(at.shape, number, at.dtype))
 
+    nothing = np.zeros((), y_bar.dtype)
+    zeros: dict[tuple, Any] = {}
+
     def won(number, at, y_bar):
         wins = lax.eq(at, lax.full(at.shape, number, at.dtype))
-        return lax.select(wins, y_bar, lax.full_like(y_bar, 0))
+        if at.shape not in zeros:
+            zeros[at.shape] = lax.full_like(y_bar, 0)
+        return lax.select(wins, y_bar, zeros[at.shape])
 
-    nothing = np.zeros((), y_bar.dtype)
     none = np.array(windows.size, at.dtype)
     return windows.crop(windows.back(won, (at, none), (y_bar, nothing)))
 
