@@ -19,6 +19,7 @@ from .differences import FLAT, sizes_of
 from .eager import NEEDS_VALUES
 from .judge import over
 from .looks import Settings
+from .refusal import reason
 from .report import Report
 from .rows import (
     ADJOINT,
@@ -60,7 +61,8 @@ def look_wider(check, point, count):
             if again is None:
                 return
             again.compare(count, leaves)
-        except Exception:  # an operation has no form for float64, or no batching
+        except Exception as error:  # no form for float64, or no batching
+            check.refused["the look in float64"] = reason(error, check.subject.name)
             return
     for name, witnesses in doubts.items():
         _put(check.report, point, again, name, witnesses)

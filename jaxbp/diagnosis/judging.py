@@ -150,21 +150,32 @@ def _derivative_fault(call, active, outs, own, body, rng) -> Fault | None:
         except JaxbpError:
             return _by_differences(call, active, "its body has no reverse mode")
         fault = _first_difference(said, right, xs, active)
-        if fault is not None and not _at_kink(call, fault, bars):
-            if not fault.said and _is_conjugate(body, bars, said, xs):
-                fault = fault._replace(said=CONJUGATE)
-            return _arbitrated(call, active, fault)
+        alone = _by_its_element(call, fault, bars) if fault else None
+        if fault is None or _is_at_kink(alone):
+            continue
+        if not fault.said and _is_conjugate(body, bars, said, xs):
+            fault = fault._replace(said=CONJUGATE)
+        if alone and alone.verdict == "cannot tell" and not np.isfinite(fault.right):
+            said = "Nobody can tell: the function has no slope to both sides here."
+            return Fault(
+                "derivative", fault.argument, fault.index, said=said, sure=False
+            )
+        return _arbitrated(call, active, fault)
     return None
 
 
-def _at_kink(call, fault: Fault, bars) -> bool:
-    """Whether the values have a kink at the fault's element, and the rule's slope is
-    one between the two on its sides."""
+def _is_at_kink(report) -> bool:
+    return report is not None and any(row.verdict == KINK for row in report.rows)
+
+
+def _by_its_element(call, fault: Fault, bars):
+    """The Report of the rule's slope by the fault's element alone: it may be one of the
+    two at a kink, or between them. None where no number tells."""
     place, index, says = fault.argument, fault.index, fault.says
     if place is None or index is None or not isinstance(says, float):
-        return False
+        return None
     if not np.isfinite(says):
-        return False
+        return None
     x = call.values[place]
 
     def along(t):
@@ -176,8 +187,7 @@ def _at_kink(call, fault: Fault, bars) -> bool:
         return sum(jnp.sum(jnp.real(b * y)) for b, y in pairs)
 
     slope = jnp.asarray(says, x.dtype)
-    report = compare(along, (x[index],), (), grad=lambda t: slope, points=1)
-    return any(row.verdict == KINK for row in report.rows)
+    return compare(along, (x[index],), (), grad=lambda t: slope, points=1)
 
 
 def _first_difference(said, right, xs, active) -> Fault | None:
@@ -230,9 +240,16 @@ def _arbitrated(call, active, fault: Fault) -> Fault | None:
     if finite and max(map(epsilon, types)) > FEW_DIGITS:
         return _by_differences(call, active, "its numbers have too few digits")
     report = _compared(call, active, call.body)
-    if report.ok or (finite and report.verdict == "cannot tell"):
-        return fault
-    return _by_differences(call, active, "its body's own derivative is inexact here")
+    if not (report.ok or (finite and report.verdict == "cannot tell")):
+        return _by_differences(call, active, "its body's own derivative is inexact")
+    return None if finite and _is_stabler(call, active) else fault
+
+
+def _is_stabler(call, active) -> bool:
+    """Whether rule and body differ by their rounding: they agree in float64, or what
+    rounding was seen to do explains it. The body's own derivative may be lost where
+    terms cancel, and a rule be written for that."""
+    return _compared(call, active, call.rule, call.body).ok
 
 
 def _by_differences(call, active, why: str) -> Fault | None:
@@ -260,10 +277,10 @@ def _active(call, active) -> list:
     return [value for value, on in zip(call.values, active, strict=True) if on]
 
 
-def _compared(call, active, derived):
-    """`jaxbp.checks.compare` of the body's values with a derivative of `derived`."""
+def _compared(call, active, *derived):
+    """`jaxbp.checks.compare` of the values of the first of `derived`, which are rule or
+    body, with its derivative, and that with those of the others."""
     places = [i for i, on in enumerate(active) if on]
-    plain = call.body or call.rule
 
     def whole(function):
         def of_active(*given):
@@ -274,15 +291,18 @@ def _compared(call, active, derived):
 
         return of_active
 
-    judged = whole(derived)
-    witness = Witness(
-        "rule",
-        lambda _, primals, tangents: jvp(judged, primals, tangents),
-        lambda _, *primals: vjp(judged, *primals),
-        refusals=(JaxbpError, NotImplementedError),
-    )
+    def witness(function):
+        judged = whole(function)
+        return Witness(
+            "rule" if function is derived[0] else "body",
+            lambda _, primals, tangents: jvp(judged, primals, tangents),
+            lambda _, *primals: vjp(judged, *primals),
+            refusals=(JaxbpError, NotImplementedError),
+        )
+
     named = [call.values[place] for place in places]
-    return compare(whole(plain), tuple(named), (witness,), points=1)
+    witnesses = tuple(map(witness, derived))
+    return compare(whole(derived[0]), tuple(named), witnesses, points=1)
 
 
 # Cotangents --------------------------------------------------------------------------
@@ -339,8 +359,9 @@ def _largest(a, b, allowed) -> tuple[int, ...] | None:
     """The index at which two arrays differ most for what is allowed; None: nowhere."""
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.abs(a - b)
+        over = np.where(np.isfinite(gap), gap - allowed, np.inf)
     same = (a == b) | (~np.isfinite(a) & ~np.isfinite(b))
-    excess = np.where(same, -np.inf, np.where(np.isfinite(gap), gap - allowed, np.inf))
+    excess = np.where(same, -np.inf, over)
     if excess.size == 0 or not (excess > 0).any():
         return None
     at = np.unravel_index(int(np.argmax(np.where(excess > 0, gap, -1))), excess.shape)
