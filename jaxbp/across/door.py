@@ -175,6 +175,8 @@ def traced_plan(
 
     jax.eval_shape(traced, given)
     one, plan = found
+    sizes = [chunks.size_of(v) for v in (jax.tree.leaves(one.primals), one.outs)]
+    plan = dataclasses.replace(plan, inputs=sizes[0], outputs=sizes[1])
     if budget is not None:
         with settings.using(options):
             told = told_within(one, plan, budget, given, at)

@@ -1,7 +1,6 @@
 """A whole Jacobian from a linear function, by the way that was planned."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -65,14 +64,8 @@ class Whole:
             return self._told(plan, graph)
 
     def _told(self, plan: Plan, graph: Graph) -> Plan:
-        sizes = [
-            sum(math.prod(graph.shapes[v]) for v in vertices if v is not None)
-            for vertices in (graph.inputs, graph.outputs)
-        ]
         return dataclasses.replace(
             plan,
-            inputs=sizes[0],
-            outputs=sizes[1],
             name=self.linear.signature.name,
             edges=len(self.program.structure.edges),
             operators=tuple([str(edge.origin) for edge in graph.operators]),

@@ -19,10 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import ir
-from ..checks import Witness, compare, rtol
+from ..checks import Witness, compare, difference_rtol, rtol
 from ..checks.closeness import epsilon, wide
 from ..checks.pattern import pattern
-from ..checks.rows import KINK
+from ..checks.rows import DIFFERENCES, KINK
 from ..errors import JaxbpError
 from ..linear.base import filled
 from ..transforms.products import jvp, vjp
@@ -36,6 +36,7 @@ DENSE, ONE_HOT = 8, 8  # cotangents along which a larger one is
 ROUNDINGS = 64
 # In types of so few digits the values, looked at in float64, decide on what differs by
 FEW_DIGITS, SUSPECT = 1e-4, 4  # more than so many roundings.
+SEEN = 4.0  # times what values may err by, and are allowed to: so much they tell
 
 
 class Fault(NamedTuple):
@@ -155,17 +156,20 @@ def _derivative_fault(call, active, outs, own, body, rng) -> Fault | None:
             continue
         if not fault.said and _is_conjugate(body, bars, said, xs):
             fault = fault._replace(said=CONJUGATE)
-        if alone and alone.verdict == "cannot tell" and not np.isfinite(fault.right):
+        untold = alone is not None and alone.verdict == "cannot tell"
+        if untold and not np.isfinite(complex(fault.right or 0)):
             said = "Nobody can tell: the function has no slope to both sides here."
             return Fault(
                 "derivative", fault.argument, fault.index, said=said, sure=False
             )
-        return _arbitrated(call, active, fault)
+        return _arbitrated(call, active, fault, alone)
     return None
 
 
 def _is_at_kink(report) -> bool:
-    return report is not None and any(row.verdict == KINK for row in report.rows)
+    if report is None or not report.ok:
+        return False
+    return any(row.verdict == KINK for row in report.rows)
 
 
 def _by_its_element(call, fault: Fault, bars):
@@ -230,7 +234,7 @@ def _is_conjugate(body, bars, said, xs) -> bool:
     )
 
 
-def _arbitrated(call, active, fault: Fault) -> Fault | None:
+def _arbitrated(call, active, fault: Fault, alone) -> Fault | None:
     """The fault, unless f's values speak against the body's own derivative."""
     numbers = [n for n in (fault.says, fault.right) if n is not None]
     finite = bool(np.isfinite(numbers).all())
@@ -242,7 +246,18 @@ def _arbitrated(call, active, fault: Fault) -> Fault | None:
     report = _compared(call, active, call.body)
     if not (report.ok or (finite and report.verdict == "cannot tell")):
         return _by_differences(call, active, "its body's own derivative is inexact")
-    return None if finite and _is_stabler(call, active) else fault
+    if not finite or alone is None or not alone.ok:
+        return fault
+    return None if _is_seen(fault, alone) or _is_stabler(call, active) else fault
+
+
+def _is_seen(fault: Fault, alone) -> bool:
+    """Whether values tell the rule's slope from the body's, and speak against that."""
+    says, right = complex(fault.says or 0), complex(fault.right or 0)
+    gap, size = abs(says - right), abs(says)
+    told = [row for row in alone.rows if row.witness == DIFFERENCES]
+    noise = max((row.noise for row in told), default=np.inf)
+    return gap > SEEN * (noise + difference_rtol(np.float32) * size)
 
 
 def _is_stabler(call, active) -> bool:

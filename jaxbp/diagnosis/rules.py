@@ -1,5 +1,6 @@
 """`jaxbp.check_rules`: which rule of a user's is wrong, where, and in what way."""
 
+import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -131,6 +132,8 @@ def check_rules(
     entries, else 16 pullbacks of each.
     """
     arguments.check_callable(f)
+    if not isinstance(seed, numbers.Integral) or seed < 0:
+        raise InvalidArgument(f"`seed` must be a whole number from 0, but is {seed!r}.")
     if isinstance(expected, str):
         expected = (expected,)
     f, args = without_held(f, args)

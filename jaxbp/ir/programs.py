@@ -74,7 +74,7 @@ def every_constant(program) -> Iterator[Any]:
 
 def literal(atom: Literal) -> np.ndarray:
     """The number that an equation holds, in its type."""
-    return np.asarray(atom.val, atom.aval.dtype)
+    return np.asarray(atom.val, getattr(atom.aval, "dtype", None))
 
 
 def _without_constants(jaxpr):

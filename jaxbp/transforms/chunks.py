@@ -61,7 +61,7 @@ def checked(budget_bytes: int | str | None) -> int | None:
     """
     if budget_bytes is None:
         return None
-    return max(1, bytes_of(budget_bytes, "budget_bytes"))
+    return bytes_of(budget_bytes, "budget_bytes")
 
 
 def peak_bytes(fun: Callable, args: Sequence) -> Peak:

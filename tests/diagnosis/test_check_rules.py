@@ -290,3 +290,35 @@ def test_what_bends_within_a_thousandth_is_no_kink(name, right):
     backward = lambda x, y_bar: (y_bar * slope(x) * jnp.asarray(factor, dtype),)  # noqa: E731
     ruled.defvjp(lambda x: (f(x), x), backward)
     assert bool(check_rules(ruled, jnp.asarray(at, dtype))) == right
+
+
+STABLER = {
+    "sinc": (lambda x: jnp.sin(x) / x, lambda x: x**3 / 30 - x / 3, [1e-2]),
+    "lost": (lambda x: jnp.sin(x) / x, lambda x: x**3 / 30 - x / 3, [1e-4]),
+    "expm1": (lambda x: jnp.expm1(x) / x, lambda x: 0.5 + x / 3 + x**2 / 8, [1e-3]),
+}
+
+
+@pytest.mark.parametrize("name", STABLER)
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_rules_that_are_stabler_than_their_bodies(name, factor):
+    f, slope, at = STABLER[name]
+
+    @jax.custom_vjp
+    def ruled(x):
+        return f(x)
+
+    ruled.defvjp(lambda x: (f(x), x), lambda x, y_bar: (y_bar * slope(x) * factor,))
+    assert bool(check_rules(ruled, jnp.asarray(at, jnp.float32))) == (factor == 1)
+
+
+def test_a_finite_slope_where_there_is_none_cannot_be_told():
+    @jax.custom_vjp
+    def root(x):
+        return jnp.sqrt(x)
+
+    def backward(x, y_bar):
+        return (y_bar * jnp.where(x > 0, 0.5 / jnp.sqrt(jnp.where(x > 0, x, 1)), 7.0),)
+
+    root.defvjp(lambda x: (jnp.sqrt(x), x), backward)
+    assert check_rules(root, jnp.array([0.0, 4.0])).verdict == "cannot tell"
