@@ -65,6 +65,12 @@ class Comparison:
         """Put the user's own gradient first: it is the one to be judged."""
         if grad is not None and value_and_grad is not None:
             raise InvalidArgument("give `grad` or `value_and_grad`, not both.")
+        for name, given in (("grad", grad), ("value_and_grad", value_and_grad)):
+            if given is not None and not callable(given):
+                raise InvalidArgument(
+                    f"`{name}` must be a function, called as `{self.name}` is, but is "
+                    f"{given!r}."
+                )
         if not self.subject.scalar:
             raise InvalidArgument(
                 f"`grad` is a gradient of a real scalar, but `{self.name}` returns "

@@ -304,6 +304,8 @@ def test_wrong_input_is_refused_in_words():
         compare(jnp.sin, (x,), (JAX,), grad=jnp.cos)
     with pytest.raises(InvalidArgument, match="not both"):
         compare(f, (x,), (JAX,), grad=f, value_and_grad=f)
+    with pytest.raises(InvalidArgument, match="`grad` must be a function.* is 3"):
+        compare(f, (x,), (JAX,), grad=3)
     with pytest.raises(ShapeMismatch, match=r"`x` must have its shape \(3,\)"):
         compare(f, (x,), (JAX,), grad=lambda x: jnp.ones(4))
     with pytest.raises(StructureMismatch, match=r"gradient\['x'\]` has no counterpart"):
