@@ -7,7 +7,8 @@
 A compiler computes what is the same once, but each residual is stacked, read again and
 worked on for itself: it does not see through stacks. JAX's tracers say what made them
 (`parent`); two that the same primitive made from the same operands are one value. Of a
-tracer that does not tell, nothing is known.
+tracer that does not tell, nothing is known. `stop_gradient(x)` is another than x: its
+derivative is, where this one is differentiated again.
 """
 
 from collections import defaultdict
@@ -17,7 +18,7 @@ from ... import ir
 from ...ir.known import known
 from ...linear.program import LinearProgram
 
-_SAME = ("stop_gradient", "copy", "copy_p")
+_SAME = ("copy", "copy_p")
 _DEPTH = 200  # operations since the step's inputs
 
 
