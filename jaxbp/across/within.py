@@ -13,9 +13,7 @@ from ..errors import JaxbpError
 from ..transforms import chunks
 from .report import Plan, Way
 
-NEAR = (
-    1.25  # the better mode is taken unless the other is predicted to take so much less
-)
+NEAR = 1.25  # times as fast must another way be predicted as the better mode
 
 
 class Fit(NamedTuple):
@@ -70,12 +68,8 @@ def fit(point: Any, plan: Plan, budget: int, taken: list, at: Callable) -> Fit:
                 return fits[0]
         least += [one.total for one in found.values()]
     if fits:
-        return min(
-            fits,
-            key=lambda one: (
-                _predicted_s(one) * (1 if one.way.name == plan.mode else NEAR)
-            ),
-        )
+        doubt = lambda one: 1.0 if one.way.name == plan.mode else NEAR  # noqa: E731
+        return min(fits, key=lambda one: _predicted_s(one) * doubt(one))
     raise chunks.too_little(budget, min(least)) if least else refused
 
 

@@ -13,6 +13,8 @@ import functools
 import ml_dtypes
 import numpy as np
 
+FEW_DIGITS = 1e-4  # of types of 16 bits the epsilon is above
+
 
 def closeness(x, y):
     """|x - y| / max(1, |x| + |y|), elementwise; NaN and equal infinities give 0

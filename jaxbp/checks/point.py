@@ -9,7 +9,7 @@ from . import rounding
 from .adjoint import adjoint_sums
 from .afresh import afresh
 from .alone import alone
-from .closeness import epsilon, inner, wide
+from .closeness import FEW_DIGITS, epsilon, inner, wide
 from .closer import EXPLAINED, Closer
 from .draws import unless_drawn
 from .finding import explain
@@ -33,7 +33,7 @@ from .slack import Slack
 JUMP = 4.0  # times what rounding was seen to do to f: less is no jump of f
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
 SHARE = 1e-3  # of two gradients' sizes: one is not the other,
-FEW_DIGITS, SHARE_OF_FEW = 1e-4, 1 / 16  # in types with such an epsilon by so much
+SHARE_OF_FEW = 1 / 16  # in types of 16 bits by so much
 ELEMENTS = 8  # that differ most are set beside the differences
 
 

@@ -16,7 +16,7 @@ from jax import lax
 
 from .. import ir
 from .batch import Slopes, Values
-from .closeness import epsilon, wide
+from .closeness import FEW_DIGITS, epsilon, wide
 from .eager import compiled_quickly
 from .flow import FLOW, evaluate, is_call
 from .perturbed import moved, perturbed
@@ -26,7 +26,6 @@ BITS = frozenset(
     "bitcast_convert_type nextafter random_bits random_wrap random_gamma".split()
 )
 CASTS = frozenset(("convert_element_type", "reduce_precision"))
-FEW_DIGITS = 1e-4  # of types with an epsilon above
 TYPES = ("new_dtype", "preferred_element_type", "dtype")  # parameters that name one
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import ir
 from ..checks import Witness, compare, difference_rtol, rtol
-from ..checks.closeness import epsilon, wide
+from ..checks.closeness import FEW_DIGITS, epsilon, wide
 from ..checks.pattern import pattern
 from ..checks.rows import DIFFERENCES, KINK
 from ..errors import JaxbpError
@@ -35,7 +35,7 @@ DENSE, ONE_HOT = 8, 8  # cotangents along which a larger one is
 # many roundings, and rule and body sum in different orders.
 ROUNDINGS = 64
 # In types of so few digits the values, looked at in float64, decide on what differs by
-FEW_DIGITS, SUSPECT = 1e-4, 4  # more than so many roundings.
+SUSPECT = 4  # more than so many roundings.
 SEEN = 4.0  # times what values may err by, and are allowed to: so much they tell
 
 
