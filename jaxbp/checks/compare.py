@@ -122,10 +122,14 @@ def sensible(points, probes, rtol, atol, seed=0):
             )
     if not isinstance(seed, numbers.Integral) or seed < 0:
         raise InvalidArgument(f"`seed` must be a whole number from 0, but is {seed!r}.")
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if value is None and name == "rtol":
-            continue
-        if not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
-            raise InvalidArgument(
-                f"`{name}` must be a finite number from 0, but is {value!r}."
-            )
+    if rtol is not None and not (
+        isinstance(rtol, numbers.Real) and 0 <= float(rtol) < 1
+    ):
+        raise InvalidArgument(
+            f"`rtol` must be a number from 0 and below 1, but is {rtol!r}: by a share "
+            "of 1 any two slopes agree."
+        )
+    if not isinstance(atol, numbers.Real) or not 0 <= float(atol) < math.inf:
+        raise InvalidArgument(
+            f"`atol` must be a finite number from 0, but is {atol!r}."
+        )

@@ -61,16 +61,16 @@ class Looker:
       check: the comparison under way: batches of values and of forward modes, settings.
       xs, y, y_bar: the point, f there and the cotangent.
       x_bar: the judged gradient, list of arrays.
-      slacks: what rounding may do to its elements, list of arrays.
+      slack: rounding.Slack, what rounding may do to it.
 
     Attributes:
       value_size: 2-norm of the terms of <y_bar, f>.
       sight: Sight, which f's values are asked of.
     """
 
-    def __init__(self, check, xs, y, y_bar, x_bar, slacks):
+    def __init__(self, check, xs, y, y_bar, x_bar, slack):
         self.check, self.xs, self.y_bar = check, xs, y_bar
-        self.x_bar, self.slacks, self.value_size = x_bar, slacks, _terms(y_bar, y)
+        self.x_bar, self.slack, self.value_size = x_bar, slack, _terms(y_bar, y)
         self.dtypes, self.settings = check.dtypes, check.settings
         values = check.values if self.settings.differences else None
         self.sight = Sight(values, xs, y_bar, x_bar, self.value_size, self.dtypes)
@@ -90,17 +90,22 @@ class Looker:
         looks = []
         for probe, found, said in zip(probes, slopes, pushed, strict=True):
             value = inner(self.x_bar[probe.leaf], probe.direction)
-            looks.append(Look(probe, value, found, self._slack(probe), said))
+            slack = self._allowed_slack(probe, found, self.slack)
+            looks.append(Look(probe, value, found, slack, said))
         return looks
 
-    def _slack(self, probe, slacks=None):
-        slacks = self.slacks if slacks is None else slacks
-        slack = rounding.across(slacks, probe.direction, probe.leaf)
-        return slack + self.settings.atol * float(np.abs(probe.direction).sum())
+    def _allowed_slack(self, probe, found, slack):
+        j, direction = probe.leaf, probe.direction
+        allowed = slack.across(direction, j)
+        if found.kink:
+            sides = found.left, found.right
+            allowed = min(allowed, slack.at_kink(direction, j, *sides))
+        return allowed + self.settings.atol * float(np.abs(direction).sum())
 
-    def slackened(self, look, slacks):
-        """The look where rounding does so much to the gradient's elements."""
-        return replace(look, slack=self._slack(look.probe, slacks))
+    def slackened(self, look, slack):
+        """The look where rounding does so much to the gradient, a rounding.Slack."""
+        allowed = self._allowed_slack(look.probe, look.found, slack)
+        return replace(look, slack=allowed)
 
     def _pushed(self, probes):
         """name -> (slope, rounding) for each probe; who refuses is left out."""

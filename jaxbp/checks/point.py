@@ -57,7 +57,7 @@ class Point:
         # Of your gradient, and of rules that all systems follow, only values tell.
         self.closely = check.rules_may_lie or self.report.judged == YOURS
         self.slack = Slack(check, xs, y_bar, bars)
-        self.looker = Looker(check, xs, y, y_bar, self.judged, self.slack.of)
+        self.looker = Looker(check, xs, y, y_bar, self.judged, self.slack.allowed)
         told = next((n for n in bars if n != YOURS), YOURS)  # compiled, and exact
         self.closer = Closer(self.looker, lambda xs: check.gradient(told, xs, y_bar))
 
@@ -156,8 +156,8 @@ class Point:
         apart |= any(row.failed for row in self._adjoints(looks))
         if not apart:
             return [self._by_rounding(look) or look for look in looks]
-        self.slack.of = self.looker.slacks = self.slack.louder
-        looks = [self.looker.slackened(look, self.slack.of) for look in looks]
+        self.slack.allowed = self.looker.slack = self.slack.louder
+        looks = [self.looker.slackened(look, self.looker.slack) for look in looks]
         return list(map(self.looker.with_blur, looks))
 
     def _by_rounding(self, look):

@@ -57,4 +57,4 @@ def _together(looker, looks):
     probe = Probe(leaf, np.flatnonzero(direction), direction)
     told = Slope(slope, noise, slope, slope, steepest=steepest)
     pool = Look(probe, inner(looker.x_bar[leaf], direction), told, 0.0)
-    return looker.slackened(pool, looker.slacks)
+    return looker.slackened(pool, looker.slack)

@@ -7,9 +7,11 @@ last digits: every right program for the gradient then answers differently by ab
 much as two right programs differ from each other.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from .closeness import epsilon, norm, quantum, wide
+from .closeness import epsilon, inner, norm, quantum, wide
 
 SHAKES = 4
 SAFETY = 8.0  # a few shakes show less than the largest error
@@ -22,54 +24,103 @@ def lost(dtype):
 
 
 def shaken(x, rng):
-    """`x` with every element moved by a few units in its last place."""
-    draw = 2 * epsilon(x.dtype) * rng.normal(size=x.shape)
+    """`x` with every element moved by a few units in its last place, by one at least:
+    what a rule says at the point alone, it says nowhere else."""
+    draw = 2 * rng.normal(size=x.shape)
+    draw = epsilon(x.dtype) * (draw + np.where(draw < 0, -1, 1))
     with np.errstate(invalid="ignore", over="ignore"):  # inf times 0
         return np.asarray(wide(x) * (1 + draw)).astype(x.dtype)
 
 
-def slack(bars, shaken_bars, dtypes, alone=False):
+@dataclass(frozen=True)
+class Slack:
+    """What rounding may do to a gradient, by leaf.
+
+    Attributes:
+      of: list of float64 arrays: to each element.
+      floor: list of float64 arrays: what there is of it where nothing moved.
+      runs: of each witness the list of its gradients as they were moved, lists of
+        arrays by leaf.
+    """
+
+    of: list
+    floor: list
+    runs: list
+
+    def across(self, direction, j):
+        """What it may do to <x_bar, direction> in leaf number `j`: the 2-norm."""
+        return norm(self.of[j] * np.abs(direction))
+
+    def at_kink(self, direction, j, low, high):
+        """The same at a kink, where a right gradient moves from one of the one-sided
+        slopes, `low` and `high`, to the other: how far it moves beyond is rounding."""
+        moved = 0.0
+        for several in self.runs:
+            slopes = np.array([inner(run[j], direction) for run in several])
+            slopes = slopes[np.isfinite(slopes)]
+            beyond = slopes - slopes.clip(low, high)
+            moved = max(moved, float(np.ptp(beyond)) if beyond.size else 0.0)
+        return norm(self.floor[j] * np.abs(direction)) + SAFETY * moved
+
+    def beside(self, before):
+        """The same, and what rounding did before, by element of each leaf."""
+        return Slack(_each(np.add, self.of, before), _each(np.add, self.floor, before),
+                     self.runs)  # fmt: skip
+
+    def or_more(self, other):
+        """The larger of two, of every element."""
+        of = _each(np.maximum, self.of, other.of)
+        floor = _each(np.maximum, self.floor, other.floor)
+        return Slack(of, floor, self.runs + other.runs)
+
+
+def _each(operation, arrays, others):
+    return [operation(a, b) for a, b in zip(arrays, others, strict=True)]
+
+
+def slack(bars, moved_bars, dtypes, alone=False):
     """What rounding may do to each element of the gradient.
+
+    How far the moved gradients are apart is rounding. Of shaken arguments, how far they
+    all are from the gradient at the point is not: a rule may be wrong there alone.
 
     Args:
       bars: list of gradients at the point, from several witnesses: lists of arrays.
-      shaken_bars: for each of them the list of its gradients at shaken points.
+      moved_bars: for each of them the list of its gradients where rounding differs.
       dtypes: the precision of each leaf.
       alone: what was seen at the element itself; otherwise no less than what is typical
         of its leaf, and than what sums lose of the leaf's largest entry.
 
     Returns:
-      list of float64 arrays by leaf.
+      Slack.
     """
-    return [
-        _leaf_slack(
-            [bar[j] for bar in bars],
-            [[shaken[j] for shaken in several] for several in shaken_bars],
-            dtype,
-            alone,
-        )
-        for j, dtype in enumerate(dtypes)
-    ]
+    of, floor = [], []
+    for j, dtype in enumerate(dtypes):
+        moved = np.zeros(bars[0][j].shape)
+        for several in moved_bars:
+            moved = np.maximum(moved, _spread([run[j] for run in several]))
+        least = 4 * quantum(dtype)
+        if not alone:
+            moved = np.maximum(moved, _typical(moved))
+            least += lost(dtype) * max(_largest(bar[j]) for bar in bars)
+        floor.append(np.full(moved.shape, least))
+        of.append(SAFETY * moved + least)
+    return Slack(of, floor, list(moved_bars))
 
 
-def _leaf_slack(bars, shaken_bars, dtype, alone):
-    moved = np.zeros(bars[0].shape)
-    largest = 0.0
-    for bar, several in zip(bars, shaken_bars, strict=True):
-        bar = wide(bar)
-        largest = max(largest, np.abs(bar[np.isfinite(bar)]).max(initial=0.0))
-        for other in several:
-            with np.errstate(invalid="ignore", over="ignore"):
-                gap = np.abs(wide(other) - bar)
-            moved = np.maximum(moved, np.where(np.isfinite(gap), gap, 0.0))
-    if alone:
-        return SAFETY * moved + 4 * quantum(dtype)
+def _spread(arrays):
+    """How far each element is from itself in several arrays, where it is finite."""
+    several = np.array([wide(array) for array in arrays])
+    with np.errstate(invalid="ignore", over="ignore"):
+        gaps = np.abs(several[:, None] - several[None]).max(axis=(0, 1), initial=0.0)
+    return np.where(np.isfinite(gaps), gaps, 0.0)
+
+
+def _typical(moved):
     scale = moved.max(initial=0.0) or 1.0
-    typical = scale * np.sqrt(np.mean((moved / scale) ** 2)) if moved.size else 0.0
-    moved = np.maximum(moved, typical)
-    return SAFETY * moved + lost(dtype) * largest + 4 * quantum(dtype)
+    return scale * np.sqrt(np.mean((moved / scale) ** 2)) if moved.size else 0.0
 
 
-def across(slacks, direction, j):
-    """What rounding may do to <x_bar, direction> in leaf number `j`: the 2-norm."""
-    return norm(slacks[j] * np.abs(direction))
+def _largest(bar):
+    bar = wide(bar)
+    return np.abs(bar[np.isfinite(bar)]).max(initial=0.0)

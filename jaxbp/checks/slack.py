@@ -23,7 +23,7 @@ class Slack:
       bars: name -> list of arrays by leaf: the gradients by the reverse modes; the
         first is the one judged.
 
-    `of` is what is allowed: a float64 array like each leaf.
+    `allowed` is a rounding.Slack.
     """
 
     def __init__(self, check, xs, y_bar, bars):
@@ -31,22 +31,26 @@ class Slack:
         self.judged, self.dtypes = next(iter(bars)), check.dtypes
         self._before = self._rounded_before()
         self._measured: dict = {}
-        self.of = self._beside_before(self._shaken())
+        self.allowed = self._shaken().beside(self._before)
+
+    @property
+    def of(self):
+        """What is allowed to each element: a float64 array like each leaf."""
+        return self.allowed.of
 
     @functools.cached_property
     def louder(self):
-        """`of`, no less than what rounding does to the judged gradient, and to one of
-        the engines' where that is a user's: the two are compared."""
-        slacks = self.of
+        """`allowed`, and no less than what rounding does to the judged gradient, and to
+        one of the engines' where that is a user's: the two are compared."""
+        allowed = self.allowed
         for name, bars in self.bars.items():
             runs = self.check.rounded(name, self.xs, self.y_bar)
             if runs:
-                found = rounding.slack([bars], [runs], self.dtypes)
-                pairs = zip(slacks, self._beside_before(found), strict=True)
-                slacks = [np.maximum(*pair) for pair in pairs]
+                found = rounding.slack([bars], [[bars, *runs]], self.dtypes)
+                allowed = allowed.or_more(found.beside(self._before))
                 if name != YOURS:
                     break
-        return slacks
+        return allowed
 
     def measured(self, other, j):
         """What rounding every operation does to the judged gradient and to another in
@@ -60,13 +64,15 @@ class Slack:
     def _measure(self, names):
         runs = [self.check.rounded(name, self.xs, self.y_bar) for name in names]
         known = [n for n, run in zip(names, runs, strict=True) if run]
-        bars, runs = [self.bars[n] for n in known], [run for run in runs if run]
+        bars = [self.bars[n] for n in known]
+        runs = [[bar, *run] for bar, run in zip(bars, filter(None, runs), strict=True)]
         if not known:
             return self.of, self.of, False
         slacks = (
             rounding.slack(bars, runs, self.dtypes, alone) for alone in (False, True)
         )
-        return *map(self._beside_before, slacks), len(known) == len(names)
+        seen = [slack.beside(self._before).of for slack in slacks]
+        return *seen, len(known) == len(names)
 
     def _shaken(self):
         """What a few units of the arguments' last places do."""
@@ -92,6 +98,3 @@ class Slack:
             pairs = zip(moved, gaps, strict=True)
             moved = [np.fmax(*pair) for pair in pairs]
         return [rounding.SAFETY * gap for gap in moved]
-
-    def _beside_before(self, slacks):
-        return [a + b for a, b in zip(slacks, self._before, strict=True)]

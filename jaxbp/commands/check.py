@@ -1,7 +1,5 @@
 """`jaxbp check pkg.mod:fn`: is its gradient right? 0 if all witnesses agree."""
 
-import math
-
 from ..errors import InvalidArgument
 from .options import Flag, Names, Number, Output, Text, TheCall, TheOutput, parsed
 
@@ -108,7 +106,8 @@ def _check_settings(points: int, probes: int, order: int, rtol: float | None) ->
             raise InvalidArgument(f"`{name}` must be 1 or more, but is {value}.")
     if order not in (1, 2):
         raise InvalidArgument(f"`--order` must be 1 or 2, but is {order}.")
-    if rtol is not None and not 0 <= rtol < math.inf:
+    if rtol is not None and not 0 <= rtol < 1:
         raise InvalidArgument(
-            f"`--rtol` must be a finite number from 0, but is {rtol}."
+            f"`--rtol` must be a number from 0 and below 1, but is {rtol}: by a share "
+            "of 1 any two slopes agree."
         )

@@ -1,7 +1,7 @@
 """`jaxbp.check_rules`: which rule of a user's is wrong, where, and in what way."""
 
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -31,6 +31,7 @@ class RuleRow:
       argument, index: the operand and its element at which it differs.
       says, right: what the rule gives there, and what is right.
       pattern: of the error, in words.
+      along: the cotangent that both were pulled back along, in words; "" of a scalar.
       steps: (kind, step, length) of the loops around the call that differs.
     """
 
@@ -46,6 +47,7 @@ class RuleRow:
     right: float | complex | None = None
     pattern: str = ""
     steps: tuple[tuple[str, int, int], ...] = ()
+    along: str = ""
 
 
 @dataclass(repr=False)
@@ -136,6 +138,11 @@ def check_rules(
         raise InvalidArgument(f"`seed` must be a whole number from 0, but is {seed!r}.")
     if isinstance(expected, str):
         expected = (expected,)
+    if not isinstance(expected, Iterable):
+        raise InvalidArgument(
+            f"`expected` must be names of functions with rules, but is {expected!r}."
+        )
+    expected = tuple(expected)
     f, args = without_held(f, args)
     leaves, structure = jax.tree.flatten(args)
     name = arguments.name_of(f)
@@ -175,6 +182,7 @@ def _row(key, calls: list[RuleCall], expected, rng) -> RuleRow:
         row = RuleRow(
             name, kind, line, len(looked), verdict, fault.what, fault.argument,
             fault.index, fault.says, fault.right, fault.said, call.steps,
+            fault.along,
         )  # fmt: skip
         if verdict != UNSURE:
             return row
@@ -212,5 +220,6 @@ def _sentence(row: RuleRow) -> str:
     for kind, step, length in row.steps:
         said += f", at step {step} of {length} of a {kind} (from 0)"
     if row.says is not None and row.right is not None:
+        said += f", along {row.along}" * bool(row.along)
         said += f": it gives {row.says:.6g}, and right is {row.right:.6g}"
     return f"{said}. {row.pattern}".rstrip()

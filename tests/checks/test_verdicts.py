@@ -270,8 +270,8 @@ def test_numpy_in_f_is_said_once_with_its_line():
 
 @pytest.mark.parametrize(
     "setting",
-    [{"rtol": -1}, {"rtol": np.nan}, {"atol": -1.0}, {"points": 0}, {"points": -5},
-     {"probes": 0}, {"probes": 2.5}],
+    [{"rtol": -1}, {"rtol": 1}, {"rtol": np.nan}, {"atol": -1.0}, {"points": 0},
+     {"points": -5}, {"probes": 0}, {"probes": 2.5}],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(setting):
     with pytest.raises(InvalidArgument, match=f"`{next(iter(setting))}` must be"):

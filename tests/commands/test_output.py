@@ -219,7 +219,7 @@ def test_no_folder_is_made_for_a_report(folder, capsys, option):
     ("argv", "said"),
     [
         (["check", "model_out.py:loss", "--points", "0"], "`--points` must be 1 or"),
-        (["check", "model_out.py:loss", "--rtol", "-1"], "`--rtol` must be a finite"),
+        (["check", "model_out.py:loss", "--rtol", "-1"], "`--rtol` must be a number"),
         (["trace", "model_out.py:loss", "--json", "--csv"], "not both"),
         (["train", "digits", "--learning-rate", "-1"], "`learning_rate` must be a"),
         (["train", "digits", "--hidden", "0"], "`hidden` must be 1 or more"),

@@ -176,6 +176,8 @@ def test_what_is_meant_to_differ_is_silenced_by_name():
     assert silenced and silenced.rows[0].verdict == "meant to differ"
     with pytest.raises(InvalidArgument, match="rounder"):
         check_rules(f, x, expected=("rounder",))
+    with pytest.raises(InvalidArgument, match="must be names"):
+        check_rules(f, x, expected=3)
 
 
 def test_the_value_that_the_rule_gives():
@@ -322,3 +324,63 @@ def test_a_finite_slope_where_there_is_none_cannot_be_told():
 
     root.defvjp(lambda x: (jnp.sqrt(x), x), backward)
     assert check_rules(root, jnp.array([0.0, 4.0])).verdict == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("shares", "verdict"), [((0.5, 0.5), "agree"), ((1, 0), "agree"),
+                            ((1, 1), "cannot tell"), ((2, 0), "differ")],
+)  # fmt: skip
+def test_slopes_at_a_tie_must_add_up(shares, verdict):
+    @jax.custom_jvp
+    def larger(x, y):
+        return jnp.maximum(x, y)
+
+    @larger.defjvp
+    def _(primals, tangents):
+        x, y = primals
+        a = jnp.where(x == y, shares[0], jnp.where(x > y, 1.0, 0.0))
+        b = jnp.where(x == y, shares[1], jnp.where(y > x, 1.0, 0.0))
+        return larger(x, y), a * tangents[0] + b * tangents[1]
+
+    x = jnp.array([1.0, -2.0, 0.5])
+    report = check_rules(larger, x, x.at[1].set(3.0))
+    assert report.verdict == verdict
+    if verdict == "cannot tell":
+        assert "where all operands grow" in report.rows[0].pattern
+
+
+# Function, its slope, a point where the slope of the function's own operations is lost.
+LOST = {
+    "sinc": (lambda x: jnp.sin(x) / x, lambda x: -x / 3 + x**3 / 30, 1e-6),
+    "cosine": (lambda x: (1 - jnp.cos(x)) / x**2, lambda x: -x / 12 + x**3 / 180, 1e-3),
+    "exponential": (lambda x: (jnp.exp(x) - 1) / x, lambda x: 0.5 + x / 3, 1e-7),
+}
+
+
+@pytest.mark.parametrize("factor", [1, 1.5])
+@pytest.mark.parametrize("name", LOST)
+def test_a_slope_that_the_body_loses_in_float64(name, factor):
+    body, slope, at = LOST[name]
+
+    @jax.custom_vjp
+    def ruled(x):
+        return body(x)
+
+    ruled.defvjp(lambda x: (body(x), x), lambda x, b: (factor * b * slope(x),))
+    verdict = check_rules(ruled, jnp.asarray(at)).verdict
+    assert (verdict == "differ") == (factor != 1)
+
+
+def test_the_cotangent_is_named():
+    @jax.custom_vjp
+    def product(x, w):
+        return x @ w
+
+    product.defvjp(
+        lambda x, w: (x @ w, (x, w)), lambda r, b: (b @ r[1].T * 2, r[0].T @ b)
+    )
+    x, w = jnp.arange(6.0).reshape(2, 3), jnp.ones((3, 2))
+    (row,) = check_rules(product, x, w).rows
+    assert row.along == "a random cotangent"
+    (row,) = check_rules(lambda x: product(x, x).sum(), jnp.full((1, 1), 3.0)).rows
+    assert (row.along, row.says, row.right) == ("", 6, 3)
