@@ -48,7 +48,7 @@ def entries_of(values, places, count: int, dtype):
 def _in_turn(places, count: int) -> list[int] | None:
     """Which array the first place is of, which the second, and so on, if all take turns
     at the places: rows with as many entries each, as of differences. Else None."""
-    if any(len(where) * len(places) != count for where in places):
+    if not count or any(len(where) * len(places) != count for where in places):
         return None
     order = sorted(range(len(places)), key=lambda one: places[one][0])
     every = np.arange(count)

@@ -32,7 +32,8 @@ LARGEST = 1 << 22  # elements that an array in the middle may always have
 JOINED = 0.5  # of a pass' beginning, of numbers of many examples: one pass computes all
 NEAR = 1.1  # ways nearer than this are alike for many examples at once
 IN_TURN = "from the outputs", "from the inputs"  # of those alike the first of these
-SEEN = 0.5  # of the time of a call, that an order must save at least
+SEEN = 0.5  # of the time of a call, that an order must save at least; half of that
+SURELY = 0.85  # where it needs at most so much of the better mode
 ROW_OF_MANY = 1.5  # as `block.ROW`, of many examples at once
 MUCH = 32  # times the flops of a large product, for many examples at once
 TIE = 1.02  # ways nearer than this in time are alike
@@ -67,7 +68,7 @@ def planned(
         return _of_modes(ways, best, unfit)
     start, small = fresh(), graph.copy()
     least_s = base.time_s + start.rates.call_s  # of any way
-    if not every and best.time_s - least_s < SEEN * start.rates.call_s:
+    if not every and best.time_s - least_s < SEEN / 2 * start.rates.call_s:
         return _of_modes(ways, best, "no order can save as much")
     begun = collapsed(small, start)
     scalars = base.copies > 1 and _is_scalar(graph)
@@ -114,7 +115,6 @@ def _chosen(
       scalars: all that is multiplied is a number an example, so that the passes are
         foreseen as well as those of one example.
     """
-    seen_s = SEEN * work.rates.call_s
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
     least = min([way.time_s for way in orders], default=math.inf)
     tie = TIE if work.copies == 1 else NEAR
@@ -131,6 +131,8 @@ def _chosen(
         return Plan(tuple(ways), mode, reason, mode=mode.name)
     gain = mode.time_s / max(least, 1e-12)  # those alike need as little
     saved_s = mode.time_s - least
+    surely = least <= SURELY * mode.time_s
+    seen_s = (SEEN / 2 if surely else SEEN) * work.rates.call_s
     most = CLEARLY
     if work.copies > 1 and not scalars:
         large = max(way.heaviest for way in (mode, *others)) >= MUCH * HEAVY
