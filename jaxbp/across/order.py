@@ -99,7 +99,8 @@ def planned(
                 ways.append(way)
             if not every and way.largest <= allowed:
                 bound_s = min(bound_s, way.time_s)
-    return _chosen(ways, best, allowed, start, why, scalars)
+    seen = SEEN / 2 if not operators(graph) else SEEN
+    return _chosen(ways, best, allowed, start, why, scalars, seen)
 
 
 def _of_modes(ways: list[Way], mode: Way, why: str) -> Plan:
@@ -107,13 +108,16 @@ def _of_modes(ways: list[Way], mode: Way, why: str) -> Plan:
 
 
 def _chosen(
-    ways: list[Way], mode: Way, allowed: int, work: Work, why: str, scalars: bool
-) -> Plan:
+    ways: list[Way], mode: Way, allowed: int, work: Work, why: str, scalars: bool,
+    seen: float,
+) -> Plan:  # fmt: skip
     """The plan: the mode, or the order that is predicted clearly faster.
 
     Args:
       scalars: all that is multiplied is a number an example, so that the passes are
         foreseen as well as those of one example.
+      seen: as `SEEN`, of an order that is surely cheaper: less, unless there are
+        operators, whose time is a guess.
     """
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
     least = min([way.time_s for way in orders], default=math.inf)
@@ -132,7 +136,7 @@ def _chosen(
     gain = mode.time_s / max(least, 1e-12)  # those alike need as little
     saved_s = mode.time_s - least
     surely = least <= SURELY * mode.time_s
-    seen_s = (SEEN / 2 if surely else SEEN) * work.rates.call_s
+    seen_s = (seen if surely else SEEN) * work.rates.call_s
     most = CLEARLY
     if work.copies > 1 and not scalars:
         large = max(way.heaviest for way in (mode, *others)) >= MUCH * HEAVY
