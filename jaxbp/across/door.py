@@ -15,7 +15,7 @@ from ..transforms.jacobians import assembled
 from ..transforms.jacobians import by_columns as pushed_again
 from ..transforms.products import Again, Pullback, linearized
 from .copies import copies
-from .order import MODES
+from .modes import MODES
 from .report import Plan, Way
 from .timed import timed
 from .whole import Whole, by_columns, by_rows

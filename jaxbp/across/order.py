@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 from ..control.solve import Solve
 from ..linear.loop.loop import Loop
-from .block import HEAVY, ROW, Block, array_of, flops_inside, sweep_elements
+from .block import HEAVY, ROW, array_of, flops_inside
 from .edges import Operator
 from .factor import is_number, is_product
 from .graph import Graph, Vertex
 from .loops import gives_at_every_step, whole_map
+from .modes import MODES, columns, entries, of_mode, operators, primal
 from .report import Plan, Way
 from .searches import JOINING, ORDERS, SEARCHING
 from .term import Term
@@ -28,16 +29,15 @@ CLEARLY = 0.9  # an order is taken where it needs at most so much of the better 
 DOUBT = 0.85  # of that for many examples at once, whose passes are foreseen less well,
 DOUBTED = 0.75  # if one of the modes has a large product for all of them
 LARGEST = 1 << 22  # elements that an array in the middle may always have
-INDEXED = 2  # elements' worth of one that is read or added at a place of its own,
-PLACED = 100  # and of finding that place, for all columns together
-SLOPE = 4  # elements' worth of computing a slope, and the value that it is of; of many
-# examples at once that is one pass with what is multiplied with it
-SEEN = 0.5  # of the time of a call, that an order must save at least
+JOINED = 0.5  # of a pass' beginning, of numbers of many examples: one pass computes all
+NEAR = 1.1  # ways nearer than this are alike for many examples at once
+IN_TURN = "from the outputs", "from the inputs"  # of those alike the first of these
+SEEN = 0.5  # of the time of a call, that an order must save at least; half of that
+SURELY = 0.85  # where it needs at most so much of the better mode
 ROW_OF_MANY = 1.5  # as `block.ROW`, of many examples at once
 MUCH = 32  # times the flops of a large product, for many examples at once
 TIE = 1.02  # ways nearer than this in time are alike
 WIDE = 1 << 16  # elements of an array, all columns together, that is large
-MODES = ("forward", "reverse")
 
 
 def planned(
@@ -59,8 +59,8 @@ def planned(
       every: all ways are told, also those that are known to lose before they are
         counted to their end.
     """
-    base = _primal(graph, fresh())
-    alone = [_mode(graph, fresh(), name) for name in modes]
+    base = primal(graph, fresh())
+    alone = [of_mode(graph, fresh(), name) for name in modes]
     ways = [_called(way, base) for way in alone]
     mode, why = _better(alone, graph, base, hessian)
     best = ways[alone.index(mode)]
@@ -68,22 +68,26 @@ def planned(
         return _of_modes(ways, best, unfit)
     start, small = fresh(), graph.copy()
     least_s = base.time_s + start.rates.call_s  # of any way
-    if not every and best.time_s - least_s < SEEN * start.rates.call_s:
+    if not every and best.time_s - least_s < SEEN / 2 * start.rates.call_s:
         return _of_modes(ways, best, "no order can save as much")
     begun = collapsed(small, start)
+    scalars = base.copies > 1 and _is_scalar(graph)
     patience, own = patience_of(graph), patience_of(graph)
-    allowed = max(LARGEST, 4 * start.copies * _entries(graph))
+    allowed = max(LARGEST, 4 * start.copies * entries(graph))
     bound_s = max(1, CLEARLY) * best.time_s
     pays = lambda way: way.order and way.time_s < CLEARLY * best.time_s  # noqa: E731
     for name, find in ORDERS.items():
         if name in SEARCHING and len(small.inner) > MOST_TRIED:
             continue
         work = fresh()
+        if scalars:
+            work.rates = work.rates._replace(pass_s=JOINED * work.rates.pass_s)
         work.joins = name == JOINING
         if work.joins and not any(map(pays, ways)):
             continue
         work.patience = own if work.joins else patience
-        most_s = TIE * bound_s if work.joins else bound_s
+        near = NEAR if base.copies > 1 and name in IN_TURN else 1.0
+        most_s = bound_s * (TIE if work.joins else near)
         if not (every and name in SEARCHING):
             work.limit_s = most_s - start.time_s - least_s
         with contextlib.suppress(Exhausted):
@@ -95,39 +99,54 @@ def planned(
                 ways.append(way)
             if not every and way.largest <= allowed:
                 bound_s = min(bound_s, way.time_s)
-    return _chosen(ways, best, allowed, start, why)
+    seen = SEEN / 2 if not operators(graph) else SEEN
+    return _chosen(ways, best, allowed, start, why, scalars, seen)
 
 
 def _of_modes(ways: list[Way], mode: Way, why: str) -> Plan:
     return Plan(tuple(ways), mode, f"{mode.name} mode: {why}", mode=mode.name)
 
 
-def _chosen(ways: list[Way], mode: Way, allowed: int, work: Work, why: str) -> Plan:
-    least_s = SEEN * work.rates.call_s
+def _chosen(
+    ways: list[Way], mode: Way, allowed: int, work: Work, why: str, scalars: bool,
+    seen: float,
+) -> Plan:  # fmt: skip
+    """The plan: the mode, or the order that is predicted clearly faster.
+
+    Args:
+      scalars: all that is multiplied is a number an example, so that the passes are
+        foreseen as well as those of one example.
+      seen: as `SEEN`, of an order that is surely cheaper: less, unless there are
+        operators, whose time is a guess.
+    """
     orders = [w for w in ways if w.name not in MODES and w.largest <= allowed]
     least = min([way.time_s for way in orders], default=math.inf)
-    alike = [way for way in orders if way.time_s <= TIE * least]
+    tie = TIE if work.copies == 1 else NEAR
+    alike = [way for way in orders if way.time_s <= tie * least]
     # of those alike the one of fewest passes, which are what is compiled
-    best = max(alike, key=lambda way: (way.joins, -way.time_s), default=None)
+    rank = lambda way: (way.joins, _rank(way, work), -way.time_s)  # noqa: E731
+    best = max(alike, key=rank, default=None)
     others = [way for way in ways if way.name in MODES and way is not mode]
     if all(mode.time_s < way.time_s for way in others):
         why = ""
     near = f", by {why}" if why else ""
-    if best is None or best.time_s >= max(1, CLEARLY) * mode.time_s:
+    if best is None or least >= max(1, CLEARLY) * mode.time_s:
         reason = f"{mode.name} mode: no order that was looked at is faster{near}"
         return Plan(tuple(ways), mode, reason, mode=mode.name)
-    gain = mode.time_s / max(best.time_s, 1e-12)
-    saved_s = mode.time_s - best.time_s
+    gain = mode.time_s / max(least, 1e-12)  # those alike need as little
+    saved_s = mode.time_s - least
+    surely = least <= SURELY * mode.time_s
+    seen_s = (seen if surely else SEEN) * work.rates.call_s
     most = CLEARLY
-    if work.copies > 1:
+    if work.copies > 1 and not scalars:
         large = max(way.heaviest for way in (mode, *others)) >= MUCH * HEAVY
         most *= DOUBTED if large else DOUBT
-    if best.time_s <= most * mode.time_s and saved_s >= least_s:
+    if least <= most * mode.time_s and saved_s >= seen_s:
         reason = f"predicted {gain:.3g} times faster than {mode.name} mode"
         return Plan(tuple(ways), best, reason, mode=mode.name)
     what = f"{most:g} or less"
-    if best.time_s <= most * mode.time_s:
-        what += f" if that saves {least_s * 1e6:g} us or more"
+    if least <= most * mode.time_s:
+        what += f" if that saves {seen_s * 1e6:g} us or more"
     reason = (
         f"{mode.name} mode: the best order is predicted at {1 / gain:.3f} of its "
         f"time, and is taken at {what}{near}"
@@ -135,10 +154,19 @@ def _chosen(ways: list[Way], mode: Way, allowed: int, work: Work, why: str) -> P
     return Plan(tuple(ways), mode, reason, mode=mode.name)
 
 
-def _entries(graph: Graph) -> int:
-    """Elements of the Jacobian."""
-    outs = sum(math.prod(graph.shapes[v]) for v in graph.outputs if v is not None)
-    return outs * sum(math.prod(graph.shapes[v]) for v in graph.inputs)
+def _rank(way: Way, work: Work) -> int:
+    """Of ways alike for many examples, those from an end come first: what another order
+    multiplies with several is computed again by the pass of each."""
+    if work.copies == 1 or way.name not in IN_TURN:
+        return 0
+    return len(IN_TURN) - IN_TURN.index(way.name)
+
+
+def _is_scalar(graph: Graph) -> bool:
+    """Whether all that is multiplied is a number, of each example."""
+    blocks = [block for targets in graph.ahead.values() for block in targets.values()]
+    terms = [term for block in blocks for term in block.terms]
+    return not operators(graph) and all(term.factor.size == 1 for term in terms)
 
 
 def _better(
@@ -160,9 +188,9 @@ def _better(
     """
     if len(ways) == 1:
         return ways[0], ""
-    every = _operators(graph)
+    every = operators(graph)
     inside = max([flops_inside(o.map, o.x, o.y) for o in every], default=0.0)
-    counts = {way.name: _columns(graph, way.name) for way in ways}
+    counts = {way.name: columns(graph, way.name) for way in ways}
     large = max(math.prod(shape) for shape in graph.shapes.values())
     large *= min(counts.values())
     heaviest = max(way.heaviest for way in ways)
@@ -228,100 +256,10 @@ def _is_ahead(operator: Operator) -> bool:
     return solves or gives_at_every_step(operator)
 
 
-def _operators(graph: Graph) -> list[Operator]:
-    return [
-        operator
-        for targets in graph.ahead.values()
-        for block in targets.values()
-        for operator in block.operators
-    ]
-
-
-def _columns(graph: Graph, name: str) -> int:
-    """How many columns, or rows, a mode carries."""
-    vertices = graph.inputs if name == "forward" else graph.outputs
-    return sum(math.prod(graph.shapes[v]) for v in vertices if v is not None)
-
-
-def _mode(graph: Graph, work: Work, name: str) -> Way:
-    """A mode; a map of several inputs or outputs is swept once for all."""
-    count = _columns(graph, name)
-    wholes = {id(whole_map(o)): o for o in _operators(graph)}
-    _swept(Block((), tuple(wholes.values())), count, name, work)
-    once, same = work.again(), set()
-    if work.copies > 1:
-        once.copies, same = 1, graph.constant(name == "reverse")
-    for source, targets in graph.ahead.items():
-        for target, block in targets.items():
-            begun = (source if name == "forward" else target) in same
-            alone = begun and (source, target) not in graph.varying
-            _swept(Block(block.terms), count, name, once if alone else work)
-    work.include(once)
-    work.elements(_entries(graph))
-    return Way(
-        name,
-        (),
-        work.flops,
-        work.time_s,
-        work.kernels,
-        work.largest,
-        heaviest=work.heaviest,
-    )
-
-
 def _called(way: Way, base: Work) -> Way:
     """With the function itself, and the call: it makes small programs alike, whose
     orders save what no clock sees."""
     return way._replace(time_s=way.time_s + base.time_s + base.rates.call_s)
-
-
-def _primal(graph: Graph, work: Work) -> Work:
-    """A guess at the function itself, and at its local derivatives: the same in all
-    ways. It is one pass after another, fused."""
-    work.rates = work.rates._replace(pass_s=0.0)
-    for targets in graph.ahead.values():
-        for block in targets.values():
-            _swept(block, 1, "forward", work)
-            for term in block.terms:
-                if not is_number(term.factor):
-                    kept = [i for axis in term.out for i in axis.labels]
-                    each = SLOPE if work.copies == 1 else 1
-                    work.elements(each * math.prod([i.size for i in set(kept)]))
-    return work
-
-
-def _swept(block: Block, count: int, mode: str, work: Work) -> None:
-    for operator in block.operators:
-        work.elements(count * sweep_elements(operator))
-        work.time_s += work.rates.kernel_s
-    for term in block.terms:
-        _term_swept(term if mode == "forward" else term.transposed, count, work)
-
-
-def _term_swept(term: Term, count: int, work: Work) -> None:
-    """`count` columns through a term."""
-    kept = {label for axis in term.out for label in axis.labels}
-    inside = {label for axis in term.of for label in axis.labels}
-    every = math.prod([i.size for i in kept | inside | set(term.factor.labels)])
-    own = set(term.factor.labels)
-    if (own & inside) - kept and own - inside:
-        size = math.prod([i.size for i in inside]) + math.prod([i.size for i in kept])
-        work.product(2.0 * count * every, term.factor.size + count * size)
-    elif not is_number(term.factor):
-        work.elements(count * every)
-    elif any(axis.index is not None for axis in (*term.out, *term.of)):
-        indices = [axis.index for axis in (*term.out, *term.of) if axis.index]
-        found = {label for index in indices for label in index.labels}
-        work.elements(INDEXED * count * every)
-        work.elements(PLACED * math.prod([label.size for label in found]))
-    elif inside == kept:
-        work.elements(0.1 * count * every)
-    else:
-        sums = inside - kept
-        each = 2.0 if sums and work.copies > 1 else 0.5
-        work.elements(each * count * every)
-        if sums:
-            work.summed()
 
 
 # The orders -------------------------------------------------------------------

@@ -10,7 +10,6 @@ import numpy as np
 
 from .. import ir, settings
 from ..errors import InvalidArgument, ShapeMismatch
-from ..linear.base import add
 from ..settings import Options
 from ..transforms import arguments
 from ..transforms.products import jvp, vjp
@@ -18,7 +17,8 @@ from .absorbed import absorbed
 from .block import Block
 from .colours import Reading, reading
 from .door import Point, gradient
-from .expand import SPARSE, _listed, added_at, read_at
+from .entries import entries_of
+from .expand import _listed
 from .graph import graph_of
 from .order import planned
 from .pattern import Pattern, places_of
@@ -27,7 +27,6 @@ from .term import Term
 if TYPE_CHECKING:
     from jax.experimental.sparse import BCOO
 
-MOST_READ = 4  # entries at one place that are read; more are written one by one
 PROBE_TOLERANCE = 1e-3  # of a random product, in float32; by roundings of many terms
 
 
@@ -279,46 +278,10 @@ def _jacobian(fun, argnums, args, given: Pattern | None, symmetric: bool):
     every = found.rows.astype(np.int64) * max(at.shape[1], 1) + found.columns
     ends = np.cumsum([value.size for value in values])[:-1]
     where = np.split(np.searchsorted(every, flat), ends) if values else []
-    data = _added([v.reshape(-1) for v in values], where, len(every), dtype)
+    data = entries_of([v.reshape(-1) for v in values], where, len(every), dtype)
     if given is None:
         return _bcoo(data, found)
     return _on(given, found, every, data)
-
-
-def _added(values, places, count: int, dtype):
-    """The sum of arrays at their places; what has all of them in order, at once."""
-    total, every, rest = None, np.arange(count), []
-    for value, where in zip(values, places, strict=True):
-        if np.array_equal(where, every):
-            total = add(total, value)
-        else:
-            rest.append((value, where))
-    if not rest:
-        return jnp.zeros(count, dtype) if total is None else total
-    values, places = zip(*rest, strict=True)
-    where = np.concatenate(places)
-    sources = _sources(where, count)
-    if len(sources) > MOST_READ or (total is not None and SPARSE * len(where) < count):
-        total = jnp.zeros(count, dtype) if total is None else total
-        return added_at(total, where, jnp.concatenate(values))
-    none = () if (sources < len(where)).all() else (jnp.zeros(1, dtype),)
-    found = jnp.concatenate([*values, *none])
-    for source in sources:
-        total = add(total, read_at(found, source))
-    return total
-
-
-def _sources(where: np.ndarray, count: int) -> np.ndarray:
-    """Per place what is added there, as (most at one place, count): entries read at
-    known places are one pass, those written one by one are not. One past the end where
-    there are fewer."""
-    order = np.argsort(where, kind="stable")
-    at = where[order]
-    rank = np.arange(len(at)) - np.searchsorted(at, at)
-    most = int(rank.max(initial=-1)) + 1
-    found = np.full((most, count), len(at), np.int32)
-    found[rank, at] = order
-    return found
 
 
 def _on(given: Pattern, found: Pattern, every, data):

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import settings
 from ..errors import InvalidArgument, JaxbpError
-from .order import MODES
+from .modes import MODES
 from .report import Plan, Way
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from .block import array_of
 from .graph import Graph, graph_of
 from .loops import SEEDS, loops_of, run_again
 from .memory import Memory
-from .order import MODES, planned
+from .modes import MODES
+from .order import planned
 from .report import Plan, Way
 from .work import Work
 

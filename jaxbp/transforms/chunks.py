@@ -41,11 +41,13 @@ class Peak(NamedTuple):
       total: with all that stands between.
       started: kernels in a run, each time that it is started; a library's `LIBRARY`
         times.
+      scatters: whether it adds to places of an array one after another.
     """
 
     fixed: int
     total: int
     started: int = 0
+    scatters: bool = False
 
     @property
     def extra_s(self) -> float:
@@ -96,8 +98,10 @@ def peak_bytes(fun: Callable, args: Sequence) -> Peak:
         )
     fixed = plan.argument_size_in_bytes + plan.output_size_in_bytes
     fixed -= plan.alias_size_in_bytes
-    started = kernels_started(compiled.as_text() or "", LIBRARY)
-    return Peak(fixed, fixed + plan.temp_size_in_bytes, started)
+    text = compiled.as_text() or ""
+    started = kernels_started(text, LIBRARY)
+    total = fixed + plan.temp_size_in_bytes
+    return Peak(fixed, total, started, " scatter(" in text)
 
 
 def tried(budget: int, peak: Callable, count: int) -> dict[int, Peak]:
@@ -108,7 +112,7 @@ def tried(budget: int, peak: Callable, count: int) -> dict[int, Peak]:
       peak: peak(seeds a sweep) -> Peak.
       count: all of them.
 
-    Cost: at most `TRIES` + 5 compilations; one where all fit.
+    Cost: at most `TRIES` + 6 compilations; one where all fit.
     """
     found = {count: peak(count)}
     if found[count].total <= budget:
@@ -126,10 +130,15 @@ def tried(budget: int, peak: Callable, count: int) -> dict[int, Peak]:
         )
         if fits:
             low, _ = _nearer(budget, peak, found, low, high, TRIES)
-    for size in _smaller(low[0], found):
+    for size in _smaller(low[0], found, count):
         if size not in found:
             found[size] = peak(size)
     return found
+
+
+def _evened(size: int, count: int) -> int:
+    """The fewest seeds a sweep that need no more sweeps: the last repeats the least."""
+    return -(-count // -(-count // size))
 
 
 def _nearer(budget: int, peak: Callable, found: dict, low: tuple, high: tuple, turn):
@@ -138,33 +147,47 @@ def _nearer(budget: int, peak: Callable, found: dict, low: tuple, high: tuple, t
     enough = low[0] and low[1] > FULL * budget and turn < TRIES
     if high[0] - low[0] <= 1 or enough:
         return low, high
+    count = max(found)
     # As if bytes grew with the seeds, from those that fit to those that do not; some
     # less where that was too many.
     share = (budget - low[1]) / max(high[1] - low[1], 1)
     share = min(max(share, 0.0), 1.0) * (FULL if turn and not low[0] else 1.0)
     size = low[0] + int((high[0] - low[0]) * share)
     size = min(max(size, low[0] + 1), high[0] - 1)
+    size = max(_evened(size, count), low[0] + 1)
     found[size] = peak(size)
     here = size, found[size].total
     return (here, high) if here[1] <= budget else (low, here)
 
 
-def _smaller(most: int, found: dict[int, Peak]) -> list[int]:
+def _smaller(most: int, found: dict[int, Peak], count: int) -> list[int]:
     """Fewer seeds than the most that fit, that are tried too."""
     if not most:
         return []
     sizes, between = [], found[most].total - found[most].fixed
     if between > CACHE:
-        sizes.append(max(int(most * CACHE / between), min(ENOUGH, most)))
+        size = max(int(most * CACHE / between), min(ENOUGH, most))
+        sizes.append(_evened(size, count))
+    if found[most].scatters:
+        sizes = [_odd(size) for size in (most, *sizes)]
     if found[most].started > MANY:
         sizes += [size for size in FEW if size < most]
     return sizes
 
 
+def _odd(size: int) -> int:
+    return size - 1 + size % 2 if size > 1 else size
+
+
 def quickest(budget: int, found: dict[int, Peak]) -> int:
-    """The number of seeds that keeps within the budget at the least cost; 0 if none."""
+    """The number of seeds that keeps within the budget at the least cost; 0 if none.
+
+    Of those that scatter an odd one: XLA's loops over windows of an even number took
+    1.5 times as long (CPUs; rows through embeddings, columns through graph networks).
+    """
     within = [size for size, peak in found.items() if peak.total <= budget]
-    return min(within, key=lambda size: found[size].extra_s, default=0)
+    cost = lambda n: (found[n].scatters and n % 2 == 0, found[n].extra_s)  # noqa: E731
+    return min(within, key=cost, default=0)
 
 
 def fitted(ways: Sequence, count: int, budget: int, args: Sequence) -> Callable:

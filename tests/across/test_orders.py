@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxbp
+from jaxbp.across.door import Point
 from jaxbp.problems.jacobians import networks
 
 
@@ -45,3 +46,31 @@ def test_of_modes_alike_the_one_that_reads_matrices_as_they_lie(product, mode):
         first, last = first.T, last.T
     plan = jaxbp.jacobian(network).plan(jnp.ones(10), first, *weights, last)
     assert plan.chosen.name == mode
+
+
+def lens(p):
+    x, y, a, b = p
+    for _ in range(3):
+        x, y = x + 0.5 * a, y + 0.5 * b
+        a, b = a - x - 0.1 * x**3, b - y - 0.1 * y**3
+    return jnp.stack([x, y, a, b])
+
+
+@pytest.mark.parametrize("f", [lens, lambda p: jnp.cross(p[:3], jnp.sin(p[1:]))])
+def test_numbers_of_many_examples(f):
+    """What is planned in part is what is told, and gives JAX's values."""
+    xs = np.random.default_rng(0).normal(size=(300, 4))
+    chosen = []
+
+    def of(x):
+        found = Point(f, 0, (x,), {}, False)
+        found.check(False, False, "jacobian")
+        found.record()
+        chosen.extend(found.whole().plan(every).chosen for every in (True, False))
+        return found.result(None)
+
+    found = jax.vmap(of)(xs)
+    assert chosen[0].order == chosen[1].order
+    np.testing.assert_allclose(found, jax.vmap(jax.jacfwd(f))(xs), atol=1e-12)
+    if f is lens:
+        assert chosen[0].order

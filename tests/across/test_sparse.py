@@ -10,6 +10,7 @@ import pytest
 import jaxbp
 from jaxbp import sparse
 from jaxbp.across import colours
+from jaxbp.across.entries import entries_of
 from jaxbp.errors import InvalidArgument, ShapeMismatch
 
 N = 10
@@ -213,3 +214,30 @@ def test_the_example_runs(name):
     assert examples
     test = doctest.DocTest(examples, {}, name, None, None, function.__doc__)
     assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_rows_whose_entries_take_turns(count):
+    """Each row has an entry of each band, in an order of their own."""
+    rng = np.random.default_rng(count)
+    values = [rng.normal(size=5) for _ in range(count)]
+    turns = rng.permutation(count)
+    places = [turn + count * np.arange(5) for turn in turns]
+    wanted = np.zeros(5 * count)
+    for value, where in zip(values, places, strict=True):
+        wanted[where] = value
+    find = lambda *v: entries_of(v, places, 5 * count, np.float64)  # noqa: E731
+    np.testing.assert_array_equal(find(*map(jnp.asarray, values)), wanted)
+    assert "gather" not in str(jax.make_jaxpr(find)(*values))
+
+
+@pytest.mark.parametrize("n", [3, 8])
+def test_differences_are_read_without_indices(n):
+    f = lambda x: (x[2:] - 3 * x[1:-1] + x[:-2]) ** 2  # noqa: E731
+    x = jnp.asarray(X[:n])
+    find = sparse.jacobian(f)
+    wanted = jax.jacrev(f)(x)
+    np.testing.assert_allclose(jax.jit(find)(x).todense(), wanted, atol=1e-12)
+    xs = jnp.stack([x, x[::-1]])
+    found = jax.vmap(lambda x: find(x).data)(xs)
+    np.testing.assert_allclose(found[1], find(xs[1]).data, atol=1e-12)

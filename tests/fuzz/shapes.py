@@ -164,7 +164,10 @@ def take(scope):
 
 
 def index(scope):
-    return f"{filled(scope)}[{places(scope)}]"
+    """At places inside: outside JAX's modes give different derivatives of `x[i]`."""
+    x = filled(scope)
+    inside = lambda i: i.ndim <= 1 and (i.array < x.shape[0]).all()  # noqa: E731
+    return f"{x}[{scope.value(ANY, INTEGERS, inside)}]"
 
 
 def along(scope):

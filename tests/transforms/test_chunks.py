@@ -101,3 +101,36 @@ def test_one_seed_may_take_more_than_two(budget, least):
     size = chunks.quickest(budget, found)
     assert size >= least and len(found) <= chunks.TRIES + 5
     assert (size == 0) == (least == 0)
+
+
+@pytest.mark.parametrize("count, most", [(300, 119), (100, 35), (7, 3), (96, 95)])
+def test_sweeps_are_of_one_size(count, most):
+    """No fewer seeds than asked for would need as few sweeps."""
+
+    def peak(size):
+        return chunks.Peak(0, 1_000 * size)
+
+    found = chunks.tried(1_000 * most, peak, count)
+    size = chunks.quickest(1_000 * most, found)
+    sweeps = -(-count // size)
+    assert size <= most and -(-count // max(size - 1, 1)) > sweeps or size == 1
+
+
+@pytest.mark.parametrize("count", [240, 480, 50])
+def test_what_scatters_takes_an_odd_number_of_seeds(count):
+    def peak(size):
+        return chunks.Peak(100_000, 100_000 + 9_000 * size, 10, scatters=True)
+
+    budget = 1_000_000 if count > 100 else 400_000
+    found = chunks.tried(budget, peak, count)
+    size = chunks.quickest(budget, found)
+    assert size % 2 and found[size].total <= budget
+    assert len(found) <= chunks.TRIES + 6
+
+
+def test_that_a_program_scatters_is_read_from_it():
+    places = jnp.array([0, 2, 2])
+    adds = lambda x: jnp.zeros(4).at[places].add(x)  # noqa: E731
+    x = jnp.ones(3)
+    assert chunks.peak_bytes(jax.jacfwd(adds), (x,)).scatters
+    assert not chunks.peak_bytes(jax.jacfwd(jnp.sin), (x,)).scatters
