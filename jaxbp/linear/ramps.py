@@ -192,7 +192,7 @@ class _Search:
 def _check(aval):
     """What is not counted in 32 bits or more, with a sign, may turn over."""
     dtype = getattr(aval, "dtype", None)
-    signed = getattr(dtype, "kind", "") == "i" and dtype.itemsize >= 4
+    signed = getattr(dtype, "kind", "") == "i" and getattr(dtype, "itemsize", 0) >= 4
     if not signed and dtype != np.bool_:
         raise _Unknown
 

@@ -8,7 +8,13 @@ A scatter adds number after number, each to what the one before may have written
 is read is done for many at once, in one kernel with what uses it. So where every place
 but the ends is read at most once, and it follows from the indices which elements of y
 read it, nothing is scattered.
+
+On CPUs that is sooner where the whole is small, as in loops that are one function: of
+a large one the sums at the ends, and all places at which nothing is read, take longer
+than to add one by one.
 """
+
+import math
 
 import numpy as np
 from jax import lax
@@ -17,6 +23,7 @@ from .. import ir
 from .ramps import Ramp, ramp
 
 LEAST = 16  # elements read; fewer are added in no time
+MOST = 1024  # elements of the whole, unless all places are known
 MOST_TIMES = 4  # as many elements as are read; a larger array is rather added to
 _MODES = lax.GatherScatterMode
 
@@ -50,7 +57,7 @@ def read_back(y_bar, x, indices, *, dimension_numbers, mode, slice_sizes):
         placed = _placed(y_bar, own, axis, n, found)
         if placed is not None:
             return placed
-    if abs(found.step) != 1:
+    if abs(found.step) != 1 or math.prod(x.shape) > MOST:
         return None
     if mode == _MODES.CLIP:
         low = 0 if found.low is None else found.low
@@ -121,19 +128,19 @@ class _Reading:
 
     def _readers(self, j):
         """Per element of x the one of y that reads it, and whether there is one."""
-        m, n = self.number(self.m), self.number(self.n)
         i = lax.mul(self.step, lax.sub(j, self.start))
-        if self.found.wraps:
-            i = lax.rem(i, n)
-            i = lax.select(lax.lt(i, self.number(0)), lax.add(i, n), i)
-        inside = lax.bitwise_and(lax.ge(i, self.number(0)), lax.lt(i, m))
-        if self.found.wraps:
-            inside = lax.bitwise_and(inside, self._between(self._places(i), -n, n - 1))
+        if self.found.wraps:  # as j - n it is read by another, n or more away
+            turn = self.number(self.found.step * self.n)
+            i = lax.select(self._is_reader(i), i, lax.sub(i, turn))
+        inside = self._is_reader(i)
         low, high = self.found.low, self.found.high
         if low is not None or high is not None:
             ends = low or 0, self.n - 1 if high is None else high
             inside = lax.bitwise_and(inside, self._between(j, *ends))
         return lax.clamp(self.number(0), i, self.number(self.m - 1)), inside
+
+    def _is_reader(self, i):
+        return self._between(i, 0, self.m - 1)
 
     def _places(self, i):
         return lax.add(self.start, lax.mul(self.step, i))

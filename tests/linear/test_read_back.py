@@ -172,3 +172,13 @@ def test_what_is_no_ramp_is_as_before(indices):
         return jnp.sum(x.at[indices(k)].get(mode="fill", fill_value=0) ** 2 * x)
 
     compared(jaxbp.grad(f), jax.grad(f), x, 3)
+
+
+def test_a_large_array_is_added_to():
+    x = jnp.sin(1.0 + np.arange(2000))
+
+    def f(x, k):
+        return jnp.sum(jnp.sin(x[jnp.clip(k - jnp.arange(2000), 0, 1999)]) * x)
+
+    assert scatters(jaxbp.grad(f), x, 3)
+    compared(jaxbp.grad(f), jax.grad(f), x, 1500)
