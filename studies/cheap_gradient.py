@@ -63,10 +63,6 @@ NOTES = {
         "bound: any reverse mode writes a gradient of 200,000 numbers (800 kB), of "
         "which f reads 200"
     ),
-    "levinson": (
-        "two gathers of n elements a step come back as two scatter-adds: each element "
-        "is read, added to and written after the one before, where f reads vectors"
-    ),
 }
 SAME = "the same program"
 METHODS = {"jaxbp": jaxbp.value_and_grad, "jax": jax.value_and_grad}

@@ -8,6 +8,7 @@ from ..linear import in_place
 from ..linear.base import Edge, Params
 from ..linear.labels import Form
 from ..linear.primitive import hold
+from ..linear.read_back import read_back
 from .registry import MOVES, linear, register
 from .shape import nothing
 
@@ -85,8 +86,13 @@ def _gather_transpose(
     unique_indices,
     indices_are_sorted,
     mode,
+    slice_sizes,
     **params,
 ):
+    how = dict(mode=mode, slice_sizes=slice_sizes)
+    found = read_back(y_bar, x, indices, dimension_numbers=dimension_numbers, **how)
+    if found is not None:
+        return found
     numbers = scatter_numbers(dimension_numbers)
     once = not ir.placed(x) and are_known_apart(x, indices, numbers)
     how = lax.scatter if once else lax.scatter_add  # written: sooner than added

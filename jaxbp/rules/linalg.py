@@ -146,7 +146,10 @@ def _thin_qr_dot(q, r, a_dot):
     c = matmul(adjoint(q), scaled)
     turn = half_lower(c)
     turn = turn - adjoint(turn)
-    r_dot = upper(matmul(adjoint(q), a_dot) - matmul(turn, r))
+    if r.shape[-1] == k:  # all columns lead: Q^H A_dot = C R
+        r_dot = upper(matmul(c - turn, r))
+    else:
+        r_dot = upper(matmul(adjoint(q), a_dot) - matmul(turn, r))
     if q.shape[-2] == k:
         return matmul(q, turn), r_dot
     return matmul(q, turn - c) + scaled, r_dot

@@ -121,7 +121,6 @@ KINKS = [
     unary("lax.floor", FRACTION),
     unary("lax.ceil", FRACTION),
     unary("lax.round", FRACTION),
-    unary("lax.stop_gradient", ANY, FLOATS),
     text("lax.rem({0}, jnp.full_like({0}, 0.5))", FRACTION),
     text("lax.clamp(jnp.full_like({0}, -0.5), {0}, jnp.full_like({0}, 0.5))", FRACTION),
     text("lax.max({0}, jnp.full_like({0}, 0.25))", FRACTION),
@@ -129,6 +128,12 @@ KINKS = [
     # Two that are apart by how they are made: no tie at any point.
     text("lax.max({0}, {0} + 1.5 + lax.sin({1}))", ANY, ANY),
     text("lax.min({0}, {0} + lax.cos({1}) - 1.5)", ANY, ANY),
+]
+# What stands still beside what moves: a derivative keeps both, and they are two values.
+STOPPED = [
+    unary("lax.stop_gradient", ANY, FLOATS),
+    text("{0} * {0} * lax.stop_gradient({0})", MODERATE, dtypes=FLOATS),
+    text("lax.sin({0} * {1}) * lax.stop_gradient({0})", ANY, ANY, dtypes=FLOATS),
 ]
 PARTS = [
     unary("lax.real", ANY, COMPLEX),

@@ -12,13 +12,29 @@ def held(scope, dtypes=FLOATS):
 
 
 # Loops ----------------------------------------------------------------------------
+# One body of three ends with its result beside a stopped one: what a step keeps of both
+# is stacked, step by step.
+
+
+def stepped(scope, samples, results):
+    """A loop's body."""
+    f = scope.function(samples, results=results)
+    if scope.of([False, False, True]):
+        return f
+    name = scope.name("f")
+    names = ", ".join(scope.name("a") for _ in samples)
+    stop = (
+        f"jax.tree.map(lambda y: lax.sin(y) * y * lax.stop_gradient(y), {f}({names}))"
+    )
+    scope.define(name, f"def {name}({names}):\n    return {stop}")
+    return name
 
 
 def scan(scope):
     """A carry, and perhaps columns; the body may use what is outside."""
     c, xs = held(scope), vector(scope)
     column = xs.array[0] if xs.shape[0] else np.ones(xs.shape[1:], xs.dtype)
-    f = scope.function([c.array, column], results=[0, 1])
+    f = stepped(scope, [c.array, column], [0, 1])
     back = scope.of([False, True])
     return f"lax.scan({f}, {c}, {xs}, reverse={back})"
 
@@ -26,21 +42,21 @@ def scan(scope):
 def scan_pair(scope):
     """Two carries, one of them perhaps never moving."""
     c, d = held(scope), held(scope)
-    f = scope.function([c.array, d.array], results=[0, 1])
+    f = stepped(scope, [c.array, d.array], [0, 1])
     length = scope.of([2, 3, 1, 0])
     return f"lax.scan(lambda c, _: ({f}(*c), c[0]), ({c}, {d}), None, {length})[0]"
 
 
 def fori(scope):
     c = held(scope)
-    f = scope.function([c.array], results=[0])
+    f = stepped(scope, [c.array], [0])
     return f"lax.fori_loop(0, {scope.of([2, 1, 3])}, lambda _, c: {f}(c), {c})"
 
 
 def fori_counted(scope):
     """The body sees its step, as integers do: no tangent."""
     c = held(scope, WIDE)
-    f = scope.function([c.array], results=[0])
+    f = stepped(scope, [c.array], [0])
     step = f"lambda i, c: {f}(c) * jnp.asarray(i, {c}.dtype)"
     return f"lax.fori_loop(1, {scope.of([3, 2])}, {step}, {c})"
 
@@ -49,7 +65,7 @@ def while_loop(scope):
     """JAX has no reverse mode for it."""
     scope.only("jvp")
     c = held(scope)
-    f = scope.function([c.array], results=[0])
+    f = stepped(scope, [c.array], [0])
     limit = scope.of([2, 1, 3])
     return (
         f"lax.while_loop(lambda s: s[0] < {limit}, "

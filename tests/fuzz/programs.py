@@ -19,6 +19,7 @@ FAMILIES = {
     "contractions": arrays.CONTRACTIONS,
     "places": shapes.PLACES,
     "kinks": elementwise.KINKS,
+    "stopped": elementwise.STOPPED,
     "special": elementwise.SPECIAL,
     "network": elementwise.NETWORK,
     "complex": elementwise.PARTS,

@@ -37,6 +37,7 @@ _JOINING = (
     *("concatenate", "gather", "pad", "rev", "dynamic_update_slice"),
     *("scatter", "scatter-add"),
 )
+_FEW = 16  # numbers: so many that are stacked are set one by one
 _REDUCING = ("reduce_max", "reduce_min", "reduce_sum")
 _SHORT = 16  # terms: fewer are not added side by side
 _KEEPING = ("reduce_max", "reduce_min", "abs")  # by rules of their own
@@ -171,7 +172,7 @@ class _Work:
                     return None
                 found.update(v for v, on in zip(eqn.outvars, outs, strict=True) if on)
                 continue
-            if any(comes) or primitive in _JOINING:
+            if any(comes) or _joins(eqn):
                 found.update(eqn.outvars)
             asked: Sequence = ()
             if isinstance(rule, registry.Elementwise):
@@ -209,9 +210,9 @@ def _time(costs: Costs, name: str, eqn, joined: bool) -> float:
         least = costs.call * (2 if name in _PERIODIC else 1)
     elif name in _DIVIDING:
         each, least = costs.dividing, costs.call
-    elif name in _JOINING and joined:
+    elif _joins(eqn) and joined:
         each, least = costs.again, 2 * costs.stack
-    elif name in _JOINING:
+    elif _joins(eqn):
         each, least = costs.joining, costs.call
     elif name in _SPREADING:
         each, least = costs.periodic, 4 * costs.stack
@@ -219,6 +220,12 @@ def _time(costs: Costs, name: str, eqn, joined: bool) -> float:
         each, least = costs.short, costs.call
     atoms = eqn.invars[:1] if name in _REDUCING else eqn.outvars
     return max(least, each * sum(math.prod(v.aval.shape) for v in atoms))
+
+
+def _joins(eqn) -> bool:
+    name = eqn.primitive.name
+    stacks = name == "stack" and math.prod(eqn.outvars[0].aval.shape) > _FEW
+    return stacks or name in _JOINING
 
 
 def _is_short(eqn) -> bool:

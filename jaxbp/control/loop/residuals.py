@@ -30,6 +30,7 @@ _ARITHMETIC = frozenset(
 )
 _OF_NUMBERS = frozenset("clamp concatenate div rem".split())  # cheap where few
 _MOST_BYTES = 8  # computed on the way to a residual, per byte of it
+_MOST_BYTES_OF_INTEGERS = 32  # of one that tells places: how it is made tells more
 _NUMBERS = 64  # bytes: to compute so few is nothing beside keeping them
 
 
@@ -332,7 +333,9 @@ def counters(body, carried: Sequence) -> dict:
 def _equations(body, var, env, at_hand, makers) -> set[int] | None:
     """Places of the equations that give `var` from values at hand, if these are few."""
     places: set[int] = set()
-    budget = _MOST_BYTES * max(_NUMBERS, ir.nbytes(var.aval))
+    moves = ir.differentiable(var.aval)
+    most = _MOST_BYTES if moves else _MOST_BYTES_OF_INTEGERS
+    budget = most * max(_NUMBERS, ir.nbytes(var.aval))
     wanted = [var]
     while wanted:
         atom = wanted.pop()

@@ -155,6 +155,27 @@ def test_what_takes_long_is_not_run_again(dear):
     assert again(lambda c: c + c * c * (1 - c) / (2 + c) * jnp.abs(c), carry)
 
 
+def sorted_softly(c):
+    """Pairs are sorted softly, stacked and turned: each part of it is read anew."""
+    a = c.reshape(-1, 2)
+    low = jax.nn.sigmoid(a[:, 0] - a[:, 1])
+    high = 1 - low
+    pairs = [low * a[:, 1] + high * a[:, 0], low * a[:, 0] + high * a[:, 1]]
+    return jnp.roll(jnp.stack(pairs, -1).reshape(c.shape), 1)
+
+
+def test_what_is_stacked_and_read_by_others_is_not_run_again():
+    assert not again(sorted_softly, jnp.ones(2048, jnp.float32))
+
+
+def test_few_numbers_that_are_stacked_are_run_again():
+    def lorenz(s):
+        x, y, z = s
+        return s + 0.01 * jnp.stack([10 * (y - x), x * (28 - z) - y, x * y - 2 * z])
+
+    assert again(lambda s: lorenz(lorenz(s)), jnp.ones(3, jnp.float32))
+
+
 def test_what_many_slopes_ask_for_counts_once():
     """It is kept once: there is less to spare than products."""
 
