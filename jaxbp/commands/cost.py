@@ -27,7 +27,8 @@ def cost(
 
     Args:
       call: The function and its arguments. Without --argnums by the first.
-      while_trips: How often the body of each while loop runs, if it is known.
+      while_trips: How often the body of each while loop of the function runs, if it is
+        known. What reverse mode runs in blocks stays unbounded.
       output: How to show it.
     """
     from .. import costs

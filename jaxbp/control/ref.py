@@ -112,9 +112,10 @@ def carrying(call: Callable):
         @functools.wraps(rule)
         def whole(walker, primitive, values, dots, params):
             places = [i for i, v in enumerate(values) if ir.is_ref(v)]
-            if not places:
-                return rule(walker, primitive, values, dots, params)
-            return _carried(walker, call, values, dots, params, places)
+            with walker.where.attributed():  # frames of ours may hide the user's line
+                if not places:
+                    return rule(walker, primitive, values, dots, params)
+                return _carried(walker, call, values, dots, params, places)
 
         return whole
 

@@ -40,8 +40,9 @@ class Value:
 
 
 def where(equation) -> str:
-    """`file:line (function)` of the code, not JAX's or the lab's, that made it."""
-    return ir.line_of(equation.source_info) or ir.user_line()
+    """`file:line (function)` of the code, not JAX's or the lab's, that made it; ""
+    where no line is known."""
+    return ir.line_of(equation.source_info)
 
 
 class Step(NamedTuple):

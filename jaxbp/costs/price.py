@@ -112,10 +112,12 @@ def _doubts(f: Amount, **amounts: Amount | None) -> list[str]:
     # Derivatives run a loop again; backwards, in blocks that are not counted.
     which = "the while loop" if f.unknown_loops else "the blocks of the while loop"
     remedy = " Tell it by `while_trips`." if f.unknown_loops else ""
+    loops = sorted(f.unknown_loops or whole.unknown_loops)
+    places = [f" at {where}" for where in loops if where] or [""] * bool(loops)
     lines = [
-        f"the number of trips of {which} at {where} is unknown: counted as 0 to "
+        f"the number of trips of {which}{place} is unknown: counted as 0 to "
         f"unbounded.{remedy}"
-        for where in sorted(f.unknown_loops or whole.unknown_loops)
+        for place in places
     ]
     if whole.assumed:
         names = ", ".join(f"`{name}`" for name in sorted(whole.assumed))

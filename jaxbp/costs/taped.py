@@ -162,8 +162,7 @@ def _line(value: Value, uses: Sequence[Reader]) -> str:
         own = ir.call_line_of(made.equation.source_info)
     read = next((use.line for use in uses if use.line), "")
     handed = made.origin in CONTROL
-    found = (read or own) if handed else (own or read)
-    return found or ir.user_line()
+    return (read or own) if handed else (own or read)
 
 
 def _argument_names(f: Callable, args, subject: PricedFunction) -> list[str]:

@@ -62,7 +62,6 @@ from .sources import call_line_of as call_line_of
 from .sources import here as here
 from .sources import is_ours as is_ours
 from .sources import line_of as line_of
-from .sources import user_line as user_line
 from .traces import current_trace as current_trace
 from .traces import is_staging as is_staging
 from .traces import is_traced_plainly as is_traced_plainly

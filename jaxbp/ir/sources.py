@@ -4,7 +4,6 @@ import functools
 import pathlib
 import re
 import sysconfig
-import traceback
 from typing import Any
 
 import jax
@@ -68,14 +67,6 @@ def call_line_of(info) -> str:
                 return line
             found = found or line
     return found
-
-
-def user_line() -> str:
-    """The same of the frames that run now."""
-    for frame in reversed(traceback.extract_stack()):
-        if not is_ours(frame.filename):
-            return f"{frame.filename}:{frame.lineno} ({frame.name})"
-    return "unknown source line"
 
 
 class Origin:

@@ -239,3 +239,19 @@ def test_the_rows_for_a_file_hold_all_that_is_shown():
     assert (refused["n"], refused["m"]) == (1, 1)
     first = jaxbp.cost(jnp.sin, 2.0).as_dicts()[0]
     assert first["tape_bytes"] > 0 and first["remarks"] == ""
+
+
+def test_what_loops_keep_has_the_line_of_the_loop():
+    def scanned(x):
+        return jax.lax.scan(lambda c, _: (jnp.sin(c) * x, None), x, length=50)[0].sum()
+
+    def looped(x):
+        more, step = lambda s: s[0] < 10, lambda s: (s[0] + 1, jnp.sin(s[1]) * x)
+        return jax.lax.while_loop(more, step, (0, x))[1].sum()
+
+    for f, trips in ((scanned, None), (looped, 10), (looped, None)):
+        report = jaxbp.cost(f, jnp.ones(3), while_trips=trips)
+        kept = [r for r in report.tape.residuals if r.tape_bytes > 100]
+        assert kept and all(f"({f.__qualname__}" in r.where for r in kept)
+        assert all(f"({f.__qualname__}" in remark for remark in report.remarks)
+        assert bool(report.remarks) == (f is looped)
