@@ -32,7 +32,8 @@ def explain(point, j, row):
         wrong = [name for name in exact if abs(values[name] - said) <= bound]
     sentence = _sentence(point, row, values, wrong, found)
     blamed = wrong or _outvoted(row, values)
-    said = "" if row.verdict == NOT_FINITE else _pattern(point, j, blamed, row)
+    untold = row.verdict == NOT_FINITE or (not wrong and _is_coarse(found, row))
+    said = "" if untold else _pattern(point, j, blamed, row)
     return Finding(
         row.leaf, row.element, row.point, values, float(noise), sentence, said
     )
@@ -74,13 +75,19 @@ def _sentence(point, row, values, wrong, found):
             "stop_gradient, or a custom rule that its values do not bear out. "
             "`differences=False` holds yours to the rules alone."
         )
-    everybody = set(point.bars) <= set(wrong) or len(wrong) == len(exact)
-    if not everybody or wrong == [YOURS]:
+    right = [name for name in exact if name not in wrong]
+    if right and set(point.bars) == set(wrong) and YOURS not in wrong:
+        return (
+            f"The differences, {listed(right)} speak against {listed(wrong)}: look for "
+            "an index outside of its array, which f holds to the end and reverse mode "
+            "drops, or a rule whose two modes differ."
+        )
+    if right or wrong == [YOURS]:
         return f"The differences speak against {listed(wrong)}."
     return (
         "Every derivative rule says so and the values of f say otherwise: look for a "
         "wrong custom_vjp or custom_jvp rule (`jaxbp.check_rules` names it), a "
-        "stop_gradient, or a rounding inside f."
+        "stop_gradient, an iteration that ends at a tolerance, or a rounding inside f."
     )
 
 
@@ -94,9 +101,14 @@ def _exact_sentence(values, exact, row, found):
     if far:
         said = f"{listed(near)} differ{'s' * (len(near) == 1)} from {listed(far)}"
     said += " by more than rounding explains"
-    if found is None or found.noise < gap / 2:  # the looks at f's values say it
+    if not _is_coarse(found, row):  # the looks at f's values say it
         return f"{said}."
     return f"{said}; the values of f are too coarse here to tell who is right."
+
+
+def _is_coarse(found, row):
+    """Whether f's values err by as much as two derivatives are apart."""
+    return found is not None and found.noise >= abs(row.value - row.other) / 2
 
 
 def _not_finite_sentence(values, exact, row, found):

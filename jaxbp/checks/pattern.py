@@ -6,6 +6,8 @@ import numpy as np
 
 from .closeness import wide
 
+TOLD = 20  # times its error: so large is an element of which a pattern is known
+
 
 def pattern(wrong, right, error, x, lengths):
     """In a few words how `wrong` comes from `right`; empty if by no usual mistake.
@@ -18,6 +20,21 @@ def pattern(wrong, right, error, x, lengths):
     wrong, right = wide(wrong), wide(right)
     if not (np.isfinite(wrong).all() and np.isfinite(right).all()):
         return ""
+    said = _of_all(wrong, right, error, lengths)
+    silent = _silent(wrong, right, error)
+    if said and silent.any():
+        return f"{said} That holds of the elements that rounding lets tell."
+    return said or ("" if silent.any() else _where_wrong(wrong, right, error, x))
+
+
+def _silent(wrong, right, error):
+    """Elements that may be right or wrong, by the error."""
+    untold = np.maximum(np.abs(right), np.abs(wrong)) <= TOLD * error
+    return untold & ((wrong != 0) | (right != 0))
+
+
+def _of_all(wrong, right, error, lengths):
+    """A pattern that holds of all elements."""
     same = lambda a, b: bool(np.all(np.abs(a - b) <= error))  # noqa: E731
     # What is the same to rounding as the right one is no mistake of it.
     mistaken = lambda a: same(wrong, a) and not same(right, a)  # noqa: E731
@@ -35,7 +52,7 @@ def pattern(wrong, right, error, x, lengths):
         for shift in (1, -1) if length > 1 else ():
             if mistaken(np.roll(right, shift, axis)):
                 return f"It is the right one shifted by {shift} along axis {axis}."
-    return _where_wrong(wrong, right, error, x)
+    return ""
 
 
 def _constant_ratio(wrong, right, error):
@@ -47,11 +64,13 @@ def _constant_ratio(wrong, right, error):
     ratio = wrong.ravel()[at] / largest
     if abs(np.imag(ratio)) > 1e-9 * abs(ratio):
         return None
-    telling = np.abs(right) > 20 * error
+    telling = np.abs(right) > TOLD * error
     silent = ~telling & ((wrong != 0) | (right != 0))
     if telling.sum() < 2 and silent.any():  # one element has any ratio
         return None
     ratio = float(np.real(ratio))
+    if abs(ratio - 1) < 1e-6:  # what differs is among the silent
+        return None
     allowed = (1 + abs(ratio)) * error
     return ratio if np.all(np.abs(wrong - ratio * right) <= allowed) else None
 

@@ -51,8 +51,9 @@ class Comparison(Shown):
     Attributes:
       study: that both are of.
       a, b: names of the two, and what they ran on.
-      rows: a `Pair` per case that both have.
+      rows: a `Pair` per case that both have, with a ratio or a time.
       only_a, only_b: how many cases only one of them has.
+      untimed: how many both have, with neither.
     """
 
     study: str
@@ -61,6 +62,7 @@ class Comparison(Shown):
     rows: tuple[Pair, ...]
     only_a: int = 0
     only_b: int = 0
+    untimed: int = 0
 
     @property
     def name(self) -> str:
@@ -73,6 +75,11 @@ class Comparison(Shown):
         said = (
             f"{len(self.rows)} cases in both; {len(changed)} changed beyond the noise."
         )
+        if self.untimed:
+            said += (
+                f" {self.untimed} more have no ratio and no time: what they tell, as "
+                "errors, stands in rows.csv."
+            )
         if times:
             mean = math.exp(sum(map(math.log, times)) / len(times))
             said += f" b takes {mean:.3g} times as long as a (geometric mean)."
@@ -131,7 +138,8 @@ def compare(a: Path, b: Path) -> Comparison:
     first, second = (
         {_key(row, names): row for row in rows} for rows in (rows_a, rows_b)
     )
-    both = [key for key in first if key in second]
+    shared = [key for key in first if key in second]
+    both = [k for k in shared if _is_timed(first[k]) or _is_timed(second[k])]
     varying = [
         i for i in range(len(names)) if len({key[i] for key in both}) > 1
     ] or range(len(names))
@@ -142,7 +150,7 @@ def compare(a: Path, b: Path) -> Comparison:
     )  # fmt: skip
     return Comparison(
         told_a["study"], _named(a, told_a), _named(b, told_b), tuple(pairs),
-        len(first) - len(both), len(second) - len(both),
+        len(first) - len(shared), len(second) - len(shared), len(shared) - len(both),
     )  # fmt: skip
 
 
@@ -178,6 +186,10 @@ def _key(row: Row, names: list[str]) -> tuple:
 def _named(folder: Path, told: dict) -> str:
     device, date = told["device"]["name"], str(told["date"])[:10]
     return f"{folder} ({device}, {date}, JAX {told['versions']['jax']})"
+
+
+def _is_timed(row: Row) -> bool:
+    return row.get("ratio") is not None or row.get("time_s") is not None
 
 
 def _pair(case: str, a: Row, b: Row) -> Pair:

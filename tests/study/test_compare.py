@@ -69,3 +69,10 @@ def test_what_cannot_be_compared(runs, tmp_path):
 def test_no_two_columns_bear_one_name():
     names = [column.heading for column in COLUMNS]
     assert len(set(names)) == len(names)
+
+
+def test_rows_without_a_ratio_and_a_time_are_counted_and_not_listed():
+    (run,) = (path.parent for path in results_folder().glob("finite_diff*/*/rows.csv"))
+    found = compare(run, run)
+    assert found.untimed > 0 and str(found.untimed) in found.summary()
+    assert all(row.ratio or row.time_ratio for row in found.rows)
