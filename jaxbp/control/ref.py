@@ -6,13 +6,14 @@ so that the linear program is a graph of arrays as ever. A loop or a branch that
 ref from outside is done as one that carries the content along.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable
 
 import jax
 from jax import lax
 
-from .. import ir
+from .. import ir, settings
 from ..errors import InvalidArgument, NotOffered
 from ..linear.base import Edge, Params
 from ..linear.ref import Addition, Read, Write
@@ -112,7 +113,8 @@ def carrying(call: Callable):
         @functools.wraps(rule)
         def whole(walker, primitive, values, dots, params):
             places = [i for i, v in enumerate(values) if ir.is_ref(v)]
-            with walker.where.attributed():  # frames of ours may hide the user's line
+            asked = settings.current().open_calls  # frames of ours may hide the line
+            with walker.where.attributed() if asked else contextlib.nullcontext():
                 if not places:
                     return rule(walker, primitive, values, dots, params)
                 return _carried(walker, call, values, dots, params, places)
