@@ -61,7 +61,7 @@ class Looker:
       check: the comparison under way: batches of values and of forward modes, settings.
       xs, y, y_bar: the point, f there and the cotangent.
       x_bar: the judged gradient, list of arrays.
-      slack: rounding.Slack, what rounding may do to it.
+      slack: rounding.Allowance, what rounding may do to it.
 
     Attributes:
       value_size: 2-norm of the terms of <y_bar, f>.
@@ -103,7 +103,7 @@ class Looker:
         return allowed + self.settings.atol * float(np.abs(direction).sum())
 
     def slackened(self, look, slack):
-        """The look where rounding does so much to the gradient, a rounding.Slack."""
+        """The look where rounding does so much to the gradient: `slack`, an Allowance."""
         allowed = self._allowed_slack(look.probe, look.found, slack)
         return replace(look, slack=allowed)
 

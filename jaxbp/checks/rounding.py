@@ -7,6 +7,7 @@ last digits: every right program for the gradient then answers differently by ab
 much as two right programs differ from each other.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,7 @@ def shaken(x, rng):
 
 
 @dataclass(frozen=True)
-class Slack:
+class Allowance:
     """What rounding may do to a gradient, by leaf.
 
     Attributes:
@@ -64,14 +65,14 @@ class Slack:
 
     def beside(self, before):
         """The same, and what rounding did before, by element of each leaf."""
-        return Slack(_each(np.add, self.of, before), _each(np.add, self.floor, before),
-                     self.runs)  # fmt: skip
+        of, floor = (_each(np.add, each, before) for each in (self.of, self.floor))
+        return Allowance(of, floor, self.runs)
 
     def or_more(self, other):
         """The larger of two, of every element."""
         of = _each(np.maximum, self.of, other.of)
         floor = _each(np.maximum, self.floor, other.floor)
-        return Slack(of, floor, self.runs + other.runs)
+        return Allowance(of, floor, self.runs + other.runs)
 
 
 def _each(operation, arrays, others):
@@ -92,7 +93,7 @@ def slack(bars, moved_bars, dtypes, alone=False):
         of its leaf, and than what sums lose of the leaf's largest entry.
 
     Returns:
-      Slack.
+      Allowance.
     """
     of, floor = [], []
     for j, dtype in enumerate(dtypes):
@@ -105,15 +106,17 @@ def slack(bars, moved_bars, dtypes, alone=False):
             least += lost(dtype) * max(_largest(bar[j]) for bar in bars)
         floor.append(np.full(moved.shape, least))
         of.append(SAFETY * moved + least)
-    return Slack(of, floor, list(moved_bars))
+    return Allowance(of, floor, list(moved_bars))
 
 
 def _spread(arrays):
     """How far each element is from itself in several arrays, where it is finite."""
-    several = np.array([wide(array) for array in arrays])
-    with np.errstate(invalid="ignore", over="ignore"):
-        gaps = np.abs(several[:, None] - several[None]).max(axis=(0, 1), initial=0.0)
-    return np.where(np.isfinite(gaps), gaps, 0.0)
+    found = np.zeros(arrays[0].shape)
+    for one, other in itertools.combinations(map(wide, arrays), 2):
+        with np.errstate(invalid="ignore", over="ignore"):
+            gap = np.abs(one - other)
+        found = np.maximum(found, np.where(np.isfinite(gap), gap, 0.0))
+    return found
 
 
 def _typical(moved):

@@ -23,7 +23,7 @@ class Slack:
       bars: name -> list of arrays by leaf: the gradients by the reverse modes; the
         first is the one judged.
 
-    `allowed` is a rounding.Slack.
+    `allowed` is a rounding.Allowance.
     """
 
     def __init__(self, check, xs, y_bar, bars):

@@ -16,6 +16,7 @@ SEEN = 4.0  # times what values may err by, and are allowed to: so much they tel
 
 
 def is_at_kink(report) -> bool:
+    """Whether a slope agrees as one of the two at a kink, or between them."""
     if report is None or not report.ok:
         return False
     return any(row.verdict == KINK for row in report.rows)
@@ -67,8 +68,9 @@ def together(call, active, bars, said) -> Fault | None:
         return None
 
     def moved(t):
-        grown = iter([x + (t - 1) * way for x, way in zip(xs, ways, strict=True)])
-        return [next(grown).astype(v.dtype) if on else v
+        pairs = zip(xs, ways, strict=True)
+        grown = iter([x + (t.astype(x.dtype) - 1) * way for x, way in pairs])
+        return [next(grown) if on else v
                 for v, on in zip(call.values, active, strict=True)]  # fmt: skip
 
     report = _along(call, bars, moved, jnp.ones((), dtype), jnp.asarray(slope, dtype))

@@ -345,6 +345,8 @@ def test_slopes_at_a_tie_must_add_up(shares, verdict):
     x = jnp.array([1.0, -2.0, 0.5])
     report = check_rules(larger, x, x.at[1].set(3.0))
     assert report.verdict == verdict
+    scaled = lambda w, x: w * larger(x, x).astype(w.dtype)  # noqa: E731
+    assert check_rules(scaled, jnp.ones(3, jnp.float32), x).verdict == verdict
     if verdict == "cannot tell":
         assert "where all operands grow" in report.rows[0].pattern
 
