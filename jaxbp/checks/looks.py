@@ -103,7 +103,7 @@ class Looker:
         return allowed + self.settings.atol * float(np.abs(direction).sum())
 
     def slackened(self, look, slack):
-        """The look where rounding does so much to the gradient: `slack`, an Allowance."""
+        """The look where rounding does so much to the gradient, an `Allowance`."""
         allowed = self._allowed_slack(look.probe, look.found, slack)
         return replace(look, slack=allowed)
 
