@@ -121,6 +121,11 @@ class Comparison:
     def gradient(self, name, xs, y_bar):
         return self.reverses[name](xs, y_bar)[1]
 
+    def again(self, name, xs, y_bar):
+        """The gradient at one of several points near by."""
+        reverse = self.reverses[name]
+        return getattr(reverse, "again", reverse)(xs, y_bar)[1]
+
     def rounded(self, name, xs, y_bar):
         """A gradient several times, where every operation rounds at random; None where
         nobody can have it do so."""

@@ -11,6 +11,7 @@ integer operations.
 """
 
 import functools
+import itertools
 import math
 
 import jax
@@ -48,6 +49,8 @@ STABLE = frozenset(
     "schur hessenberg triangular_solve tridiagonal_solve tridiagonal".split()
 )
 
+FEW = 40  # runs, operation by operation, take as long as to compile them
+
 
 def perturbed(function):
     """(seed, *operands) -> what `function(*operands)` gives when it rounds at random.
@@ -56,8 +59,9 @@ def perturbed(function):
       function: traceable, arrays to a pytree of arrays. seed: uint32 scalar.
 
     Cost: traced once per types of the operands, and evaluated operation by operation:
-    compiled as one, a dozen operations for each would take longer than the few runs. A
-    program with loops or branches is compiled, as these would be at every run.
+    compiled as one, a dozen operations for each would take longer than a few runs.
+    Compiled is what runs for the `FEW`th time, and what has loops or branches, as these
+    would be at every run.
     """
     programs = {}
 
@@ -80,7 +84,9 @@ def _rounding(function, operands):
     def rounded(seed, *flat):
         return evaluate(_Rounding(seed, fixed), program, flat)
 
-    return (compiled_quickly(rounded) if _flows(program) else rounded), shape
+    quickly = compiled_quickly(rounded, like=program)
+    runs = itertools.count(FEW if _flows(program) else 1)
+    return lambda *at: (quickly if next(runs) >= FEW else rounded)(*at), shape
 
 
 def _fixed(program) -> frozenset:

@@ -32,6 +32,7 @@ from .slack import Slack
 
 JUMP = 4.0  # times what rounding was seen to do to f: less is no jump of f
 CERTAIN = 3.0  # times what is allowed: no noise is taken for a disagreement
+PLAINLY = 10.0  # times what is allowed: your gradient, not rounding, is wrong
 SHARE = 1e-3  # of two gradients' sizes: one is not the other,
 SHARE_OF_FEW = 1 / 16  # in types of 16 bits by so much
 ELEMENTS = 8  # that differ most are set beside the differences
@@ -158,7 +159,23 @@ class Point:
             return [self._by_rounding(look) or look for look in looks]
         self.slack.allowed = self.looker.slack = self.slack.louder
         looks = [self.looker.slackened(look, self.looker.slack) for look in looks]
-        return list(map(self.looker.with_blur, looks))
+        return [
+            look if self._stands_alone(look) else self.looker.with_blur(look)
+            for look in looks
+        ]
+
+    def _stands_alone(self, look):
+        """Whether your gradient alone is plainly not what all others and f's values
+        say: no rounding of theirs is asked for then."""
+        if self.report.judged != YOURS or self.looker.excess(look) <= PLAINLY:
+            return False
+        direction, j = look.probe.direction, look.probe.leaf
+        others = [
+            inner(bars[j], direction) for n, bars in self.bars.items() if n != YOURS
+        ]
+        others += [slope for slope, _ in look.forwards.values()]
+        gaps = [abs(other - look.found.value) for other in others]
+        return bool(gaps) and max(gaps) <= self.looker.allowed(look)
 
     def _by_rounding(self, look):
         """The look with what rounding does to the gradient, if that explains why the

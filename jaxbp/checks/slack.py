@@ -81,7 +81,7 @@ class Slack:
             for _ in range(rounding.SHAKES)
         ]
         shaken = [
-            [self.check.gradient(name, xs, self.y_bar) for xs in points]
+            [self.check.again(name, xs, self.y_bar) for xs in points]
             for name in self.bars
         ]
         return rounding.slack(list(self.bars.values()), shaken, self.dtypes)

@@ -5,11 +5,13 @@ A witness is handed in; nothing here differentiates.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import ir
 from ..errors import ShapeMismatch, StructureMismatch
 from ..tree import same_structure, spelled
 from .eager import jit_where_possible
@@ -103,6 +105,7 @@ class Given:
         if len(subject.argnums) == 1:  # as jax.grad: the gradient itself, no tuple
             self.treedef = self.treedef.children()[0]
         self._rounded = perturbed(self._leaves)
+        self._traced: Any = None  # False once it was seen to need its values
 
     def x_bar(self, xs, y_bar):
         """The gradient, traceable where the user's own function is."""
@@ -119,6 +122,18 @@ class Given:
                     f"but has {a.shape}."
                 )
         return None, found
+
+    def again(self, xs, y_bar):
+        """The same at other points, traced once: a call compiles its loops anew."""
+        own = self.subject.device(list(xs))
+        try:
+            if self._traced is None:
+                self._traced = jax.make_jaxpr(self._leaves)(own)
+            if self._traced:
+                return None, _host(ir.evaluate_program(self._traced, own))
+        except Exception:  # of numpy's, or one that needs its values
+            self._traced = False
+        return self(xs, y_bar)
 
     def rounded(self, seed, xs, y_bar):
         """x_bar where every operation of it rounds at random."""
