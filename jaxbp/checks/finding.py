@@ -34,6 +34,8 @@ def explain(point, j, row):
     blamed = wrong or _outvoted(row, values)
     untold = row.verdict == NOT_FINITE or (not wrong and _is_coarse(found, row))
     said = "" if untold else _pattern(point, j, blamed, row)
+    if YOURS in point.bars and YOURS not in blamed:
+        said = said.replace("It is", "What they say is")  # not yours, spoken of before
     return Finding(
         row.leaf, row.element, row.point, values, float(noise), sentence, said
     )

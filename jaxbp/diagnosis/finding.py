@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import ir
 from ..linear.program import LinearProgram, taped
-from . import kinds, masks, remedy
+from . import elements, kinds, masks, remedy
 from .apart import steps_of
 from .births import Event, Walk
 from .loops import LOOPS, Step, first_bad_step
@@ -15,8 +15,7 @@ from .recording import Equation, Recording, Watcher
 from .report import Birth
 from .watch import Operation, bad_places, has_nan, is_bad, watched
 
-_HELD = ("custom_linear_solve",)  # their operands are what solvers keep, no numbers
-_WHOLE = (*_HELD, "eigh", "svd")  # what happens in them happens to whole matrices
+MOST_LOOKED_AT = 32  # elements of one birth, each for what happened there
 
 
 class Finder:
@@ -133,16 +132,22 @@ class Finder:
         apply = edge.map.pull if self.direction == "pull" else edge.map.push
         operations = _operations(apply, residuals, event.given)
         kind = _kind(equation, at, shape, operations)
+        elsewhere = {
+            _kind(equation, other, shape, operations)
+            for other in _indices(event.where)
+            if equation.by_element
+        }
         origin = _origin_of(edge, equation)
         birth = Birth(origin.call_line, equation.name, kind, at, 0, self.path)
         birth.within = origin.source if origin.source != birth.line else ""
-        birth.column = origin.column
+        birth.column, birth.elsewhere = origin.column, sorted(elsewhere - {kind})
         birth.shape, birth.count = shape, int(event.where.sum())
-        birth.operands = _operands(equation, at, shape)
-        birth.value = _value(equation, at, shape)
-        birth.cotangent = _element(event.given[0], at, shape)
+        birth.operands = elements.operands(equation, at, shape)
+        birth.value = elements.value(equation, at, shape)
         birth.batch = at[: equation.origin.vmaps]
-        birth.slope = _slope(edge, residuals, at, shape)
+        if equation.by_element and self._ends(edge, equation):
+            birth.cotangent = elements.element(event.given[0], at, shape)
+            birth.slope = elements.slope(edge, residuals, at, shape)
         rule = _rule_operation(edge, operations)
         birth.inside = rule.line if rule is not None else ""
         if kind in (kinds.ALREADY_NAN, kinds.ALREADY_INF):
@@ -150,12 +155,20 @@ class Finder:
             made = self._origin(equation, bad)
             if made is not None:
                 return self._made_before(birth, made)
+            if not any(v is not None and bad(v) for v in birth.operands):
+                birth.spoilt = elements.spoilt_operand(equation, bad)
         made = self._origin(equation, is_bad)
         birth.origin = made.said if made is not None else ""
         if rule is not None:
             birth.remedy = remedy.remedy_of(_of_operation(rule))
             return birth
         return self._with_remedy(birth, event)
+
+    def _ends(self, edge, equation: Equation) -> bool:
+        """Whether what an edge is given is what the whole equation is given."""
+        if self.direction == "pull":
+            return set(edge.outs) <= set(equation.slots)
+        return set(edge.ins) <= set(equation.dots)
 
     def _made_before(self, birth: Birth, origin: "Origin") -> Birth:
         """A birth of a value that is NaN already, told of where that was made."""
@@ -166,7 +179,7 @@ class Finder:
         if origin.steps != self.path or place == equation.edges[1]:
             found.remedy = remedy.remedy_of(found, self.value_finite)
             return found
-        where = bad_places(_spoilt(equation))
+        where = bad_places(elements.spoilt(equation))
         edge = self.program.structure.edges[place]
         return self._with_remedy(found, Event(edge, place, [], 0, where))
 
@@ -259,22 +272,25 @@ def _kind(equation: Equation, index, shape, operations) -> str:
     own = equation.name not in ("", equation.origin.primitive)
     if own or equation.name in LOOPS:
         return kinds.kind_of(operations)
-    forward = Operation(equation.name, equation.values, equation.outs, "")
-    return kinds.kind_at(_at(forward, index, shape), operations)
+    forward = Operation(
+        equation.name, equation.values, equation.outs, "", equation.by_element
+    )
+    forward, *operations = [
+        elements.at(operation, index, shape) for operation in (forward, *operations)
+    ]
+    return kinds.kind_at(forward, operations)
 
 
-def _spoilt(equation: Equation):
-    """The first outcome that holds a NaN; else that which holds an Inf."""
-    outs = equation.outs
-    by_nan = next((y for y in outs if has_nan(y)), None)
-    return by_nan if by_nan is not None else next(filter(is_bad, outs), outs[0])
+def _indices(where) -> list[tuple[int, ...]]:
+    """The first places of a bool array, but for the first of all."""
+    return [tuple(map(int, at)) for at in np.argwhere(where)[1:MOST_LOOKED_AT]]
 
 
 def _of_value(birth: Birth, origin: "Origin") -> Birth:
     """A birth whose operand is not finite already, told of the operation that made it
     so."""
     equation, steps = origin
-    bad = _spoilt(equation)
+    bad = elements.spoilt(equation)
     where = np.isnan(np.asarray(bad)) if has_nan(bad) else bad_places(bad)
     index = tuple(map(int, np.argwhere(where)[0])) if where.any() else ()
     shape = np.shape(bad)
@@ -285,7 +301,7 @@ def _of_value(birth: Birth, origin: "Origin") -> Birth:
     found.within = equation.origin.source if equation.origin.source != line else ""
     found.column, found.shape = equation.origin.column, shape
     found.read_by = _met(birth, steps)
-    found.operands = _operands(equation, index, shape)
+    found.operands = elements.operands(equation, index, shape)
     found.value, found.count = bad[index] if where.any() else None, int(where.sum())
     found.batch = index[: equation.origin.vmaps]
     return found
@@ -297,20 +313,6 @@ def _met(birth: Birth, steps) -> str:
     if birth.steps == steps:
         return said
     return said + "".join(f", step {n} of {m}" for _, n, m in birth.steps)
-
-
-def _operands(equation: Equation, index, shape) -> tuple:
-    if equation.name in _HELD:
-        return ()
-    return tuple(_element(v, index, shape) for v in equation.values)
-
-
-def _value(equation: Equation, index, shape):
-    """The outcome at an element: of several that which is not finite, if one is."""
-    outs = [_element(y, index, shape) for y in equation.outs]
-    if len(outs) == 1:
-        return outs[0]
-    return next((y for y in outs if y is not None and is_bad(y)), None)
 
 
 def _operations(apply, residuals, given) -> list[Operation]:
@@ -325,44 +327,6 @@ def _operations(apply, residuals, given) -> list[Operation]:
         if any(is_bad(y) for o in operations for y in o.outs):
             break
     return operations
-
-
-def _at(operation: Operation, index, shape) -> Operation:
-    """The operation at one element, where operands and outcome have such elements."""
-    if operation.name in _WHOLE:
-        return operation
-    whole = [*operation.values, *operation.outs]
-    found = [_element(v, index, shape) for v in whole]
-    if any(v is None for v in found):
-        return operation
-    count = len(operation.values)
-    return operation._replace(values=found[:count], outs=found[count:])
-
-
-def _element(value, index, shape):
-    """The element of `value` at an index of something of `shape`; None if it has no
-    such element."""
-    if value is None:
-        return None
-    array = np.asarray(value)
-    if array.ndim == 0:
-        return array[()]
-    if array.ndim != len(shape) or len(index) != array.ndim:
-        return None
-    if any(n not in (1, m) for n, m in zip(array.shape, shape, strict=True)):
-        return None
-    return array[
-        tuple(i if n > 1 else 0 for i, n in zip(index, array.shape, strict=True))
-    ]
-
-
-def _slope(edge, residuals, index, shape):
-    """What the element is multiplied by, where that is one number."""
-    try:
-        coefficient = edge.map.coefficient(residuals)
-    except (AttributeError, TypeError):
-        return None
-    return _element(coefficient, index, shape)
 
 
 def _rule_operation(edge, operations: list[Operation]) -> Operation | None:
@@ -380,7 +344,7 @@ def _of_operation(operation: Operation) -> Birth:
     out = next(filter(is_bad, operation.outs))
     index, shape = tuple(map(int, np.argwhere(bad_places(out))[0])), np.shape(out)
     kind = kinds.kind_of([operation])
-    operands = tuple(_element(v, index, shape) for v in operation.values)
+    operands = tuple(elements.element(v, index, shape) for v in operation.values)
     return Birth(
         operation.line, operation.name, kind, index, 0,
         operands=operands, value=out[index],

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import ir
 from ..walkers.linearize import Recorder
+from .watch import by_element
 
 # What these hold is walked in line: their equations are looked at one by one.
 _OPENED = (*ir.CALLS, "cond")
@@ -22,6 +23,8 @@ class Equation:
       params: as an equation has them.
       origin: where it stands.
       edges: the places of its edges in the linear program, from and up to.
+      by_element: whether what stands at one index of all these belongs together; of
+        a function with a rule of its own it is taken to.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Equation:
     params: dict
     origin: ir.Origin
     edges: tuple[int, int]
+    by_element: bool
 
     @property
     def line(self) -> str:
@@ -84,10 +88,11 @@ class Watcher(Recorder):
             outs, slots = super().apply(primitive, values, dots, params)
         finally:
             self._inside = False
+        own = _called(params)
         self.equations.append(
             Equation(
-                _called(params) or name, list(values), list(outs), list(dots),
-                list(slots), params, origin, (first, len(self.edges)),
+                own or name, list(values), list(outs), list(dots), list(slots), params,
+                origin, (first, len(self.edges)), bool(own) or by_element(primitive),
             )
         )  # fmt: skip
         return outs, slots

@@ -40,22 +40,23 @@ _SAFE = {
     "pow": _Safe(0, "{x} > 0", "1.0"),
     "integer_pow": _Safe(0, "{x} != 0", "1.0"),
     "div": _Safe(1, "{x} != 0", "1.0"),
-    "asin": _Safe(0, "abs({x}) < 1", "0.0", "jnp.sign({x}) * jnp.pi / 2"),
-    "acos": _Safe(0, "abs({x}) < 1", "0.0", "jnp.where({x} > 0, 0.0, jnp.pi)"),
+    "asin": _Safe(0, "abs({raw}) < 1", "0.0", "jnp.sign({x}) * jnp.pi / 2"),
+    "acos": _Safe(0, "abs({raw}) < 1", "0.0", "jnp.where({x} > 0, 0.0, jnp.pi)"),
     "acosh": _Safe(0, "{x} > 1", "2.0"),
-    "atanh": _Safe(0, "abs({x}) < 1", "0.0"),
+    "atanh": _Safe(0, "abs({raw}) < 1", "0.0"),
     "atan2": _Safe(1, "{x} != 0", "1.0"),
 }
 _HALF = ("float16", "bfloat16")
 _AT_THE_POINT = ", if that value and slope 0 are meant where the slope is infinite"
 _DOUBLE = ": the operand is safe where the value is dropped, and so is the slope"
+_STAYS_NAN = ": the value stays NaN where the operand is NaN, and the slope is 0 there"
 _OUTSIDE = ", if that value and slope 0 are meant for all numbers outside its domain"
 _HOLDS = {
     "{x} > 0": lambda x: x > 0,
     "{x} != 0": lambda x: x != 0,
     "{x} > -1": lambda x: x > -1,
     "{x} > 1": lambda x: x > 1,
-    "abs({x}) < 1": lambda x: abs(x) < 1,
+    "abs({raw}) < 1": lambda x: abs(x) < 1,
 }
 # Where a domain ends, but for 0.
 _ENDS = {"log1p": 1, "asin": 1, "acos": 1, "acosh": 1, "atanh": 1}
@@ -93,7 +94,8 @@ def remedy_of(birth: Birth, value_finite: bool = False) -> Remedy | None:
         limit = "jnp.inf" if birth.value > 0 else "-jnp.inf"  # as it is
         safe = safe._replace(limit=limit)
     found = _left_out(written, safe)
-    if found is not None and _outside(birth, safe):
+    outside = _outside(birth, safe) or kinds.DOMAIN in birth.elsewhere
+    if found is not None and outside:
         found = found._replace(why=_OUTSIDE)
     elif found is not None and birth.primitive == "div":
         found = found._replace(why=_BY_ZERO)
@@ -194,7 +196,7 @@ def _made_safe(written: Written, safe: _Safe, cases: str = "{ok}, {x}, {number}"
     if safe.place >= len(written.operands):
         return None
     operand = written.operands[safe.place]
-    ok = safe.condition.format(x=in_brackets(operand))
+    ok = safe.condition.format(x=in_brackets(operand), raw=operand)
     selected = cases.format(ok=ok, x=operand, number=safe.number)
     before, behind = written.parts[safe.place]
     return ok, f"{before}jnp.where({selected}){behind}"
@@ -204,13 +206,24 @@ def _double_where(birth: Birth, written: Written, safe: _Safe) -> Remedy | None:
     """Both the operand and the value are selected, by the same condition."""
     told = where_at(birth.mask)
     if told is None or any(re.search(rf"\b{n}\b", told[0]) for n in written.names):
-        return _left_out(written, safe)  # a condition on what is to be changed
+        return _by_itself(birth, written, safe)  # a condition on what is to be changed
     condition = told[0].replace("{", "{{").replace("}", "}}")
     cases = "{x}, {number}" if birth.mask_case == 1 else "{number}, {x}"
     found = _made_safe(written, safe, f"{condition}, {cases}")
     if found is None:
         return None
     return Remedy(written.text, found[1], _DOUBLE)
+
+
+def _by_itself(birth: Birth, written: Written, safe: _Safe) -> Remedy | None:
+    """What a select drops that cannot be changed: NaN stays NaN, for nansum and the
+    like to drop it; the rest is left out."""
+    number = _operand(birth, safe)
+    if number is not None and np.isnan(number):
+        kept = safe._replace(condition="~jnp.isnan({raw})", limit="jnp.nan")
+        found = _left_out(written, kept)
+        return found and found._replace(why=_STAYS_NAN)
+    return _left_out(written, safe) if _guards(birth, safe) else None
 
 
 def _left_out(written: Written, safe: _Safe) -> Remedy | None:

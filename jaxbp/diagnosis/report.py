@@ -57,6 +57,8 @@ class Birth:
       count: elements born there.
       operands: the operation's operands at the index, None where they have no such
         element. value: its outcome there.
+      spoilt: what is NaN or infinite already of operands that have no such element, and
+        where, or "".
       cotangent: what came in there; `carried`: "tangent" in forward mode. slope: what
         it was multiplied by, where that is one number.
       batch: the leading part of the index that counts elements of a `jax.vmap` around.
@@ -81,6 +83,8 @@ class Birth:
     shape: tuple[int, ...] = ()
     operands: tuple = ()
     value: Any = None
+    spoilt: str = ""
+    elsewhere: list[str] = field(default_factory=list)
     cotangent: Any = None
     carried: str = "cotangent"
     slope: Any = None
@@ -106,11 +110,15 @@ class Birth:
     def facts(self) -> list[tuple[str, str]]:
         """(what, said) for each thing that is known."""
         found = [("operation", f"`{self.primitive}`"), ("what happened", self.kind)]
+        if self.elsewhere:
+            found.append(("at other elements", "; ".join(self.elsewhere)))
         if self.within:
             found.append(("within", ir.brief(self.within)))
         known = [_number(v) for v in self.operands if v is not None]
         if known:
             found.append(("operands", ", ".join(known)))
+        if self.spoilt:
+            found.append(("that value", self.spoilt))
         if self.value is not None:
             found.append(("value", _number(self.value)))
         if self.cotangent is not None:

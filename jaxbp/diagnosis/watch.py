@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ir
+from ..rules.registry import kind_of
 
 
 class Operation(NamedTuple):
@@ -20,12 +21,14 @@ class Operation(NamedTuple):
       name: of the primitive.
       values, outs: its operands and its outcome, lists of arrays.
       line: `file:line (function)` of the user's code, or "".
+      by_element: whether what stands at one index of all these belongs together.
     """
 
     name: str
     values: list
     outs: list
     line: str
+    by_element: bool = False
 
     @property
     def gives_birth(self) -> bool:
@@ -61,7 +64,9 @@ class _Watch(ir.Trace):
         with ir.set_current_trace(self.parent):
             out = primitive.bind(*values, **params)
         outs = list(out) if primitive.multiple_results else [out]
-        self.seen.append(Operation(primitive.name, list(values), outs, line))
+        self.seen.append(
+            Operation(primitive.name, list(values), outs, line, by_element(primitive))
+        )
         return out
 
     def process_custom_jvp_call(
@@ -84,6 +89,12 @@ def watched(function: Callable, *args) -> list[Operation]:
         with ir.set_current_trace(_Watch(parent, seen)):
             function(*args)
     return seen
+
+
+def by_element(primitive) -> bool:
+    """Whether a primitive works element by element."""
+    kind = kind_of(primitive)
+    return kind == "elementwise" or primitive.name in ("select_n", "add_any")
 
 
 def bad_places(value: Any) -> np.ndarray:

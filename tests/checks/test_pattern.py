@@ -1,5 +1,6 @@
 """What a finding says of a wrong gradient holds of all of it, or says of what."""
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -38,3 +39,10 @@ def test_an_index_beyond_the_end_is_no_wrong_rule():
     report = check(lambda table: jnp.sum(table[rows] ** 2), jnp.arange(1.0, 5.0))
     assert report.verdict == "differ"
     assert "an index outside of its array" in report.findings[0].sentence
+
+
+def test_of_whom_it_is_said_where_yours_is_right():
+    f = lambda x: jnp.sum(x * jax.lax.stop_gradient(x))  # noqa: E731
+    report = check(f, jnp.array([1.0, -2.0, 3.0]), grad=lambda x: 2 * x)
+    assert "What they say is 0.5 times the right one." in str(report)
+    assert "It is" not in str(report)
