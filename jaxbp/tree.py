@@ -1,5 +1,6 @@
 """Pytree arithmetic and the checks that pytrees pass at the public door."""
 
+import functools
 import math
 import re
 
@@ -11,6 +12,14 @@ from . import ir
 from .errors import DtypeMismatch, InvalidArgument, ShapeMismatch, StructureMismatch
 
 SPELLED = 200  # characters of a tree's structure that a message holds
+
+
+def name_of(fun) -> str:
+    """The name of a function; a partial has that of its function, an object that is
+    called that of its class."""
+    if isinstance(fun, functools.partial):
+        return name_of(fun.func)
+    return getattr(fun, "__name__", type(fun).__name__)
 
 
 def path_name(name: str, path) -> str:

@@ -13,7 +13,7 @@ from contextlib import suppress
 import jax
 import jax.numpy as jnp
 
-from .. import settings
+from .. import settings, tree
 from ..errors import InvalidArgument, JaxbpError
 from ..settings import Options
 from ..transforms import arguments
@@ -84,7 +84,7 @@ def _derived(fun, argnums, options, what: str, keep: bool) -> Callable:
             if len(found.outs) != 1 or jnp.shape(found.outs[0]) != jnp.shape(x):
                 raise InvalidArgument(
                     f"the {what} is of a function from one array to one number, but "
-                    f"`{arguments.name_of(fun)}` was called with the shapes "
+                    f"`{tree.name_of(fun)}` was called with the shapes "
                     f"{[jnp.shape(leaf) for leaf in jax.tree.leaves(x)]}, and its "
                     f"gradient has {[jnp.shape(y) for y in found.outs]}."
                 )

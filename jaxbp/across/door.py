@@ -152,7 +152,7 @@ def gradient(fun: Callable, argnums, has_aux: bool, holomorphic: bool) -> Callab
         result = found.assembled(blocks)
         return (result, found.aux) if has_aux else result
 
-    rows_of.__name__ = arguments.name_of(fun)
+    rows_of.__name__ = tree.name_of(fun)
     return rows_of
 
 
@@ -336,7 +336,7 @@ def _check_arrays(fun: Callable, primals) -> None:
     for name, leaf in tree.named_leaves("args", primals):
         if not tree.is_array(leaf) and not hasattr(leaf, "__jax_array__"):
             raise DtypeMismatch(
-                f"`{name}` of `{arguments.name_of(fun)}` must be an array or a number, "
+                f"`{name}` of `{tree.name_of(fun)}` must be an array or a number, "
                 f"but is {tree.describe(leaf)}. Differentiate by the arrays of "
                 "the model alone: `arrays, rest = equinox.partition(model, "
                 "equinox.is_inexact_array)`, and in the function `model = "

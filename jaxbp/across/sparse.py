@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import ir, settings
+from .. import ir, settings, tree
 from ..errors import InvalidArgument, ShapeMismatch
 from ..settings import Options
 from ..transforms import arguments
@@ -48,7 +48,7 @@ class _Sparse:
         if len(leaves) != 1:
             raise InvalidArgument(
                 f"a sparse Jacobian is of one array by one array, but the {what} of "
-                f"`{arguments.name_of(fun)}` has {len(leaves)} leaves."
+                f"`{tree.name_of(fun)}` has {len(leaves)} leaves."
             )
         return leaves
 
@@ -240,13 +240,13 @@ def hessian(
         size = jnp.size(args[argnums])
         if jax.tree.structure(found).num_leaves == 1 and jnp.size(found) != size:
             raise InvalidArgument(
-                f"`{arguments.name_of(fun)}` must return one scalar for a sparse "
+                f"`{tree.name_of(fun)}` must return one scalar for a sparse "
                 f"Hessian, but its gradient has {jnp.size(found)} entries for {size} "
                 "inputs. Ask for one output at a time."
             )
         return found
 
-    slope_of_scalar.__name__ = arguments.name_of(fun)
+    slope_of_scalar.__name__ = tree.name_of(fun)
     return _by_pattern(slope_of_scalar, argnums, pattern, options, symmetric=True)
 
 

@@ -97,7 +97,7 @@ class Checkpointed:
         return timed(plan, planner, traced.program, traced.arrays) if measure else plan
 
     def __repr__(self) -> str:
-        name = arguments.name_of(self._fun)
+        name = tree.name_of(self._fun)
         return f"checkpointed({name}, budget={self.budget})"
 
 
@@ -134,7 +134,7 @@ class _Traced:
     """
 
     def __init__(self, fun: Callable, args, kwargs, argnums):
-        self.name = arguments.name_of(fun)
+        self.name = tree.name_of(fun)
         leaves, structure = jax.tree.flatten((args, kwargs))
         places = arguments.places_of(argnums, args, fun)
         chosen = [

@@ -76,7 +76,7 @@ class Subject:
         if not isinstance(kwargs or {}, Mapping):
             raise InvalidArgument(f"`kwargs` must be a mapping, but is {kwargs!r}.")
         self.f, self.args, self.kwargs = f, tuple(args), dict(kwargs or {})
-        self.name = getattr(f, "__name__", type(f).__name__)
+        self.name = tree.name_of(f)
         self.argnums, self.has_aux = _positions(argnums, len(self.args)), has_aux
         self.leaves, self.treedef = _leaves(f, self.args, self.argnums)
         self._where = [i for i, leaf in enumerate(self.leaves) if not leaf.obstacle]

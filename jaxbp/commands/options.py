@@ -199,7 +199,7 @@ class Output:
         if self.json:
             answer(records.json_text(report.as_dicts()))
         elif self.csv:
-            answer(records.csv_text(report.as_dicts()))
+            answer(records.csv_text(report.as_dicts(), report.names()))
         elif hasattr(report, "page"):
             display.show(report)
         else:

@@ -27,7 +27,7 @@ class PricedFunction:
         self, f: Callable, args, argnums: int | Sequence[int] | None, has_aux: bool
     ):
         arguments.check_callable(f)
-        self.f, self.has_aux, self.name = f, has_aux, arguments.name_of(f)
+        self.f, self.has_aux, self.name = f, has_aux, tree.name_of(f)
         if argnums is None:
             argnums = tuple(range(len(args)))
         self.places = arguments.places_of(argnums, args, f)

@@ -61,7 +61,7 @@ def explain_nan(
     root of their number at least.
     """
     arguments.check_callable(f)
-    name = arguments.name_of(f)
+    name = tree.name_of(f)
     f, args = without_held(f, args, arguments.indices(argnums))
     if any(map(ir.is_tracer, jax.tree.leaves(args))):
         options = {"argnums": argnums, "has_aux": has_aux}
@@ -113,7 +113,7 @@ def walked_back(f, args, argnums, cotangent, has_aux, caller):
 def _run(f, args, argnums, has_aux, caller):
     """The run of `f` on its values, the arguments by which it is differentiated, and
     it as a function of leaves."""
-    argnums, name = arguments.indices(argnums), arguments.name_of(f)
+    argnums, name = arguments.indices(argnums), tree.name_of(f)
     if any(map(ir.is_tracer, jax.tree.leaves(args))):
         raise InvalidArgument(
             f"`{caller}` looks at values, but `{name}` was given arguments under "

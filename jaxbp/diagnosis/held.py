@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 
 from .. import ir, tree
-from ..transforms import arguments
 
 
 def without_held(
@@ -44,7 +43,7 @@ def without_held(
         rest = iter(jax.tree.leaves(open_args))
         return f(*structure.unflatten([next(rest) if on else x for x, on in pairs]))
 
-    of_open.__name__ = arguments.name_of(f)
+    of_open.__name__ = tree.name_of(f)
     return of_open, given
 
 

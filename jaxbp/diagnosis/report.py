@@ -161,7 +161,8 @@ class Birth:
             each = [" > ".join(str(n) for _, n, _ in steps) for steps in self.also]
             found.append(("also at step", ", ".join(each)))
         if self.more:
-            found.append(("and", f"something is born at {self.more:,} more steps"))
+            steps = f"{self.more:,} more step{'s' * (self.more > 1)}"
+            found.append(("and", f"something is born at {steps}"))
         return found
 
 
@@ -181,6 +182,7 @@ class NanReport(Shown):
       overlap: an element of the derivative has several births behind it.
     """
 
+    row_type = Birth
     name: str
     births: list[Birth]
     later: str = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from .. import ir
+from .. import ir, tree
 from ..display import Column, Line, Page, Shown, Table, Words
 from ..errors import InvalidArgument
 from ..transforms import arguments
@@ -59,6 +59,7 @@ class RuleReport(Shown):
       rows: one for each function with a rule, per line that calls it.
     """
 
+    row_type = RuleRow
     name: str
     rows: list[RuleRow]
 
@@ -145,7 +146,7 @@ def check_rules(
     expected = tuple(expected)
     f, args = without_held(f, args)
     leaves, structure = jax.tree.flatten(args)
-    name = arguments.name_of(f)
+    name = tree.name_of(f)
     if any(map(ir.is_tracer, leaves)):
         raise InvalidArgument(
             f"rules are checked on values, but `{name}` was given arguments under "

@@ -1,8 +1,8 @@
 """What a report shows: words and tables, and the ways to show them."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, NamedTuple
 
 # How words may be toned; what each looks like is said in `screen` and `html`.
 TONES = ("", "bold", "dim", "good", "bad", "warn", "blue")
@@ -120,6 +120,9 @@ class Shown:
     """
 
     rows: Any
+    row_type: ClassVar[Any] = (
+        None  # dataclass of the rows, of a report that may have none
+    )
 
     def page(self) -> Page:
         """All that is shown of the report."""
@@ -133,6 +136,10 @@ class Shown:
     def as_dicts(self) -> list[dict[str, Any]]:
         """The rows as dictionaries, all with the same keys."""
         return [row._asdict() if _is_named(row) else asdict(row) for row in self.rows]
+
+    def names(self) -> list[str]:
+        """The keys of `as_dicts()`, where they are known without rows."""
+        return [field.name for field in fields(self.row_type)] if self.row_type else []
 
     def __str__(self) -> str:
         return str(self.page())

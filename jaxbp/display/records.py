@@ -15,9 +15,10 @@ def json_text(rows: Sequence[dict]) -> str:
     return json.dumps([plain(row) for row in rows], indent=1, ensure_ascii=True)
 
 
-def csv_text(rows: Sequence[dict]) -> str:
-    """A header and one line per row; what is no single value stands as JSON."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
+def csv_text(rows: Sequence[dict], names: Sequence[str] = ()) -> str:
+    """A header and one line per row; what is no single value stands as JSON. `names`
+    is the header where there are no rows."""
+    names = list(dict.fromkeys(name for row in rows for name in row)) or names
     out = io.StringIO()
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()

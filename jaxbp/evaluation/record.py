@@ -61,7 +61,7 @@ def trace(
     arguments.check_callable(f)
     _check_range("depth", depth, 0)
     _check_range("steps", steps, 1)
-    name = arguments.name_of(f)
+    name = tree.name_of(f)
     parted = tree.Parted(args)
     if args and not parted.leaves:
         arguments.check_arrays("args", args, name)

@@ -61,15 +61,15 @@ class Subject:
         try:
             found = jax.eval_shape(self.plain, self.moved, self.held)
         except TypeError as error:
-            note_numpy(error, name_of(f))
+            note_numpy(error, tree.name_of(f))
             raise
         dots = tuple(map(jnp.ones_like, self.moved))
         self.given = self.moved, self.held, dots, jax.tree.map(_seed, found)
         out = jax.tree.leaves(found)
         if not out:
             raise InvalidArgument(
-                f"`{name_of(f)}` must return arrays to be timed, but its output holds "
-                f"none: it is {found!r}. Does it end in `return`?"
+                f"`{tree.name_of(f)}` must return arrays to be timed, but its output "
+                f"holds none: it is {found!r}. Does it end in `return`?"
             )
         self.scalar = len(out) == 1 and out[0].shape == ()
         self.scalar = self.scalar and jnp.issubdtype(out[0].dtype, jnp.floating)
@@ -82,7 +82,7 @@ class Subject:
         leaves = [given if is_size else leaf for leaf, given, is_size in triples]
         out = self._f(*self._parted.unflatten(leaves))
         if self._has_aux:
-            out, _ = tree.parted_aux(out, name_of(self._f))
+            out, _ = tree.parted_aux(out, tree.name_of(self._f))
         return jax.tree.map(jnp.asarray, out)  # a number of Python has no dtype
 
     def contenders(self) -> list[Contender]:
@@ -118,11 +118,6 @@ def load_engines() -> None:
     derivative is no time of the user's function."""
     for modes in (offered.DERIVATIVES, JAX):
         jax.make_jaxpr(modes["value_and_grad"](lambda x: x * x))(1.0)
-
-
-def name_of(f: Callable) -> str:
-    """How a function is called."""
-    return getattr(f, "__name__", type(f).__name__)
 
 
 def _seed(out):

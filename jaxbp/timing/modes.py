@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxbp import tree
 from jaxbp.display import Column, Line, Page, Shown, Table, Words
 from jaxbp.errors import InvalidArgument, JaxbpError
 from jaxbp.timing.clock import ROUNDS, UNSTABLE, Timing, paired, seconds, time_calls
@@ -22,7 +23,6 @@ from jaxbp.timing.contenders import (
     Contender,
     Subject,
     load_engines,
-    name_of,
 )
 
 MARK = "~"  # stands behind a time that is not to be relied on
@@ -187,7 +187,7 @@ def table(
     right = {c: b for c, b in built.items() if not rows[c].remark}
     times, unstable = _timed(right, given, rounds, budget_s)
     done = (_filled(c, row, built, times, unstable) for c, row in rows.items())
-    return TimeReport(name_of(f), jax.devices()[0].device_kind, tuple(done))
+    return TimeReport(tree.name_of(f), jax.devices()[0].device_kind, tuple(done))
 
 
 def _judge(rows: dict, built: dict) -> None:

@@ -62,7 +62,7 @@ def flatten(args, fun):
     """Leaves and structure of arguments, all arrays or numbers."""
     leaves, structure = jax.tree.flatten(args)
     if any(not isinstance(leaf, jax.Array) for leaf in leaves):
-        check_arrays("args", args, name_of(fun))
+        check_arrays("args", args, tree.name_of(fun))
         leaves = [ir.array(leaf) for leaf in leaves]
     return leaves, structure
 
@@ -70,13 +70,6 @@ def flatten(args, fun):
 def dense_like(values, dots) -> list:
     """Tangents or cotangents of `values`, with None (zero) made arrays."""
     return tree.dense(dots, [ir.tangent_aval(ir.typeof(v)) for v in values])
-
-
-def name_of(fun) -> str:
-    """The function's name; a partial has that of its function."""
-    if isinstance(fun, functools.partial):
-        return name_of(fun.func)
-    return getattr(fun, "__name__", "<unnamed function>")
 
 
 def leaf_names(fun, args) -> list[str]:
@@ -102,7 +95,7 @@ def named_after(fun: Callable, doc: str, argnums) -> Callable:
 
     def decorate(derived):
         derived = functools.wraps(fun)(derived)
-        derived.__name__ = name_of(fun)
+        derived.__name__ = tree.name_of(fun)
         derived.__qualname__ = getattr(fun, "__qualname__", derived.__name__)
         derived.__doc__ = doc.format(fun=derived.__name__, argnums=argnums)
         return derived
@@ -134,13 +127,13 @@ def places_of(argnums, args, fun) -> tuple[int, ...]:
     if min(wanted) < -count or max(wanted) >= count:
         raise InvalidArgument(
             f"`argnums` must name positional arguments, but is {argnums!r}, and "
-            f"`{name_of(fun)}` was called with {count} of them, counted from 0. Pass "
-            "the argument by position to differentiate it."
+            f"`{tree.name_of(fun)}` was called with {count} of them, counted from 0. "
+            "Pass the argument by position to differentiate it."
         )
     places = tuple([place % count for place in wanted])
     if len(set(places)) < len(places):
         raise InvalidArgument(
-            f"`argnums` must name an argument of `{name_of(fun)}` once, but is "
+            f"`argnums` must name an argument of `{tree.name_of(fun)}` once, but is "
             f"{argnums!r}: the gradient by a part of an argument is not defined."
         )
     return places

@@ -102,7 +102,7 @@ _SCALAR = jax.tree.structure(0)
 
 
 def _check_scalar(structure, outs, fun, holomorphic):
-    name = arguments.name_of(fun)
+    name = tree.name_of(fun)
     if structure != _SCALAR:
         raise StructureMismatch(
             f"grad is defined for scalar-valued functions, but `{name}` returned a "

@@ -224,7 +224,7 @@ def hvp(
         if not isinstance(given, tuple | list):
             raise InvalidArgument(
                 f"`{name}` of hvp must be a tuple, one entry per argument of "
-                f"`{arguments.name_of(fun)}`, but is of type {type(given).__name__}. "
+                f"`{tree.name_of(fun)}`, but is of type {type(given).__name__}. "
                 "Write hvp(f, (x,), (v,))."
             )
     if argnums is None:
@@ -235,7 +235,7 @@ def hvp(
     def called(*given):
         return partial(given)
 
-    called.__name__ = arguments.name_of(fun)
+    called.__name__ = tree.name_of(fun)
     gradient = grad(called, tuple(range(len(chosen))), has_aux)
     with settings.using(options):
         _, products, *aux = jvp(gradient, chosen, tuple(tangents), has_aux)

@@ -71,7 +71,7 @@ def directional(call: Callable, fun: Callable, primals, tangents, has_aux: bool)
         ir.as_weak_as(ir.array(t), a) if ir.differentiable(a) else None
         for t, a in pairs
     ]
-    flat = arguments.LeafFunction(call, structure, has_aux, arguments.name_of(fun))
+    flat = arguments.LeafFunction(call, structure, has_aux, tree.name_of(fun))
     outs, out_dots, extras = push_forward(flat, leaves, dots)
     out = flat.structure.unflatten(outs)
     out_tangent = flat.structure.unflatten(arguments.dense_like(outs, out_dots))
@@ -83,7 +83,7 @@ class Again:
 
     def __init__(self, call: Callable, fun: Callable, primals, has_aux: bool):
         self.leaves, structure = arguments.flatten(primals, fun)
-        name = arguments.name_of(fun)
+        name = tree.name_of(fun)
         self.flat = arguments.LeafFunction(call, structure, has_aux, name)
 
     def push(self, x_dots: Sequence) -> list:
@@ -200,7 +200,7 @@ def linearized(kind, call: Callable, fun, primals, has_aux: bool, in_nzs=None):
       (output leaves, linear function, aux or None).
     """
     leaves, structure = arguments.flatten(primals, fun)
-    flat = arguments.LeafFunction(call, structure, has_aux, arguments.name_of(fun))
+    flat = arguments.LeafFunction(call, structure, has_aux, tree.name_of(fun))
     avals = tuple([ir.tangent_aval(ir.typeof(x)) for x in leaves])
     active = tuple([ir.differentiable(a) for a in avals])
     if in_nzs is not None:

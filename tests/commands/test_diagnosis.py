@@ -87,3 +87,14 @@ def test_a_pipe_is_as_wide_as_columns_asks(model, capsys, monkeypatch):
 
 def test_help_is_80_columns_wide():
     assert max(map(len, main.help_text().split("\n"))) <= 80
+
+
+@pytest.mark.parametrize(
+    ("command", "f"), [(("nan",), "loss"), (("check", "--rules"), "root")]
+)
+def test_csv_without_rows_has_a_header(command, f, model, capsys):
+    """A program that reads it on finds columns, and no line."""
+    argv = [*command, f"{model}:{f}", "--args", "jnp.ones(2)", "--csv"]
+    assert status(*argv) == 0
+    (header,) = capsys.readouterr().out.splitlines()
+    assert {"line", "kind"} <= set(header.split(","))
