@@ -24,7 +24,7 @@ from .term import Met, Term, composed, identity, is_diagonal, meet, merged
 from .work import Work
 
 ROW = 2.5  # columns' worth of a row in time, in code without large products
-HEAVY = 8e3  # flops of a product, all columns together, from which on it is large
+HEAVY = 5e3  # flops of a product, all columns together, from which on it is large
 APART = 3  # times the flops' time of small products apart, one an example
 AGAIN = 1.7  # times the elements of a matrix that is a product element by element
 MOST_TERMS = 16  # of a sum that is kept as one,

@@ -276,7 +276,8 @@ def _joined_ends(parts: Sequence):
 def _listed(term: Term, dtype):
     """The labels of a term; its entries on their grid; their positions per axis."""
     axes = (*term.out, *term.of)
-    labels = tuple(dict.fromkeys([label for axis in axes for label in axis.labels]))
+    every = (*term.factor.labels, *[i for axis in axes for i in axis.labels])
+    labels = tuple(dict.fromkeys(every))  # as the array lies
     grid = tuple([label.size for label in labels])
     value = jnp.broadcast_to(spread(term.factor, labels).astype(dtype), grid)
     held = math.prod(grid) <= CONSTANT

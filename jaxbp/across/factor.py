@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from ..linear.einsum import product_axes, product_numbers
-from .made import kept
+from .made import kept, turned
 from .places import Axis, Label, _along, taken
 
 FEW = 8  # parts of a sum that are added one by one,
@@ -66,7 +66,7 @@ def ordered(factor: Factor, labels: Sequence[Label]):
     """The array, its axes in the order that they have among `labels`."""
     own, array = factor.labels, _signed(factor)
     order = sorted(range(len(own)), key=lambda place: labels.index(own[place]))
-    return array if order == list(range(len(own))) else array.transpose(order)
+    return array if order == list(range(len(own))) else turned(array, order)
 
 
 def number(factor: Factor, dtype) -> Any:

@@ -5,7 +5,7 @@ from ..control.solve import Solve
 from ..linear.loop.loop import Loop
 
 KEPT = 1 << 20  # elements that loops may keep for forward mode
-LONG = 16  # operations of a loop's step that are many
+LONG = 32  # operations of a loop's step that are many
 SEEDS = 1 << 12  # elements of a basis that is a constant where it meets loops
 
 

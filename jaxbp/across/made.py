@@ -4,6 +4,7 @@ whether sines are among them that had better be computed once.
 JAX's tracers say what made them (`parent`); of one that does not, nothing is known.
 """
 
+import math
 from collections.abc import Sequence
 
 from ..linear.for_cpu import for_cpu
@@ -20,6 +21,8 @@ FREE = frozenset(
 REPEATED = 1 << 13  # elements at which a function is computed anew, that cost a kernel
 UNROLLED = 64  # elements of an innermost loop that is written out: no more is anew
 MANY = 1 << 10  # elements that are computed one at a time, which cost a kernel
+SUMMED = 64  # numbers that are added to one element of a long product of matrices,
+LONG = 1 << 18  # if it multiplies so many
 JOINED = frozenset(("cos", "sin"))  # XLA computes other functions apart by itself
 FUSED = JOINED | CHEAP | FREE | {"div", "neg", "pad", "rev", "sqrt", "transpose"}
 
@@ -71,6 +74,34 @@ def again(value, often: int):
     if (often - 1) * size < MANY or not _has_sines(value):
         return value
     return for_cpu(_same, _same, value)
+
+
+def turned(value, order: Sequence[int]):
+    """`value.transpose(order)`.
+
+    Of a product of two matrices XLA makes that of both of them turned, which took up to
+    four times as long (XLA for CPUs), where many products are summed. It is turned
+    afterwards then, in a pass of its own.
+    """
+    if list(order) == [1, 0] and _is_long_product(value):
+        return for_cpu(_transposed, _transposed, value)
+    return value.transpose(order)
+
+
+def _transposed(value):
+    return value.T
+
+
+def _is_long_product(value) -> bool:
+    """Whether it is the product of two matrices, of long rows and columns, and worth a
+    pass."""
+    made = getattr(value, "parent", None)
+    if made is None or made.primitive.name != "dot_general":
+        return False
+    (contracted, _), (batch, _) = made.params["dimension_numbers"]
+    shape = made.in_tracers[0].aval.shape
+    count = math.prod([shape[axis] for axis in contracted])
+    return not batch and count >= SUMMED and count * value.size >= LONG
 
 
 def _same(value):

@@ -19,6 +19,7 @@ INDEXED = 2  # elements' worth of one that is read or added at a place of its ow
 PLACED = 100  # and of finding that place, for all columns together
 SLOPE = 4  # elements' worth of computing a slope, and the value that it is of; of many
 # examples at once that is one pass with what is multiplied with it
+WINDOW = 100  # elements' worth of a column's position of a convolution, before products
 SUMS = 1.6  # sums' worth more of one in a mode, which reads all columns again
 
 
@@ -77,6 +78,8 @@ def _term_swept(term: Term, count: int, work: Work) -> None:
     inside = {label for axis in term.of for label in axis.labels}
     every = math.prod([i.size for i in kept | inside | set(term.factor.labels)])
     own = set(term.factor.labels)
+    if own:
+        work.elements(WINDOW * count * _positions(term, inside & kept))
     if (own & inside) - kept and own - inside:
         size = math.prod([i.size for i in inside]) + math.prod([i.size for i in kept])
         work.product(2.0 * count * every, term.factor.size + count * size)
@@ -99,6 +102,17 @@ def _term_swept(term: Term, count: int, work: Work) -> None:
             work.summed()
             if count > 1 and work.copies == 1:
                 work.time_s += SUMS * work.rates.sum_s
+
+
+def _positions(term: Term, both: set) -> int:
+    """At how many places a convolution looks through its window; 0 of other terms.
+
+    Args:
+      both: labels of its output and its input.
+    """
+    if all(len(axis.labels) < 2 for axis in (*term.out, *term.of)):
+        return 0
+    return math.prod([label.size for label in both])
 
 
 def operators(graph: Graph) -> list[Operator]:

@@ -35,7 +35,7 @@ IN_TURN = "from the outputs", "from the inputs"  # of those alike the first of t
 SEEN = 0.5  # of the time of a call, that an order must save at least; half of that
 SURELY = 0.85  # where it needs at most so much of the better mode
 ROW_OF_MANY = 1.5  # as `block.ROW`, of many examples at once
-MUCH = 32  # times the flops of a large product, for many examples at once
+MUCH = 50  # times the flops of a large product, for many examples at once
 TIE = 1.02  # ways nearer than this in time are alike
 WIDE = 1 << 16  # elements of an array, all columns together, that is large
 

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .made import turned
+
 _counter = itertools.count()
 
 
@@ -132,7 +134,7 @@ def along(size: int) -> Axis:
 def _along(array, own: Sequence[Label], labels: Sequence[Label]):
     """`array`, whose axes are `own`, against the grid of `labels`."""
     order = sorted(range(len(own)), key=lambda i: labels.index(own[i]))
-    moved = array.transpose(order) if order != list(range(len(own))) else array
+    moved = turned(array, order) if order != list(range(len(own))) else array
     grid = tuple([label.size if label in own else 1 for label in labels])
     return moved if moved.shape == grid else moved.reshape(grid)
 
