@@ -138,6 +138,20 @@ def _whole(number: Any) -> int | None:
     return found if found >= 0 else None
 
 
+def whole(name: str, number: Any, least: int = 0) -> int:
+    """`number` as an int.
+
+    Raises:
+      InvalidArgument: it is no whole number, or below `least`.
+    """
+    found = _whole(number)
+    if found is None or found < least:
+        raise InvalidArgument(
+            f"`{name}` must be a whole number, {least} or more, but is {number!r}."
+        )
+    return found
+
+
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 

@@ -328,7 +328,7 @@ def claim(rows):
     told = "; ".join(f"{t['device']}: {t['full']}" for t in turns)
     return (
         f"Counted collective bytes are within {off:.1%} of XLA's over {len(moved)} "
-        f"programs, results within {error:.0e} of one device's. A fully sharded step "
+        f"programs, results within {error:.1e} of one device's. A fully sharded step "
         f"holds at most {share:.2f} times its 1/n share of one device's memory. On "
         f"paper, fully sharded, links take longer than work from ({told})."
     )

@@ -62,7 +62,7 @@ def plan_batches(
     """
     count = count_examples("data", data)
     size = count if size is None else size
-    if not 1 <= size <= count:
+    if isinstance(size, bool | float) or not 1 <= size <= count:
         raise InvalidArgument(
             f"`batch_size` must be from 1 to the number of examples, {count}, but is "
             f"{size}. None takes all of them."

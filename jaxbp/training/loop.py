@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from jaxbp.errors import InvalidArgument
+from jaxbp import settings
+from jaxbp.errors import InvalidArgument, UnknownName, nearest
 from jaxbp.interrupts import last_words
 from jaxbp.outputs import check_replaced
 from jaxbp.scale import ALONE, Processes, make_mesh
@@ -25,6 +26,7 @@ from jaxbp.training.step import ValueAndGrad
 from jaxbp.training.store import LONG, Store
 from jaxbp.training.tensors import is_tensors
 
+OnInterrupt = Literal["raise", "return"]
 Callback = Callable[[TrainingState, dict[str, float]], bool | None]
 
 
@@ -47,7 +49,7 @@ def fit(
     resume: bool = False,
     save_every_s: float = 10.0,
     notes: Mapping[str, Any] | None = None,
-    on_interrupt: Literal["raise", "return"] = "raise",
+    on_interrupt: OnInterrupt = "raise",
     progress: bool | None = None,
     mesh: Mesh | str | None = None,
     data_axis: str = "data",
@@ -108,8 +110,10 @@ def fit(
         carries the last good state.
       ShapeMismatch, DtypeMismatch, StructureMismatch: examples, loss or gradients
         do not fit; names the leaf.
-      InvalidArgument: sizes out of range, notes that differ on resume, or, without
+      InvalidArgument: sizes out of range or no whole numbers, a key that is none,
+        notes that differ on resume, or, without
         `resume`, a `state_path` where a file of another kind stands.
+      UnknownName: of `last_batch` or `on_interrupt`.
       DataError: the file to resume from is damaged or foreign.
       ProcessLost: another process of the run has died or does not answer.
       SystemExit: 143, after SIGTERM, the state saved.
@@ -118,12 +122,10 @@ def fit(
     and optimiser state are alive, three under early stopping.
     """
     _check_parts(value_and_grad, optimizer)
-    if epochs < 0:
-        raise InvalidArgument(f"`epochs` must be 0 or more but is {epochs}.")
-    if early_stopping and early_stopping.patience < 1:
-        raise InvalidArgument(
-            f"`patience` must be 1 or more but is {early_stopping.patience}."
-        )
+    epochs = settings.whole("epochs", epochs)
+    if early_stopping:
+        settings.whole("patience", early_stopping.patience, 1)
+    _check_interrupts(on_interrupt, save_every_s)
     if isinstance(mesh, str):
         mesh = make_mesh(mesh)
     layout = layout_of(mesh, data_axis, params, param_specs)
@@ -245,6 +247,18 @@ def _where_saved(path, epoch):
         f"{path} holds the state after epoch {epoch}; the same call with `resume` goes "
         "on from there (on the command line: --resume)."
     )
+
+
+def _check_interrupts(on_interrupt, save_every_s):
+    known = get_args(OnInterrupt)
+    if on_interrupt not in known:
+        hint = nearest(str(on_interrupt), known)
+        raise UnknownName(f"`on_interrupt` is {on_interrupt!r}. {hint}")
+    if not (isinstance(save_every_s, int | float) and save_every_s >= 0):
+        raise InvalidArgument(
+            f"`save_every_s` must be a number of seconds, 0 or more, but is "
+            f"{save_every_s!r}."
+        )
 
 
 def _check_parts(value_and_grad, optimizer):

@@ -12,7 +12,12 @@ from jaxbp.scale import Layout
 from jaxbp.scale.at_use import gathered_at_use
 from jaxbp.scale.layout import placed
 from jaxbp.scale.specs import WHOLE
-from jaxbp.training.state import EarlyStopping, TrainingState, initial_state
+from jaxbp.training.state import (
+    EarlyStopping,
+    TrainingState,
+    as_key,
+    initial_state,
+)
 from jaxbp.training.step import Step, ValueAndGrad, make_step
 
 
@@ -107,7 +112,7 @@ def first_state(
     """
     if layout is None:
         return initial_state(params, optimizer, key, stopping), None
-    key = jax.random.key(key) if isinstance(key, int) else key
+    key = as_key(key)
     leaves, treedef = jax.tree.flatten(params)
     pairs = zip(leaves, layout.leaves, strict=True)
     params = treedef.unflatten([layout.place(leaf, spec) for leaf, spec in pairs])

@@ -4,8 +4,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
+
+from jaxbp.errors import InvalidArgument
 
 
 class EarlyStopping(NamedTuple):
@@ -54,17 +57,35 @@ def initial_state(
     key: jax.Array | int,
     stopping: EarlyStopping | None = None,
 ) -> TrainingState:
-    """The state before the first epoch. An integer `key` is a seed."""
+    """The state before the first epoch. An integer `key` is a seed.
+
+    Raises:
+      InvalidArgument: `key` is neither a seed nor a key.
+    """
     params = jax.tree.map(strongly_typed, params)
     with jax.numpy_dtype_promotion("standard"):
         optimizer_state = jax.tree.map(strongly_typed, optimizer.init(params))
-    key = jax.random.key(key) if isinstance(key, int) else key
+    key = as_key(key)
     epoch = jnp.zeros((), jnp.int32)
     best = None
     if stopping:
         worst = -jnp.inf if stopping.maximise else jnp.inf
         best = Best(params, jnp.asarray(worst, float), epoch)
     return TrainingState(params, optimizer_state, key, epoch, best)
+
+
+def as_key(key) -> jax.Array:
+    """The key of a seed, or the key itself."""
+    if isinstance(key, int | np.integer):
+        return jax.random.key(int(key))
+    try:
+        jax.random.key_data(key)
+    except TypeError:
+        raise InvalidArgument(
+            "`key` must be a seed, a whole number, or what `jax.random.key` gives, "
+            f"but is {key!r}."
+        ) from None
+    return key
 
 
 def strongly_typed(leaf: Any) -> jax.Array:

@@ -250,11 +250,17 @@ def test_an_unhashable_gradient_serves():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"epochs": -1}, InvalidArgument, "`epochs` must be 0 or more but is -1"),
+        ({"epochs": -1}, InvalidArgument, "`epochs` must be .* 0 or more, but is -1"),
+        ({"epochs": 2.5}, InvalidArgument, "`epochs` must be a whole number, .* 2.5"),
+        ({"batch_size": 2.5}, InvalidArgument, "`batch_size` must be .* is 2.5"),
+        ({"key": "a"}, InvalidArgument, "`key` must be a seed, .* is 'a'"),
+        ({"save_every_s": -1}, InvalidArgument, "`save_every_s` must be .* is -1"),
+        ({"save_every_s": np.nan}, InvalidArgument, "`save_every_s` must .* is nan"),
+        ({"on_interrupt": "retrun"}, UnknownName, "'retrun'.*return"),
         (
             {"early_stopping": EarlyStopping(0)},
             InvalidArgument,
-            "`patience` must be 1 or more but is 0",
+            "`patience` must be a whole number, 1 or more, but is 0",
         ),
         ({"validation": np.ones(3)}, InvalidArgument, r"write \(validation,\)"),
         ({"validation": ()}, ShapeMismatch, "`validation` must be arrays"),
