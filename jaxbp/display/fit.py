@@ -113,7 +113,7 @@ def _tokens(line: str, width: int):
 
 
 def one_line(heading: str) -> str:
-    return heading.replace("\n", " ")
+    return heading.replace("-\n", "").replace("\n", " ")
 
 
 def blocks(table: Table, width: int) -> list[tuple[Words, list[str]]]:

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from jaxbp import display
 from jaxbp.display import Column, Line, Page, Table, Words, records
+from jaxbp.display.fit import one_line
 
 NAME = "encoder.layers[3].attention.query_projection['kernel']"
 TABLE = Table(
@@ -160,3 +161,8 @@ def test_a_linear_program_fits_a_narrow_terminal(monkeypatch):
     narrow = str(program)
     assert max(map(len, whole.splitlines())) > 60 >= max(map(len, narrow.splitlines()))
     assert whole.split() == narrow.split()
+
+
+def test_headings_in_one_line_are_words():
+    assert one_line("transcen-\ndental") == "transcendental"
+    assert one_line("kept\nbytes") == "kept bytes"
