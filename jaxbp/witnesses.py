@@ -68,7 +68,7 @@ def check(
         measured. Default 2 eps^(2/3) between exact derivatives (7e-11 in float64, 5e-5
         in float32, 0.08 in bfloat16) and eps^(3/5) to differences (4e-10 and 7e-5; 0.12
         in bfloat16), of the coarsest dtype between the leaf and the output. In types of
-        16 bits their rounding alone is a percent: an error of a few may pass any `rtol`.
+        16 bits rounding alone is a percent: an error of a few may pass any `rtol`.
       atol: absolute disagreement allowed in each element.
       order: 2 checks the derivatives of the gradient as well: the engine's gradient is
         then the function, differentiated by the engine, by JAX and by differences.
