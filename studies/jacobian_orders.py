@@ -43,6 +43,7 @@ MINUTES = 3.0
 QUICK = ["bottleneck 512", "Lotka-Volterra", "Burgers", "Laplacian"]
 WORTH = 1.3  # ways that lie nearer are one way
 SHARE = 0.7  # of the speed by hand
+FIRSTS = 3  # times that tracing and compiling is timed; the least counts
 MODES = ("forward", "reverse")
 GRADIENT_OF = ("hessian", "sparse hessian", "laplacian")
 OURS = {
@@ -115,9 +116,14 @@ def measured(case):
     row |= quartiles("of_hand", times["hand"], times["ours"])
     if "compact" in times:
         row["of_compact"] = paired(times["compact"], times["ours"]).median
-    first = {
-        name: one.trace_s + one.lower_s + one.compile_s for name, one in built.items()
-    }
+    first = dict.fromkeys(built, float("inf"))
+    for again in range(FIRSTS):  # one such time by itself may be half as long again
+        if again:
+            jax.clear_caches()
+            built = {name: stages(way, *args) for name, way in ways(known).items()}
+        for name, one in built.items():
+            took = one.trace_s + one.lower_s + one.compile_s
+            first[name] = min(first[name], took)
     row |= {"first_s": first["ours"], "base_first_s": first[better]}
     row["first_ratio"] = first["ours"] / first[better]
     return measure.below_roof(row, "counted_flops", case["dtype"])

@@ -80,11 +80,19 @@ SINGLE_RTOL = 2e-4  # float32: 2e3 roundings; conditioning is what float64 tests
 
 
 def rows(keep=lambda case: True, kinds=("float", "complex")):
-    """The rows to `keep`, once per kind of dtype; those of a later JAX left out."""
+    """The rows to `keep`, once per kind of dtype; those of a later JAX left out. But
+    for the first of each primitive they are marked as further ones."""
+    first = {case.name: case for case in reversed(CASES) if keep(case)}
+    further = lambda case: () if first[case.name] is case else pytest.mark.further  # noqa: E731
     return pytest.mark.parametrize(
         ("case", "kind"),
         [
-            pytest.param(case, kind, id=f"{case.name}-{case.variant}-{kind}")
+            pytest.param(
+                case,
+                kind,
+                id=f"{case.name}-{case.variant}-{kind}",
+                marks=further(case),
+            )
             for case in CASES
             for kind in kinds
             if kind in case.dtypes and keep(case) and case.since <= jax.__version_info__
