@@ -8,6 +8,7 @@ but which operand is not finite.
 import numpy as np
 
 from .recording import Equation
+from .report import number
 from .watch import Operation, bad_places, has_nan, is_bad
 
 # Their operands are what solvers keep, no numbers of the user's.
@@ -31,7 +32,7 @@ def spoilt_operand(equation: Equation, bad) -> str:
             where = np.isnan(array) if has_nan(value) else bad_places(value)
             index = tuple(map(int, np.argwhere(where)[0]))
             at = f" at {index} of shape {array.shape}" if index else ""
-            return f"{array[index]:.6g}{at}, in operand {place}"
+            return f"{number(array[index])}{at}, in operand {place}"
     return ""
 
 

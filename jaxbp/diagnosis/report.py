@@ -114,19 +114,19 @@ class Birth:
             found.append(("at other elements", "; ".join(self.elsewhere)))
         if self.within:
             found.append(("within", ir.brief(self.within)))
-        known = [_number(v) for v in self.operands if v is not None]
+        known = [number(v) for v in self.operands if v is not None]
         if known:
             found.append(("operands", ", ".join(known)))
         if self.spoilt:
             found.append(("that value", self.spoilt))
         if self.value is not None:
-            found.append(("value", _number(self.value)))
+            found.append(("value", number(self.value)))
         if self.cotangent is not None:
-            said = _number(self.cotangent)
+            said = number(self.cotangent)
             other = "" if np.isfinite(self.cotangent) else ", as it comes in"
             found.append((self.carried, said + other))
         if self.slope is not None:
-            found.append(("slope", _number(self.slope)))
+            found.append(("slope", number(self.slope)))
         if self.index:
             of = f" of shape {self.shape}" if self.shape else ""
             more = f"; {self.count} elements" if self.count > 1 else ""
@@ -242,7 +242,8 @@ class NanReport(Shown):
         return f"The {self.derivative} of `{self.name}` is not finite: {leaves}{value}."
 
 
-def _number(value) -> str:
+def number(value) -> str:
+    """A number of any type as it is shown."""
     array = np.asarray(value)
     if array.dtype.kind in "biu":
         return str(array[()])

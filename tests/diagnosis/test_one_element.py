@@ -81,3 +81,16 @@ def test_data_that_are_nan_are_left_out(over, text, tmp_path, monkeypatch):
     expected = jax.grad(lambda w: over(eval(text, {"jnp": jnp, "w": w, "y": y[::2]})))
     np.testing.assert_allclose(mended(2.0, y), over(f(lambda a: a, 2.0, y)))
     np.testing.assert_allclose(jax.grad(mended)(2.0, y), expected(2.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.complex64])
+def test_the_operand_is_told_in_any_type(dtype):
+    x = jnp.array([[1, 2], [jnp.nan, 3]], dtype)
+
+    def f(w):
+        y = jnp.real(x @ w)
+        return jnp.sum(jnp.where(jnp.isnan(y), jnp.zeros_like(y), y))
+
+    told, _ = facts(f, jnp.ones(2, dtype))
+    assert told["that value"].startswith("nan")
+    assert told["that value"].endswith(" at (1, 0) of shape (2, 2), in operand 0")
